@@ -1,0 +1,19 @@
+//! Ground of the workspace: values, their types and coercions, collation, errors.
+//!
+//! Never here: input or output, clocks, threads, async.
+
+pub mod batch;
+pub mod collation;
+pub mod datetime;
+pub mod decimal;
+pub mod error;
+pub mod types;
+pub mod value;
+
+pub use batch::{ColumnData, RowBatch};
+pub use collation::Collation;
+pub use datetime::DateTime;
+pub use decimal::Decimal;
+pub use error::{Diagnostic, Error, ErrorKind, Result, Severity};
+pub use types::DataType;
+pub use value::Value;

@@ -1,0 +1,163 @@
+//! The syntax tree. Every expression carries its byte range in the source text.
+
+use std::sync::Arc;
+
+use evercube_base::Value;
+
+/// Byte range `start..end` in the text that was parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A whole query: `DEFINE … EVALUATE … ORDER BY … START AT …`, with one or more `EVALUATE`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Query {
+    pub definitions: Vec<Definition>,
+    pub evaluates: Vec<Evaluate>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    pub kind: DefinitionKind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum DefinitionKind {
+    /// `MEASURE 'T'[M] = expression [FORMATSTRINGDEFINITION…]`. The table may be left out.
+    Measure {
+        table: Option<Arc<str>>,
+        name: Arc<str>,
+        expression: Expr,
+    },
+    Variable {
+        name: Arc<str>,
+        expression: Expr,
+    },
+    Table {
+        name: Arc<str>,
+        expression: Expr,
+    },
+    Column {
+        table: Arc<str>,
+        name: Arc<str>,
+        expression: Expr,
+    },
+    /// Reserved words used by generators (`FUNCTION name = ( a, b ) => body`).
+    Function {
+        name: Arc<str>,
+        parameters: Vec<Arc<str>>,
+        body: Expr,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluate {
+    pub expression: Expr,
+    pub order_by: Vec<OrderBy>,
+    pub start_at: Vec<Expr>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderBy {
+    pub expression: Expr,
+    pub descending: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// Number, text, `TRUE`/`FALSE` literals appear as calls; dates as `dt"…"` literals.
+    Literal(Value),
+    /// `@name` parameter of the request.
+    Parameter(Arc<str>),
+    /// A bare or quoted name without brackets: a table, a variable, or a keyword argument
+    /// (`ASC`, `DESC`, `BOTH`, `DAY`, `DENSE` …). `quoted` is true for `'name'`.
+    Name {
+        name: Arc<str>,
+        quoted: bool,
+    },
+    /// `[Name]`: a measure, a column of the row context, or an extension column.
+    Bracketed(Arc<str>),
+    /// `Table[Column]` or `'Table'[Column]`; also `Table[Measure]`.
+    Qualified {
+        table: Arc<str>,
+        name: Arc<str>,
+    },
+    /// Function call; the name as written (functions may contain dots: `PERCENTILE.INC`).
+    /// An omitted argument (`F(a,,b)`) is `ExprKind::Omitted`.
+    Call {
+        function: Arc<str>,
+        function_span: Span,
+        arguments: Vec<Expr>,
+    },
+    Omitted,
+    Unary {
+        operator: UnaryOperator,
+        operand: Box<Expr>,
+    },
+    Binary {
+        operator: BinaryOperator,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    /// `left IN right`; right is a table expression or constructor.
+    In {
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
+    /// `{ a, b }` or `{ (a, b), (c, d) }`: rows of equal length.
+    TableConstructor(Vec<Vec<Expr>>),
+    /// `( a, b )` outside a constructor: only left of `IN`, or as a row.
+    Tuple(Vec<Expr>),
+    /// `VAR a = … VAR b = … RETURN result`.
+    Variables {
+        bindings: Vec<Binding>,
+        result: Box<Expr>,
+    },
+    /// Something that did not parse; the parser reported a diagnostic for it.
+    Error,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    pub name: Arc<str>,
+    pub expression: Expr,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnaryOperator {
+    Minus,
+    Plus,
+    Not,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOperator {
+    Or,
+    And,
+    Equal,
+    /// `==`: blank equals only blank.
+    StrictEqual,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    /// `&`
+    Concatenate,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Power,
+}

@@ -1,0 +1,184 @@
+//! What the formula side asks of the storage side.
+//!
+//! A request is data, so that other executors (SQL, distributed) can answer it too.
+
+use std::sync::Arc;
+
+use evercube_base::Value;
+
+/// Position of a table in its version (the same order as in the model).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct TableId(pub u32);
+
+/// A column: its table and its position there (the same order as in the model).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct ColumnId {
+    pub table: TableId,
+    pub column: u32,
+}
+
+/// Position of a relationship in its version (the same order as in the model).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct RelationshipId(pub u32);
+
+/// A column seen from the base table of a scan: follow `path` (each step from the many side to
+/// the one side), then read `column` there. An empty path is a column of the base table itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PathColumn {
+    pub path: Vec<RelationshipId>,
+    pub column: ColumnId,
+}
+
+/// Sets of codes or rows as bits: bit `i` of word `i / 64`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct BitSet {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl BitSet {
+    /// `len` bits, all equal to `value`.
+    pub fn new(len: usize, value: bool) -> Self {
+        let mut s = Self { words: vec![if value { u64::MAX } else { 0 }; len.div_ceil(64)], len };
+        s.clear_tail();
+        s
+    }
+    fn clear_tail(&mut self) {
+        if self.len % 64 != 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << (self.len % 64)) - 1;
+        }
+    }
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Bits outside the set's length are not set.
+    #[inline]
+    pub fn get(&self, i: usize) -> bool {
+        self.words.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
+    }
+    #[inline]
+    pub fn insert(&mut self, i: usize) {
+        self.words[i / 64] |= 1 << (i % 64);
+    }
+    #[inline]
+    pub fn remove(&mut self, i: usize) {
+        self.words[i / 64] &= !(1 << (i % 64));
+    }
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+    pub fn all(&self) -> bool {
+        self.count() == self.len
+    }
+    pub fn intersect(&mut self, other: &Self) {
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a &= b;
+        }
+        for a in self.words.iter_mut().skip(other.words.len()) {
+            *a = 0;
+        }
+    }
+    pub fn union(&mut self, other: &Self) {
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a |= b;
+        }
+    }
+    pub fn invert(&mut self) {
+        for w in &mut self.words {
+            *w = !*w;
+        }
+        self.clear_tail();
+    }
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(wi, w)| {
+            let mut w = *w;
+            std::iter::from_fn(move || {
+                (w != 0).then(|| {
+                    let b = w.trailing_zeros() as usize;
+                    w &= w - 1;
+                    wi * 64 + b
+                })
+            })
+        })
+    }
+}
+
+/// A condition on the rows of the base table. All conditions of a request hold together.
+#[derive(Debug, Clone)]
+pub enum ScanFilter {
+    /// The code of the column is in the set (global codes of the column; code 0 is blank).
+    Codes { column: PathColumn, codes: Arc<BitSet> },
+    /// The row reached over `path` is in the set (row numbers of that table, its blank row last);
+    /// with an empty path, rows of the base table.
+    Rows { path: Vec<RelationshipId>, rows: Arc<BitSet> },
+    /// The codes of several columns together are one of the tuples. `tuples` is sorted.
+    Tuples { columns: Vec<PathColumn>, tuples: Arc<Vec<Vec<u32>>> },
+}
+
+/// Arithmetic on one row; the leaves are columns reached from the base table.
+/// Blank follows DAX: in `+`/`-` it counts as zero (blank only if both are), in `*` it gives blank.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowExpr {
+    Column(PathColumn),
+    Constant(Value),
+    Add(Box<RowExpr>, Box<RowExpr>),
+    Subtract(Box<RowExpr>, Box<RowExpr>),
+    Multiply(Box<RowExpr>, Box<RowExpr>),
+    /// Division by zero gives infinity or NaN as in DAX's `/`; the result is a double.
+    Divide(Box<RowExpr>, Box<RowExpr>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Aggregate {
+    /// Rows, whatever they hold.
+    CountRows,
+    /// Sum of the values that are not blank; blank where there is none. Int64 and fixed decimal
+    /// sums are exact and fail on overflow (`ErrorKind::Evaluation`); booleans are not summed.
+    Sum(RowExpr),
+    /// Smallest / largest value that is not blank (text by the table's collation).
+    Min(RowExpr),
+    Max(RowExpr),
+    /// Values that are not blank.
+    Count(RowExpr),
+    /// Number of different codes of the column, blank included when `with_blank`.
+    DistinctCount {
+        column: PathColumn,
+        with_blank: bool,
+    },
+    /// The single code of the column in the group, if there is just one (for `VALUES`-like uses).
+    SingleValue(PathColumn),
+}
+
+/// Group the rows of `table` that pass `filters` by `keys` and aggregate each group.
+#[derive(Debug, Clone)]
+pub struct ScanRequest {
+    pub table: TableId,
+    pub filters: Vec<ScanFilter>,
+    pub keys: Vec<PathColumn>,
+    pub aggregates: Vec<Aggregate>,
+}
+
+/// Groups in no particular order that is still the same on every machine and thread count.
+/// Groups without rows are absent; without keys there is always exactly one group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScanResult {
+    /// One vector per key: the column's global code in each group.
+    pub keys: Vec<Vec<u32>>,
+    /// One vector per aggregate: its value in each group.
+    pub aggregates: Vec<Vec<Value>>,
+    pub groups: usize,
+}
