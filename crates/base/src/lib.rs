@@ -7,6 +7,7 @@ pub mod collation;
 pub mod datetime;
 pub mod decimal;
 pub mod error;
+pub mod rowset;
 pub mod types;
 pub mod value;
 
@@ -15,5 +16,6 @@ pub use collation::Collation;
 pub use datetime::DateTime;
 pub use decimal::Decimal;
 pub use error::{Diagnostic, Error, ErrorKind, Result, Severity};
+pub use rowset::{ColumnKind, NestedRows, Rowset, RowsetColumn};
 pub use types::DataType;
 pub use value::Value;
