@@ -43,7 +43,14 @@ pub fn discover(
     } else {
         unfiltered(&name, restrictions, context)?
     };
-    filter::apply(&mut rowset, restrictions);
+    if rowset.name == "MDSCHEMA_MEMBERS" && hierarchies::tree_operation(restrictions).is_some() {
+        // The member named is where to start from, not what to answer with.
+        let mut rest = restrictions.to_vec();
+        rest.retain(|(name, _)| !name.eq_ignore_ascii_case("MEMBER_UNIQUE_NAME"));
+        filter::apply(&mut rowset, &rest);
+    } else {
+        filter::apply(&mut rowset, restrictions);
+    }
     Ok(rowset)
 }
 
@@ -172,3 +179,6 @@ fn count(value: u64) -> Value {
 fn millis(from: evercube_base::DateTime, to: evercube_base::DateTime) -> Value {
     Value::Int(to.0.saturating_sub(from.0).max(0) / 1000)
 }
+
+#[cfg(test)]
+mod tests;

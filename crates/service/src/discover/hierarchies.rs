@@ -212,6 +212,15 @@ fn caption(value: &Value) -> String {
     }
 }
 
+/// Bit of `TREE_OP` for the member itself.
+const SELF: i64 = 8;
+
+/// Restriction `TREE_OP` where it asks for more than the member itself.
+pub(super) fn tree_operation(restrictions: &Restrictions) -> Option<i64> {
+    let bits = filter::first(restrictions, "TREE_OP").and_then(|t| t.trim().parse().ok());
+    bits.filter(|b| *b != SELF)
+}
+
 /// Members of hierarchies of single columns and of measures. Members inside user hierarchies depend
 /// on their parents; they are listed by queries, not here.
 pub(super) fn members(
@@ -219,13 +228,8 @@ pub(super) fn members(
     restrictions: &Restrictions,
     context: &DiscoverContext<'_>,
 ) {
-    let tree: i64 =
-        filter::first(restrictions, "TREE_OP").and_then(|t| t.parse().ok()).unwrap_or(8);
+    let tree = tree_operation(restrictions).unwrap_or(SELF);
     let of_member = filter::first(restrictions, "MEMBER_UNIQUE_NAME");
-    let mut rest: Vec<(String, Vec<String>)> = restrictions.to_vec();
-    if tree != 8 {
-        rest.retain(|(k, _)| !k.eq_ignore_ascii_case("MEMBER_UNIQUE_NAME"));
-    }
     for cube in requested(restrictions, context) {
         if is_wanted(restrictions, "[Measures]") {
             let mut ordinal = 0;
@@ -278,9 +282,6 @@ pub(super) fn members(
             }
         }
     }
-    if tree != 8 {
-        filter::apply(out, &rest);
-    }
 }
 
 fn column_members(
@@ -298,7 +299,7 @@ fn column_members(
     let of_all = of_member.is_some_and(|m| m.eq_ignore_ascii_case(&all));
     let wants = |is_all: bool, name: &str| match of_member {
         None => true,
-        Some(m) if m.eq_ignore_ascii_case(name) => tree & (8 | 2) != 0,
+        Some(m) if m.eq_ignore_ascii_case(name) => tree & (SELF | 2) != 0,
         Some(_) if is_all => tree & (4 | 32) != 0,
         Some(_) if of_all => tree & (1 | 16) != 0,
         Some(_) => tree & 2 != 0,
