@@ -1,1 +1,18 @@
-//! sources
+//! Rows from outside: files and databases, asked for in M or SQL, as batches of model columns.
+//!
+//! Never here: the model's meaning, segments, the network side of the server.
+
+mod arrow_cell;
+mod connection;
+mod convert;
+mod csv_file;
+mod m;
+mod parquet_file;
+mod policy;
+mod postgres;
+mod read;
+mod steps;
+mod table;
+
+pub use policy::FilePolicy;
+pub use read::{ColumnRequest, SourceContext, check, check_expression, read_partition, read_rows};

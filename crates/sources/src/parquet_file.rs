@@ -1,0 +1,86 @@
+//! Parquet files: names from the footer, rows by projection.
+
+use std::fs::File;
+use std::rc::Rc;
+
+use arrow_array::RecordBatchReader;
+use evercube_base::{Error, ErrorKind, Result};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::m::eval::Interp;
+use crate::m::value::Binary;
+use crate::table::{Batch, Column, Name, Origin, Rows, Table};
+
+const READ_ROWS: usize = 16_384;
+
+struct ParquetFile {
+    binary: Binary,
+}
+
+fn fault(binary: &Binary, e: impl std::fmt::Display) -> Error {
+    let what = match binary {
+        Binary::File(p) => format!("the Parquet file '{}'", p.display()),
+        Binary::Bytes(_) => "the Parquet data".to_owned(),
+    };
+    Error::new(ErrorKind::Source, format!("cannot read {what}: {e}"))
+}
+
+fn builder(binary: &Binary) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    match binary {
+        Binary::File(p) => {
+            let f = File::open(p).map_err(|e| fault(binary, e))?;
+            ParquetRecordBatchReaderBuilder::try_new(f).map_err(|e| fault(binary, e))
+        }
+        Binary::Bytes(_) => {
+            Err(Error::unsupported("Parquet.Document reads files: give it File.Contents(…)"))
+        }
+    }
+}
+
+/// The table of a Parquet file; only the footer is read here.
+pub(crate) fn open(binary: &Binary) -> Result<Table> {
+    let b = builder(binary)?;
+    let names: Vec<Name> = b.schema().fields().iter().map(|f| f.name().as_str().into()).collect();
+    Ok(Table::new(names, Rc::new(ParquetFile { binary: binary.clone() })))
+}
+
+impl Origin for ParquetFile {
+    fn open(&self, it: &Rc<Interp>, wanted: &[usize]) -> Result<Box<dyn Rows>> {
+        let b = builder(&self.binary)?;
+        let mut sorted = wanted.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let places = wanted.iter().map(|w| sorted.binary_search(w).unwrap_or(usize::MAX)).collect();
+        let mask = ProjectionMask::roots(b.parquet_schema(), sorted);
+        let reader = b
+            .with_projection(mask)
+            .with_batch_size(READ_ROWS)
+            .build()
+            .map_err(|e| fault(&self.binary, e))?;
+        let _ = reader.schema();
+        Ok(Box::new(FileRows { it: it.clone(), reader, places, binary: self.binary.clone() }))
+    }
+}
+
+struct FileRows {
+    it: Rc<Interp>,
+    reader: ParquetRecordBatchReader,
+    places: Vec<usize>,
+    binary: Binary,
+}
+
+impl Rows for FileRows {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        self.it.check_cancel()?;
+        let Some(batch) = self.reader.next() else { return Ok(None) };
+        let batch = batch.map_err(|e| fault(&self.binary, e))?;
+        let mut columns = Vec::with_capacity(self.places.len());
+        for p in &self.places {
+            let c = batch.columns().get(*p).cloned();
+            columns
+                .push(Column::arrow(c.ok_or_else(|| fault(&self.binary, "a column is missing"))?));
+        }
+        Ok(Some(Batch { columns, rows: batch.num_rows() }))
+    }
+}

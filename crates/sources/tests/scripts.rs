@@ -1,0 +1,303 @@
+//! Expressions of M and what they give, and files written by the tests.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arrow_array::{
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
+};
+use evercube_base::{ColumnData, DataType, ErrorKind, Result, RowBatch, Severity, Value};
+use evercube_model::tabular::{PartitionSource, Text};
+use evercube_sources::{
+    ColumnRequest, FilePolicy, SourceContext, check, read_partition, read_rows,
+};
+
+fn context(dir: &Path) -> SourceContext {
+    SourceContext {
+        expressions: vec![
+            ("Base".into(), "\"data\" meta [IsParameterQuery=true, Type=\"Text\"]".into()),
+            ("Twice".into(), "(x as number) as number => x * 2".into()),
+        ],
+        data_sources: vec![],
+        policy: FilePolicy::Folders(vec![dir.to_path_buf()]),
+        working_dir: dir.to_path_buf(),
+        cancel: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+fn m(text: &str) -> PartitionSource {
+    PartitionSource {
+        kind: Some("m".into()),
+        expression: Some(Text(text.into())),
+        ..PartitionSource::default()
+    }
+}
+
+fn read(
+    ctx: &SourceContext,
+    text: &str,
+    columns: &[(&str, DataType)],
+) -> Result<(u64, Vec<RowBatch>)> {
+    let columns: Vec<ColumnRequest> = columns
+        .iter()
+        .map(|(n, t)| ColumnRequest {
+            source_column: (*n).into(),
+            data_type: *t,
+            name: (*n).into(),
+        })
+        .collect();
+    let mut out = Vec::new();
+    let n = read_partition(ctx, &m(text), &columns, &mut |b| {
+        assert!(b.columns.iter().all(|c| c.len() == b.rows));
+        out.push(b);
+        Ok(())
+    })?;
+    Ok((n, out))
+}
+
+#[test]
+fn expressions_give_what_m_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    for (text, expected) in [
+        ("1 + 2 * 3", "7"),
+        ("1 / 4", "0.25"),
+        ("let a = b + 1, b = 2 in a", "3"),
+        ("if 1 < 2 and not false then \"y\" else \"n\"", "\"y\""),
+        ("null ?? 5", "5"),
+        ("null = null", "true"),
+        ("null + 1", "null"),
+        ("Base & \"/x\"", "\"data/x\""),
+        ("Value.Metadata(Base)[Type]", "\"Text\""),
+        ("Twice(4)", "8"),
+        ("[a = 1, b = a + 1][b]", "2"),
+        ("[Order Date = 1][Order Date]", "1"),
+        ("[a = 1][z]?", "null"),
+        ("{1..4}{2}", "3"),
+        ("{1, 2} & {3}", "{1, 2, 3}"),
+        ("{\"a\"}{9}?", "null"),
+        ("\"a#(lf)\"\"b\"", "\"a#(lf)\"\"b\""),
+        ("try error \"x\" otherwise 9", "9"),
+        ("(try error \"x\")[Error][Message]", "\"x (line 1, column 6)\""),
+        ("#date(2024, 2, 29) + #duration(1, 0, 0, 0)", "#date(2024, 3, 1)"),
+        ("#datetime(2024, 1, 2, 3, 4, 5)", "#datetime(2024, 1, 2, 3, 4, 5)"),
+        ("List.Sum(List.Transform({1, 2, 3}, each _ * 2))", "12"),
+        ("5 is number and \"x\" is text", "true"),
+        ("type nullable text", "type nullable text"),
+        ("let f = (n) => if n = 0 then 0 else n + @f(n - 1) in f(200)", "20100"),
+        ("/* c */ #\"quoted name\" // d", "?unknown"),
+        ("#table({\"a\", \"b\"}, {{1, \"x\"}, {2, \"y\"}}){[a=2]}[b]", "\"y\""),
+        ("#table(type table [a = Int64.Type], {{1}})", "#table({\"a\"}, {{1}})"),
+        (
+            "Table.SelectRows(#table({\"a\", \"b\"}, {{1, \"x\"}, {2, \"x\"}}), each [a] > 1 and [b] = \"x\")",
+            "#table({\"a\", \"b\"}, {{2, \"x\"}})",
+        ),
+        (
+            "Table.AddColumn(#table({\"a\"}, {{1}, {2}}), \"c\", each [a] * 10, Int64.Type)",
+            "#table({\"a\", \"c\"}, {{1, 10}, {2, 20}})",
+        ),
+        (
+            "Table.TransformColumnTypes(#table({\"a\", \"d\"}, {{\"1\", \"2024-01-31\"}, {\"\", null}}), {{\"a\", Int64.Type}, {\"d\", type date}})",
+            "#table({\"a\", \"d\"}, {{1, #date(2024, 1, 31)}, {null, null}})",
+        ),
+        (
+            "Table.RenameColumns(Table.RemoveColumns(#table({\"a\", \"b\"}, {{1, 2}}), {\"a\"}), {{\"b\", \"c\"}})",
+            "#table({\"c\"}, {{2}})",
+        ),
+        (
+            "Table.Skip(Table.FirstN(#table({\"a\"}, {{1}, {2}, {3}}), 2), 1)",
+            "#table({\"a\"}, {{2}})",
+        ),
+        (
+            "Table.Combine({#table({\"a\"}, {{1}}), #table({\"b\"}, {{2}})})",
+            "#table({\"a\", \"b\"}, {{1, null}, {null, 2}})",
+        ),
+        ("Table.Distinct(#table({\"a\"}, {{1}, {1}}))", "#table({\"a\"}, {{1}})"),
+        (
+            "Csv.Document(\"a;b#(lf)1;2\", [Delimiter=\";\"])",
+            "#table({\"Column1\", \"Column2\"}, {{\"a\", \"b\"}, {\"1\", \"2\"}})",
+        ),
+    ] {
+        let got = read_rows(&ctx, text);
+        if expected == "?unknown" {
+            let e = got.unwrap_err();
+            assert_eq!(e.kind, ErrorKind::Unsupported, "{text}");
+            assert_eq!(e.message, "the M name 'quoted name' is not known (line 1, column 9)");
+        } else {
+            assert_eq!(got.as_deref(), Ok(expected), "{text}");
+        }
+    }
+}
+
+#[test]
+fn faults_name_their_place_and_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    for (text, part) in [
+        ("let a = 1", "expected ',' or 'in'"),
+        ("1 +", "expected an expression but found the end"),
+        ("\"open", "no closing quote"),
+        ("let a = a in a", "needs its own value"),
+        ("let f = (x) => f(x) in f(1)", "deeper than"),
+        ("1 + \"a\"", "cannot calculate with a number and a text"),
+        ("[a = 1][b]", "no field [b]; it has [a]"),
+        ("#table({\"a\"}, {{1, 2}})", "row 1 has 2 values for 1 columns"),
+        (
+            "Table.SelectColumns(#table({\"a\"}, {}), {\"z\"})",
+            "[z] was not found; the source has [a]",
+        ),
+        ("#date(2023, 2, 29)", "no such date"),
+        ("Sql.Database(\"s\", \"d\")", "'Sql.Database' is not supported (line 1, column 1)"),
+    ] {
+        let e = read_rows(&ctx, text).unwrap_err();
+        assert!(e.message.contains(part), "{text}: {}", e.message);
+    }
+}
+
+#[test]
+fn check_says_what_the_refresh_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    let text = "let\n  S = Sql.Database(\"s\", \"d\")\nin S";
+    let d = check(&ctx.expressions, &[], &m(text));
+    let e = read(&ctx, text, &[("a", DataType::Int64)]).unwrap_err();
+    assert_eq!(d.len(), 1);
+    assert_eq!((d[0].severity, &d[0].message), (Severity::Warning, &e.message));
+    let d = check(&[], &[], &m("let x = in x"));
+    assert_eq!(d[0].severity, Severity::Error);
+    let good = "let S = Csv.Document(File.Contents(Base)) in Table.SelectRows(S, each [a] > 1)";
+    assert_eq!(check(&ctx.expressions, &[], &m(good)), []);
+}
+
+#[test]
+fn delimited_text_becomes_typed_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "Id,Name,Amount,When,Ok\n1,\"Müller, \"\"A\"\"\",12.345,2024-01-31,true\n2,,,,\n";
+    std::fs::write(dir.path().join("t.csv"), format!("\u{feff}{text}")).unwrap();
+    std::fs::write(dir.path().join("w.csv"), b"a\nM\xfcller\n").unwrap();
+    let ctx = context(dir.path());
+    let source = "let S = Csv.Document(File.Contents(\"t.csv\"), [Delimiter=\",\", Columns=5, \
+                  Encoding=65001, QuoteStyle=QuoteStyle.Csv]), H = Table.PromoteHeaders(S, \
+                  [PromoteAllScalars=true]) in Table.TransformColumnTypes(H, {{\"Id\", Int64.Type}})";
+    let columns = [
+        ("id", DataType::Int64),
+        ("Name", DataType::String),
+        ("Amount", DataType::Decimal),
+        ("When", DataType::DateTime),
+        ("Ok", DataType::Boolean),
+    ];
+    let (n, b) = read(&ctx, source, &columns).unwrap();
+    assert_eq!(n, 2);
+    let row = |r: usize| b[0].columns.iter().map(|c| c.value(r)).collect::<Vec<_>>();
+    assert_eq!(row(0)[1], Value::from("Müller, \"A\""));
+    assert_eq!(row(0)[2], Value::Decimal(evercube_base::Decimal(123_450)));
+    assert_eq!(row(0)[4], Value::Boolean(true));
+    assert_eq!(row(1)[2..], [Value::Blank, Value::Blank, Value::Blank]);
+    let w = "Csv.Document(File.Contents(\"w.csv\"), [Encoding=1252]){1}[Column1]";
+    assert_eq!(read_rows(&ctx, w).as_deref(), Ok("\"Müller\""));
+    let e = read(&ctx, source, &[("Name", DataType::Int64)]).unwrap_err();
+    assert!(e.message.contains("column [Name], row 1") && e.message.contains("Müller"), "{e}");
+    let e = read(&ctx, source, &[("Nope", DataType::Int64)]).unwrap_err();
+    assert!(e.message.contains("[Nope]") && e.message.contains("[Amount]"), "{e}");
+}
+
+fn write_parquet(path: &Path, rows: i32) {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("Key", Arc::new(Int32Array::from_iter_values(0..rows))),
+        ("Text", Arc::new(StringArray::from_iter_values((0..rows).map(|i| format!("t{}", i % 7))))),
+        (
+            "Real",
+            Arc::new(Float64Array::from_iter(
+                (0..rows).map(|i| (i % 3 > 0).then_some(f64::from(i) / 2.0)),
+            )),
+        ),
+        ("Day", Arc::new(Date32Array::from_iter_values((0..rows).map(|i| 19_000 + i % 10)))),
+        (
+            "At",
+            Arc::new(TimestampNanosecondArray::from_iter_values(
+                (0..rows).map(|i| i64::from(i) * 1_500),
+            )),
+        ),
+        (
+            "Price",
+            Arc::new(
+                Decimal128Array::from_iter_values((0..rows).map(|i| i128::from(i) * 100_050))
+                    .with_precision_and_scale(20, 5)
+                    .unwrap(),
+            ),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let f = std::fs::File::create(path).unwrap();
+    let mut w = parquet::arrow::ArrowWriter::try_new(f, batch.schema(), None).unwrap();
+    w.write(&batch).unwrap();
+    w.close().unwrap();
+}
+
+#[test]
+fn parquet_columns_keep_their_values() {
+    let dir = tempfile::tempdir().unwrap();
+    write_parquet(&dir.path().join("f.parquet"), 100_000);
+    let ctx = context(dir.path());
+    let all = "let Source = Parquet.Document ( File.Contents ( \"f.parquet\" ) ) in Source";
+    let columns = [
+        ("Price", DataType::Decimal),
+        ("Key", DataType::Int64),
+        ("Text", DataType::String),
+        ("Real", DataType::Double),
+        ("At", DataType::DateTime),
+        ("Day", DataType::DateTime),
+        ("Key", DataType::String),
+    ];
+    let (n, b) = read(&ctx, all, &columns).unwrap();
+    assert_eq!(n, 100_000);
+    assert!(b.iter().all(|b| b.rows <= 65_536));
+    let v = |c: usize| b[0].columns[c].value(3).clone();
+    assert_eq!(v(0), Value::Decimal(evercube_base::Decimal(30_015)));
+    assert_eq!((v(1), v(2), v(3)), (Value::Int(3), Value::from("t3"), Value::Blank));
+    assert_eq!(v(4), Value::DateTime(evercube_base::DateTime::from_unix_micros(4).unwrap()));
+    assert_eq!(v(6), Value::from("3"));
+    let some = "Table.SelectRows(Parquet.Document(File.Contents(\"f.parquet\")), each [Key] >= 99990 and [Text] <> \"t0\")";
+    let (n, b) = read(&ctx, some, &[("Real", DataType::Double)]).unwrap();
+    assert_eq!(n, (99_990..100_000).filter(|k| k % 7 != 0).count() as u64);
+    assert!(matches!(b[0].columns[0], ColumnData::Double(_)));
+    let e = read(&ctx, all, &[("Real", DataType::Int64)]).unwrap_err();
+    assert!(e.message.contains("column [Real], row 2"), "{e}");
+    ctx.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(read(&ctx, all, &columns).unwrap_err().kind, ErrorKind::Cancelled);
+}
+
+#[test]
+fn damaged_and_missing_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bad.parquet"), b"PAR1 this is no parquet PAR1").unwrap();
+    let ctx = context(dir.path());
+    for f in ["bad.parquet", "none.parquet"] {
+        let e = read_rows(&ctx, &format!("Parquet.Document(File.Contents(\"{f}\"))")).unwrap_err();
+        assert_eq!(e.kind, ErrorKind::Source);
+        assert!(e.message.contains(f), "{e}");
+    }
+}
+
+#[test]
+fn files_outside_of_the_folders_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let inside = dir.path().join("in");
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::write(dir.path().join("secret.csv"), "x").unwrap();
+    std::fs::write(inside.join("ok.csv"), "x").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("secret.csv"), inside.join("link.csv")).unwrap();
+    let ctx = context(&inside);
+    let outside = dir.path().join("secret.csv").display().to_string();
+    let gone = dir.path().join("not-there.csv").display().to_string();
+    for p in ["../secret.csv", "link.csv", &outside, &gone, "nope/../../secret.csv"] {
+        let e = read_rows(&ctx, &format!("Csv.Document(File.Contents(\"{p}\"))")).unwrap_err();
+        assert_eq!(e.kind, ErrorKind::Denied, "{p}: {e}");
+        assert!(e.message.contains("--source-dir"), "{e}");
+    }
+    assert!(read_rows(&ctx, "Csv.Document(File.Contents(\"ok.csv\"))").is_ok());
+    let any = SourceContext { policy: FilePolicy::Any, ..ctx };
+    assert!(read_rows(&any, "Csv.Document(File.Contents(\"../secret.csv\"))").is_ok());
+}
