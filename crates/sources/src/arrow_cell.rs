@@ -16,6 +16,11 @@ pub(crate) fn micros(v: i64, unit: TimeUnit) -> Option<i64> {
     }
 }
 
+/// The day a count from 1970-01-01 names, within ten thousand years.
+pub(crate) fn date(days: i64) -> Option<DateTime> {
+    (days.abs() < 4_000_000).then(|| DateTime::from_days(days + UNIX_EPOCH_DAYS))
+}
+
 /// Null outside of the array.
 pub(crate) fn cell(a: &dyn Array, at: usize) -> Result<M> {
     if at >= a.len() || a.is_null(at) {
@@ -69,7 +74,9 @@ pub(crate) fn cell(a: &dyn Array, at: usize) -> Result<M> {
         A::FixedSizeBinary(_) => Ok(bytes(a.as_fixed_size_binary().value(at))),
         A::Date32 => {
             let d = i64::from(a.as_primitive::<Date32Type>().value(at));
-            Ok(M::Date(DateTime::from_days(d + UNIX_EPOCH_DAYS)))
+            date(d)
+                .map(M::Date)
+                .ok_or_else(|| Error::evaluation("a date of the file is out of range"))
         }
         A::Date64 => instant(a.as_primitive::<Date64Type>().value(at).checked_mul(1000)),
         A::Timestamp(unit, _) => instant(micros(timestamp(a, *unit, at), *unit)),

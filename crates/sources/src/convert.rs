@@ -6,11 +6,10 @@ use std::sync::Arc;
 use arrow_array::{Array, cast::AsArray, types::*};
 use arrow_schema::DataType as A;
 use evercube_base::{
-    ColumnData, DataType, DateTime, Decimal, Error, Result, Value,
-    datetime::{MICROS_PER_DAY, UNIX_EPOCH_DAYS},
+    ColumnData, DataType, DateTime, Decimal, Error, Result, Value, datetime::MICROS_PER_DAY,
 };
 
-use crate::arrow_cell::{micros, timestamp};
+use crate::arrow_cell::{date, micros, timestamp};
 use crate::m::print::number;
 use crate::m::value::{Base, M, MType, Num};
 use crate::steps::is_text;
@@ -317,8 +316,16 @@ impl Converter {
             }
             (DataType::Boolean, A::Boolean) => ColumnData::Boolean(cells!(a.as_boolean(), |v| v)),
             (DataType::DateTime, A::Date32) => {
-                let day = |d| DateTime::from_days(i64::from(d) + UNIX_EPOCH_DAYS);
-                ColumnData::DateTime(cells!(a.as_primitive::<Date32Type>(), day))
+                let array = a.as_primitive::<Date32Type>();
+                let mut out = Vec::with_capacity(rows);
+                for i in places {
+                    out.push(if i < a.len() && a.is_valid(i) {
+                        Some(date(array.value(i).into())?)
+                    } else {
+                        None
+                    });
+                }
+                ColumnData::DateTime(out)
             }
             (DataType::DateTime, A::Timestamp(unit, _)) => {
                 let mut out = Vec::with_capacity(rows);

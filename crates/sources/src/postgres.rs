@@ -159,6 +159,7 @@ impl Origin for Query {
             link,
             places,
             target: self.target.clone(),
+            ended: false,
         }))
     }
 }
@@ -169,13 +170,15 @@ struct PgRows {
     link: Link,
     places: Vec<usize>,
     target: Rc<PgTarget>,
+    /// A stream that ended must not be asked again.
+    ended: bool,
 }
 
 impl Rows for PgRows {
     fn next(&mut self) -> Result<Option<Batch>> {
         let mut out: Vec<Vec<M>> = self.places.iter().map(|_| Vec::new()).collect();
         let mut rows = 0;
-        while rows < READ_ROWS {
+        while rows < READ_ROWS && !self.ended {
             let stream = &mut self.stream;
             let row = loop {
                 self.it.check_cancel()?;
@@ -185,7 +188,10 @@ impl Rows for PgRows {
                     break r;
                 }
             };
-            let Some(row) = row else { break };
+            let Some(row) = row else {
+                self.ended = true;
+                break;
+            };
             let row = row.map_err(|e| fault(&self.target, "cannot read from", &e))?;
             for (p, o) in self.places.iter().zip(&mut out) {
                 let column = row.columns().get(*p);

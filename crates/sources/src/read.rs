@@ -115,12 +115,12 @@ pub fn read_partition(
     sink: &mut dyn FnMut(RowBatch) -> Result<()>,
 ) -> Result<u64> {
     // The evaluation has its own thread and stack; a short queue keeps memory bounded.
-    on_big_stack(|out| produce(ctx, source, columns, &out), |batch| sink(batch))
+    on_big_stack(|out| produce(ctx, source, columns, &out), sink)
 }
 
 fn on_big_stack<T: Send, R: Send>(
     work: impl FnOnce(SyncSender<T>) -> Result<R> + Send,
-    mut each: impl FnMut(T) -> Result<()>,
+    each: &mut dyn FnMut(T) -> Result<()>,
 ) -> Result<R> {
     let (out, batches) = sync_channel(2);
     std::thread::scope(|scope| {
@@ -217,6 +217,6 @@ pub fn read_rows(ctx: &SourceContext, expression: &str) -> Result<String> {
             let v = it.run("", expression)?;
             crate::m::print::print(&it, &v)
         },
-        |()| Ok(()),
+        &mut |()| Ok(()),
     )
 }

@@ -254,7 +254,7 @@ fn parquet_columns_keep_their_values() {
     let (n, b) = read(&ctx, all, &columns).unwrap();
     assert_eq!(n, 100_000);
     assert!(b.iter().all(|b| b.rows <= 65_536));
-    let v = |c: usize| b[0].columns[c].value(3).clone();
+    let v = |c: usize| b[0].columns[c].value(3);
     assert_eq!(v(0), Value::Decimal(evercube_base::Decimal(30_015)));
     assert_eq!((v(1), v(2), v(3)), (Value::Int(3), Value::from("t3"), Value::Blank));
     assert_eq!(v(4), Value::DateTime(evercube_base::DateTime::from_unix_micros(4).unwrap()));

@@ -87,7 +87,7 @@ impl<'a> Checker<'a> {
                     match i {
                         Item::Single(a) => self.walk(a, u, scope),
                         Item::Range(a, b) => {
-                            [a, b].into_iter().for_each(|e| self.walk(e, u, scope))
+                            [a, b].into_iter().for_each(|e| self.walk(e, u, scope));
                         }
                     }
                 }

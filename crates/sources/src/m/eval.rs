@@ -305,7 +305,10 @@ impl Interp {
                 match v.force(self)? {
                     M::Text(t) => texts.push((n.clone(), t)),
                     v => {
-                        return Err(Error::evaluation(format!("[{n}] is a {}, not text", v.kind())));
+                        return Err(Error::evaluation(format!(
+                            "[{n}] is a {}, not text",
+                            v.kind()
+                        )));
                     }
                 }
             }

@@ -244,15 +244,17 @@ pub(crate) fn arithmetic(it: &Rc<Interp>, op: Op, a: M, b: M) -> Result<M> {
         (_, M::Null, _) | (_, _, M::Null) => Ok(M::Null),
         (_, M::Number(x), M::Number(y)) => Ok(M::Number(numbers(op, *x, *y))),
         (Op::Add | Op::Subtract, M::DateTime(d), M::Duration(t)) => {
-            Ok(M::DateTime(moved(*d, t * sign)?))
+            Ok(M::DateTime(moved(*d, t.saturating_mul(sign))?))
         }
         (Op::Add | Op::Subtract, M::Date(d), M::Duration(t)) => {
-            Ok(M::Date(DateTime::from_days(moved(*d, t * sign)?.days())))
+            Ok(M::Date(DateTime::from_days(moved(*d, t.saturating_mul(sign))?.days())))
         }
         (Op::Subtract, M::Date(x) | M::DateTime(x), M::Date(y) | M::DateTime(y)) => {
             Ok(M::Duration(x.0 - y.0))
         }
-        (Op::Add | Op::Subtract, M::Duration(x), M::Duration(y)) => Ok(M::Duration(x + y * sign)),
+        (Op::Add | Op::Subtract, M::Duration(x), M::Duration(y)) => {
+            Ok(M::Duration(x.saturating_add(y.saturating_mul(sign))))
+        }
         (Op::Multiply, M::Duration(x), M::Number(n))
         | (Op::Multiply, M::Number(n), M::Duration(x)) => {
             Ok(M::Duration((*x as f64 * n.f64()).round() as i64))
@@ -837,7 +839,7 @@ fn scalar(a: &Args<'_>) -> Result<M> {
         "Date.Year" => M::int(day()?.ymd().0.into()),
         "Date.Month" => M::int(day()?.ymd().1.into()),
         "Date.Day" => M::int(day()?.ymd().2.into()),
-        "Date.QuarterOfYear" => M::int(i64::from((day()?.ymd().1 + 2) / 3)),
+        "Date.QuarterOfYear" => M::int(i64::from(day()?.ymd().1.div_ceil(3))),
         "Date.DayOfWeek" => {
             let first = if matches!(a.m(1)?, M::Null) { 0 } else { a.int(1)? };
             M::int((i64::from(day()?.weekday()) - first).rem_euclid(7))

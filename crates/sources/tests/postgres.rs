@@ -1,0 +1,226 @@
+//! A real PostgreSQL, started for the test where one is installed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use evercube_base::{DataType, DateTime, Decimal, RowBatch, Value};
+use evercube_model::tabular::{DataSource, PartitionSource, Text};
+use evercube_sources::{ColumnRequest, FilePolicy, SourceContext, read_partition};
+
+struct Server {
+    child: Child,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An interrupt lets PostgreSQL end its own processes.
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-INT", &pid]).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn binaries() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .map(|e| e.path().join("bin"))
+        .filter(|p| p.join("initdb").exists() && p.join("postgres").exists())
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+/// Runs as the user `postgres` when the test runs as root, which initdb refuses.
+fn command(program: &Path, root: bool) -> Command {
+    let mut c = if root {
+        let mut c = Command::new("setpriv");
+        c.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+        c
+    } else {
+        Command::new(program)
+    };
+    c.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
+    c
+}
+
+fn start() -> Result<Server, String> {
+    let bin = binaries().ok_or("PostgreSQL is not installed")?;
+    let id = Command::new("id").arg("-u").output().map_err(|e| e.to_string())?;
+    let root = id.stdout.starts_with(b"0");
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).map_err(|e| e.to_string())?;
+    if root {
+        let s = Command::new("chown").args(["-R", "postgres"]).arg(dir.path()).status();
+        if !s.is_ok_and(|s| s.success()) {
+            return Err("there is no user postgres".into());
+        }
+    }
+    let s = command(&bin.join("initdb"), root)
+        .args(["-A", "trust", "-U", "tester", "-E", "UTF8", "--no-sync", "-D"])
+        .arg(&data)
+        .status();
+    if !s.is_ok_and(|s| s.success()) {
+        return Err("initdb did not work".into());
+    }
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .map_err(|e| e.to_string())?
+        .port();
+    let child = command(&bin.join("postgres"), root)
+        .arg("-D")
+        .arg(&data)
+        .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    Ok(Server { child, port, _dir: dir })
+}
+
+fn client(port: u16, sql: &str) -> Result<(), String> {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    rt.block_on(async {
+        let text = format!("host=127.0.0.1 port={port} user=tester dbname=postgres");
+        let (c, connection) = tokio_postgres::connect(&text, tokio_postgres::NoTls)
+            .await
+            .map_err(|e| e.to_string())?;
+        tokio::spawn(connection);
+        c.batch_execute(sql).await.map_err(|e| format!("{e:?}"))
+    })
+}
+
+fn read(
+    ctx: &SourceContext,
+    source: &PartitionSource,
+    columns: &[(&str, DataType)],
+) -> evercube_base::Result<(u64, Vec<RowBatch>)> {
+    let columns: Vec<ColumnRequest> = columns
+        .iter()
+        .map(|(n, t)| ColumnRequest {
+            source_column: (*n).into(),
+            data_type: *t,
+            name: (*n).into(),
+        })
+        .collect();
+    let mut out = Vec::new();
+    let n = read_partition(ctx, source, &columns, &mut |b| {
+        out.push(b);
+        Ok(())
+    })?;
+    Ok((n, out))
+}
+
+#[test]
+fn rows_of_a_real_database() {
+    let server = match start() {
+        Ok(s) => s,
+        Err(e) => {
+            println!("skipped: {e}");
+            return;
+        }
+    };
+    let port = server.port;
+    let began = Instant::now();
+    while let Err(e) = client(port, "SELECT 1") {
+        if began.elapsed() > Duration::from_secs(20) {
+            println!("skipped: PostgreSQL did not start: {e}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    client(
+        port,
+        "CREATE SCHEMA s; CREATE TABLE s.\"T t\" (id int, big bigint, n numeric(20,6), f float8, \
+         b bool, d date, ts timestamptz, u uuid, j jsonb, t text); \
+         INSERT INTO s.\"T t\" VALUES (1, 9007199254740993, 12.345650, 1.5, true, '2024-01-31', \
+         '2024-01-31 10:00:00+00', '00112233-4455-6677-8899-aabbccddeeff', '{\"a\": 1}', 'Müller'), \
+         (2, null, -0.0001, null, null, null, null, null, null, null); \
+         CREATE TABLE s.big AS SELECT g AS id, 'x' || g % 5 AS t FROM generate_series(1, 50000) g",
+    )
+    .unwrap();
+    let structured: DataSource = serde_json::from_value(serde_json::json!({
+        "type": "structured", "name": "PG",
+        "connectionDetails": {"protocol": "postgresql",
+            "address": {"server": format!("127.0.0.1:{port}"), "database": "postgres"}},
+        "credential": {"Username": "tester", "Password": "x"}
+    }))
+    .unwrap();
+    let legacy: DataSource = serde_json::from_value(serde_json::json!({
+        "type": "provider", "name": "Old",
+        "connectionString":
+            format!("Host=127.0.0.1;Port={port};Database=postgres;Username=tester;Password=x")
+    }))
+    .unwrap();
+    let ctx = SourceContext {
+        expressions: vec![],
+        data_sources: vec![structured, legacy],
+        policy: FilePolicy::Any,
+        working_dir: "/".into(),
+        cancel: Arc::new(AtomicBool::new(false)),
+    };
+    let m = |t: &str| PartitionSource {
+        kind: Some("m".into()),
+        expression: Some(Text(t.into())),
+        ..PartitionSource::default()
+    };
+    let sql = |d: &str, q: &str| PartitionSource {
+        kind: Some("query".into()),
+        query: Some(Text(q.into())),
+        data_source: Some(d.into()),
+        ..PartitionSource::default()
+    };
+    let columns = [
+        ("t", DataType::String),
+        ("id", DataType::Int64),
+        ("big", DataType::Int64),
+        ("n", DataType::Decimal),
+        ("f", DataType::Double),
+        ("b", DataType::Boolean),
+        ("d", DataType::DateTime),
+        ("ts", DataType::DateTime),
+        ("u", DataType::String),
+        ("j", DataType::String),
+    ];
+    let db = format!("PostgreSQL.Database(\"127.0.0.1:{port}\", \"postgres\"");
+    for source in [
+        m("let S = PG, T = S{[Schema=\"s\",Item=\"T t\"]}[Data] in T"),
+        m(&format!("{db}){{[Schema=\"s\",Item=\"T t\"]}}[Data]")),
+        m(&format!("{db}, [Query=\"select * from s.\"\"T t\"\" order by id\"])")),
+        m(&format!("Value.NativeQuery({db}), \"select * from s.\"\"T t\"\" order by id\")")),
+        sql("Old", "select * from s.\"T t\" order by id"),
+        sql("PG", "select * from s.\"T t\" order by id"),
+    ] {
+        let (n, b) = read(&ctx, &source, &columns).unwrap();
+        assert_eq!(n, 2);
+        let row = |r: usize| b[0].columns.iter().map(|c| c.value(r)).collect::<Vec<_>>();
+        let first = row(0);
+        assert_eq!(first[0], Value::from("Müller"));
+        assert_eq!(first[2], Value::Int(9_007_199_254_740_993));
+        assert_eq!(first[3], Value::Decimal(Decimal(123_457)));
+        let day = DateTime::from_ymd(2024, 1, 31).unwrap();
+        assert_eq!(first[6], Value::DateTime(day));
+        assert_eq!(first[7], Value::DateTime(day.with_time(36_000_000_000)));
+        assert_eq!(first[8], Value::from("00112233-4455-6677-8899-aabbccddeeff"));
+        assert_eq!(first[9], Value::from("{\"a\": 1}"));
+        assert_eq!(row(1)[3], Value::Decimal(Decimal(-1)));
+        assert_eq!(row(1)[0], Value::Blank);
+    }
+    let (n, b) = read(
+        &ctx,
+        &m("Table.SelectRows(PG{[Schema=\"s\",Item=\"big\"]}[Data], each [id] > 10)"),
+        &[("t", DataType::String)],
+    )
+    .unwrap();
+    assert_eq!(n, 49_990);
+    assert!(b.len() > 1);
+    let e = read(&ctx, &sql("Old", "select nonsense"), &columns).unwrap_err();
+    assert!(e.message.contains("nonsense"), "{e}");
+    let e = read(&ctx, &m("PG{[Schema=\"s\",Item=\"none\"]}[Data]"), &columns).unwrap_err();
+    assert!(e.message.contains("none"), "{e}");
+}
