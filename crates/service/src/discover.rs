@@ -5,6 +5,7 @@
 pub mod activity;
 pub mod catalogs;
 pub mod context;
+pub mod csdl;
 pub mod cubes;
 pub mod definitions;
 pub mod dmv;
@@ -111,11 +112,7 @@ fn unfiltered(
         "MDSCHEMA_PROPERTIES" => hierarchies::properties(&mut out, restrictions, context),
         "MDSCHEMA_FUNCTIONS" => functions::fill(&mut out, context),
         "MDSCHEMA_INPUT_DATASOURCES" => catalogs::input_sources(&mut out, restrictions, context),
-        "DISCOVER_CSDL_METADATA" => {
-            return Err(Error::unsupported(
-                "The conceptual schema (DISCOVER_CSDL_METADATA) is not served; read TMSCHEMA_ or MDSCHEMA_ rowsets instead.",
-            ));
-        }
+        "DISCOVER_CSDL_METADATA" => csdl::fill(&mut out, restrictions, context)?,
         // Nothing of this kind exists here: sets, actions, locks, traces …
         _ => {}
     }

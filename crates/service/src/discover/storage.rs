@@ -157,8 +157,8 @@ pub(super) fn memory(out: &mut Rowset, context: &DiscoverContext<'_>) -> Result<
         return Err(needs_administrator("Memory use"));
     }
     for d in context.databases {
+        let stored = d.facts.storage();
         for t in &d.database.model.tables {
-            let stored = d.facts.storage();
             let of_table = stored.iter().filter(|c| c.table == t.name);
             let bytes: u64 = of_table
                 .map(|c| c.dictionary_bytes + c.segments.iter().map(|s| s.bytes).sum::<u64>())

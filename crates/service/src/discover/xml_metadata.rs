@@ -6,7 +6,6 @@ use evercube_base::{Error, Result, Rowset, Value};
 
 use super::context::{DatabaseInfo, DiscoverContext};
 use super::filter::{self, Restrictions};
-use super::text;
 
 const ENGINE: &str = "http://schemas.microsoft.com/analysisservices/2003/engine";
 const ENGINE_100: &str = "http://schemas.microsoft.com/analysisservices/2008/engine/100";
@@ -168,9 +167,4 @@ fn locale(culture: Option<&str>) -> u32 {
         "en-GB" => 2057,
         _ => 1033,
     }
-}
-
-/// The document of the server's rowset row, for callers that need it as text.
-pub fn server_text(context: &DiscoverContext<'_>) -> Value {
-    text(server_document(context, true))
 }
