@@ -7,6 +7,7 @@ pub mod collation;
 pub mod datetime;
 pub mod decimal;
 pub mod error;
+pub mod format;
 pub mod rowset;
 pub mod types;
 pub mod value;

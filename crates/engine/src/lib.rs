@@ -1,1 +1,4 @@
 //! engine
+
+pub mod functions;
+pub mod scalar;

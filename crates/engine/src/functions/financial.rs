@@ -1,0 +1,3 @@
+//! In preparation.
+
+pub(crate) const FAMILIES: &[super::Family] = &[];
