@@ -1,1 +1,17 @@
-//! metastore
+//! Replicated metadata: members, databases and their versions, users, keys; and the consensus
+//! that keeps it the same on every server.
+//!
+//! Never here: segments, queries. Only [`raft`] knows the consensus library; [`state`] is pure.
+
+mod command;
+mod log_store;
+mod metastore;
+mod raft;
+mod state;
+mod state_machine;
+
+pub use command::{Command, Commit, Reply};
+pub use metastore::{Bootstrap, Config, Metastore, Status, Transport};
+pub use state::{
+    DatabaseEntry, Hash, Member, MemberKind, RequestOutcome, SessionKey, State, UserEntry,
+};

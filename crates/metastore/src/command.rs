@@ -1,0 +1,78 @@
+//! The commands of the replicated state. Each is applied by every member in the same order and
+//! must give the same result everywhere: no clock, no chance, no floating maps.
+
+use evercube_base::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::state::{Hash, Member};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// The first command of a group.
+    Init {
+        cluster_id: String,
+        session_key: [u8; 32],
+    },
+    /// A server joins, or comes back with other addresses. A member of the same name with another
+    /// id was replaced (its disk is gone) and leaves with the same command.
+    PutMember {
+        id: u64,
+        member: Member,
+    },
+    RemoveMember {
+        id: u64,
+    },
+    Commit(Commit),
+    /// The group goes on without a failure domain.
+    Degrade {
+        domain: String,
+    },
+    /// A failure domain is counted on again.
+    Restore {
+        domain: String,
+    },
+    PutUser {
+        name: String,
+        password_hash: String,
+        admin: bool,
+    },
+    DeleteUser {
+        name: String,
+    },
+    PutSetting {
+        name: String,
+        value: String,
+    },
+}
+
+/// A new version of a database, or its end.
+///
+/// Refused when the caller is fenced (`epoch`), when the database moved on (`expected_seq`), or
+/// when too few failure domains hold the objects (`receipts`).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Commit {
+    /// A repeated request is answered from the record instead of being applied again.
+    pub request_id: String,
+    pub database: String,
+    /// The version this one was made from; 0: the database must not exist; `None`: any.
+    pub expected_seq: Option<u64>,
+    pub epoch: u64,
+    pub drop: bool,
+    pub rename_to: Option<String>,
+    pub model: Hash,
+    pub manifest: Hash,
+    pub objects: Vec<Hash>,
+    pub root: Hash,
+    /// Member and disk that hold every object.
+    pub receipts: Vec<(u64, u64)>,
+    pub now_micros: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Applied as log entry `seq`, which is also the number of the version it made.
+    Done {
+        seq: u64,
+    },
+    Refused(Error),
+}

@@ -1,0 +1,166 @@
+//! The consensus log, the vote and the newest snapshot in one `redb` file; durable before it is
+//! acknowledged.
+
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
+
+use evercube_base::{Error, ErrorKind, Result};
+use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
+use openraft::{
+    AnyError, Entry, ErrorSubject, ErrorVerb, LogId, OptionalSend, RaftLogReader, StorageError,
+    StorageIOError, Vote,
+};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::raft::Types;
+
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+type Stored<T> = std::result::Result<T, StorageError<u64>>;
+
+/// Handle to the file; clones share it.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    db: Arc<Database>,
+}
+
+fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u64> {
+    StorageIOError::new(ErrorSubject::Store, verb, AnyError::new(&e)).into()
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Stored<T> {
+    serde_json::from_slice(bytes).map_err(|e| fault(ErrorVerb::Read, e))
+}
+
+impl LogStore {
+    pub(crate) fn open(file: &Path) -> Result<Self> {
+        let corrupt = |e: redb::Error| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the metadata log {} cannot be opened: {e}", file.display()),
+            )
+        };
+        let db = Database::create(file).map_err(|e| corrupt(e.into()))?;
+        let write = db.begin_write().map_err(|e| corrupt(e.into()))?;
+        write.open_table(LOG).map_err(|e| corrupt(e.into()))?;
+        write.open_table(META).map_err(|e| corrupt(e.into()))?;
+        write.commit().map_err(|e| corrupt(e.into()))?;
+        Ok(Self { db: Arc::new(db) })
+    }
+
+    pub(crate) fn get_meta<T: DeserializeOwned>(&self, key: &str) -> Stored<Option<T>> {
+        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let table = read.open_table(META).map_err(|e| fault(ErrorVerb::Read, e))?;
+        let found = table.get(key).map_err(|e| fault(ErrorVerb::Read, e))?;
+        found.map(|v| decode(v.value())).transpose()
+    }
+
+    /// Stores one value; `durable` waits for the disk.
+    pub(crate) fn put_meta<T: Serialize>(&self, key: &str, value: &T, durable: bool) -> Stored<()> {
+        let bytes = serde_json::to_vec(value).map_err(|e| fault(ErrorVerb::Write, e))?;
+        self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
+    }
+
+    fn write(
+        &self,
+        durable: bool,
+        change: impl FnOnce(
+            &mut redb::Table<'_, u64, &[u8]>,
+            &mut redb::Table<'_, &str, &[u8]>,
+        ) -> std::result::Result<(), redb::StorageError>,
+    ) -> Stored<()> {
+        let run = || -> std::result::Result<(), redb::Error> {
+            let mut write = self.db.begin_write()?;
+            if !durable {
+                write.set_durability(Durability::None)?;
+            }
+            {
+                let mut log = write.open_table(LOG)?;
+                let mut meta = write.open_table(META)?;
+                change(&mut log, &mut meta)?;
+            }
+            write.commit()?;
+            Ok(())
+        };
+        run().map_err(|e| fault(ErrorVerb::Write, e))
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Stored<Vec<Entry<Types>>> {
+        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
+        let mut entries = Vec::new();
+        for item in table.range(range).map_err(|e| fault(ErrorVerb::Read, e))? {
+            let (_, value) = item.map_err(|e| fault(ErrorVerb::Read, e))?;
+            entries.push(decode(value.value())?);
+        }
+        Ok(entries)
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Stored<LogState<Types>> {
+        let last_purged_log_id = self.get_meta::<LogId<u64>>("purged")?;
+        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
+        let last = match table.last().map_err(|e| fault(ErrorVerb::Read, e))? {
+            Some((_, value)) => Some(decode::<Entry<Types>>(value.value())?.log_id),
+            None => last_purged_log_id,
+        };
+        Ok(LogState { last_purged_log_id, last_log_id: last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote<u64>) -> Stored<()> {
+        self.put_meta("vote", vote, true)
+    }
+
+    async fn read_vote(&mut self) -> Stored<Option<Vote<u64>>> {
+        self.get_meta("vote")
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Stored<()>
+    where
+        I: IntoIterator<Item = Entry<Types>> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut rows = Vec::new();
+        for entry in entries {
+            let bytes = serde_json::to_vec(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
+            rows.push((entry.log_id.index, bytes));
+        }
+        self.write(true, |log, _| {
+            for (index, bytes) in &rows {
+                log.insert(index, bytes.as_slice())?;
+            }
+            Ok(())
+        })?;
+        callback.log_io_completed(Ok(()));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, from: LogId<u64>) -> Stored<()> {
+        self.write(true, |log, _| log.retain_in(from.index.., |_, _| false))
+    }
+
+    async fn purge(&mut self, to: LogId<u64>) -> Stored<()> {
+        let bytes = serde_json::to_vec(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
+        self.write(true, |log, meta| {
+            meta.insert("purged", bytes.as_slice())?;
+            log.retain_in((Bound::Unbounded, Bound::Included(to.index)), |_, _| false)
+        })
+    }
+}

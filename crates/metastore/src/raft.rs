@@ -1,0 +1,134 @@
+//! The consensus library behind our own types; no other module names it for more than storage.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::ErrorKind;
+use openraft::error::{
+    InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable,
+};
+use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
+};
+use openraft::{BasicNode, Config, SnapshotPolicy};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::command::{Command, Reply};
+use crate::metastore::Transport;
+use crate::state_machine::StateMachine;
+
+openraft::declare_raft_types!(
+    /// The types of our group.
+    pub(crate) Types:
+        D = Command,
+        R = Reply,
+        SnapshotData = Cursor<Vec<u8>>,
+);
+
+pub(crate) type Raft = openraft::Raft<Types>;
+
+/// Timing of the consensus; snapshots every 2,000 entries, of which 500 stay in the log.
+pub(crate) fn config(
+    heartbeat: Duration,
+    election_min: Duration,
+    election_max: Duration,
+) -> Result<Config, openraft::ConfigError> {
+    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    Config {
+        cluster_name: "evercube".into(),
+        heartbeat_interval: millis(heartbeat),
+        election_timeout_min: millis(election_min),
+        election_timeout_max: millis(election_max),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(2000),
+        max_in_snapshot_log_to_keep: 500,
+        install_snapshot_timeout: 10_000,
+        ..Config::default()
+    }
+    .validate()
+}
+
+/// Makes connections to members; their addresses are looked up for every message, since a
+/// restarted server may come back elsewhere.
+pub(crate) struct Network {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) state: StateMachine,
+}
+
+pub(crate) struct Peer {
+    id: u64,
+    /// Address the membership remembers, for a member the state does not know yet.
+    fallback: String,
+    transport: Arc<dyn Transport>,
+    state: StateMachine,
+}
+
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Peer;
+    async fn new_client(&mut self, id: u64, node: &BasicNode) -> Peer {
+        Peer {
+            id,
+            fallback: node.addr.clone(),
+            transport: Arc::clone(&self.transport),
+            state: self.state.clone(),
+        }
+    }
+}
+
+type Rpc<T, E> = Result<T, RPCError<u64, BasicNode, RaftError<u64, E>>>;
+
+impl Peer {
+    async fn send<Q, T, E>(&self, path: &str, request: &Q, limit: Duration) -> Rpc<T, E>
+    where
+        Q: Serialize,
+        T: DeserializeOwned,
+        E: std::error::Error + DeserializeOwned,
+    {
+        let state = self.state.state();
+        let address = state.members.get(&self.id).map_or(&self.fallback, |m| &m.peer_address);
+        let body =
+            serde_json::to_vec(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        let answer = self.transport.call(address, path, body, limit).await.map_err(|e| {
+            if e.kind == ErrorKind::Unavailable {
+                RPCError::Unreachable(Unreachable::new(&e))
+            } else {
+                RPCError::Network(NetworkError::new(&e))
+            }
+        })?;
+        let decoded: Result<T, RaftError<u64, E>> = serde_json::from_slice(&answer)
+            .map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        decoded.map_err(|e| RPCError::RemoteError(RemoteError::new(self.id, e)))
+    }
+}
+
+impl RaftNetwork<Types> for Peer {
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible> {
+        self.send("raft/append", &request, option.hard_ttl()).await
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        request: InstallSnapshotRequest<Types>,
+        option: RPCOption,
+    ) -> Rpc<InstallSnapshotResponse<u64>, InstallSnapshotError> {
+        self.send("raft/snapshot", &request, option.hard_ttl()).await
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<u64>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<u64>, openraft::error::Infallible> {
+        self.send("raft/vote", &request, option.hard_ttl()).await
+    }
+
+    fn backoff(&self) -> openraft::network::Backoff {
+        openraft::network::Backoff::new(std::iter::repeat(Duration::from_millis(100)))
+    }
+}

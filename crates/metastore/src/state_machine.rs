@@ -1,0 +1,160 @@
+//! Applies committed entries to the [`State`] and keeps snapshots of it.
+
+use std::io::Cursor;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use openraft::storage::{RaftStateMachine, Snapshot};
+use openraft::{
+    AnyError, BasicNode, Entry, EntryPayload, ErrorSubject, ErrorVerb, LogId, OptionalSend,
+    RaftSnapshotBuilder, SnapshotMeta, StorageError, StorageIOError, StoredMembership,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::command::Reply;
+use crate::log_store::LogStore;
+use crate::raft::Types;
+use crate::state::State;
+
+type Stored<T> = Result<T, StorageError<u64>>;
+
+/// The state together with the place in the log it stands for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Applied {
+    last: Option<LogId<u64>>,
+    membership: StoredMembership<u64, BasicNode>,
+    state: Arc<State>,
+}
+
+/// Handle to the applied state; clones share it.
+#[derive(Clone)]
+pub(crate) struct StateMachine {
+    applied: Arc<RwLock<Applied>>,
+    log: LogStore,
+    index: Arc<watch::Sender<u64>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSnapshot {
+    meta: SnapshotMeta<u64, BasicNode>,
+    applied: Applied,
+}
+
+fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u64> {
+    StorageIOError::new(ErrorSubject::StateMachine, verb, AnyError::new(&e)).into()
+}
+
+impl StateMachine {
+    /// The state of the newest snapshot; the log brings it up to date.
+    pub(crate) fn open(log: LogStore) -> evercube_base::Result<Self> {
+        let stored: Option<StoredSnapshot> = log.get_meta("snapshot").map_err(|e| {
+            evercube_base::Error::new(
+                evercube_base::ErrorKind::Corrupt,
+                format!("the metadata snapshot cannot be read: {e}"),
+            )
+        })?;
+        let applied = stored.map(|s| s.applied).unwrap_or_default();
+        let index = applied.last.map_or(0, |l| l.index);
+        Ok(Self {
+            applied: Arc::new(RwLock::new(applied)),
+            log,
+            index: Arc::new(watch::Sender::new(index)),
+        })
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.applied.read().unwrap_or_else(PoisonError::into_inner).state)
+    }
+
+    /// The index of the last applied entry, and when it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.index.subscribe()
+    }
+
+    fn snapshot(stored: &StoredSnapshot) -> Stored<Snapshot<Types>> {
+        let bytes = serde_json::to_vec(&stored.applied).map_err(|e| fault(ErrorVerb::Read, e))?;
+        Ok(Snapshot { meta: stored.meta.clone(), snapshot: Box::new(Cursor::new(bytes)) })
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for StateMachine {
+    async fn build_snapshot(&mut self) -> Stored<Snapshot<Types>> {
+        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let meta = SnapshotMeta {
+            last_log_id: applied.last,
+            last_membership: applied.membership.clone(),
+            snapshot_id: applied.last.map_or_else(|| "0".to_owned(), |l| l.to_string()),
+        };
+        let stored = StoredSnapshot { meta, applied };
+        self.log.put_meta("snapshot", &stored, true)?;
+        Self::snapshot(&stored)
+    }
+}
+
+impl RaftStateMachine<Types> for StateMachine {
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(
+        &mut self,
+    ) -> Stored<(Option<LogId<u64>>, StoredMembership<u64, BasicNode>)> {
+        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner);
+        Ok((applied.last, applied.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Stored<Vec<Reply>>
+    where
+        I: IntoIterator<Item = Entry<Types>> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut replies = Vec::new();
+        let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            let index = entry.log_id.index;
+            applied.last = Some(entry.log_id);
+            replies.push(match entry.payload {
+                EntryPayload::Blank => Reply::Done { seq: index },
+                EntryPayload::Membership(m) => {
+                    applied.membership = StoredMembership::new(Some(entry.log_id), m);
+                    Reply::Done { seq: index }
+                }
+                EntryPayload::Normal(command) => {
+                    Arc::make_mut(&mut applied.state).apply(index, command)
+                }
+            });
+        }
+        let last = applied.last.map_or(0, |l| l.index);
+        drop(applied);
+        self.index.send_replace(last);
+        Ok(replies)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Stored<Box<Cursor<Vec<u8>>>> {
+        Ok(Box::default())
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta<u64, BasicNode>,
+        snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Stored<()> {
+        let mut applied: Applied =
+            serde_json::from_slice(snapshot.get_ref()).map_err(|e| fault(ErrorVerb::Read, e))?;
+        applied.last = meta.last_log_id;
+        applied.membership = meta.last_membership.clone();
+        let stored = StoredSnapshot { meta: meta.clone(), applied: applied.clone() };
+        self.log.put_meta("snapshot", &stored, true)?;
+        let last = applied.last.map_or(0, |l| l.index);
+        *self.applied.write().unwrap_or_else(PoisonError::into_inner) = applied;
+        self.index.send_replace(last);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Stored<Option<Snapshot<Types>>> {
+        let stored: Option<StoredSnapshot> = self.log.get_meta("snapshot")?;
+        stored.as_ref().map(Self::snapshot).transpose()
+    }
+}

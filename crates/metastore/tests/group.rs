@@ -1,0 +1,218 @@
+//! Three members in one process over a transport whose links can be cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{
+    Bootstrap, Command, Commit, Config, MemberKind, Metastore, Reply, Transport,
+};
+
+/// The wires between members: who listens where, and who is cut off.
+#[derive(Default)]
+struct Wires {
+    members: Mutex<BTreeMap<String, Arc<Metastore>>>,
+    cut: Mutex<BTreeSet<String>>,
+}
+
+struct Wire {
+    from: String,
+    wires: Arc<Wires>,
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn call(
+        &self,
+        address: &str,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>> {
+        let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
+        {
+            let cut = self.wires.cut.lock().unwrap();
+            if cut.contains(address) || cut.contains(&self.from) {
+                return Err(away());
+            }
+        }
+        let member = self.wires.members.lock().unwrap().get(address).cloned().ok_or_else(away)?;
+        tokio::time::timeout(limit, member.handle(path, &body)).await.map_err(|_| away())?
+    }
+}
+
+struct Group {
+    wires: Arc<Wires>,
+    folders: tempfile::TempDir,
+}
+
+impl Group {
+    fn new() -> Self {
+        Self { wires: Arc::default(), folders: tempfile::tempdir().unwrap() }
+    }
+
+    async fn start(&self, name: &str, id: u64, bootstrap: Bootstrap) -> Arc<Metastore> {
+        let config = Config {
+            data_dir: self.folders.path().join(format!("{name}-{id}")),
+            node_id: id,
+            node_name: name.into(),
+            region: format!("region-{name}"),
+            kind: MemberKind::Data,
+            peer_address: name.into(),
+            http_address: String::new(),
+            disk_id: id,
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(200),
+            election_max: Duration::from_millis(400),
+        };
+        let wire = Arc::new(Wire { from: name.into(), wires: Arc::clone(&self.wires) });
+        let store = Metastore::open(config, wire, bootstrap).await.unwrap();
+        self.wires.members.lock().unwrap().insert(name.into(), Arc::clone(&store));
+        store
+    }
+
+    async fn of_three(&self) -> Vec<Arc<Metastore>> {
+        let new = Bootstrap::New { cluster_id: "test".into(), session_key: [1; 32] };
+        let mut members = vec![self.start("a", 1, new).await];
+        for (name, id) in [("b", 2), ("c", 3)] {
+            let join = Bootstrap::Join { addresses: vec!["a".into()] };
+            members.push(self.start(name, id, join).await);
+        }
+        for m in &members {
+            eventually("three members are known", || m.state().members.len() == 3).await;
+        }
+        members
+    }
+
+    fn cut(&self, name: &str) {
+        self.wires.cut.lock().unwrap().insert(name.into());
+    }
+
+    fn heal(&self) {
+        self.wires.cut.lock().unwrap().clear();
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never happened: {what}");
+}
+
+fn commit(request: &str, expected: Option<u64>) -> Command {
+    Command::Commit(Commit {
+        request_id: request.into(),
+        database: "Retail".into(),
+        expected_seq: expected,
+        receipts: vec![(1, 1), (2, 2), (3, 3)],
+        ..Commit::default()
+    })
+}
+
+fn done(reply: Reply) -> u64 {
+    match reply {
+        Reply::Done { seq } => seq,
+        Reply::Refused(e) => panic!("refused: {e}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_survive_the_leader_and_reach_it_when_it_is_back() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let first = done(m[1].propose(commit("r1", Some(0))).await.unwrap());
+
+    group.cut("a");
+    eventually("another leader", || m[1].status().leader.is_some_and(|l| l != 1)).await;
+    let second = done(m[2].propose(commit("r2", Some(first))).await.unwrap());
+    // The same request again, after the change of leader, is answered from the record.
+    assert_eq!(done(m[1].propose(commit("r1", Some(0))).await.unwrap()), first);
+    assert!(m[1].read_index().await.unwrap() >= second);
+
+    group.heal();
+    eventually("the old leader caught up", || {
+        m[0].state().database("retail").is_some_and(|d| d.seq == second)
+    })
+    .await;
+    assert_eq!(*m[0].state(), *m[2].state());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minority_commits_nothing() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    group.cut("b");
+    group.cut("c");
+    let tried = tokio::time::timeout(Duration::from_secs(3), m[0].propose(commit("r1", Some(0))));
+    assert!(tried.await.is_err(), "a minority must not acknowledge");
+    assert!(m[0].state().database("retail").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
+
+    // Restart on the same folder.
+    group.wires.members.lock().unwrap().remove("c");
+    m[2].shutdown().await;
+    let [_, _, old_c]: [_; 3] = m.clone().try_into().unwrap();
+    drop(old_c);
+    // The folder of member 3 is gone; the server of the same name comes with new ids.
+    let join = Bootstrap::Join { addresses: vec!["b".into(), "a".into()] };
+    let c = group.start("c", 33, join).await;
+    eventually("the new member has the commit", || {
+        c.state().database("retail").is_some_and(|d| d.seq == seq)
+    })
+    .await;
+    eventually("the old id is gone", || {
+        c.state().members.keys().copied().collect::<Vec<_>>() == [1, 2, 33]
+    })
+    .await;
+    // With the new member the group survives the loss of another.
+    group.cut("a");
+    eventually("another leader", || c.status().leader.is_some_and(|l| l != 1)).await;
+    let with_new_disk = Command::Commit(Commit {
+        request_id: "r2".into(),
+        database: "Retail".into(),
+        expected_seq: Some(seq),
+        receipts: vec![(2, 2), (33, 33)],
+        ..Commit::default()
+    });
+    assert!(done(c.propose(with_new_disk).await.unwrap()) > seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_one_restarts_from_its_folder() {
+    let group = Group::new();
+    let new = Bootstrap::New { cluster_id: "test".into(), session_key: [1; 32] };
+    let a = group.start("a", 1, new).await;
+    let alone = |request: &str, expected| {
+        Command::Commit(Commit {
+            request_id: request.into(),
+            database: "Retail".into(),
+            expected_seq: expected,
+            receipts: vec![(1, 1)],
+            ..Commit::default()
+        })
+    };
+    let seq = done(a.propose(alone("r1", Some(0))).await.unwrap());
+    a.shutdown().await;
+    group.wires.members.lock().unwrap().clear();
+    drop(a);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let a = group.start("a", 1, Bootstrap::Restart).await;
+    eventually("the commit is there again", || {
+        a.state().database("retail").is_some_and(|d| d.seq == seq)
+    })
+    .await;
+    assert_eq!(a.state().cluster_id, "test");
+    assert!(done(a.propose(alone("r2", Some(seq))).await.unwrap()) > seq);
+}
