@@ -2,4 +2,29 @@
 //!
 //! Never here: DAX, names. Tables and columns are ids; what they mean is the engine's.
 
-pub mod scan_request;
+mod checksum;
+mod column;
+mod manifest;
+mod object_dir;
+mod relationship;
+mod scan;
+mod scan_request;
+mod segment;
+mod segment_file;
+mod table;
+mod version;
+
+pub use checksum::logical_checksum;
+pub use column::Column;
+pub use manifest::{Manifest, PartitionManifest, SegmentRef, TableManifest, state_root};
+pub use object_dir::{Hash, ObjectDir};
+pub use relationship::{RelationshipDef, RelationshipIndex};
+pub use scan::ScanControl;
+pub use scan_request::{
+    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowExpr, ScanFilter, ScanRequest,
+    ScanResult, TableId,
+};
+pub use segment::{Codes, Dictionary, Segment, SegmentColumn};
+pub use segment_file::{SEGMENT_ROWS, SegmentBuilder};
+pub use table::{RowGroup, TableData};
+pub use version::StoreVersion;

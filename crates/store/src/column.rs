@@ -1,0 +1,334 @@
+//! A column of a table: segments side by side under one set of codes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
+
+use crate::segment::{CodeMap, Dictionary, SegmentColumn};
+use crate::segment_file::double_key;
+
+/// One segment's part of a column.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    pub(crate) first_row: usize,
+    pub(crate) source: PieceSource,
+    pub(crate) map: CodeMap,
+}
+
+/// The segment a piece's codes are in, and which of its columns; `None`: blank in every row.
+#[derive(Debug, Clone)]
+pub(crate) struct PieceSource {
+    pub(crate) rows: usize,
+    pub(crate) column: Option<(Arc<crate::segment::Segment>, usize)>,
+}
+
+impl PieceSource {
+    pub(crate) fn column(&self) -> Option<&SegmentColumn> {
+        self.column.as_ref().map(|(segment, i)| &segment.columns[*i])
+    }
+}
+
+/// How a value is found again.
+#[derive(Debug, Default)]
+struct Lookup {
+    integers: HashMap<i64, u32>,
+    doubles: HashMap<u64, u32>,
+    strings: HashMap<String, u32>,
+}
+
+/// One column of a [`crate::TableData`]. Codes are `0..cardinality()`; code 0 is blank.
+#[derive(Debug)]
+pub struct Column {
+    data_type: DataType,
+    collation: Collation,
+    dictionary: Dictionary,
+    pieces: Vec<Piece>,
+    rows: usize,
+    has_blank: bool,
+    lookup: OnceLock<Lookup>,
+    ranks: OnceLock<Arc<Vec<u32>>>,
+}
+
+impl Column {
+    pub(crate) fn new(data_type: DataType, collation: Collation, parts: Vec<PieceSource>) -> Self {
+        let dictionaries: Vec<&Dictionary> =
+            parts.iter().filter_map(|p| p.column()).map(|c| &c.dictionary).collect();
+        let (dictionary, maps) = merge(&dictionaries, collation);
+        let mut maps = maps.into_iter();
+        let mut pieces = Vec::new();
+        let mut rows = 0;
+        for source in parts {
+            let map = match source.column() {
+                Some(_) => maps.next().unwrap_or(CodeMap::Same),
+                None => CodeMap::Same,
+            };
+            let first_row = rows;
+            rows += source.rows;
+            pieces.push(Piece { first_row, source, map });
+        }
+        let mut column = Self {
+            data_type,
+            collation,
+            dictionary,
+            pieces,
+            rows,
+            has_blank: false,
+            lookup: OnceLock::new(),
+            ranks: OnceLock::new(),
+        };
+        column.has_blank = column.pieces.iter().any(|p| match p.source.column() {
+            Some(c) => (0..c.codes.len()).any(|r| c.codes.get(r) == 0),
+            None => p.source.rows > 0,
+        });
+        column
+    }
+
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn collation(&self) -> Collation {
+        self.collation
+    }
+
+    pub fn cardinality(&self) -> u32 {
+        self.dictionary.len() + 1
+    }
+
+    /// Whether some row really is blank.
+    pub fn has_blank(&self) -> bool {
+        self.has_blank
+    }
+
+    fn piece(&self, row: usize) -> Option<&Piece> {
+        let at = self.pieces.partition_point(|p| p.first_row <= row);
+        self.pieces.get(at.checked_sub(1)?)
+    }
+
+    /// The code of a row; rows outside the table (its blank row) are blank.
+    pub fn code(&self, row: usize) -> u32 {
+        if row >= self.rows {
+            return 0;
+        }
+        let Some(piece) = self.piece(row) else { return 0 };
+        let column = piece.source.column();
+        column.map_or(0, |c| piece.map.get(c.codes.get(row - piece.first_row)))
+    }
+
+    pub fn value(&self, code: u32) -> Value {
+        self.dictionary.value(self.data_type, code)
+    }
+
+    /// The raw integer of a code above 0 (see [`Dictionary`]), for exact sums.
+    pub(crate) fn integer(&self, code: u32) -> i64 {
+        self.dictionary.integer(code)
+    }
+
+    /// Codes of `out.len()` rows from `first_row` on; rows past the end are blank.
+    pub fn read_codes(&self, first_row: usize, out: &mut [u32]) {
+        let mut row = first_row;
+        let mut filled = 0;
+        while filled < out.len() && row < self.rows {
+            let Some(piece) = self.piece(row) else { break };
+            let offset = row - piece.first_row;
+            let n = (piece.source.rows - offset).min(out.len() - filled);
+            match piece.source.column() {
+                Some(c) => {
+                    c.codes.read_mapped(offset, &piece.map, &mut out[filled..filled + n]);
+                }
+                None => out[filled..filled + n].fill(0),
+            }
+            filled += n;
+            row += n;
+        }
+        out[filled..].fill(0);
+    }
+
+    /// The code of a value, by the column's type and collation; numbers of other types match
+    /// where they are equal. Blank is code 0.
+    pub fn code_of(&self, value: &Value) -> Option<u32> {
+        if value.is_blank() {
+            return Some(0);
+        }
+        match (&self.dictionary, value) {
+            (Dictionary::Strings(_), Value::String(s)) => {
+                self.lookup().strings.get(self.collation.key(s).as_ref()).copied()
+            }
+            (Dictionary::Doubles(_), v) => {
+                self.lookup().doubles.get(&double_key(number(v)?)).copied()
+            }
+            (Dictionary::Range { base, unit, count }, v) => {
+                let offset = self.raw(v)?.checked_sub(*base)?;
+                let fits = offset >= 0 && offset % unit == 0 && offset / unit < i64::from(*count);
+                fits.then(|| (offset / unit) as u32 + 1)
+            }
+            (Dictionary::Integers(_), v) => self.lookup().integers.get(&self.raw(v)?).copied(),
+            (Dictionary::Strings(_), _) => None,
+        }
+    }
+
+    /// The raw integer a value has in this column, where it can have one.
+    fn raw(&self, value: &Value) -> Option<i64> {
+        match (self.data_type, value) {
+            (DataType::Boolean, Value::Boolean(b)) => Some(i64::from(*b)),
+            (DataType::DateTime, Value::DateTime(t)) => Some(t.0),
+            (DataType::DateTime, v) => DateTime::from_ole(number(v)?).map(|t| t.0),
+            (DataType::Int64, Value::Int(i)) => Some(*i),
+            (DataType::Int64, v) => {
+                let n = number(v)?;
+                (n.fract() == 0.0 && n.abs() < 9.0e18).then_some(n as i64)
+            }
+            (DataType::Decimal, Value::Decimal(d)) => Some(d.0),
+            (DataType::Decimal, Value::Int(i)) => Decimal::from_int(*i).map(|d| d.0),
+            (DataType::Decimal, v) => {
+                let n = number(v)?;
+                Decimal::from_f64(n).filter(|d| d.to_f64() == n).map(|d| d.0)
+            }
+            _ => None,
+        }
+    }
+
+    fn lookup(&self) -> &Lookup {
+        self.lookup.get_or_init(|| {
+            let mut l = Lookup::default();
+            match &self.dictionary {
+                Dictionary::Range { .. } => {}
+                Dictionary::Integers(v) => {
+                    l.integers = v.iter().zip(1..).map(|(x, c)| (*x, c)).collect();
+                }
+                Dictionary::Doubles(v) => {
+                    l.doubles = v.iter().zip(1..).map(|(x, c)| (double_key(*x), c)).collect();
+                }
+                Dictionary::Strings(v) => {
+                    let key = |s: &Arc<str>| self.collation.key(s).into_owned();
+                    l.strings = v.iter().zip(1..).map(|(x, c)| (key(x), c)).collect();
+                }
+            }
+            l
+        })
+    }
+
+    /// Place of each code in the order of the values, blank first.
+    pub fn sorted_ranks(&self) -> Arc<Vec<u32>> {
+        Arc::clone(self.ranks.get_or_init(|| {
+            let mut codes: Vec<u32> = (1..self.cardinality()).collect();
+            match &self.dictionary {
+                Dictionary::Range { .. } => {}
+                Dictionary::Integers(v) => codes.sort_by_key(|c| v[*c as usize - 1]),
+                Dictionary::Doubles(v) => {
+                    codes.sort_by(|a, b| v[*a as usize - 1].total_cmp(&v[*b as usize - 1]));
+                }
+                Dictionary::Strings(v) => codes.sort_by(|a, b| {
+                    self.collation.compare(&v[*a as usize - 1], &v[*b as usize - 1])
+                }),
+            }
+            let mut ranks = vec![0; self.cardinality() as usize];
+            for (rank, code) in (1..).zip(codes) {
+                ranks[code as usize] = rank;
+            }
+            Arc::new(ranks)
+        }))
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Blank | Value::String(_) | Value::Boolean(_) => None,
+        v => v.as_f64(),
+    }
+}
+
+/// One dictionary for all segments, and each segment's way into it.
+fn merge(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
+    match parts {
+        [] => (Dictionary::Integers(Vec::new()), Vec::new()),
+        [only] => ((*only).clone(), vec![CodeMap::Same]),
+        _ => merge_ranges(parts).unwrap_or_else(|| merge_values(parts, collation)),
+    }
+}
+
+/// Ranges of one unit whose union is not much wider than they are stay a range.
+fn merge_ranges(parts: &[&Dictionary]) -> Option<(Dictionary, Vec<CodeMap>)> {
+    let mut ranges = Vec::new();
+    for p in parts {
+        match p {
+            Dictionary::Range { base, unit, count } => ranges.push((*base, *unit, *count)),
+            Dictionary::Integers(v) if v.is_empty() => {}
+            _ => return None,
+        }
+    }
+    let (_, unit, _) = *ranges.first()?;
+    let low = ranges.iter().map(|r| r.0).min()?;
+    let mut top = 0i64;
+    let mut held = 0u64;
+    for (base, u, count) in &ranges {
+        let offset = base.checked_sub(low)?;
+        if *u != unit || offset % unit != 0 {
+            return None;
+        }
+        top = top.max((offset / unit).checked_add(i64::from(*count))?);
+        held += u64::from(*count);
+    }
+    let count = u32::try_from(top).ok().filter(|c| *c < 1 << 31)?;
+    if u64::from(count) > held.saturating_mul(8) {
+        return None;
+    }
+    let maps = parts.iter().map(|p| match p {
+        Dictionary::Range { base, .. } if *base != low => {
+            CodeMap::Shift(((base - low) / unit) as u32)
+        }
+        _ => CodeMap::Same,
+    });
+    Some((Dictionary::Range { base: low, unit, count }, maps.collect()))
+}
+
+fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
+    let mut maps = Vec::new();
+    if parts.iter().any(|p| matches!(p, Dictionary::Strings(_))) {
+        let (mut at, mut all): (HashMap<String, u32>, Vec<Arc<str>>) = Default::default();
+        for p in parts {
+            let mut map = vec![0];
+            if let Dictionary::Strings(v) = p {
+                for s in v {
+                    map.push(*at.entry(collation.key(s).into_owned()).or_insert_with(|| {
+                        all.push(Arc::clone(s));
+                        all.len() as u32
+                    }));
+                }
+            }
+            maps.push(CodeMap::Table(map));
+        }
+        return (Dictionary::Strings(all), maps);
+    }
+    if parts.iter().any(|p| matches!(p, Dictionary::Doubles(_))) {
+        let (mut at, mut all): (HashMap<u64, u32>, Vec<f64>) = Default::default();
+        for p in parts {
+            let mut map = vec![0];
+            if let Dictionary::Doubles(v) = p {
+                for x in v {
+                    map.push(*at.entry(double_key(*x)).or_insert_with(|| {
+                        all.push(*x);
+                        all.len() as u32
+                    }));
+                }
+            }
+            maps.push(CodeMap::Table(map));
+        }
+        return (Dictionary::Doubles(all), maps);
+    }
+    let values = |p: &Dictionary| -> Vec<i64> { (1..=p.len()).map(|c| p.integer(c)).collect() };
+    let mut all: Vec<i64> = parts.iter().flat_map(|p| values(p)).collect();
+    all.sort_unstable();
+    all.dedup();
+    let at: HashMap<i64, u32> = all.iter().zip(1..).map(|(v, c)| (*v, c)).collect();
+    for p in parts {
+        let codes = values(p).into_iter().map(|v| at.get(&v).copied().unwrap_or(0));
+        maps.push(CodeMap::Table(std::iter::once(0).chain(codes).collect()));
+    }
+    (Dictionary::Integers(all), maps)
+}

@@ -1,0 +1,116 @@
+//! A table of a version: columns over the rows of all its segments.
+
+use std::sync::Arc;
+
+use evercube_base::{Collation, DataType, Error, ErrorKind, Result, RowBatch};
+
+use crate::column::{Column, PieceSource};
+use crate::segment::Segment;
+use crate::segment_file::{SEGMENT_ROWS, SegmentBuilder};
+
+/// Rows that lie side by side in one or more segments, since calculated columns are computed, and
+/// stored, after the source columns of the same rows.
+#[derive(Debug, Clone)]
+pub struct RowGroup {
+    pub rows: usize,
+    /// For each column of the table: the segment that has it and its position there; `None` where
+    /// no segment has it (blank in every row).
+    pub columns: Vec<Option<(Arc<Segment>, usize)>>,
+}
+
+/// An immutable table in memory.
+#[derive(Debug)]
+pub struct TableData {
+    rows: usize,
+    collation: Collation,
+    columns: Vec<Column>,
+}
+
+impl TableData {
+    /// A table over row groups; each names a segment column per table column.
+    pub fn from_groups(
+        types: &[DataType],
+        collation: Collation,
+        groups: &[RowGroup],
+    ) -> Result<Self> {
+        let mut columns = Vec::new();
+        for (i, data_type) in types.iter().enumerate() {
+            let mut parts = Vec::new();
+            for group in groups {
+                let column = group.columns.get(i).cloned().flatten();
+                if let Some((segment, at)) = &column {
+                    let found = segment.columns.get(*at).map(|c| c.data_type);
+                    if segment.rows != group.rows || found != Some(stored_type(*data_type)) {
+                        return Err(Error::new(
+                            ErrorKind::Corrupt,
+                            format!("column {i} of a segment has another shape than the table"),
+                        ));
+                    }
+                }
+                parts.push(PieceSource { rows: group.rows, column });
+            }
+            columns.push(Column::new(*data_type, collation, parts));
+        }
+        let rows = groups.iter().map(|g| g.rows).sum();
+        if u32::try_from(rows).is_err() {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("a table of {rows} rows is larger than the limit of 4,294,967,295"),
+            ));
+        }
+        Ok(Self { rows, collation, columns })
+    }
+
+    /// A table out of rows that are already in memory.
+    pub fn from_batches(
+        types: &[DataType],
+        collation: Collation,
+        batches: &[RowBatch],
+    ) -> Result<Self> {
+        let mut groups = Vec::new();
+        let mut builder = SegmentBuilder::new(types, collation);
+        for batch in batches {
+            builder.push(batch.clone())?;
+            if builder.rows() >= SEGMENT_ROWS {
+                let full = std::mem::replace(&mut builder, SegmentBuilder::new(types, collation));
+                groups.push(RowGroup::whole(Arc::new(full.finish())));
+            }
+        }
+        groups.push(RowGroup::whole(Arc::new(builder.finish())));
+        Self::from_groups(types, collation, &groups)
+    }
+
+    /// Rows without the blank row.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn collation(&self) -> Collation {
+        self.collation
+    }
+
+    /// A column by position; positions come from the model and are in range.
+    pub fn column(&self, column: u32) -> &Column {
+        &self.columns[column as usize]
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns.len()
+    }
+}
+
+impl RowGroup {
+    /// A group whose columns are those of one segment, in order.
+    pub fn whole(segment: Arc<Segment>) -> Self {
+        let columns = (0..segment.columns.len()).map(|i| Some((Arc::clone(&segment), i)));
+        Self { rows: segment.rows, columns: columns.collect() }
+    }
+}
+
+/// The type a column's values are stored as.
+fn stored_type(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Binary | DataType::Variant => DataType::String,
+        t => t,
+    }
+}
