@@ -364,7 +364,7 @@ pub fn convert(v: &Value, target: DataType) -> Result<Value> {
             Num::Dec(d) => Ok(Value::Int(d.round_to_int())),
             other => {
                 let f = other.f64().round();
-                if f >= -9.223_372_036_854_775_8e18 && f < 9.223_372_036_854_775_8e18 {
+                if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f) {
                     Ok(Value::Int(f as i64))
                 } else {
                     Err(cannot_convert(v, "Integer"))

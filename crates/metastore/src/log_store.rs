@@ -1,6 +1,8 @@
 //! The consensus log, the vote and the newest snapshot in one `redb` file; durable before it is
 //! acknowledged.
 
+#![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
+
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;

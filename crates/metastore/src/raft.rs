@@ -1,5 +1,7 @@
 //! The consensus library behind our own types; no other module names it for more than storage.
 
+#![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
+
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;

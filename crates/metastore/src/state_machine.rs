@@ -1,5 +1,7 @@
 //! Applies committed entries to the [`State`] and keeps snapshots of it.
 
+#![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
+
 use std::io::Cursor;
 use std::sync::{Arc, PoisonError, RwLock};
 

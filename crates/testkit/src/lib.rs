@@ -1,1 +1,3 @@
-//! testkit
+//! Development only: what holds the workspace together.
+
+pub mod edges;

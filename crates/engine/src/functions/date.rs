@@ -195,7 +195,7 @@ fn make_date(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     let bad = || domain_error("DATE");
     let rounded = |i| num(a, i).map(|f| f.round());
     let (y, m, d) = (rounded(0)?, rounded(1)?, rounded(2)?);
-    if [y, m, d].iter().any(|v| !(v.abs() < 4e6)) {
+    if ![y, m, d].iter().all(|v| v.abs() < 4e6) {
         return Err(bad());
     }
     let mut y = y as i64;

@@ -103,6 +103,16 @@ fn scalar_functions() {
 }
 
 #[test]
+fn distributions() {
+    run_file(include_str!("tests/distributions.txt"));
+}
+
+#[test]
+fn financial() {
+    run_file(include_str!("tests/financial.txt"));
+}
+
+#[test]
 fn every_function_is_described_once() {
     let names: std::collections::BTreeSet<_> = all().iter().map(|f| f.name).collect();
     assert_eq!(names.len(), all().len());

@@ -1,0 +1,94 @@
+//! What a request brings along: who, in which session, how fresh the answer must be.
+
+use std::time::Duration;
+
+use evercube_base::{DateTime, Diagnostic};
+
+use crate::session::Session;
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadLevel {
+    /// Never older than what the session has seen; without a session, as `Strong`.
+    #[default]
+    Session,
+    /// Sees every commit acknowledged before the request was sent.
+    Strong,
+    /// Not further behind than this, by the age of the last contact with the leader.
+    Bounded(Duration),
+    /// Whatever this server holds.
+    Any,
+}
+
+impl ReadLevel {
+    /// `strong`, `session`, `any`, `bounded:2s`, `bounded:500ms`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.trim().to_ascii_lowercase().as_str() {
+            "session" => Self::Session,
+            "strong" => Self::Strong,
+            "any" => Self::Any,
+            t => {
+                let bound = t.strip_prefix("bounded:")?;
+                let (digits, unit) = match bound.strip_suffix("ms") {
+                    Some(d) => (d, 1),
+                    None => (bound.strip_suffix('s').unwrap_or(bound), 1000),
+                };
+                let n: u64 = digits.parse().ok()?;
+                Self::Bounded(Duration::from_millis(n.checked_mul(unit)?))
+            }
+        })
+    }
+}
+
+/// A version asked for by number or by time instead of the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    Seq(u64),
+    Time(DateTime),
+}
+
+impl At {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().parse() {
+            Ok(n) => Some(Self::Seq(n)),
+            Err(_) => DateTime::parse_iso(text).map(Self::Time),
+        }
+    }
+}
+
+/// The surroundings of one request.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    /// The session with the request's own properties laid over it.
+    pub session: Session,
+    pub read: ReadLevel,
+    /// The newest version the session has seen; `None` for a request without a session.
+    pub min_seq: Option<u64>,
+    pub at: Option<At>,
+    /// Makes a repeated write be answered instead of done again.
+    pub request_id: Option<String>,
+    pub timeout: Option<Duration>,
+}
+
+/// The answer to a write.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WriteAnswer {
+    /// The version that holds the change.
+    pub seq: u64,
+    pub messages: Vec<Diagnostic>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_levels_are_read() {
+        assert_eq!(ReadLevel::parse("Strong"), Some(ReadLevel::Strong));
+        let bounded = |ms| Some(ReadLevel::Bounded(Duration::from_millis(ms)));
+        assert_eq!(ReadLevel::parse("bounded:2s"), bounded(2000));
+        assert_eq!(ReadLevel::parse("bounded:250ms"), bounded(250));
+        assert_eq!(ReadLevel::parse("bounded:x"), None);
+        assert_eq!(ReadLevel::parse("fast"), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! From a finished new state to an acknowledged version: store, ship, collect receipts, commit.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Command, Commit, Reply, State};
+use evercube_store::{Hash, Manifest, state_root};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::objects::{Receipt, blocking, data_peers, push};
+use crate::read::HOLD;
+use crate::service::Service;
+use crate::versions::StoredModel;
+
+/// A new state of a database, complete but for its acknowledgement.
+#[derive(Debug, Clone)]
+pub(crate) struct NewState {
+    pub(crate) name: String,
+    /// The version this state was made from; 0 for a database that must not exist yet.
+    pub(crate) expected_seq: u64,
+    pub(crate) model: StoredModel,
+    pub(crate) manifest: Manifest,
+}
+
+impl Service {
+    /// Stores, ships and commits a state; the version's number once a quorum has it and enough
+    /// failure domains hold its objects.
+    pub(crate) async fn commit(&self, request_id: &str, new: NewState) -> Result<u64> {
+        let objects = Arc::clone(&self.objects);
+        let (new, model_hash, manifest_hash) = blocking(move || {
+            let model_hash = objects.put(&new.model.to_bytes()?)?;
+            let manifest_hash = objects.put(&new.manifest.to_bytes()?)?;
+            Ok((new, model_hash, manifest_hash))
+        })
+        .await?;
+        let mut all: BTreeSet<Hash> = new.manifest.objects().into_iter().map(|(_, h)| h).collect();
+        all.insert(model_hash);
+        all.insert(manifest_hash);
+        let all: Arc<Vec<Hash>> = Arc::new(all.into_iter().collect());
+        let root = state_root(&model_hash, &new.manifest);
+        let receipts = self.ship(Arc::clone(&all)).await?;
+        let command = Command::Commit(Commit {
+            request_id: request_id.to_owned(),
+            database: new.name.clone(),
+            expected_seq: Some(new.expected_seq),
+            epoch: self.metastore.status().term,
+            drop: false,
+            rename_to: None,
+            model: model_hash,
+            manifest: manifest_hash,
+            objects: all.to_vec(),
+            root,
+            receipts: receipts.iter().map(|r| (r.member, r.disk_id)).collect(),
+            now_micros: self.now().unix_micros(),
+        });
+        let seq = self.propose_write(command).await?;
+        self.wait_loaded(&new.name, seq).await;
+        Ok(seq)
+    }
+
+    /// Commits the end of a database on every server.
+    pub(crate) async fn commit_drop(&self, request_id: &str, name: &str, seq: u64) -> Result<u64> {
+        let command = Command::Commit(Commit {
+            request_id: request_id.to_owned(),
+            database: name.to_owned(),
+            expected_seq: Some(seq),
+            epoch: self.metastore.status().term,
+            drop: true,
+            now_micros: self.now().unix_micros(),
+            ..Commit::default()
+        });
+        self.propose_write(command).await
+    }
+
+    pub(crate) async fn propose_write(&self, command: Command) -> Result<u64> {
+        match self.metastore.propose(command).await? {
+            Reply::Done { seq } => Ok(seq),
+            Reply::Refused(e) => Err(e),
+        }
+    }
+
+    /// Brings objects to the other data members until enough failure domains hold them. A member
+    /// that is away costs at most the grace time; then the group goes on degraded, and says so.
+    async fn ship(&self, hashes: Arc<Vec<Hash>>) -> Result<Vec<Receipt>> {
+        let mut receipts = vec![self.receipt()];
+        let state = self.metastore.state();
+        let mut pushes = JoinSet::new();
+        for (id, member) in data_peers(&state, self.identity.node_id) {
+            let task = push(
+                Arc::clone(&self.transport),
+                Arc::clone(&self.objects),
+                member.peer_address.clone(),
+                Arc::clone(&hashes),
+            );
+            pushes.spawn(async move { (id, task.await) });
+        }
+        let started = Instant::now();
+        let mut last_error = None;
+        while !self.enough(&state, &receipts) {
+            // While pushes make progress the ship waits; the grace counts from the last failure.
+            match tokio::time::timeout(HOLD, pushes.join_next()).await {
+                Ok(Some(Ok((_, Ok(receipt))))) => receipts.push(receipt),
+                Ok(Some(Ok((_, Err(e))))) => last_error = Some(e),
+                Ok(Some(Err(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if self.enough(&state, &receipts) {
+            // The others go on receiving in the background; what they miss they fetch themselves.
+            pushes.detach_all();
+            return Ok(receipts);
+        }
+        tokio::time::sleep(self.config.degrade_grace.saturating_sub(started.elapsed())).await;
+        let why = last_error.map_or_else(String::new, |e: Error| e.message);
+        self.degrade(&receipts, &why).await?;
+        Ok(receipts)
+    }
+
+    fn enough(&self, state: &State, receipts: &[Receipt]) -> bool {
+        let have: Vec<(u64, u64)> = receipts.iter().map(|r| (r.member, r.disk_id)).collect();
+        state.receipts_suffice(&have)
+    }
+
+    /// Commits, explicitly, that the failure domains without a receipt are gone on without.
+    async fn degrade(&self, receipts: &[Receipt], why: &str) -> Result<()> {
+        let state = self.metastore.state();
+        let have: BTreeSet<String> =
+            receipts.iter().filter_map(|r| state.failure_domain(r.member)).collect();
+        for domain in state.failure_domains() {
+            if have.contains(&domain) || state.degraded.contains(&domain) {
+                continue;
+            }
+            tracing::warn!(domain, why, "the group goes on without a failure domain (degraded)");
+            match self.metastore.propose(Command::Degrade { domain }).await? {
+                Reply::Done { .. } => {}
+                Reply::Refused(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, within reason, until this server serves the version it has just committed.
+    pub(crate) async fn wait_loaded(&self, name: &str, seq: u64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut changes = self.versions.changes();
+        while self.versions.get(name).is_none_or(|v| v.seq < seq)
+            && self.versions.failure(name).is_none()
+        {
+            match tokio::time::timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Refuses a write here unless this server is the one that takes writes.
+    pub(crate) fn require_leader(&self) -> Result<()> {
+        match self.leader() {
+            Some(leader) if leader.is_me => Ok(()),
+            Some(leader) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("writes go to server '{}'; this server forwards them there", leader.name),
+            )),
+            None => Err(Error::new(ErrorKind::Unavailable, "no leader is elected right now")),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a server remembers about itself in its folder: name, region, peer address, ids.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::config::ServiceConfig;
+use crate::seal::random;
+
+/// Kept as `server.json` in the data folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    pub node_id: u64,
+    /// Changes with the folder: receipts of a replaced disk no longer count.
+    pub disk_id: u64,
+    pub name: String,
+    pub region: String,
+    pub kind: String,
+    pub peer_address: String,
+    /// The folder was empty; not stored.
+    #[serde(skip)]
+    pub is_new: bool,
+}
+
+fn random_id() -> Result<u64> {
+    let mut b = [0u8; 8];
+    random(&mut b)?;
+    // Ids travel through JSON, whose readers may keep only 53 bits.
+    Ok(u64::from_le_bytes(b) >> 12)
+}
+
+fn io_error(path: &Path, what: &str, e: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Source, format!("{} cannot be {what}: {e}", path.display()))
+}
+
+impl ServerIdentity {
+    /// Reads the folder's identity and lets it win over `config`, or makes one from `config`.
+    pub fn open(config: &mut ServiceConfig) -> Result<Self> {
+        let file = config.data_dir.join("server.json");
+        // A folder is a member only once the group took it in: the metastore's folder tells.
+        let was_member = config.data_dir.join("metastore").exists();
+        if was_member && file.exists() {
+            let bytes = std::fs::read(&file).map_err(|e| io_error(&file, "read", &e))?;
+            let known: Self = serde_json::from_slice(&bytes).map_err(|e| {
+                Error::new(ErrorKind::Corrupt, format!("{} cannot be read: {e}", file.display()))
+            })?;
+            config.name.clone_from(&known.name);
+            config.region.clone_from(&known.region);
+            config.kind.clone_from(&known.kind);
+            return Ok(known);
+        }
+        let node_id = random_id()?;
+        if config.name.is_empty() {
+            config.name = format!("server-{:x}", node_id & 0xffff);
+        }
+        let new = Self {
+            node_id,
+            disk_id: random_id()?,
+            name: config.name.clone(),
+            region: config.region.clone(),
+            kind: config.kind.clone(),
+            peer_address: config.peer_address.clone(),
+            is_new: true,
+        };
+        let text = serde_json::to_vec_pretty(&new)
+            .map_err(|e| Error::internal(format!("the server's identity is not writable: {e}")))?;
+        write_secret(&file, &text)?;
+        Ok(new)
+    }
+
+    pub(crate) fn metastore_config(&self, config: &ServiceConfig) -> evercube_metastore::Config {
+        evercube_metastore::Config {
+            data_dir: config.data_dir.join("metastore"),
+            node_id: self.node_id,
+            node_name: self.name.clone(),
+            region: self.region.clone(),
+            kind: crate::service::member_kind(&self.kind).unwrap_or_default(),
+            peer_address: config.peer_address.clone(),
+            http_address: config.http_address.clone(),
+            disk_id: self.disk_id,
+            heartbeat: Duration::from_millis(60),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
+        }
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let temporary = file.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut f = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        f.write_all(content)?;
+        f.sync_all()?;
+        std::fs::rename(&temporary, file)
+    };
+    write().map_err(|e| io_error(file, "written", &e))
+}
+
+/// The peer address the folder remembers, so that a restarted server is found where it was.
+pub fn remembered_peer_address(data_dir: &Path) -> Option<String> {
+    let bytes = std::fs::read(data_dir.join("server.json")).ok()?;
+    serde_json::from_slice::<ServerIdentity>(&bytes).ok().map(|i| i.peer_address)
+}

@@ -1,0 +1,201 @@
+//! Follows the metastore: whenever a database has a new version, brings its objects here, loads
+//! and verifies them, and swaps the version in.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use evercube_base::{Collation, DataType, Error, ErrorKind, Result};
+use evercube_engine::{CompiledModel, Dataset};
+use evercube_metastore::DatabaseEntry;
+use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, TableData, state_root};
+
+use crate::objects::{blocking, data_peers, pull};
+use crate::service::Service;
+use crate::versions::{LoadedVersion, StoredModel};
+
+/// Starts following; ends when the service is dropped.
+pub(crate) fn spawn(service: &Arc<Service>) {
+    if !service.serves_queries() {
+        return;
+    }
+    let weak = Arc::downgrade(service);
+    let mut applied = service.metastore.changes();
+    tokio::spawn(async move {
+        loop {
+            let retry = match weak.upgrade() {
+                Some(service) => service.load_all().await,
+                None => return,
+            };
+            let wait = if retry { Duration::from_millis(300) } else { Duration::from_secs(60) };
+            tokio::select! {
+                changed = applied.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    });
+    spawn_recovery(Arc::downgrade(service));
+}
+
+/// Takes a degraded failure domain back once its members answer and hold everything.
+fn spawn_recovery(weak: Weak<Service>) {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let Some(service) = weak.upgrade() else { return };
+            if service.leader().is_some_and(|l| l.is_me) {
+                service.recover_domains().await;
+            }
+        }
+    });
+}
+
+impl Service {
+    /// Brings every database to its committed version; true where something has to be tried again.
+    async fn load_all(&self) -> bool {
+        let state = self.metastore.state();
+        self.versions.retain(|name| state.databases.contains_key(name));
+        let mut again = false;
+        for entry in state.databases.values() {
+            if self.versions.get(&entry.name).is_some_and(|v| v.seq == entry.seq) {
+                continue;
+            }
+            match self.load(entry).await {
+                Ok(version) => self.versions.set(Arc::new(version)),
+                Err(e) => {
+                    tracing::warn!(database = entry.name, error = %e, "a version cannot be loaded yet");
+                    self.versions.set_failure(&entry.name, e);
+                    again = true;
+                }
+            }
+        }
+        again
+    }
+
+    async fn load(&self, entry: &DatabaseEntry) -> Result<LoadedVersion> {
+        let state = self.metastore.state();
+        let peers = data_peers(&state, self.identity.node_id);
+        // A file that fails its check is set aside by `get`, fetched again, and tried once more.
+        for attempt in 0..2 {
+            pull(&self.transport, &self.objects, &peers, &entry.objects).await?;
+            let (objects, previous, entry) =
+                (Arc::clone(&self.objects), self.versions.get(&entry.name), entry.clone());
+            let pool = Arc::clone(&self.pool);
+            let loaded = blocking(move || {
+                pool.install(|| load_version(&objects, &entry, previous.as_deref()))
+            })
+            .await;
+            match loaded {
+                Err(e) if e.kind == ErrorKind::Corrupt && attempt == 0 => {
+                    tracing::warn!(error = %e, "a stored object is damaged; it is fetched again");
+                }
+                done => return done,
+            }
+        }
+        Err(Error::new(ErrorKind::Corrupt, "a stored object stays damaged after fetching it again"))
+    }
+
+    async fn recover_domains(&self) {
+        let state = self.metastore.state();
+        for domain in &state.degraded {
+            let members = data_peers(&state, self.identity.node_id);
+            let of_domain = members
+                .iter()
+                .filter(|(id, _)| state.failure_domain(*id).as_ref() == Some(domain));
+            let mut healthy = false;
+            for (_, member) in of_domain {
+                let limit = Duration::from_millis(500);
+                let answer = self
+                    .transport
+                    .call(&member.peer_address, "server/status", Vec::new(), limit)
+                    .await
+                    .and_then(|b| {
+                        crate::service::from_json::<crate::status::ServerStatus>(&b)
+                    });
+                healthy |= answer.is_ok_and(|s| s.state == "ready");
+            }
+            if healthy {
+                let command = evercube_metastore::Command::Restore { domain: domain.clone() };
+                if let Err(e) = self.metastore.propose(command).await {
+                    tracing::warn!(domain, error = %e, "a failure domain could not be taken back yet");
+                }
+            }
+        }
+    }
+}
+
+/// Types of a table's columns in model order, as the store keeps them.
+pub(crate) fn stored_types(compiled: &CompiledModel, table: usize) -> Vec<DataType> {
+    compiled.column_types(table)
+}
+
+fn load_version(
+    objects: &Arc<ObjectDir>,
+    entry: &DatabaseEntry,
+    previous: Option<&LoadedVersion>,
+) -> Result<LoadedVersion> {
+    let model = StoredModel::from_bytes(&objects.get(&entry.model)?)?;
+    let manifest = Manifest::from_bytes(&objects.get(&entry.manifest)?)?;
+    let compiled = Arc::new(CompiledModel::compile(&model.database));
+    let store = load_tables(objects, &model, &compiled, &manifest, previous)?;
+    let root = state_root(&entry.model, &manifest);
+    if root != entry.root {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "database '{}' version {}: the state root computed here is {}, the group committed {}",
+                entry.name,
+                entry.seq,
+                hex::encode(root),
+                hex::encode(entry.root)
+            ),
+        ));
+    }
+    Ok(LoadedVersion {
+        name: entry.name.clone(),
+        seq: entry.seq,
+        dataset: Arc::new(Dataset { model: Arc::clone(&compiled), store: Arc::new(store) }),
+        compiled,
+        model,
+        manifest,
+        model_hash: entry.model,
+        manifest_hash: entry.manifest,
+        root,
+        updated_micros: entry.updated_micros,
+    })
+}
+
+/// Tables of a version; those whose segments did not change are taken over from the one before.
+pub(crate) fn load_tables(
+    objects: &Arc<ObjectDir>,
+    model: &StoredModel,
+    compiled: &CompiledModel,
+    manifest: &Manifest,
+    previous: Option<&LoadedVersion>,
+) -> Result<StoreVersion> {
+    let collation = collation(model);
+    let mut kept: BTreeMap<Vec<Hash>, Arc<TableData>> = BTreeMap::new();
+    if let Some(p) = previous {
+        for (m, data) in p.manifest.tables.iter().zip(&p.dataset.store.tables) {
+            kept.insert(m.identity(), Arc::clone(data));
+        }
+    }
+    let mut tables = Vec::new();
+    for (i, table) in model.database.model.tables.iter().enumerate() {
+        let types = stored_types(compiled, i);
+        let of_table = manifest.tables.get(i);
+        let data = match of_table.and_then(|m| kept.get(&m.identity())) {
+            Some(data) if of_table.is_some_and(|m| m.rows() > 0) => Arc::clone(data),
+            _ => Arc::new(
+                crate::layout::load_table(objects, &types, collation, of_table)
+                    .map_err(|e| e.context(format!("table '{}'", table.name)))?,
+            ),
+        };
+        tables.push(data);
+    }
+    StoreVersion::new(tables, &compiled.relationship_defs())
+}
+
+pub(crate) fn collation(model: &StoredModel) -> Collation {
+    model.database.model.collation.as_deref().map_or_else(Collation::default, Collation::from_name)
+}

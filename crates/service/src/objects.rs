@@ -1,0 +1,166 @@
+//! Objects between servers: a version's segments, model and manifest are pushed to the other data
+//! members before the commit counts on them, and pulled by a member that lacks some.
+//!
+//! Bodies on the peer connection are plain: `has` is a list of 32-byte hashes answered by one byte
+//! each; `get` is one hash answered by the object; `put` is the object, answered by a [`Receipt`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Member, MemberKind, State, Transport};
+use evercube_store::{Hash, ObjectDir};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+/// A member's word that it holds objects on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub member: u64,
+    pub disk_id: u64,
+}
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs file work away from the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(Error::internal(format!("a background task ended early: {e}"))))
+}
+
+/// Members that keep data, without `me`.
+pub(crate) fn data_peers(state: &State, me: u64) -> Vec<(u64, Member)> {
+    let keeps_data = |m: &Member| m.kind != MemberKind::Witness;
+    let peers = state.members.iter().filter(|(id, m)| **id != me && keeps_data(m));
+    peers.map(|(id, m)| (*id, m.clone())).collect()
+}
+
+/// Which of `hashes` a member does not hold.
+async fn missing_at(
+    transport: &Arc<dyn Transport>,
+    address: &str,
+    hashes: &[Hash],
+) -> Result<Vec<Hash>> {
+    let body: Vec<u8> = hashes.iter().flatten().copied().collect();
+    let answer = transport.call(address, "objects/has", body, CALL_TIMEOUT).await?;
+    if answer.len() != hashes.len() {
+        return Err(Error::internal(format!("{address} answered an object list of another length")));
+    }
+    Ok(hashes.iter().zip(answer).filter(|(_, held)| *held == 0).map(|(h, _)| *h).collect())
+}
+
+/// Brings every object to one member; its receipt once all are on its disk.
+pub(crate) async fn push(
+    transport: Arc<dyn Transport>,
+    objects: Arc<ObjectDir>,
+    address: String,
+    hashes: Arc<Vec<Hash>>,
+) -> Result<Receipt> {
+    for hash in missing_at(&transport, &address, &hashes).await? {
+        let from = Arc::clone(&objects);
+        let bytes = blocking(move || from.get(&hash).map(|b| b.as_ref().to_vec())).await?;
+        transport.call(&address, "objects/put", bytes, CALL_TIMEOUT).await?;
+    }
+    let answer = transport.call(&address, "objects/receipt", Vec::new(), CALL_TIMEOUT).await?;
+    postcard::from_bytes(&answer)
+        .map_err(|e| Error::internal(format!("{address} sent a receipt that cannot be read: {e}")))
+}
+
+/// Fetches what is missing here from any member that has it.
+pub(crate) async fn pull(
+    transport: &Arc<dyn Transport>,
+    objects: &Arc<ObjectDir>,
+    peers: &[(u64, Member)],
+    hashes: &[Hash],
+) -> Result<()> {
+    let mut wanted = Vec::new();
+    for hash in hashes.iter().collect::<BTreeSet<_>>() {
+        if !objects.has(hash) {
+            wanted.push(*hash);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let wanted = Arc::new(std::sync::Mutex::new(wanted));
+    let mut workers = JoinSet::new();
+    for _ in 0..3 {
+        let (transport, objects, wanted) =
+            (Arc::clone(transport), Arc::clone(objects), Arc::clone(&wanted));
+        let peers: Vec<String> = peers.iter().map(|(_, m)| m.peer_address.clone()).collect();
+        workers.spawn(async move {
+            loop {
+                let next =
+                    wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+                let Some(hash) = next else { return Ok(()) };
+                pull_one(&transport, &objects, &peers, hash).await?;
+            }
+        });
+    }
+    while let Some(done) = workers.join_next().await {
+        done.map_err(|e| Error::internal(format!("fetching objects ended early: {e}")))??;
+    }
+    Ok(())
+}
+
+async fn pull_one(
+    transport: &Arc<dyn Transport>,
+    objects: &Arc<ObjectDir>,
+    peers: &[String],
+    hash: Hash,
+) -> Result<()> {
+    let mut last = None;
+    for address in peers {
+        match transport.call(address, "objects/get", hash.to_vec(), CALL_TIMEOUT).await {
+            Ok(bytes) if *blake3::hash(&bytes).as_bytes() == hash => {
+                let into = Arc::clone(objects);
+                return blocking(move || into.put(&bytes).map(|_| ())).await;
+            }
+            Ok(_) => {
+                last = Some(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("{address} sent an object that does not match its name"),
+                ));
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    let why = last.map_or_else(|| "there is no other data member".to_owned(), |e| e.message);
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("object {} is not here and no member gave it: {why}", hex::encode(hash)),
+    ))
+}
+
+/// The peer side of this module: `has`, `get`, `put`, `receipt`.
+pub(crate) async fn answer(
+    objects: &Arc<ObjectDir>,
+    me: Receipt,
+    operation: &str,
+    body: Vec<u8>,
+) -> Result<Vec<u8>> {
+    let objects = Arc::clone(objects);
+    match operation {
+        "has" => {
+            blocking(move || {
+                let (hashes, _) = body.as_chunks::<32>();
+                Ok(hashes.iter().map(|h| u8::from(objects.has(h))).collect())
+            })
+            .await
+        }
+        "get" => {
+            let hash: Hash = body
+                .try_into()
+                .map_err(|_| Error::invalid("an object is asked for by its 32-byte hash"))?;
+            blocking(move || objects.get(&hash).map(|b| b.as_ref().to_vec())).await
+        }
+        "put" => blocking(move || objects.put(&body).map(|h| h.to_vec())).await,
+        "receipt" => postcard::to_stdvec(&me)
+            .map_err(|e| Error::internal(format!("a receipt could not be written: {e}"))),
+        other => Err(Error::not_found(format!("there is no object operation '{other}'"))),
+    }
+}

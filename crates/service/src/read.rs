@@ -1,0 +1,117 @@
+//! Which version a read runs on: the read rules, and waiting until it is here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use tokio::time::{Instant, timeout_at};
+
+use crate::call::{At, Call, ReadLevel};
+use crate::service::Service;
+use crate::versions::LoadedVersion;
+
+/// How long a read waits for a leader or for its version before it gives up.
+pub const HOLD: Duration = Duration::from_secs(30);
+
+impl Service {
+    /// The applied index a read must not be older than.
+    async fn freshness_floor(&self, call: &Call) -> Result<u64> {
+        match (call.read, call.min_seq) {
+            (ReadLevel::Any, _) => Ok(0),
+            (ReadLevel::Session, Some(seen)) => Ok(seen),
+            (ReadLevel::Strong, _) | (ReadLevel::Session, None) => {
+                self.metastore.read_index().await
+            }
+            (ReadLevel::Bounded(bound), _) => {
+                let age = self.metastore.status().millis_since_quorum;
+                let fresh = age.is_some_and(|a| u128::from(a) <= bound.as_millis());
+                if fresh { Ok(0) } else { self.metastore.read_index().await }
+            }
+        }
+    }
+
+    /// Waits until this server has applied what the call must see.
+    pub async fn wait_fresh(&self, call: &Call) -> Result<()> {
+        let floor = self.freshness_floor(call).await?;
+        self.metastore.wait_applied(floor, HOLD).await
+    }
+
+    /// The version of `database` that the call reads, loaded and verified here.
+    pub async fn version(&self, call: &Call, database: &str) -> Result<Arc<LoadedVersion>> {
+        self.wait_fresh(call).await?;
+        if let Some(at) = call.at {
+            return self.version_at(database, at).await;
+        }
+        let deadline = Instant::now() + HOLD;
+        let mut changes = self.versions.changes();
+        let mut applied = self.metastore.changes();
+        loop {
+            let state = self.metastore.state();
+            let Some(entry) = state.database(database) else {
+                return Err(self.no_such_database(database));
+            };
+            if let Some(v) = self.versions.get(database)
+                && (v.seq >= entry.seq || call.read == ReadLevel::Any)
+            {
+                return Ok(v);
+            }
+            if let Some(e) = self.versions.failure(database) {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("database '{database}' cannot be served by this server: {e}"),
+                ));
+            }
+            let step = async {
+                tokio::select! {
+                    r = changes.changed() => r.is_ok(),
+                    r = applied.changed() => r.is_ok(),
+                }
+            };
+            if !matches!(timeout_at(deadline, step).await, Ok(true)) {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("database '{database}' is still being loaded on this server"),
+                ));
+            }
+        }
+    }
+
+    async fn version_at(&self, database: &str, at: At) -> Result<Arc<LoadedVersion>> {
+        let current = self.versions.get(database);
+        let found = match at {
+            At::Seq(seq) => self.versions.get_at(database, seq),
+            At::Time(t) => current.filter(|v| v.updated_micros <= t.unix_micros()),
+        };
+        found.ok_or_else(|| {
+            Error::not_found(format!(
+                "database '{database}' has no version {} on this server; versions are kept in memory until the second-next commit",
+                match at {
+                    At::Seq(n) => n.to_string(),
+                    At::Time(t) => t.to_string(),
+                }
+            ))
+        })
+    }
+
+    pub(crate) fn no_such_database(&self, database: &str) -> Error {
+        Error::not_found(format!(
+            "Either the database '{database}' does not exist, or the user has no permission to access it."
+        ))
+    }
+
+    /// The database a request works on: the named one, else the only one there is.
+    pub fn resolve_catalog(&self, call: &Call) -> Result<String> {
+        if let Some(name) = call.session.catalog.as_deref().filter(|c| !c.is_empty()) {
+            return Ok(name.to_owned());
+        }
+        let state = self.metastore.state();
+        let mut names = state.databases.values().map(|d| d.name.clone());
+        match (names.next(), names.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(Error::not_found("There is no database on this server yet; deploy one.")),
+            _ => Err(Error::invalid(
+                "The request names no database and the server has several; set Catalog (Initial Catalog) in the connection string.",
+            )),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The server's use cases around one shared state: [`Service`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evercube_base::{DateTime, Error, ErrorKind, Result};
+use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
+use evercube_store::ObjectDir;
+use tokio::time::Instant;
+
+use crate::auth::{Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie};
+use crate::config::ServiceConfig;
+use crate::identity::ServerIdentity;
+use crate::objects::{self, Receipt};
+use crate::progress::ProgressBook;
+use crate::running::Running;
+use crate::seal::{SealingKey, random};
+use crate::session::{Session, freshness_cookie, read_freshness_cookie};
+use crate::versions::Versions;
+
+/// One server: its copy of the group's metadata, its objects, the versions it serves.
+pub struct Service {
+    pub config: ServiceConfig,
+    pub metastore: Arc<Metastore>,
+    pub(crate) objects: Arc<ObjectDir>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) versions: Arc<Versions>,
+    pub(crate) running: Arc<Running>,
+    pub(crate) progress: ProgressBook,
+    pub(crate) pool: Arc<rayon::ThreadPool>,
+    pub(crate) identity: ServerIdentity,
+    /// One write of a database at a time on this server; the metastore decides between servers.
+    pub(crate) writes: crate::write::WriteLocks,
+    passwords: PasswordCache,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}
+
+/// Where writes go now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    pub is_me: bool,
+    pub name: String,
+    pub peer_address: String,
+}
+
+impl Service {
+    /// Opens the folder, forms or joins the group, and starts loading what the group holds.
+    pub async fn start(
+        mut config: ServiceConfig,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Arc<Self>> {
+        std::fs::create_dir_all(&config.data_dir).map_err(|e| {
+            Error::new(
+                ErrorKind::Source,
+                format!("the data folder {} cannot be made: {e}", config.data_dir.display()),
+            )
+        })?;
+        let identity = ServerIdentity::open(&mut config)?;
+        let objects = Arc::new(ObjectDir::open(&config.data_dir.join("store"))?);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .thread_name(|i| format!("compute-{i}"))
+            .build()
+            .map_err(|e| Error::internal(format!("the compute pool cannot be started: {e}")))?;
+        let metastore = Metastore::open(
+            identity.metastore_config(&config),
+            Arc::clone(&transport),
+            bootstrap(&config, &identity)?,
+        )
+        .await?;
+        let service = Arc::new(Self {
+            metastore,
+            objects,
+            transport,
+            versions: Arc::default(),
+            running: Arc::default(),
+            progress: ProgressBook::default(),
+            pool: Arc::new(pool),
+            identity,
+            writes: crate::write::WriteLocks::default(),
+            passwords: PasswordCache::new()?,
+            config,
+        });
+        if !service.config.no_auth {
+            service.ensure_first_administrator().await?;
+        }
+        crate::loader::spawn(&service);
+        Ok(service)
+    }
+
+    /// Wall clock in UTC.
+    pub fn now(&self) -> DateTime {
+        DateTime::from_unix_micros(chrono::Utc::now().timestamp_micros()).unwrap_or_default()
+    }
+
+    pub(crate) fn receipt(&self) -> Receipt {
+        Receipt { member: self.identity.node_id, disk_id: self.identity.disk_id }
+    }
+
+    fn keys(&self) -> Vec<SealingKey> {
+        let state = self.metastore.state();
+        state.keys.iter().map(|k| SealingKey { id: k.id, bytes: k.bytes }).collect()
+    }
+
+    // Callers ------------------------------------------------------------------------------
+
+    /// Checks a name and password. Slow the first time for each password; call it off the
+    /// network threads.
+    pub fn authenticate(&self, user: &str, password: &str) -> Result<Identity> {
+        let state = self.metastore.state();
+        let key = user.to_lowercase();
+        let entry = state.users.get(&key);
+        // A hash is checked even for an unknown user, so that the time tells nothing.
+        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let stored = entry.map_or(NOBODY, |e| e.password_hash.as_str());
+        if self.passwords.verify(stored, password)
+            && let Some(e) = entry
+        {
+            return Ok(Identity { user: key, is_admin: e.admin });
+        }
+        Err(Error::new(ErrorKind::Denied, "The user name or password is not right."))
+    }
+
+    fn stored_hash(&self, user: &str) -> Option<String> {
+        self.metastore.state().users.get(user).map(|u| u.password_hash.clone())
+    }
+
+    pub fn login_cookie(&self, identity: &Identity) -> Result<String> {
+        let stored = self.stored_hash(&identity.user).unwrap_or_default();
+        login_cookie(&self.keys(), identity, &stored, chrono::Utc::now().timestamp())
+    }
+
+    pub fn from_login_cookie(&self, cookie: &str) -> Option<Identity> {
+        let now = chrono::Utc::now().timestamp();
+        let found = read_login_cookie(&self.keys(), cookie, now, |u| self.stored_hash(u))?;
+        // Rights are read again: an administrator may have been demoted since.
+        let is_admin = self.metastore.state().users.get(&found.user)?.admin;
+        Some(Identity { is_admin, ..found })
+    }
+
+    // Sessions -----------------------------------------------------------------------------
+
+    /// Opens a session; the id that any server of the group continues.
+    pub fn begin_session(&self, session: Session) -> Result<(Session, String)> {
+        let session = session.begin()?;
+        let id = session.to_id(&self.keys())?;
+        Ok((session, id))
+    }
+
+    pub fn resume_session(&self, id: &str) -> Result<Session> {
+        Session::from_id(&self.keys(), id)
+    }
+
+    pub fn freshness_cookie(&self, seq: u64) -> Result<String> {
+        freshness_cookie(&self.keys(), seq)
+    }
+
+    pub fn read_freshness(&self, cookie: &str) -> Option<u64> {
+        read_freshness_cookie(&self.keys(), cookie)
+    }
+
+    // Group --------------------------------------------------------------------------------
+
+    /// The member that takes writes, if one is known.
+    pub fn leader(&self) -> Option<Leader> {
+        let id = self.metastore.status().leader?;
+        let state = self.metastore.state();
+        let member = state.members.get(&id)?;
+        Some(Leader {
+            is_me: id == self.identity.node_id,
+            name: member.name.clone(),
+            peer_address: member.peer_address.clone(),
+        })
+    }
+
+    /// Waits for a leader for as long as `hold`.
+    pub async fn wait_for_leader(&self, hold: Duration) -> Result<Leader> {
+        let deadline = Instant::now() + hold;
+        loop {
+            if let Some(leader) = self.leader() {
+                return Ok(leader);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "no leader was elected within {} s; a majority of the voting servers must be up and connected",
+                        hold.as_secs()
+                    ),
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Peer addresses of the other members that keep data, for forwarding reads.
+    pub fn data_peers(&self) -> Vec<String> {
+        let state = self.metastore.state();
+        let peers = objects::data_peers(&state, self.identity.node_id);
+        peers.into_iter().map(|(_, m)| m.peer_address).collect()
+    }
+
+    /// Whether this server can answer queries at all.
+    pub fn serves_queries(&self) -> bool {
+        self.config.kind != "witness"
+    }
+
+    /// Stops what runs for a session, here and on every other server.
+    pub async fn cancel(&self, session: u64) -> usize {
+        let mut stopped = self.running.cancel_session(session);
+        for address in self.data_peers() {
+            let body = session.to_le_bytes().to_vec();
+            let limit = Duration::from_millis(500);
+            if let Ok(answer) =
+                self.transport.call(&address, "session/cancel", body, limit).await
+            {
+                stopped += answer.first().copied().map_or(0, usize::from);
+            }
+        }
+        stopped
+    }
+
+    /// Answers another member.
+    pub async fn peer_handle(self: &Arc<Self>, path: &str, body: Bytes) -> Result<Vec<u8>> {
+        match path.split_once('/') {
+            Some(("raft", _)) => self.metastore.handle(path, &body).await,
+            Some(("objects", operation)) => {
+                objects::answer(&self.objects, self.receipt(), operation, body.to_vec()).await
+            }
+            Some(("session", "cancel")) => {
+                let number = body.as_ref().try_into().map(u64::from_le_bytes);
+                let stopped = number.map_or(0, |n| self.running.cancel_session(n));
+                Ok(vec![u8::try_from(stopped).unwrap_or(u8::MAX)])
+            }
+            Some(("server", "status")) => to_json(&self.own_status()),
+            Some(("database", "verify")) => {
+                let ask: crate::verify::VerifyRequest = from_json(&body)?;
+                to_json(&self.verify_here(&ask).await)
+            }
+            Some(("progress", id)) => to_json(&self.progress.get(id)),
+            _ => Err(Error::not_found(format!("this server knows no peer request '{path}'"))),
+        }
+    }
+
+    async fn ensure_first_administrator(&self) -> Result<()> {
+        if !self.metastore.state().users.is_empty() || !self.config.join.is_empty() {
+            return Ok(());
+        }
+        let password = generate_password()?;
+        let hash = hash_password(&password)?;
+        let file = self.config.data_dir.join("admin-password");
+        crate::identity::write_secret(&file, format!("{password}\n").as_bytes())?;
+        let command = evercube_metastore::Command::PutUser {
+            name: "admin".into(),
+            password_hash: hash,
+            admin: true,
+        };
+        self.metastore.propose(command).await?;
+        Ok(())
+    }
+}
+
+fn bootstrap(config: &ServiceConfig, identity: &ServerIdentity) -> Result<Bootstrap> {
+    if !identity.is_new {
+        return Ok(Bootstrap::Restart);
+    }
+    if !config.join.is_empty() {
+        return Ok(Bootstrap::Join { addresses: config.join.clone() });
+    }
+    let (mut id, mut key) = ([0u8; 16], [0u8; 32]);
+    random(&mut id)?;
+    random(&mut key)?;
+    Ok(Bootstrap::New {
+        cluster_id: hex::encode(id),
+        now_micros: chrono::Utc::now().timestamp_micros(),
+        session_key: key,
+    })
+}
+
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|e| Error::internal(format!("an answer between servers could not be written: {e}")))
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::invalid(format!("a request between servers cannot be read: {e}")))
+}
+
+/// The kind of member a configuration text names.
+pub(crate) fn member_kind(text: &str) -> Result<MemberKind> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "" | "data" => MemberKind::Data,
+        "witness" => MemberKind::Witness,
+        "learner" => MemberKind::Learner,
+        "replica" => MemberKind::Replica,
+        other => {
+            return Err(Error::invalid(format!(
+                "'{other}' is no kind of server; use data, witness, learner or replica"
+            )));
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! What every server of the group is doing, in the shape scripts rely on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use crate::service::{Service, from_json};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Id of the group.
+    pub cluster: String,
+    pub leader: Option<String>,
+    /// Whether a majority of the voters was in contact lately.
+    pub quorum: bool,
+    /// Failure domains the group has gone on without.
+    pub degraded: Vec<String>,
+    pub servers: Vec<ServerStatus>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerStatus {
+    pub name: String,
+    pub region: String,
+    pub kind: String,
+    /// Where clients reach it, as `host:port`.
+    pub address: String,
+    /// `starting`, `catching-up`, `ready`, `draining`, `fenced`, `unreachable`.
+    pub state: String,
+    pub applied_seq: Option<u64>,
+    pub last_contact_ms: Option<u64>,
+    pub databases: Vec<DatabaseStatus>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DatabaseStatus {
+    pub name: String,
+    /// The version this server serves; null while it has none.
+    pub version: Option<u64>,
+    pub ready: bool,
+    pub root: Option<String>,
+    /// Whether this server takes the writes of the database.
+    pub primary: bool,
+    pub lag_ms: Option<u64>,
+    /// Why the database is not ready.
+    pub error: Option<String>,
+}
+
+/// Age of the last quorum contact up to which a server counts as in touch.
+const IN_TOUCH_MS: u64 = 3000;
+
+impl Service {
+    /// This server's own part of [`Status`].
+    pub fn own_status(&self) -> ServerStatus {
+        let state = self.metastore.state();
+        let raft = self.metastore.status();
+        let is_leader = raft.leader == Some(self.identity.node_id);
+        let mut databases = Vec::new();
+        for entry in state.databases.values() {
+            let loaded = self.versions.get(&entry.name);
+            let current = loaded.as_ref().is_some_and(|v| v.seq == entry.seq);
+            let behind = self.now().unix_micros().saturating_sub(entry.updated_micros) / 1000;
+            databases.push(DatabaseStatus {
+                name: entry.name.clone(),
+                version: loaded.as_ref().map(|v| v.seq),
+                ready: current,
+                root: loaded.as_ref().map(|v| hex::encode(v.root)),
+                primary: is_leader,
+                lag_ms: Some(if current { 0 } else { u64::try_from(behind).unwrap_or(0) }),
+                error: self.versions.failure(&entry.name).map(|e| e.message),
+            });
+        }
+        let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);
+        let complete = !self.serves_queries() || databases.iter().all(|d| d.ready);
+        let status = match (raft.leader.is_some() && in_touch, complete) {
+            (true, true) => "ready",
+            (true, false) => "catching-up",
+            (false, _) if raft.applied == 0 => "starting",
+            (false, _) => "fenced",
+        };
+        ServerStatus {
+            name: self.config.name.clone(),
+            region: self.config.region.clone(),
+            kind: self.config.kind.clone(),
+            address: self.config.http_address.clone(),
+            state: status.into(),
+            applied_seq: Some(raft.applied),
+            last_contact_ms: raft.millis_since_quorum,
+            databases: if self.serves_queries() { databases } else { Vec::new() },
+        }
+    }
+
+    /// The whole group as seen from here; members that do not answer are `unreachable`.
+    pub async fn status(&self) -> Status {
+        let state = self.metastore.state();
+        let raft = self.metastore.status();
+        let mut asked = JoinSet::new();
+        for (id, member) in &state.members {
+            let (id, member) = (*id, member.clone());
+            if id == self.identity.node_id {
+                continue;
+            }
+            let transport = std::sync::Arc::clone(&self.transport);
+            asked.spawn(async move {
+                let limit = Duration::from_millis(800);
+                let answer = transport
+                    .call(&member.peer_address, "server/status", Vec::new(), limit)
+                    .await
+                    .and_then(|b| from_json::<ServerStatus>(&b));
+                (
+                    id,
+                    answer.unwrap_or_else(|_| ServerStatus {
+                        name: member.name.clone(),
+                        region: member.region.clone(),
+                        kind: member.kind.to_string(),
+                        address: member.http_address.clone(),
+                        state: "unreachable".into(),
+                        applied_seq: None,
+                        last_contact_ms: None,
+                        databases: Vec::new(),
+                    }),
+                )
+            });
+        }
+        let mut servers = vec![self.own_status()];
+        while let Some(joined) = asked.join_next().await {
+            servers.extend(joined.ok().map(|(_, s)| s));
+        }
+        servers.sort_by(|a, b| a.name.cmp(&b.name));
+        let leader = raft.leader.and_then(|id| state.members.get(&id)).map(|m| m.name.clone());
+        Status {
+            cluster: state.cluster_id.clone(),
+            quorum: leader.is_some()
+                && raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS),
+            leader,
+            degraded: state.degraded.iter().cloned().collect(),
+            servers,
+        }
+    }
+
+    /// Whether a balancer should send queries here: in touch with a quorum and complete.
+    pub fn is_ready(&self) -> bool {
+        self.serves_queries() && self.own_status().state == "ready"
+    }
+}
