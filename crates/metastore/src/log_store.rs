@@ -17,6 +17,7 @@ use openraft::{
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::coding;
 use crate::raft::Types;
 
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -35,7 +36,7 @@ fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Stored<T> {
-    serde_json::from_slice(bytes).map_err(|e| fault(ErrorVerb::Read, e))
+    coding::decode(bytes).map_err(|e| fault(ErrorVerb::Read, e))
 }
 
 impl LogStore {
@@ -63,7 +64,7 @@ impl LogStore {
 
     /// Stores one value; `durable` waits for the disk.
     pub(crate) fn put_meta<T: Serialize>(&self, key: &str, value: &T, durable: bool) -> Stored<()> {
-        let bytes = serde_json::to_vec(value).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let bytes = coding::encode(value).map_err(|e| fault(ErrorVerb::Write, e))?;
         self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
     }
 
@@ -141,7 +142,7 @@ impl RaftLogStorage<Types> for LogStore {
     {
         let mut rows = Vec::new();
         for entry in entries {
-            let bytes = serde_json::to_vec(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
+            let bytes = coding::encode(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
             rows.push((entry.log_id.index, bytes));
         }
         self.write(true, |log, _| {
@@ -159,7 +160,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, to: LogId<u64>) -> Stored<()> {
-        let bytes = serde_json::to_vec(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let bytes = coding::encode(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
         self.write(true, |log, meta| {
             meta.insert("purged", bytes.as_slice())?;
             log.retain_in((Bound::Unbounded, Bound::Included(to.index)), |_, _| false)

@@ -9,11 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evercube_base::{Error, ErrorKind, Result};
 use openraft::error::{ClientWriteError, RaftError};
+use openraft::raft::AppendEntriesResponse;
 use openraft::{BasicNode, ChangeMembers};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::coding::{decode, encode};
 use crate::command::{Command, Reply};
 use crate::log_store::LogStore;
 use crate::raft::{Network, Raft, config};
@@ -204,11 +206,14 @@ impl Metastore {
 
     async fn join(&self, addresses: &[String]) {
         let request = JoinRequest { id: self.config.node_id, member: self.member() };
-        let Ok(body) = serde_json::to_vec(&request) else { return };
+        let Ok(body) = encode(&request) else { return };
         loop {
             for address in addresses {
                 match self.transport.call(address, "raft/join", body.clone(), HOLD).await {
                     Ok(_) => return,
+                    Err(e) if e.kind == ErrorKind::Conflict => {
+                        tracing::warn!(address, error = %e, "the group refuses this server");
+                    }
                     Err(e) => tracing::info!(address, error = %e, "not let in yet; asking again"),
                 }
             }
@@ -297,13 +302,15 @@ impl Metastore {
     /// Gets a command applied by the group, wherever the leader is, through elections.
     ///
     /// # Errors
-    /// `Unknown` where the answer to a commit without a request id was lost; `Unavailable` where
-    /// no leader was found in time.
+    /// `Unknown` where the answer was lost: at once for a commit without a request id, at the end
+    /// of the time for anything else. `Unavailable` where the change was surely not made: no
+    /// leader, or no majority, was found in time.
     pub async fn propose(&self, command: Command) -> Result<Reply> {
         let deadline = Instant::now() + HOLD;
         let repeatable = !matches!(&command, Command::Commit(c) if c.request_id.is_empty());
         let body = encode(&command)?;
         let mut last = None;
+        let mut perhaps_made = false;
         while Instant::now() < deadline {
             let tried = match self.leader() {
                 None => Err(unavailable("no leader is elected")),
@@ -317,7 +324,10 @@ impl Metastore {
             };
             match tried {
                 Ok(reply) => return Ok(reply),
-                Err(e) if e.kind == ErrorKind::Unavailable || repeatable => last = Some(e),
+                Err(e) if e.kind == ErrorKind::Unavailable || repeatable => {
+                    perhaps_made |= e.kind != ErrorKind::Unavailable;
+                    last = Some(e);
+                }
                 Err(e) => {
                     return Err(Error::new(
                         ErrorKind::Unknown,
@@ -330,6 +340,14 @@ impl Metastore {
             tokio::time::sleep(PAUSE).await;
         }
         let why = last.map_or_else(String::new, |e| format!(" ({e})"));
+        if perhaps_made {
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                format!(
+                    "the answer to a change was lost and it may or may not have been made{why}; ask again under the same request id"
+                ),
+            ));
+        }
         Err(unavailable(format!(
             "no majority of the voting servers could be reached within {} s{why}",
             HOLD.as_secs()
@@ -389,13 +407,18 @@ impl Metastore {
             "raft/append" => {
                 let request = decode(body)?;
                 let answer = self.raft.append_entries(request).await;
-                self.leader_contact.store(self.elapsed_millis().max(1), Ordering::Relaxed);
+                // A leader that was replaced meanwhile proves nothing about freshness.
+                if matches!(&answer, Ok(a) if !matches!(a, AppendEntriesResponse::HigherVote(_))) {
+                    self.leader_contact.store(self.elapsed_millis().max(1), Ordering::Relaxed);
+                }
                 encode(&answer)
             }
             "raft/vote" => encode(&self.raft.vote(decode(body)?).await),
             "raft/snapshot" => encode(&self.raft.install_snapshot(decode(body)?).await),
             "raft/propose" => encode(&self.propose_here(decode(body)?).await?),
             "raft/read-index" => encode(&self.read_index_here().await?),
+            "raft/who" => encode(&self.config.node_id),
+            "raft/remove" => self.remove_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/join" => self.let_in(body).await.map(|()| Vec::new()),
             _ => Err(Error::not_found(format!("the metastore knows no request '{path}'"))),
         }
@@ -427,6 +450,9 @@ impl Metastore {
             .filter(|(other, m)| **other != id && m.name == member.name)
             .map(|(other, _)| *other)
             .collect();
+        for old in &replaced {
+            self.require_gone(*old, &member.name).await?;
+        }
         let failed = |what: &str, e: &dyn std::fmt::Display| unavailable(format!("{what}: {e}"));
         let node = BasicNode { addr: member.peer_address.clone() };
         self.raft
@@ -446,23 +472,77 @@ impl Metastore {
                 .await
                 .map_err(|e| failed("the server could not become a voter", &e))?;
         }
+        self.forget_nodes(&replaced).await?;
         self.propose(Command::PutMember { id, member }).await?;
         Ok(())
     }
 
-    /// Takes a member out of the group.
-    pub async fn remove_member(&self, id: u64) -> Result<()> {
-        let _one_at_a_time = self.membership.lock().await;
-        let mut voters: BTreeSet<u64> =
-            self.raft.metrics().borrow().membership_config.voter_ids().collect();
-        if voters.remove(&id) {
-            self.raft
-                .change_membership(ChangeMembers::ReplaceAllVoters(voters), false)
-                .await
-                .map_err(|e| unavailable(format!("the member could not be removed: {e}")))?;
+    /// Refuses a newcomer whose name belongs to a server that still answers under its old id.
+    async fn require_gone(&self, old: u64, name: &str) -> Result<()> {
+        let Some(address) = self.state().members.get(&old).map(|m| m.peer_address.clone()) else {
+            return Ok(());
+        };
+        let limit = Duration::from_secs(1);
+        let answer = self.transport.call(&address, "raft/who", Vec::new(), limit).await;
+        match answer.and_then(|b| decode::<u64>(&b)) {
+            Ok(id) if id == old => Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "a server named '{name}' runs already at {address}; give the new server another name, or stop the other one first"
+                ),
+            )),
+            _ => Ok(()),
         }
-        self.propose(Command::RemoveMember { id }).await?;
-        Ok(())
+    }
+
+    /// Ends replication to members that do not vote any more.
+    async fn forget_nodes(&self, gone: &BTreeSet<u64>) -> Result<()> {
+        let left: BTreeSet<u64> = {
+            let metrics = self.raft.metrics();
+            let m = metrics.borrow();
+            let nodes = m.membership_config.nodes().map(|(id, _)| *id);
+            nodes.filter(|id| gone.contains(id)).collect()
+        };
+        if left.is_empty() {
+            return Ok(());
+        }
+        match self.raft.change_membership(ChangeMembers::RemoveNodes(left), false).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(unavailable(format!("the old member could not be removed: {e}"))),
+        }
+    }
+
+    /// Takes a member out of the group, wherever the leader is.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader or a majority; asking again is safe.
+    pub async fn remove_member(&self, id: u64) -> Result<()> {
+        match self.leader() {
+            None => Err(unavailable("no leader is elected")),
+            Some((leader, _)) if leader == self.config.node_id => self.remove_here(id).await,
+            Some((_, address)) => {
+                self.transport.call(&address, "raft/remove", encode(&id)?, HOLD).await.map(|_| ())
+            }
+        }
+    }
+
+    async fn remove_here(&self, id: u64) -> Result<()> {
+        let removing = async {
+            let _one_at_a_time = self.membership.lock().await;
+            let mut voters: BTreeSet<u64> =
+                self.raft.metrics().borrow().membership_config.voter_ids().collect();
+            if voters.remove(&id) {
+                self.raft
+                    .change_membership(ChangeMembers::ReplaceAllVoters(voters), false)
+                    .await
+                    .map_err(|e| unavailable(format!("the member could not be removed: {e}")))?;
+            }
+            self.forget_nodes(&BTreeSet::from([id])).await?;
+            self.propose(Command::RemoveMember { id }).await.map(|_| ())
+        };
+        tokio::time::timeout(HOLD, removing)
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the member was not removed in time; try again")))
     }
 
     /// Stops taking part; what is on disk stays.
@@ -471,14 +551,4 @@ impl Metastore {
             tracing::debug!(error = %e, "consensus had already stopped");
         }
     }
-}
-
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|e| Error::internal(format!("a message could not be written: {e}")))
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::invalid(format!("a message of another member cannot be read: {e}")))
 }

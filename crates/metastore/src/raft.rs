@@ -18,6 +18,7 @@ use openraft::raft::{
 use openraft::{BasicNode, Config, SnapshotPolicy};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::coding;
 use crate::command::{Command, Reply};
 use crate::metastore::Transport;
 use crate::state_machine::StateMachine;
@@ -90,8 +91,7 @@ impl Peer {
     {
         let state = self.state.state();
         let address = state.members.get(&self.id).map_or(&self.fallback, |m| &m.peer_address);
-        let body =
-            serde_json::to_vec(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, path, body, limit).await.map_err(|e| {
             if e.kind == ErrorKind::Unavailable {
                 RPCError::Unreachable(Unreachable::new(&e))
@@ -99,8 +99,8 @@ impl Peer {
                 RPCError::Network(NetworkError::new(&e))
             }
         })?;
-        let decoded: Result<T, RaftError<u64, E>> = serde_json::from_slice(&answer)
-            .map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        let decoded: Result<T, RaftError<u64, E>> =
+            coding::decode(&answer).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         decoded.map_err(|e| RPCError::RemoteError(RemoteError::new(self.id, e)))
     }
 }

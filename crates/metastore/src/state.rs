@@ -195,7 +195,10 @@ impl State {
         }
         let request_id = commit.request_id.clone();
         let outcome = self.commit(index, commit);
-        self.remember(request_id, index, outcome.clone().err());
+        // What only has to be tried again must not answer the next try.
+        if !matches!(&outcome, Err(e) if e.kind == ErrorKind::Unavailable) {
+            self.remember(request_id, index, outcome.clone().err());
+        }
         match outcome {
             Ok(()) => Reply::Done { seq: index },
             Err(e) => Reply::Refused(e),
@@ -235,8 +238,14 @@ impl State {
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         let created = current.map_or(c.now_micros, |d| d.created_micros);
-        self.databases.remove(&key);
         let name = c.rename_to.unwrap_or(c.database);
+        if name.to_lowercase() != key && self.database(&name).is_some() {
+            let message = format!(
+                "the database cannot be renamed to '{name}': a database of that name exists already"
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        self.databases.remove(&key);
         self.databases.insert(
             name.to_lowercase(),
             DatabaseEntry {
@@ -341,6 +350,31 @@ mod tests {
         assert_eq!(refused(&last), ErrorKind::Unavailable);
         s.apply(17, Command::Restore { domain: "west".into() });
         assert_eq!(refused(&s.apply(18, commit("r5", 15, &[(1, 1)]))), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_refusal_that_passes_does_not_answer_the_next_try() {
+        let mut s = group(&[("a", "north"), ("b", "west")]);
+        assert_eq!(refused(&s.apply(10, commit("r1", 0, &[(1, 1)]))), ErrorKind::Unavailable);
+        let again = s.apply(11, commit("r1", 0, &[(1, 1), (2, 1)]));
+        assert_eq!(again, Reply::Done { seq: 11 });
+        assert_eq!(s.apply(12, commit("r1", 0, &[])), Reply::Done { seq: 11 });
+    }
+
+    #[test]
+    fn a_rename_never_replaces_another_database() {
+        let mut s = group(&[("a", "x")]);
+        s.apply(10, commit("r1", 0, &[(1, 1)]));
+        let rename = |id: &str, to: &str| {
+            let Command::Commit(c) = commit(id, 10, &[(1, 1)]) else { unreachable!() };
+            Command::Commit(Commit { rename_to: Some(to.into()), ..c })
+        };
+        let Command::Commit(c) = commit("r2", 0, &[(1, 1)]) else { unreachable!() };
+        s.apply(11, Command::Commit(Commit { database: "Other".into(), ..c }));
+        assert_eq!(refused(&s.apply(12, rename("r3", "OTHER"))), ErrorKind::Conflict);
+        assert_eq!(s.database("other").unwrap().seq, 11);
+        assert_eq!(s.apply(13, rename("r4", "RETAIL")), Reply::Done { seq: 13 });
+        assert_eq!(s.database("retail").unwrap().name, "RETAIL");
     }
 
     #[test]

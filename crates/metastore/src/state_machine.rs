@@ -13,6 +13,7 @@ use openraft::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::coding;
 use crate::command::Reply;
 use crate::log_store::LogStore;
 use crate::raft::Types;
@@ -74,7 +75,7 @@ impl StateMachine {
     }
 
     fn snapshot(stored: &StoredSnapshot) -> Stored<Snapshot<Types>> {
-        let bytes = serde_json::to_vec(&stored.applied).map_err(|e| fault(ErrorVerb::Read, e))?;
+        let bytes = coding::encode(&stored.applied).map_err(|e| fault(ErrorVerb::Read, e))?;
         Ok(Snapshot { meta: stored.meta.clone(), snapshot: Box::new(Cursor::new(bytes)) })
     }
 }
@@ -144,7 +145,7 @@ impl RaftStateMachine<Types> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Stored<()> {
         let mut applied: Applied =
-            serde_json::from_slice(snapshot.get_ref()).map_err(|e| fault(ErrorVerb::Read, e))?;
+            coding::decode(snapshot.get_ref()).map_err(|e| fault(ErrorVerb::Read, e))?;
         applied.last = meta.last_log_id;
         applied.membership = meta.last_membership.clone();
         let stored = StoredSnapshot { meta: meta.clone(), applied: applied.clone() };

@@ -160,7 +160,13 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
     let m = group.of_three().await;
     let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
 
-    // Restart on the same folder.
+    // A server of the same name is refused while this one lives.
+    let request = br#"{"id":99,"member":{"name":"c","region":"region-c","kind":"Data","peer_address":"c","http_address":"","disk_id":99}}"#;
+    let body: Vec<u8> = std::iter::once(1).chain(request.iter().copied()).collect();
+    assert_eq!(m[0].handle("raft/join", &body).await.unwrap_err().kind, ErrorKind::Conflict);
+    assert!(m[0].handle("raft/join", b"\x01{").await.is_err());
+
+    // The server stops, and its folder is lost.
     group.wires.members.lock().unwrap().remove("c");
     m[2].shutdown().await;
     let [_, _, old_c]: [_; 3] = m.clone().try_into().unwrap();
@@ -176,6 +182,13 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
         c.state().members.keys().copied().collect::<Vec<_>>() == [1, 2, 33]
     })
     .await;
+    // What was taken out is not a member anywhere, asked of any member.
+    c.remove_member(2).await.unwrap();
+    eventually("member 2 is out", || !c.state().members.contains_key(&2)).await;
+    let join = Bootstrap::Join { addresses: vec!["a".into()] };
+    m[1].shutdown().await;
+    let b = group.start("b", 22, join).await;
+    eventually("member 22 is in", || b.state().members.contains_key(&22)).await;
     // With the new member the group survives the loss of another.
     group.cut("a");
     eventually("another leader", || c.status().leader.is_some_and(|l| l != 1)).await;
@@ -183,7 +196,7 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
         request_id: "r2".into(),
         database: "Retail".into(),
         expected_seq: Some(seq),
-        receipts: vec![(2, 2), (33, 33)],
+        receipts: vec![(22, 22), (33, 33)],
         ..Commit::default()
     });
     assert!(done(c.propose(with_new_disk).await.unwrap()) > seq);

@@ -1,0 +1,47 @@
+//! How log entries, snapshots and messages are written: one byte with the format, then JSON.
+
+use evercube_base::{Error, ErrorKind, Result};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The format written, and the only one read.
+const FORMAT: u8 = 1;
+
+/// `value` as bytes for a file or another member.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let mut bytes = vec![FORMAT];
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|e| Error::internal(format!("metadata could not be written: {e}")))?;
+    Ok(bytes)
+}
+
+/// The value in `bytes`.
+///
+/// # Errors
+/// `Unsupported` for a format of another release, `Corrupt` for anything else.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let corrupt = |what: String| {
+        Error::new(ErrorKind::Corrupt, format!("metadata or a member's message is damaged: {what}"))
+    };
+    match bytes.split_first() {
+        None => Err(corrupt("it is empty".to_owned())),
+        Some((&FORMAT, rest)) => serde_json::from_slice(rest).map_err(|e| corrupt(e.to_string())),
+        Some((&other, _)) => Err(Error::unsupported(format!(
+            "metadata or a member's message has format {other}, this release reads {FORMAT}; run the same release on every server"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_another_format_and_damaged_bytes_are_told_apart() {
+        let bytes = encode(&vec![1_u64, 2]).unwrap();
+        assert_eq!(decode::<Vec<u64>>(&bytes).unwrap(), [1, 2]);
+        let kind = |b: &[u8]| decode::<Vec<u64>>(b).unwrap_err().kind;
+        assert_eq!(kind(&[]), ErrorKind::Corrupt);
+        assert_eq!(kind(&bytes[..bytes.len() - 1]), ErrorKind::Corrupt);
+        assert_eq!(kind(&[9, b'1']), ErrorKind::Unsupported);
+    }
+}
