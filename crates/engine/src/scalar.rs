@@ -381,3 +381,6 @@ pub fn convert(v: &Value, target: DataType) -> Result<Value> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

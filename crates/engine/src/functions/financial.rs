@@ -321,14 +321,12 @@ pub(crate) fn solve(function: &str, guess: f64, f: impl Fn(f64) -> f64) -> Resul
         if y1 == 0.0 || (x1 - x0).abs() <= 1e-15 * x1.abs().max(1e-3) {
             break;
         }
-        let mut step = y1 * (x1 - x0) / (y1 - y0);
-        // Rates stay above minus one.
-        while x1 - step <= -1.0 {
-            step /= 2.0;
-        }
+        let step = y1 * (x1 - x0) / (y1 - y0);
         if !step.is_finite() {
             break;
         }
+        // Rates stay above minus one.
+        let step = step.min((x1 + 1.0) / 2.0);
         (x0, y0) = (x1, y1);
         x1 -= step;
         y1 = f(x1);

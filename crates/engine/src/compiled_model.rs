@@ -1,0 +1,284 @@
+//! A model made ready for evaluation: names to ids, expressions parsed, each object's state.
+//!
+//! Compiling never fails: a bad expression is recorded with its object, and the rest works.
+
+use std::collections::HashMap;
+
+use evercube_base::{DataType, Error, Result};
+use evercube_dax::ast::Expr;
+use evercube_dax::parse_expression;
+use evercube_model::tabular::{Database, Relationship, Table};
+use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
+
+/// Names are compared without regard to letter case.
+fn key(name: &str) -> String {
+    name.to_lowercase()
+}
+
+#[derive(Debug, Clone)]
+pub struct ColumnInfo {
+    pub name: String,
+    pub data_type: DataType,
+    /// The expression of a calculated column.
+    pub expression: Option<Result<Expr>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    pub name: String,
+    pub columns: Vec<ColumnInfo>,
+    /// Marked as date table: the position of its date key.
+    pub date_column: Option<u32>,
+    column_ids: HashMap<String, u32>,
+}
+
+#[derive(Debug, Clone)]
+pub struct MeasureInfo {
+    pub table: TableId,
+    pub name: String,
+    pub expression: Result<Expr>,
+    pub format_string: Option<String>,
+}
+
+/// A relationship with its ends resolved; `from` is the many side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelationshipInfo {
+    pub def: RelationshipDef,
+    pub active: bool,
+    /// Filters also flow from the many side to the one side.
+    pub both_directions: bool,
+}
+
+/// An object with an expression, and what is wrong with it, if anything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectState {
+    /// As `Sales[Amount]`, or `role 'US'/table 'Customer'`.
+    pub object: String,
+    pub error: Option<Error>,
+}
+
+/// A filter of a role on one table.
+#[derive(Debug, Clone)]
+pub struct RoleFilter {
+    pub role: String,
+    pub table: TableId,
+    /// A filter that does not parse lets no row through.
+    pub expression: Result<Expr>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CompiledModel {
+    tables: Vec<TableInfo>,
+    table_ids: HashMap<String, TableId>,
+    measures: Vec<MeasureInfo>,
+    measure_ids: HashMap<String, usize>,
+    relationships: Vec<RelationshipInfo>,
+    role_filters: Vec<RoleFilter>,
+    states: Vec<ObjectState>,
+}
+
+impl CompiledModel {
+    /// Reads the model. Tables, columns and relationships keep their order, which gives their ids;
+    /// relationships with unknown ends are refused at deployment and left out here.
+    pub fn compile(database: &Database) -> Self {
+        let model = &database.model;
+        let mut compiled = Self::default();
+        for table in &model.tables {
+            let id = TableId(compiled.tables.len() as u32);
+            compiled.table_ids.insert(key(&table.name), id);
+            let info = compiled.compile_table(table);
+            compiled.tables.push(info);
+            for measure in &table.measures {
+                let expression = compiled
+                    .parse(format!("{}[{}]", table.name, measure.name), &measure.expression);
+                compiled.measure_ids.insert(key(&measure.name), compiled.measures.len());
+                compiled.measures.push(MeasureInfo {
+                    table: id,
+                    name: measure.name.clone(),
+                    expression,
+                    format_string: measure.format_string.clone(),
+                });
+            }
+        }
+        let relationships = model.relationships.iter();
+        compiled.relationships = relationships.filter_map(|r| compiled.resolve(r)).collect();
+        for role in &model.roles {
+            for permission in &role.table_permissions {
+                let Some(filter) = permission.filter_expression.as_ref() else { continue };
+                let Some(table) = compiled.table_id(&permission.name) else { continue };
+                let object = format!("role '{}'/table '{}'", role.name, permission.name);
+                let expression = compiled.parse(object, filter);
+                compiled.role_filters.push(RoleFilter {
+                    role: role.name.clone(),
+                    table,
+                    expression,
+                });
+            }
+        }
+        compiled
+    }
+
+    fn compile_table(&mut self, table: &Table) -> TableInfo {
+        let mut columns = Vec::new();
+        let mut column_ids = HashMap::new();
+        let is_date_table =
+            table.data_category.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("time"));
+        let mut date_column = None;
+        for (i, column) in (0..).zip(&table.columns) {
+            let data_type = column.data_type.unwrap_or(DataType::String);
+            if is_date_table && column.is_key && data_type == DataType::DateTime {
+                date_column = Some(i);
+            }
+            let expression = column.expression.as_ref().filter(|_| column.is_calculated());
+            column_ids.insert(key(&column.name), i);
+            columns.push(ColumnInfo {
+                name: column.name.clone(),
+                data_type,
+                expression: expression
+                    .map(|e| self.parse(format!("{}[{}]", table.name, column.name), e)),
+            });
+        }
+        TableInfo { name: table.name.clone(), columns, date_column, column_ids }
+    }
+
+    fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
+        let parsed = parse_expression(text).into_result();
+        self.states.push(ObjectState { object, error: parsed.as_ref().err().cloned() });
+        parsed
+    }
+
+    fn resolve(&self, r: &Relationship) -> Option<RelationshipInfo> {
+        let from = self.column(&r.from_table, &r.from_column)?;
+        let to = self.column(&r.to_table, &r.to_column)?;
+        let is = |text: &Option<String>, what: &str| {
+            text.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(what))
+        };
+        let (from_one, to_many) = (is(&r.from_cardinality, "one"), is(&r.to_cardinality, "many"));
+        // One to many as some tools write it: turned round, so that `from` is the many side.
+        let (from, to) = if from_one && to_many { (to, from) } else { (from, to) };
+        Some(RelationshipInfo {
+            def: RelationshipDef { from, to, many_to_many: to_many && !from_one },
+            active: r.is_active,
+            // A one-to-one relationship always filters both ways.
+            both_directions: is(&r.cross_filtering_behavior, "bothDirections")
+                || (from_one && !to_many),
+        })
+    }
+
+    pub fn tables(&self) -> &[TableInfo] {
+        &self.tables
+    }
+
+    pub fn table_id(&self, name: &str) -> Option<TableId> {
+        self.table_ids.get(&key(name)).copied()
+    }
+
+    pub fn table(&self, id: TableId) -> &TableInfo {
+        &self.tables[id.0 as usize]
+    }
+
+    pub fn column(&self, table: &str, column: &str) -> Option<ColumnId> {
+        let table = self.table_id(table)?;
+        let column = *self.table(table).column_ids.get(&key(column))?;
+        Some(ColumnId { table, column })
+    }
+
+    pub fn column_info(&self, id: ColumnId) -> &ColumnInfo {
+        &self.table(id.table).columns[id.column as usize]
+    }
+
+    pub fn measure(&self, name: &str) -> Option<&MeasureInfo> {
+        self.measure_ids.get(&key(name)).map(|i| &self.measures[*i])
+    }
+
+    pub fn measures(&self) -> &[MeasureInfo] {
+        &self.measures
+    }
+
+    pub fn relationships(&self) -> &[RelationshipInfo] {
+        &self.relationships
+    }
+
+    pub fn relationship(&self, id: RelationshipId) -> &RelationshipInfo {
+        &self.relationships[id.0 as usize]
+    }
+
+    pub fn relationship_defs(&self) -> Vec<RelationshipDef> {
+        self.relationships.iter().map(|r| r.def).collect()
+    }
+
+    /// The relationship between two columns, in either order.
+    pub fn relationship_between(&self, a: ColumnId, b: ColumnId) -> Option<RelationshipId> {
+        let joins = |r: &RelationshipInfo| {
+            (r.def.from, r.def.to) == (a, b) || (r.def.from, r.def.to) == (b, a)
+        };
+        self.relationships.iter().position(joins).map(|i| RelationshipId(i as u32))
+    }
+
+    /// The filters of the named roles.
+    pub fn role_filters<'a>(
+        &'a self,
+        roles: &'a [String],
+    ) -> impl Iterator<Item = &'a RoleFilter> + 'a {
+        let asked = |f: &&RoleFilter| roles.iter().any(|r| r.eq_ignore_ascii_case(&f.role));
+        self.role_filters.iter().filter(asked)
+    }
+
+    /// Objects with expressions and what is wrong with them.
+    pub fn states(&self) -> &[ObjectState] {
+        &self.states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> Database {
+        serde_json::from_str(
+            r#"{ "name": "Retail", "model": {
+              "tables": [
+                { "name": "Sales",
+                  "columns": [
+                    { "name": "ProductKey", "dataType": "int64" },
+                    { "name": "Double", "type": "calculated", "dataType": "int64",
+                      "expression": "Sales[ProductKey] * 2" } ],
+                  "measures": [
+                    { "name": "Lines", "expression": "COUNTROWS ( Sales )" },
+                    { "name": "Bad", "expression": "SUM ( " } ] },
+                { "name": "Product", "columns": [ { "name": "Key", "dataType": "int64" } ] } ],
+              "relationships": [
+                { "name": "r", "fromTable": "Sales", "fromColumn": "ProductKey",
+                  "toTable": "Product", "toColumn": "Key",
+                  "crossFilteringBehavior": "bothDirections" } ],
+              "roles": [ { "name": "None", "tablePermissions": [
+                { "name": "Product", "filterExpression": "FALSE (" } ] } ] } }"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn names_are_found_whatever_their_case() {
+        let m = CompiledModel::compile(&database());
+        let key = m.column("SALES", "productkey").unwrap();
+        assert_eq!(m.column_info(key).name, "ProductKey");
+        assert_eq!(m.measure("lines").unwrap().table, key.table);
+        assert!(m.column("Sales", "Nothing").is_none());
+        let other = m.column("Product", "Key").unwrap();
+        assert_eq!(m.relationship_between(other, key), Some(RelationshipId(0)));
+        assert!(m.relationship(RelationshipId(0)).both_directions);
+    }
+
+    #[test]
+    fn a_bad_expression_is_recorded_with_its_object() {
+        let m = CompiledModel::compile(&database());
+        let bad: Vec<&str> =
+            m.states().iter().filter(|s| s.error.is_some()).map(|s| &*s.object).collect();
+        assert_eq!(bad, ["Sales[Bad]", "role 'None'/table 'Product'"]);
+        assert!(m.measure("Bad").unwrap().expression.is_err());
+        assert!(m.measure("Lines").unwrap().expression.is_ok());
+        let roles = ["none".to_owned()];
+        assert!(m.role_filters(&roles).all(|f| f.expression.is_err()));
+        assert_eq!(m.role_filters(&roles).count(), 1);
+    }
+}

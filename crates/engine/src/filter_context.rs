@@ -1,0 +1,289 @@
+//! Filter contexts: which rows of each table an expression sees.
+//!
+//! A context is a list of filters over model columns. A filter reaches a table when its columns
+//! lie in the table's *expanded table* (the table and everything on the one side of it), and over
+//! relationships that filter in both directions or join many to many.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use evercube_store::{BitSet, ColumnId, RelationshipId, StoreVersion, TableId};
+
+use crate::compiled_model::CompiledModel;
+
+/// One filter. Codes are those of the columns in the version at hand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// The column has one of these values (code 0 is blank).
+    Column { column: ColumnId, codes: Arc<BitSet> },
+    /// The columns together have one of these combinations.
+    Tuples { columns: Vec<ColumnId>, tuples: Arc<Vec<Vec<u32>>> },
+    /// These rows of a table, its blank row last; filters every column of the expanded table.
+    Rows { table: TableId, rows: Arc<BitSet> },
+}
+
+impl Filter {
+    /// Whether the filter is on this column.
+    pub fn is_on(&self, column: ColumnId) -> bool {
+        match self {
+            Self::Column { column: c, .. } => *c == column,
+            Self::Tuples { columns, .. } => columns.contains(&column),
+            Self::Rows { table, .. } => *table == column.table,
+        }
+    }
+}
+
+/// How `CROSSFILTER` changes a relationship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    None,
+    OneWay,
+    Both,
+}
+
+/// Filters in force together, and the relationships as `USERELATIONSHIP` and `CROSSFILTER` left them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FilterContext {
+    pub filters: Vec<Filter>,
+    /// Relationships switched on; others between the same tables are off.
+    pub used: Vec<RelationshipId>,
+    pub directions: Vec<(RelationshipId, Direction)>,
+}
+
+/// Works out visible rows of one version under contexts.
+#[derive(Debug, Clone, Copy)]
+pub struct Visibility<'a> {
+    pub model: &'a CompiledModel,
+    pub store: &'a StoreVersion,
+}
+
+impl FilterContext {
+    /// Drops every filter on the columns: what an explicit filter on them does first.
+    pub fn remove(&mut self, columns: &[ColumnId]) {
+        let mut kept = Vec::new();
+        for filter in self.filters.drain(..) {
+            match filter {
+                Filter::Tuples { columns: of, tuples } => {
+                    let stay: Vec<usize> =
+                        (0..of.len()).filter(|i| !columns.contains(&of[*i])).collect();
+                    if stay.len() == of.len() {
+                        kept.push(Filter::Tuples { columns: of, tuples });
+                    } else if !stay.is_empty() {
+                        // What remains is the projection onto the other columns.
+                        let project = |t: &Vec<u32>| stay.iter().map(|i| t[*i]).collect();
+                        let left: BTreeSet<Vec<u32>> = tuples.iter().map(project).collect();
+                        kept.push(Filter::Tuples {
+                            columns: stay.iter().map(|i| of[*i]).collect(),
+                            tuples: Arc::new(left.into_iter().collect()),
+                        });
+                    }
+                }
+                f if columns.iter().any(|c| f.is_on(*c)) => {}
+                f => kept.push(f),
+            }
+        }
+        self.filters = kept;
+    }
+}
+
+impl Visibility<'_> {
+    /// Whether a relationship filters under `context`, and whether from its many side too.
+    fn flows(&self, context: &FilterContext, id: RelationshipId) -> Option<bool> {
+        let info = self.model.relationship(id);
+        let ends = |r: RelationshipId| {
+            let d = self.model.relationship(r).def;
+            BTreeSet::from([d.from.table, d.to.table])
+        };
+        let active = if context.used.contains(&id) {
+            true
+        } else {
+            info.active && !context.used.iter().any(|u| ends(*u) == ends(id))
+        };
+        let set = context.directions.iter().rev().find(|(r, _)| *r == id).map(|(_, d)| *d);
+        match set {
+            _ if !active => None,
+            Some(Direction::None) => None,
+            Some(Direction::OneWay) => Some(false),
+            Some(Direction::Both) => Some(true),
+            None => Some(info.both_directions),
+        }
+    }
+
+    /// The tables of the expanded table of `table` with the steps that lead there.
+    pub fn expanded(
+        &self,
+        context: &FilterContext,
+        table: TableId,
+    ) -> Vec<(TableId, Vec<RelationshipId>)> {
+        let mut found = vec![(table, Vec::new())];
+        let mut next = 0;
+        while next < found.len() {
+            let (at, path) = found[next].clone();
+            next += 1;
+            for (i, r) in (0..).zip(self.model.relationships()) {
+                let id = RelationshipId(i);
+                let new = !found.iter().any(|(t, _)| *t == r.def.to.table);
+                if r.def.from.table == at
+                    && !r.def.many_to_many
+                    && new
+                    && self.flows(context, id).is_some()
+                {
+                    let mut longer = path.clone();
+                    longer.push(id);
+                    found.push((r.def.to.table, longer));
+                }
+            }
+        }
+        found
+    }
+
+    /// Rows of `table` that are visible, its blank row last (set only where the table has one).
+    pub fn rows(&self, context: &FilterContext, table: TableId) -> BitSet {
+        let n = self.store.table(table).rows();
+        let mut visible =
+            self.restricted(context, table, None).unwrap_or_else(|| BitSet::new(n + 1, true));
+        if !self.store.has_blank_row(table) {
+            visible.remove(n);
+        }
+        visible
+    }
+
+    /// Rows left by the filters that reach `table` otherwise than over `via`; `None`: all.
+    fn restricted(
+        &self,
+        context: &FilterContext,
+        table: TableId,
+        via: Option<RelationshipId>,
+    ) -> Option<BitSet> {
+        let mut visible = self.filtered_directly(context, table);
+        let mut meet = |rows: BitSet| match &mut visible {
+            Some(v) => v.intersect(&rows),
+            none => *none = Some(rows),
+        };
+        for (i, r) in (0..).zip(self.model.relationships()) {
+            let id = RelationshipId(i);
+            if via == Some(id) {
+                continue;
+            }
+            let Some(both) = self.flows(context, id) else { continue };
+            if r.def.from.table == table
+                && let Some(other) = self.restricted(context, r.def.to.table, Some(id))
+            {
+                meet(self.to_many_side(id, &other));
+            }
+            if r.def.to.table == table
+                && both
+                && let Some(other) = self.restricted(context, r.def.from.table, Some(id))
+            {
+                meet(self.to_one_side(id, &other));
+            }
+        }
+        visible
+    }
+
+    /// What the filters on columns of the table's own expanded table leave of it. Filters over
+    /// several tables count with the columns that are there.
+    fn filtered_directly(&self, context: &FilterContext, table: TableId) -> Option<BitSet> {
+        let data = self.store.table(table);
+        let n = data.rows();
+        let expanded = self.expanded(context, table);
+        let path_to = |t: TableId| expanded.iter().find(|(x, _)| *x == t).map(|(_, p)| p);
+        let mut visible: Option<BitSet> = None;
+        let mut meet = |rows: BitSet| match &mut visible {
+            Some(v) => v.intersect(&rows),
+            none => *none = Some(rows),
+        };
+        for filter in &context.filters {
+            match filter {
+                Filter::Column { column, codes } if column.table == table => {
+                    let of = data.column(column.column);
+                    meet(collect(n, |row| codes.get(of.code(row) as usize)));
+                }
+                Filter::Rows { table: t, rows } if *t == table => meet(rows.as_ref().clone()),
+                Filter::Tuples { columns, tuples } => {
+                    let here: Vec<(usize, &Vec<RelationshipId>)> = (0..columns.len())
+                        .filter_map(|i| Some((i, path_to(columns[i].table)?)))
+                        .collect();
+                    if here.is_empty() {
+                        continue;
+                    }
+                    let allowed: HashSet<Vec<u32>> =
+                        tuples.iter().map(|t| here.iter().map(|(i, _)| t[*i]).collect()).collect();
+                    meet(collect(n, |row| {
+                        let codes = here.iter().map(|(i, path)| self.code(columns[*i], path, row));
+                        allowed.contains(&codes.collect::<Vec<_>>())
+                    }));
+                }
+                Filter::Column { .. } | Filter::Rows { .. } => {}
+            }
+        }
+        visible
+    }
+
+    /// The code of a column seen from a row over a path.
+    pub fn code(&self, column: ColumnId, path: &[RelationshipId], row: usize) -> u32 {
+        let mut row = row;
+        for step in path {
+            match self.store.relationship(*step) {
+                Some(r) => row = r.target(row) as usize,
+                None => return 0,
+            }
+        }
+        self.store.table(column.table).column(column.column).code(row)
+    }
+
+    fn to_many_side(&self, id: RelationshipId, one: &BitSet) -> BitSet {
+        let def = self.model.relationship(id).def;
+        let n = self.store.table(def.from.table).rows();
+        match self.store.relationship(id) {
+            Some(r) => collect(n, |row| one.get(r.target(row) as usize)),
+            None => self.by_value(def.to, one, def.from),
+        }
+    }
+
+    fn to_one_side(&self, id: RelationshipId, many: &BitSet) -> BitSet {
+        let def = self.model.relationship(id).def;
+        let n = self.store.table(def.to.table).rows();
+        match self.store.relationship(id) {
+            Some(r) => {
+                let mut rows = BitSet::new(n + 1, false);
+                let real = self.store.table(def.from.table).rows();
+                for row in many.iter().take_while(|row| *row < real) {
+                    rows.insert(r.target(row) as usize);
+                }
+                rows
+            }
+            None => self.by_value(def.from, many, def.to),
+        }
+    }
+
+    /// Rows of `to` whose value occurs in the visible rows of `from`: a limited relationship.
+    fn by_value(&self, from: ColumnId, visible: &BitSet, to: ColumnId) -> BitSet {
+        let source = self.store.table(from.table).column(from.column);
+        let target = self.store.table(to.table).column(to.column);
+        let mut codes = BitSet::new(target.cardinality() as usize, false);
+        let real = self.store.table(from.table).rows();
+        let seen: HashSet<u32> =
+            visible.iter().take_while(|r| *r < real).map(|r| source.code(r)).collect();
+        let mut seen: Vec<u32> = seen.into_iter().collect();
+        seen.sort_unstable();
+        for code in seen {
+            if let Some(c) = target.code_of(&source.value(code)) {
+                codes.insert(c as usize);
+            }
+        }
+        collect(self.store.table(to.table).rows(), |row| codes.get(target.code(row) as usize))
+    }
+}
+
+/// Bits of rows `0..=n`; row `n` is the blank row.
+fn collect(n: usize, visible: impl Fn(usize) -> bool) -> BitSet {
+    let mut rows = BitSet::new(n + 1, false);
+    for row in (0..=n).filter(|r| visible(*r)) {
+        rows.insert(row);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests;
