@@ -167,7 +167,7 @@ const FILTER: &[Row] = &[
     ),
     Row(
         "INDEX",
-        "Position,[a:Relation]...,",
+        "Position,[a:Relation]...",
         "The row at a position of an ordered partition.",
         Table,
         S,

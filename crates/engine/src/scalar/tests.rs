@@ -40,7 +40,7 @@ fn operators_follow_the_type_tables() {
         (Value::from("A"), Op::Equal, Value::from("a"), true.into()),
         (Value::Int(1), Op::Less, currency_of("1.5"), true.into()),
         (Value::Int(2), Op::Power, Value::Int(3), Value::Double(8.0)),
-        (Value::Boolean(true), Op::And, blank.clone(), false.into()),
+        (Value::Boolean(true), Op::And, blank, false.into()),
     ] {
         assert_eq!(binary(op, &a, &b, &c), Ok(expected), "{a:?} {op:?} {b:?}");
     }
