@@ -1,7 +1,7 @@
 //! Replicated metadata: members, databases and their versions, users, keys; and the consensus
 //! that keeps it the same on every server.
 //!
-//! Never here: segments, queries. Only [`raft`] knows the consensus library; [`state`] is pure.
+//! Never here: segments, queries. Only `raft` knows the consensus library; `state` is pure.
 
 mod coding;
 mod command;

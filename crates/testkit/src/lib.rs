@@ -1,3 +1,4 @@
 //! Development only: what holds the workspace together.
 
 pub mod edges;
+pub mod reference;

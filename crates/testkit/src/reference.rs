@@ -1,0 +1,203 @@
+//! The reference evaluator: slow, obvious, one row at a time. It shares parser, names and filter
+//! propagation with the engine and nothing else, so that the two can be held against each other.
+//!
+//! What it does not know it refuses; it never guesses.
+
+mod aggregate;
+mod calculate;
+mod scalar;
+mod table;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use evercube_base::{Collation, DateTime, Error, Result, Value};
+use evercube_dax::ast::{DefinitionKind, Evaluate, Expr, ExprKind};
+use evercube_engine::functions::ScalarContext;
+use evercube_engine::{CompiledModel, FilterContext, Visibility, scalar as rules};
+use evercube_store::{ColumnId, StoreVersion};
+
+/// A column of a table expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableColumn {
+    /// Name without brackets.
+    pub name: String,
+    /// The model column it stands for.
+    pub lineage: Option<ColumnId>,
+}
+
+/// The rows of a table expression.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    pub columns: Vec<TableColumn>,
+    pub rows: Vec<Vec<Value>>,
+    /// The rows are those of a table of the model, all its columns in order.
+    whole: Option<evercube_store::TableId>,
+}
+
+/// A row that column references look into.
+#[derive(Debug, Clone)]
+struct RowContext {
+    columns: Rc<Vec<TableColumn>>,
+    values: Vec<Value>,
+}
+
+/// A variable: evaluated where it was defined, when it is first asked for by the definition itself.
+#[derive(Debug, Clone)]
+enum Bound {
+    Scalar(Value),
+    Table(Rc<Table>),
+}
+
+/// Everything an expression sees.
+#[derive(Debug, Clone, Default)]
+struct Env {
+    rows: Vec<RowContext>,
+    /// Row contexts below this number have become filters already.
+    transitioned: usize,
+    filters: FilterContext,
+    variables: Vec<(String, Bound)>,
+}
+
+/// A dataset with what a query defines on top.
+pub struct Reference<'a> {
+    model: &'a CompiledModel,
+    store: &'a StoreVersion,
+    measures: Vec<(String, Expr)>,
+    now: DateTime,
+    random: Cell<u64>,
+    depth: Cell<u32>,
+}
+
+const DEPTH: u32 = 120;
+
+impl<'a> Reference<'a> {
+    pub fn new(model: &'a CompiledModel, store: &'a StoreVersion, now: DateTime) -> Self {
+        let random = Cell::new(1);
+        Self { model, store, measures: Vec::new(), now, random, depth: Cell::new(0) }
+    }
+
+    /// Answers a query: one table per `EVALUATE`.
+    pub fn query(&mut self, text: &str) -> Result<Vec<Table>> {
+        let query = evercube_dax::parse_query(text).into_result()?;
+        let mut env = Env::default();
+        for definition in &query.definitions {
+            match &definition.kind {
+                DefinitionKind::Measure { name, expression, .. } => {
+                    self.measures.push((name.to_lowercase(), expression.clone()));
+                }
+                DefinitionKind::Variable { name, expression } => {
+                    let value = self.bind(&env, expression)?;
+                    env.variables.push((name.to_lowercase(), value));
+                }
+                _ => return Err(unsupported("this kind of definition")),
+            }
+        }
+        query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect()
+    }
+
+    fn evaluate(&self, env: &Env, evaluate: &Evaluate) -> Result<Table> {
+        let mut table = self.table(env, &evaluate.expression)?;
+        if !evaluate.start_at.is_empty() {
+            return Err(unsupported("START AT"));
+        }
+        let columns = Rc::new(table.columns.clone());
+        let mut keyed = Vec::new();
+        for values in std::mem::take(&mut table.rows) {
+            let inner = env.with_row(&columns, values.clone());
+            let keys: Result<Vec<Value>> =
+                evaluate.order_by.iter().map(|o| self.scalar(&inner, &o.expression)).collect();
+            keyed.push((keys?, values));
+        }
+        let collation = Collation::default();
+        keyed.sort_by(|(a, _), (b, _)| {
+            let each = a.iter().zip(b).zip(&evaluate.order_by).map(|((x, y), o)| {
+                let order = rules::total_order(x, y, &collation);
+                if o.descending { order.reverse() } else { order }
+            });
+            each.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+        });
+        table.rows = keyed.into_iter().map(|(_, values)| values).collect();
+        Ok(table)
+    }
+
+    /// A column's name as results show it.
+    pub fn shown_name(&self, column: &TableColumn) -> String {
+        match column.lineage {
+            Some(id) if self.model.column_info(id).name == column.name => {
+                format!("{}[{}]", self.model.table(id.table).name, column.name)
+            }
+            _ => format!("[{}]", column.name),
+        }
+    }
+
+    /// Evaluates a variable's expression, as a table where it is one.
+    fn bind(&self, env: &Env, expression: &Expr) -> Result<Bound> {
+        if self.is_table(env, expression) {
+            return Ok(Bound::Table(Rc::new(self.table(env, expression)?)));
+        }
+        Ok(Bound::Scalar(self.scalar(env, expression)?))
+    }
+
+    /// Whether an expression gives a table.
+    fn is_table(&self, env: &Env, expression: &Expr) -> bool {
+        match &expression.kind {
+            ExprKind::TableConstructor(_) => true,
+            ExprKind::Name { name, .. } => match env.variable(name) {
+                Some(bound) => matches!(bound, Bound::Table(_)),
+                None => self.model.table_id(name).is_some(),
+            },
+            ExprKind::Variables { result, .. } => self.is_table(env, result),
+            ExprKind::Call { function, .. } => evercube_engine::functions::lookup(function)
+                .is_some_and(|f| f.return_type == evercube_engine::functions::ReturnType::Table),
+            _ => false,
+        }
+    }
+
+    fn visibility(&self) -> Visibility<'_> {
+        Visibility { model: self.model, store: self.store }
+    }
+
+    fn with_scalar_context<T>(&self, use_it: impl FnOnce(&ScalarContext<'_>) -> T) -> T {
+        use_it(&ScalarContext {
+            collation: Collation::default(),
+            locale: "en-US",
+            now: self.now,
+            utc_now: self.now,
+            user: "reference",
+            custom_data: None,
+            random: &self.random,
+        })
+    }
+
+    /// Runs one level deeper; refuses to go on for ever.
+    fn deeper<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.depth.get() >= DEPTH {
+            return Err(Error::new(
+                evercube_base::ErrorKind::Limit,
+                "the expression is nested too deeply; it may refer to itself",
+            ));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let done = run();
+        self.depth.set(self.depth.get() - 1);
+        done
+    }
+}
+
+impl Env {
+    fn with_row(&self, columns: &Rc<Vec<TableColumn>>, values: Vec<Value>) -> Self {
+        let mut inner = self.clone();
+        inner.rows.push(RowContext { columns: Rc::clone(columns), values });
+        inner
+    }
+
+    fn variable(&self, name: &str) -> Option<&Bound> {
+        let name = name.to_lowercase();
+        self.variables.iter().rev().find(|(n, _)| *n == name).map(|(_, b)| b)
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::unsupported(format!("the reference evaluator does not know {what}"))
+}

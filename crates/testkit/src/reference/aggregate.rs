@@ -1,0 +1,158 @@
+//! Aggregates over columns and iterators over tables.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use evercube_base::{Collation, Error, Result, Value};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind};
+use evercube_engine::scalar as rules;
+use evercube_store::{ColumnId, RelationshipId};
+
+use super::scalar::unknown;
+use super::{Env, Reference, unsupported};
+
+impl Reference<'_> {
+    pub(super) fn aggregate(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Value> {
+        let count = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        match function {
+            "COUNTROWS" => {
+                let n = self.table(env, &arguments[0])?.rows.len();
+                Ok(if n == 0 { Value::Blank } else { count(n) })
+            }
+            "HASONEVALUE" => Ok((self.visible_values(env, &arguments[0])?.len() == 1).into()),
+            "SELECTEDVALUE" => match self.visible_values(env, &arguments[0])?.as_slice() {
+                [only] => Ok(only.clone()),
+                _ => arguments.get(1).map_or(Ok(Value::Blank), |e| self.scalar(env, e)),
+            },
+            "ISFILTERED" => {
+                let columns = self.named_columns(&arguments[..1])?;
+                let on = |f: &evercube_engine::Filter| columns.iter().any(|c| f.is_on(*c));
+                Ok(env.filters.filters.iter().any(on).into())
+            }
+            "MIN" | "MAX" if arguments.len() == 2 => {
+                let values =
+                    vec![self.scalar(env, &arguments[0])?, self.scalar(env, &arguments[1])?];
+                self.fold(function, values)
+            }
+            "DISTINCTCOUNT" | "DISTINCTCOUNTNOBLANK" | "COUNTBLANK" => {
+                let mut values = self.column_values(env, &arguments[0])?;
+                if function == "COUNTBLANK" {
+                    let n = values.iter().filter(|v| v.is_blank()).count();
+                    return Ok(if n == 0 { Value::Blank } else { count(n) });
+                }
+                values.retain(|v| function == "DISTINCTCOUNT" || !v.is_blank());
+                values.sort_by(|a, b| rules::total_order(a, b, &Collation::default()));
+                values.dedup_by(|a, b| {
+                    rules::total_order(a, b, &Collation::default()) == Ordering::Equal
+                });
+                Ok(if values.is_empty() { Value::Blank } else { count(values.len()) })
+            }
+            "SUM" | "AVERAGE" | "MIN" | "MAX" | "COUNT" | "COUNTA" => {
+                let values = self.column_values(env, &arguments[0])?;
+                self.fold(function, values)
+            }
+            "SUMX" | "AVERAGEX" | "MINX" | "MAXX" | "COUNTX" | "COUNTAX" => {
+                let table = self.table(env, &arguments[0])?;
+                let columns = Rc::new(table.columns);
+                let value = |row| self.scalar(&env.with_row(&columns, row), &arguments[1]);
+                let values = table.rows.into_iter().map(value).collect::<Result<_>>()?;
+                self.fold(function.strip_suffix('X').unwrap_or(function), values)
+            }
+            other => Err(unsupported(&format!("the function {other}"))),
+        }
+    }
+
+    /// Values of a column in the visible rows of its table.
+    fn column_values(&self, env: &Env, column: &Expr) -> Result<Vec<Value>> {
+        let id = self.one_column(column)?;
+        let data = self.store.table(id.table);
+        let visible = self.visibility().rows(&env.filters, id.table);
+        let rows = visible.iter().filter(|r| *r < data.rows());
+        let column = data.column(id.column);
+        Ok(rows.map(|r| column.value(column.code(r))).collect())
+    }
+
+    /// Distinct visible values of a column, the blank row's included.
+    fn visible_values(&self, env: &Env, column: &Expr) -> Result<Vec<Value>> {
+        let id = self.one_column(column)?;
+        let values = self.combinations(&env.filters, &[id], true);
+        Ok(values.rows.into_iter().flatten().collect())
+    }
+
+    fn one_column(&self, e: &Expr) -> Result<ColumnId> {
+        match &e.kind {
+            ExprKind::Qualified { table, name } => {
+                self.model.column(table, name).ok_or_else(|| unknown(table, name))
+            }
+            _ => Err(Error::invalid("A column name is expected here.")),
+        }
+    }
+
+    fn fold(&self, function: &str, mut values: Vec<Value>) -> Result<Value> {
+        let collation = Collation::default();
+        values.retain(|v| !v.is_blank());
+        let add = |a: Value, b: &Value| rules::binary(BinaryOperator::Add, &a, b, &collation);
+        let n = values.len();
+        if n == 0 {
+            return Ok(Value::Blank);
+        }
+        match function {
+            "SUM" => values.iter().try_fold(Value::Blank, add),
+            "AVERAGE" => {
+                let sum = values.iter().try_fold(Value::Blank, add)?;
+                Ok(Value::Double(rules::to_f64(&sum)? / n as f64))
+            }
+            "COUNT" | "COUNTA" => Ok(Value::Int(i64::try_from(n).unwrap_or(i64::MAX))),
+            "MIN" | "MAX" => {
+                let want = if function == "MIN" { Ordering::Less } else { Ordering::Greater };
+                let mut best = values[0].clone();
+                for v in &values[1..] {
+                    if rules::compare(v, &best, &collation)? == want {
+                        best = v.clone();
+                    }
+                }
+                Ok(best)
+            }
+            other => Err(unsupported(&format!("the aggregate {other}"))),
+        }
+    }
+
+    /// The value of a column on the one side of the current row's table.
+    pub(super) fn related(&self, env: &Env, column: &Expr) -> Result<Value> {
+        let id = self.one_column(column)?;
+        for row in env.rows.iter().rev() {
+            for (at, c) in row.columns.iter().enumerate() {
+                let Some(key) = c.lineage else { continue };
+                let expanded = self.visibility().expanded(&env.filters, key.table);
+                let Some((_, path)) =
+                    expanded.iter().find(|(t, p)| *t == id.table && !p.is_empty())
+                else {
+                    continue;
+                };
+                if self.model.relationship(path[0]).def.from == key {
+                    return Ok(self.follow(key, &row.values[at], path, id));
+                }
+            }
+        }
+        Err(Error::invalid(format!(
+            "RELATED needs a current row from which '{}' is reached over many-to-one relationships.",
+            self.model.table(id.table).name
+        )))
+    }
+
+    pub(super) fn follow(
+        &self,
+        key: ColumnId,
+        value: &Value,
+        path: &[RelationshipId],
+        wanted: ColumnId,
+    ) -> Value {
+        // Any row with this key leads to the same row of the one side.
+        let column = self.store.table(key.table).column(key.column);
+        let row = (0..column.rows()).find(|r| column.value(column.code(*r)) == *value);
+        row.map_or(Value::Blank, |r| {
+            let code = self.visibility().code(wanted, path, r);
+            self.store.table(wanted.table).column(wanted.column).value(code)
+        })
+    }
+}

@@ -1,0 +1,254 @@
+//! `CALCULATE`: from the filter context outside to the one inside.
+//!
+//! In this order: rows become filters (context transition), relationships are changed, filters are
+//! removed, explicit filters are put in place; these are evaluated in the context outside.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use evercube_base::{Error, Result, Value};
+use evercube_dax::ast::{Expr, ExprKind};
+use evercube_engine::{Direction, Filter, FilterContext};
+use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
+
+use super::scalar::unknown;
+use super::{Env, Reference, Table, unsupported};
+
+/// What one argument of `CALCULATE` does.
+enum Change {
+    Use(RelationshipId),
+    Direct(RelationshipId, Direction),
+    Remove(Vec<ColumnId>),
+    RemoveAll,
+    /// Filters over columns; `keep` leaves the ones outside in force.
+    Put {
+        filter: Filter,
+        columns: Vec<ColumnId>,
+        keep: bool,
+    },
+}
+
+impl Reference<'_> {
+    /// The environment inside `CALCULATE` with these filter arguments.
+    pub(super) fn calculate(&self, env: &Env, arguments: &[Expr]) -> Result<Env> {
+        let changes: Vec<Change> =
+            arguments.iter().map(|a| self.change(env, a)).collect::<Result<_>>()?;
+        let mut inner = env.clone();
+        for row in &env.rows[env.transitioned..] {
+            for (column, value) in row.columns.iter().zip(&row.values) {
+                if let Some(id) = column.lineage {
+                    inner.filters.remove(&[id]);
+                    inner.filters.filters.push(self.equals(id, value));
+                }
+            }
+        }
+        inner.transitioned = inner.rows.len();
+        let context = &mut inner.filters;
+        for change in &changes {
+            match change {
+                Change::Use(id) => context.used.push(*id),
+                Change::Direct(id, direction) => context.directions.push((*id, *direction)),
+                Change::Remove(columns) => context.remove(columns),
+                Change::RemoveAll => context.filters.clear(),
+                Change::Put { .. } => {}
+            }
+        }
+        for change in &changes {
+            if let Change::Put { columns, keep: false, .. } = change {
+                context.remove(columns);
+            }
+        }
+        for change in changes {
+            if let Change::Put { filter, .. } = change {
+                context.filters.push(filter);
+            }
+        }
+        Ok(inner)
+    }
+
+    fn equals(&self, column: ColumnId, value: &Value) -> Filter {
+        let data = self.store.table(column.table).column(column.column);
+        let mut codes = BitSet::new(data.cardinality() as usize, false);
+        if let Some(code) = data.code_of(value) {
+            codes.insert(code as usize);
+        }
+        Filter::Column { column, codes: Arc::new(codes) }
+    }
+
+    fn change(&self, env: &Env, argument: &Expr) -> Result<Change> {
+        if let ExprKind::Call { function, arguments, .. } = &argument.kind {
+            match function.to_ascii_uppercase().as_str() {
+                "USERELATIONSHIP" => {
+                    return Ok(Change::Use(self.relationship(&arguments[0], &arguments[1])?));
+                }
+                "CROSSFILTER" => {
+                    let id = self.relationship(&arguments[0], &arguments[1])?;
+                    let ExprKind::Name { name, .. } = &arguments[2].kind else {
+                        return Err(Error::invalid("CROSSFILTER takes NONE, ONEWAY or BOTH."));
+                    };
+                    let direction = match name.to_ascii_uppercase().as_str() {
+                        "NONE" => Direction::None,
+                        "ONEWAY" => Direction::OneWay,
+                        "BOTH" => Direction::Both,
+                        _ => return Err(unsupported("this direction of CROSSFILTER")),
+                    };
+                    return Ok(Change::Direct(id, direction));
+                }
+                "REMOVEFILTERS" | "ALL" if arguments.is_empty() => return Ok(Change::RemoveAll),
+                "REMOVEFILTERS" | "ALL" | "ALLNOBLANKROW" => {
+                    return Ok(Change::Remove(self.named_columns(arguments)?));
+                }
+                "ALLEXCEPT" => {
+                    let except = self.named_columns(&arguments[1..])?;
+                    let mut columns = self.named_columns(&arguments[..1])?;
+                    columns.retain(|c| !except.contains(c));
+                    return Ok(Change::Remove(columns));
+                }
+                "KEEPFILTERS" => {
+                    return Ok(match self.change(env, &arguments[0])? {
+                        Change::Put { filter, columns, .. } => {
+                            Change::Put { filter, columns, keep: true }
+                        }
+                        _ => return Err(Error::invalid("KEEPFILTERS takes a filter.")),
+                    });
+                }
+                "ALLSELECTED" => return Err(unsupported("ALLSELECTED")),
+                _ => {}
+            }
+        }
+        let table = if self.is_table(env, argument) {
+            self.table(env, argument)?
+        } else {
+            self.condition(env, argument)?
+        };
+        self.put(&table)
+    }
+
+    /// A condition on columns is a filter over all their combinations.
+    fn condition(&self, env: &Env, condition: &Expr) -> Result<Table> {
+        let mut columns = Vec::new();
+        self.columns_in(condition, &mut columns)?;
+        let Some(first) = columns.first() else {
+            return Err(Error::invalid("A filter of CALCULATE must name a column or be a table."));
+        };
+        if columns.iter().any(|c| c.table != first.table) {
+            return Err(Error::invalid(
+                "A condition of CALCULATE may name columns of one table only.",
+            ));
+        }
+        let all = self.combinations(&FilterContext::default(), &columns, true);
+        self.filter_rows(env, all, condition)
+    }
+
+    fn columns_in(&self, e: &Expr, out: &mut Vec<ColumnId>) -> Result<()> {
+        match &e.kind {
+            ExprKind::Qualified { table, name } => {
+                let id = self.model.column(table, name).ok_or_else(|| unknown(table, name))?;
+                if !out.contains(&id) {
+                    out.push(id);
+                }
+            }
+            ExprKind::Unary { operand, .. } => self.columns_in(operand, out)?,
+            ExprKind::Binary { left, right, .. } | ExprKind::In { left, right } => {
+                self.columns_in(left, out)?;
+                self.columns_in(right, out)?;
+            }
+            ExprKind::Call { function, arguments, .. } => {
+                let aggregates = evercube_engine::functions::lookup(function)
+                    .is_some_and(|f| f.category == "Aggregation");
+                if aggregates {
+                    return Ok(());
+                }
+                for a in arguments {
+                    self.columns_in(a, out)?;
+                }
+            }
+            ExprKind::Tuple(parts) => {
+                for p in parts {
+                    self.columns_in(p, out)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A table as a filter over those of its columns that stand for model columns; a whole table
+    /// filters the columns of its expanded table too.
+    fn put(&self, table: &Table) -> Result<Change> {
+        let own = (0..table.columns.len()).filter_map(|i| Some((i, table.columns[i].lineage?)));
+        let own: Vec<(usize, ColumnId)> = own.collect();
+        if own.is_empty() {
+            return Err(unsupported("a filter table without model columns"));
+        }
+        let beyond = table.whole.map_or_else(Vec::new, |id| self.beyond(id));
+        let code =
+            |id: ColumnId, v: &Value| self.store.table(id.table).column(id.column).code_of(v);
+        let mut tuples = BTreeSet::new();
+        for row in &table.rows {
+            let mut codes: Vec<Option<u32>> =
+                own.iter().map(|(i, id)| code(*id, &row[*i])).collect();
+            for (key, path, id) in &beyond {
+                let at = own.iter().find(|(_, of)| of == key).map_or(0, |(i, _)| *i);
+                codes.push(code(*id, &self.follow(*key, &row[at], path, *id)));
+            }
+            // A value that the column does not have lets nothing through.
+            tuples.extend(codes.into_iter().collect::<Option<Vec<u32>>>());
+        }
+        let columns: Vec<ColumnId> =
+            own.iter().map(|(_, id)| *id).chain(beyond.iter().map(|(_, _, id)| *id)).collect();
+        let filter = Filter::Tuples {
+            columns: columns.clone(),
+            tuples: Arc::new(tuples.into_iter().collect()),
+        };
+        Ok(Change::Put { filter, columns, keep: false })
+    }
+
+    /// Columns of the expanded table that are not the table's own: the key they hang on, the way
+    /// there, the column.
+    fn beyond(&self, id: TableId) -> Vec<(ColumnId, Vec<RelationshipId>, ColumnId)> {
+        let mut out = Vec::new();
+        for (t, path) in self.visibility().expanded(&FilterContext::default(), id) {
+            let Some(first) = path.first() else { continue };
+            let key = self.model.relationship(*first).def.from;
+            let n = self.model.table(t).columns.len() as u32;
+            let columns = (0..n).map(|column| ColumnId { table: t, column });
+            out.extend(columns.map(|c| (key, path.clone(), c)));
+        }
+        out
+    }
+
+    fn relationship(&self, a: &Expr, b: &Expr) -> Result<RelationshipId> {
+        let ends = self.named_columns(&[a.clone(), b.clone()])?;
+        let [a, b] = ends.as_slice() else {
+            return Err(Error::invalid("A relationship is named by its two columns."));
+        };
+        self.model
+            .relationship_between(*a, *b)
+            .ok_or_else(|| Error::invalid("There is no relationship between these two columns."))
+    }
+
+    /// Columns named by column or table references; a table stands for its expanded table.
+    pub(super) fn named_columns(&self, references: &[Expr]) -> Result<Vec<ColumnId>> {
+        let mut out = Vec::new();
+        for r in references {
+            match &r.kind {
+                ExprKind::Qualified { table, name } => {
+                    out.push(self.model.column(table, name).ok_or_else(|| unknown(table, name))?);
+                }
+                ExprKind::Name { name, .. } => {
+                    let id = self
+                        .model
+                        .table_id(name)
+                        .ok_or_else(|| Error::invalid(format!("There is no table '{name}'.")))?;
+                    for (t, _) in self.visibility().expanded(&FilterContext::default(), id) {
+                        let n = self.model.table(t).columns.len() as u32;
+                        out.extend((0..n).map(|column| ColumnId { table: t, column }));
+                    }
+                }
+                _ => return Err(Error::invalid("A column or table name is expected here.")),
+            }
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,229 @@
+//! Expressions with one value.
+
+use evercube_base::{Collation, Error, Result, Value};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, UnaryOperator};
+use evercube_engine::functions::{FunctionKind, lookup};
+use evercube_engine::scalar as rules;
+
+use super::{Bound, Env, Reference, unsupported};
+
+impl Reference<'_> {
+    pub(super) fn scalar(&self, env: &Env, e: &Expr) -> Result<Value> {
+        self.deeper(|| self.scalar_inner(env, e))
+            .map_err(|error| error.at((e.span.start as usize, e.span.end as usize)))
+    }
+
+    fn scalar_inner(&self, env: &Env, e: &Expr) -> Result<Value> {
+        let collation = Collation::default();
+        match &e.kind {
+            ExprKind::Literal(v) => Ok(v.clone()),
+            ExprKind::Omitted => Ok(Value::Blank),
+            ExprKind::Qualified { table, name } => match self.model.column(table, name) {
+                Some(id) => self.column_value(env, id, 0),
+                None if self.has_measure(name) => self.measure(env, name),
+                None => {
+                    Err(Error::invalid(format!("There is no column or measure {table}[{name}].")))
+                }
+            },
+            ExprKind::Bracketed(name) => {
+                if self.has_measure(name) {
+                    return self.measure(env, name);
+                }
+                self.named_value(env, name, 0)
+            }
+            ExprKind::Name { name, .. } => match env.variable(name) {
+                Some(Bound::Scalar(v)) => Ok(v.clone()),
+                _ => self.single(self.table(env, e)?),
+            },
+            ExprKind::Unary { operator, operand } => {
+                let v = self.scalar(env, operand)?;
+                match operator {
+                    UnaryOperator::Minus => rules::negate(&v),
+                    UnaryOperator::Plus => Ok(v),
+                    UnaryOperator::Not => Ok(Value::Boolean(!rules::to_bool(&v)?)),
+                }
+            }
+            ExprKind::Binary { operator, left, right } => {
+                let a = self.scalar(env, left)?;
+                match operator {
+                    BinaryOperator::And if !rules::to_bool(&a)? => return Ok(false.into()),
+                    BinaryOperator::Or if rules::to_bool(&a)? => return Ok(true.into()),
+                    _ => {}
+                }
+                rules::binary(*operator, &a, &self.scalar(env, right)?, &collation)
+            }
+            ExprKind::In { left, right } => {
+                let wanted: Vec<Value> = match &left.kind {
+                    ExprKind::Tuple(parts) => {
+                        parts.iter().map(|p| self.scalar(env, p)).collect::<Result<_>>()?
+                    }
+                    _ => vec![self.scalar(env, left)?],
+                };
+                for row in self.table(env, right)?.rows {
+                    let same =
+                        wanted.iter().zip(&row).map(|(a, b)| rules::strict_equal(a, b, &collation));
+                    if same.collect::<Result<Vec<bool>>>()?.into_iter().all(|s| s) {
+                        return Ok(true.into());
+                    }
+                }
+                Ok(false.into())
+            }
+            ExprKind::Variables { bindings, result } => {
+                let mut inner = env.clone();
+                for b in bindings {
+                    let value = self.bind(&inner, &b.expression)?;
+                    inner.variables.push((b.name.to_lowercase(), value));
+                }
+                self.scalar(&inner, result)
+            }
+            ExprKind::Call { function, arguments, .. } => self.call(env, function, arguments),
+            ExprKind::TableConstructor(_) => self.single(self.table(env, e)?),
+            ExprKind::Parameter(_) | ExprKind::Tuple(_) | ExprKind::Error => {
+                Err(unsupported("this expression"))
+            }
+        }
+    }
+
+    /// The value of a table with one row and one column; blank where it has no row.
+    fn single(&self, table: super::Table) -> Result<Value> {
+        match (table.columns.len(), table.rows.as_slice()) {
+            (1, []) => Ok(Value::Blank),
+            (1, [row]) => Ok(row[0].clone()),
+            _ => Err(Error::evaluation(
+                "A table of multiple values was supplied where a single value was expected.",
+            )),
+        }
+    }
+
+    fn call(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Value> {
+        let definition = lookup(function)
+            .ok_or_else(|| Error::invalid(format!("There is no function {function}.")))?;
+        if !definition.accepts(arguments.len()) {
+            return Err(Error::invalid(format!(
+                "The function {} was called with {} arguments.",
+                definition.name,
+                arguments.len()
+            )));
+        }
+        if let FunctionKind::Scalar(run) = definition.kind {
+            let values: Vec<Value> =
+                arguments.iter().map(|a| self.scalar(env, a)).collect::<Result<_>>()?;
+            return self.with_scalar_context(|c| run(c, &values));
+        }
+        let argument = |i: usize| self.scalar(env, &arguments[i]);
+        let truth = |i: usize| argument(i).and_then(|v| rules::to_bool(&v));
+        match definition.name {
+            "IF" => match (truth(0)?, arguments.len()) {
+                (true, _) => argument(1),
+                (false, 3) => argument(2),
+                (false, _) => Ok(Value::Blank),
+            },
+            "SWITCH" => self.switch(env, arguments),
+            "COALESCE" => {
+                for a in arguments {
+                    let v = self.scalar(env, a)?;
+                    if !v.is_blank() {
+                        return Ok(v);
+                    }
+                }
+                Ok(Value::Blank)
+            }
+            "DIVIDE" => self.divide(env, arguments),
+            "BLANK" => Ok(Value::Blank),
+            "IFERROR" => argument(0).or_else(|_| argument(1)),
+            "ISERROR" => Ok(argument(0).is_err().into()),
+            "CALCULATE" => {
+                let inner = self.calculate(env, &arguments[1..])?;
+                self.scalar(&inner, &arguments[0])
+            }
+            "EARLIER" => {
+                let up = match arguments.get(1) {
+                    Some(n) => rules::to_f64(&self.scalar(env, n)?)? as usize,
+                    None => 1,
+                };
+                match &arguments[0].kind {
+                    ExprKind::Qualified { table, name } => {
+                        let id = self.model.column(table, name);
+                        self.column_value(env, id.ok_or_else(|| unknown(table, name))?, up)
+                    }
+                    ExprKind::Bracketed(name) => self.named_value(env, name, up),
+                    _ => Err(Error::invalid("EARLIER takes a column.")),
+                }
+            }
+            "RELATED" => self.related(env, &arguments[0]),
+            _ => self.aggregate(env, definition.name, arguments),
+        }
+    }
+
+    fn switch(&self, env: &Env, arguments: &[Expr]) -> Result<Value> {
+        let subject = self.scalar(env, &arguments[0])?;
+        let mut rest = arguments[1..].chunks_exact(2);
+        for pair in &mut rest {
+            let candidate = self.scalar(env, &pair[0])?;
+            if rules::equal(&subject, &candidate, &Collation::default())? {
+                return self.scalar(env, &pair[1]);
+            }
+        }
+        rest.remainder().first().map_or(Ok(Value::Blank), |e| self.scalar(env, e))
+    }
+
+    fn divide(&self, env: &Env, arguments: &[Expr]) -> Result<Value> {
+        let (a, b) = (self.scalar(env, &arguments[0])?, self.scalar(env, &arguments[1])?);
+        if rules::to_f64(&b)? == 0.0 {
+            return arguments.get(2).map_or(Ok(Value::Blank), |e| self.scalar(env, e));
+        }
+        if a.is_blank() {
+            return Ok(Value::Blank);
+        }
+        rules::binary(BinaryOperator::Divide, &a, &b, &Collation::default())
+    }
+
+    pub(super) fn has_measure(&self, name: &str) -> bool {
+        let defined = self.measures.iter().any(|(n, _)| *n == name.to_lowercase());
+        defined || self.model.measure(name).is_some()
+    }
+
+    /// A measure is evaluated as if `CALCULATE` stood around it, and sees no row of its caller.
+    fn measure(&self, env: &Env, name: &str) -> Result<Value> {
+        let mut inner = self.calculate(env, &[])?;
+        inner.rows.clear();
+        inner.transitioned = 0;
+        inner.variables.clear();
+        let defined = self.measures.iter().rev().find(|(n, _)| *n == name.to_lowercase());
+        if let Some((_, expression)) = defined {
+            return self.scalar(&inner, expression);
+        }
+        let measure = self.model.measure(name).ok_or_else(|| unknown("", name))?;
+        self.scalar(&inner, measure.expression.as_ref().map_err(Clone::clone)?)
+    }
+
+    /// A model column's value in the row contexts, `up` of them that have it being skipped.
+    fn column_value(&self, env: &Env, id: evercube_store::ColumnId, up: usize) -> Result<Value> {
+        let found = env.rows.iter().rev().filter_map(|r| {
+            let at = r.columns.iter().position(|c| c.lineage == Some(id))?;
+            Some(r.values[at].clone())
+        });
+        found.into_iter().nth(up).ok_or_else(|| {
+            let (table, column) = (&self.model.table(id.table).name, &self.model.column_info(id).name);
+            Error::invalid(format!(
+                "A single value for column '{column}' in table '{table}' cannot be determined: there is no current row; use an aggregation such as SUM, or an iterator."
+            ))
+        })
+    }
+
+    fn named_value(&self, env: &Env, name: &str, up: usize) -> Result<Value> {
+        let found = env.rows.iter().rev().filter_map(|r| {
+            let at = r.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))?;
+            Some(r.values[at].clone())
+        });
+        found.into_iter().nth(up).ok_or_else(|| {
+            Error::invalid(format!(
+                "There is no measure and no column of the current row named [{name}]."
+            ))
+        })
+    }
+}
+
+pub(super) fn unknown(table: &str, name: &str) -> Error {
+    Error::invalid(format!("There is no column {table}[{name}]."))
+}

@@ -1,0 +1,266 @@
+//! Expressions that give tables.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use evercube_base::{Error, Result, Value};
+use evercube_dax::ast::{Expr, ExprKind};
+use evercube_engine::{FilterContext, scalar as rules};
+use evercube_store::{ColumnId, TableId};
+
+use super::{Bound, Env, Reference, Table, TableColumn, unsupported};
+
+impl Reference<'_> {
+    pub(super) fn table(&self, env: &Env, e: &Expr) -> Result<Table> {
+        self.deeper(|| self.table_inner(env, e))
+    }
+
+    fn table_inner(&self, env: &Env, e: &Expr) -> Result<Table> {
+        match &e.kind {
+            ExprKind::Name { name, .. } => match (env.variable(name), self.model.table_id(name)) {
+                (Some(Bound::Table(t)), _) => Ok(t.as_ref().clone()),
+                (None, Some(id)) => Ok(self.whole_table(&env.filters, id, false)),
+                _ => Err(Error::invalid(format!("There is no table or variable '{name}'."))),
+            },
+            ExprKind::TableConstructor(rows) => self.constructor(env, rows),
+            ExprKind::Variables { bindings, result } => {
+                let mut inner = env.clone();
+                for b in bindings {
+                    let value = self.bind(&inner, &b.expression)?;
+                    inner.variables.push((b.name.to_lowercase(), value));
+                }
+                self.table(&inner, result)
+            }
+            ExprKind::Call { function, arguments, .. } => {
+                self.table_call(env, &function.to_ascii_uppercase(), arguments)
+            }
+            _ => Err(Error::invalid("A table expression is expected here.")),
+        }
+    }
+
+    fn table_call(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Table> {
+        match function {
+            "FILTER" => {
+                let table = self.table(env, &arguments[0])?;
+                self.filter_rows(env, table, &arguments[1])
+            }
+            "VALUES" | "DISTINCT" => self.values(env, &arguments[0], function == "VALUES"),
+            "ALL" | "ALLNOBLANKROW" => {
+                let none = FilterContext::default();
+                let blank_row = function == "ALL";
+                match arguments {
+                    [Expr { kind: ExprKind::Name { name, .. }, .. }] => {
+                        let id = self.model.table_id(name);
+                        let id = id.ok_or_else(|| {
+                            Error::invalid(format!("There is no table '{name}'."))
+                        })?;
+                        Ok(self.whole_table(&none, id, blank_row))
+                    }
+                    columns => {
+                        let columns = self.named_columns(columns)?;
+                        Ok(self.combinations(&none, &columns, blank_row))
+                    }
+                }
+            }
+            "ADDCOLUMNS" | "SELECTCOLUMNS" => self.extend(env, arguments, function == "ADDCOLUMNS"),
+            "ROW" => {
+                let (mut columns, mut row) = (Vec::new(), Vec::new());
+                for pair in arguments.chunks_exact(2) {
+                    columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
+                    row.push(self.scalar(env, &pair[1])?);
+                }
+                Ok(Table { columns, rows: vec![row], whole: None })
+            }
+            "CALCULATETABLE" => {
+                let inner = self.calculate(env, &arguments[1..])?;
+                self.table(&inner, &arguments[0])
+            }
+            "CROSSJOIN" => {
+                let mut tables = arguments.iter().map(|a| self.table(env, a));
+                let first = tables.next().unwrap_or_else(|| Ok(Table::default()))?;
+                tables.try_fold(first, |left, right| Ok(cross(&left, &right?)))
+            }
+            "TREATAS" => {
+                let table = self.table(env, &arguments[0])?;
+                let lineage = self.named_columns(&arguments[1..])?;
+                if lineage.len() != table.columns.len() {
+                    return Err(Error::invalid(
+                        "TREATAS takes one column for each column of its table.",
+                    ));
+                }
+                let columns = lineage.into_iter().map(|id| self.model_column(id)).collect();
+                Ok(Table { columns, rows: table.rows, whole: None })
+            }
+            "SUMMARIZECOLUMNS" => self.summarize_columns(env, arguments),
+            other => Err(unsupported(&format!("the table function {other}"))),
+        }
+    }
+
+    fn text(&self, env: &Env, e: &Expr) -> Result<String> {
+        Ok(rules::to_text(&self.scalar(env, e)?))
+    }
+
+    pub(super) fn model_column(&self, id: ColumnId) -> TableColumn {
+        TableColumn { name: self.model.column_info(id).name.clone(), lineage: Some(id) }
+    }
+
+    /// Visible rows of a model table with all its columns.
+    pub(super) fn whole_table(&self, context: &FilterContext, id: TableId, blank: bool) -> Table {
+        let data = self.store.table(id);
+        let ids = (0..data.columns() as u32).map(|column| ColumnId { table: id, column });
+        let columns: Vec<TableColumn> = ids.map(|c| self.model_column(c)).collect();
+        let visible = self.visibility().rows(context, id);
+        let rows = visible.iter().filter(|r| blank || *r < data.rows());
+        let value = |row: usize, c: u32| data.column(c).value(data.column(c).code(row));
+        let rows = rows.map(|r| (0..data.columns() as u32).map(|c| value(r, c)).collect());
+        Table { columns, rows: rows.collect(), whole: Some(id) }
+    }
+
+    /// Distinct visible combinations of columns: of one table as they occur, of several crossed.
+    pub(super) fn combinations(
+        &self,
+        context: &FilterContext,
+        columns: &[ColumnId],
+        blank: bool,
+    ) -> Table {
+        let mut tables: Vec<TableId> = columns.iter().map(|c| c.table).collect();
+        tables.dedup();
+        let mut out = Table { columns: Vec::new(), rows: vec![Vec::new()], whole: None };
+        for id in tables {
+            let of: Vec<ColumnId> = columns.iter().filter(|c| c.table == id).copied().collect();
+            let data = self.store.table(id);
+            let visible = self.visibility().rows(context, id);
+            let tuples: BTreeSet<Vec<u32>> = visible
+                .iter()
+                .filter(|r| blank || *r < data.rows())
+                .map(|r| of.iter().map(|c| data.column(c.column).code(r)).collect())
+                .collect();
+            let decode = |t: Vec<u32>| {
+                t.iter().zip(&of).map(|(code, c)| data.column(c.column).value(*code)).collect()
+            };
+            let part = Table {
+                columns: of.iter().map(|c| self.model_column(*c)).collect(),
+                rows: tuples.into_iter().map(decode).collect(),
+                whole: None,
+            };
+            out = cross(&out, &part);
+        }
+        out
+    }
+
+    pub(super) fn filter_rows(&self, env: &Env, table: Table, condition: &Expr) -> Result<Table> {
+        let columns = Rc::new(table.columns.clone());
+        let mut kept = Vec::new();
+        for row in table.rows {
+            let v = self.scalar(&env.with_row(&columns, row.clone()), condition)?;
+            if rules::to_bool(&v)? {
+                kept.push(row);
+            }
+        }
+        Ok(Table { rows: kept, ..table })
+    }
+
+    fn values(&self, env: &Env, argument: &Expr, blank: bool) -> Result<Table> {
+        match &argument.kind {
+            ExprKind::Qualified { .. } => {
+                let columns = self.named_columns(std::slice::from_ref(argument))?;
+                Ok(self.combinations(&env.filters, &columns, blank))
+            }
+            ExprKind::Name { name, .. } if env.variable(name).is_none() => {
+                let id = self.model.table_id(name);
+                let id =
+                    id.ok_or_else(|| Error::invalid(format!("There is no table '{name}'.")))?;
+                Ok(distinct(self.whole_table(&env.filters, id, blank)))
+            }
+            _ => Ok(distinct(self.table(env, argument)?)),
+        }
+    }
+
+    fn constructor(&self, env: &Env, rows: &[Vec<Expr>]) -> Result<Table> {
+        let width = rows.first().map_or(1, Vec::len);
+        let name = |i: usize| if width == 1 { "Value".into() } else { format!("Value{}", i + 1) };
+        let columns = (0..width).map(|i| TableColumn { name: name(i), lineage: None }).collect();
+        let row = |r: &Vec<Expr>| r.iter().map(|e| self.scalar(env, e)).collect();
+        let rows = rows.iter().map(row).collect::<Result<_>>()?;
+        Ok(Table { columns, rows, whole: None })
+    }
+
+    /// `ADDCOLUMNS` and `SELECTCOLUMNS`; the latter keeps the lineage of plain column references.
+    fn extend(&self, env: &Env, arguments: &[Expr], keep: bool) -> Result<Table> {
+        let source = self.table(env, &arguments[0])?;
+        let columns = Rc::new(source.columns.clone());
+        let mut out = Table { whole: None, ..Table::default() };
+        if keep {
+            out.columns.clone_from(&source.columns);
+        }
+        for pair in arguments[1..].chunks_exact(2) {
+            let lineage = match &pair[1].kind {
+                ExprKind::Qualified { table, name } if !keep => self.model.column(table, name),
+                _ => None,
+            };
+            out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage });
+        }
+        for row in source.rows {
+            let inner = env.with_row(&columns, row.clone());
+            let mut values = if keep { row } else { Vec::new() };
+            for pair in arguments[1..].chunks_exact(2) {
+                values.push(self.scalar(&inner, &pair[1])?);
+            }
+            out.rows.push(values);
+        }
+        Ok(out)
+    }
+
+    /// Group columns, filter tables, then named expressions; rows where all of these are blank
+    /// are left out.
+    fn summarize_columns(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
+        let is_group = |e: &&Expr| matches!(e.kind, ExprKind::Qualified { .. });
+        let groups: Vec<Expr> = arguments.iter().take_while(is_group).cloned().collect();
+        let rest = &arguments[groups.len()..];
+        let filters = rest.iter().take_while(|e| self.is_table(env, e)).count();
+        let (filters, named) = rest.split_at(filters);
+        let outer = self.calculate(env, filters)?;
+        let columns = self.named_columns(&groups)?;
+        let base = self.combinations(&outer.filters, &columns, true);
+        let mut out = Table { columns: base.columns.clone(), ..Table::default() };
+        for pair in named.chunks_exact(2) {
+            out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
+        }
+        let shared = Rc::new(base.columns);
+        for row in base.rows {
+            // The group's values are filters here, not a row context.
+            let mut inner = self.calculate(&outer.with_row(&shared, row.clone()), &[])?;
+            inner.rows.clear();
+            inner.transitioned = 0;
+            let mut values = row;
+            let mut any = named.is_empty();
+            for pair in named.chunks_exact(2) {
+                let v = self.scalar(&inner, &pair[1])?;
+                any |= !v.is_blank();
+                values.push(v);
+            }
+            if any {
+                out.rows.push(values);
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn cross(left: &Table, right: &Table) -> Table {
+    let columns = left.columns.iter().chain(&right.columns).cloned().collect();
+    let pairs = left.rows.iter().flat_map(|l| {
+        right.rows.iter().map(move |r| l.iter().chain(r).cloned().collect::<Vec<Value>>())
+    });
+    Table { columns, rows: pairs.collect(), whole: None }
+}
+
+fn distinct(table: Table) -> Table {
+    let mut seen = Vec::new();
+    for row in table.rows {
+        if !seen.contains(&row) {
+            seen.push(row);
+        }
+    }
+    Table { rows: seen, ..table }
+}
