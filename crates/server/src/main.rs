@@ -1,18 +1,33 @@
 //! The binary `evercube`.
 
+mod cli;
+mod client;
+mod command;
+mod config;
+mod failure;
+mod output;
+
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("--version") {
-        let written = write_line(&format!("evercube {}", env!("CARGO_PKG_VERSION")));
-        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    eprintln!("evercube: this build has no command yet; `evercube --version` prints its version");
-    ExitCode::from(2)
-}
+use clap::Parser as _;
 
-fn write_line(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    writeln!(std::io::stdout().lock(), "{text}")
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let line = cli::CommandLine::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("evercube: cannot start the threads of the process: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(line.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("evercube: {failure}");
+            failure.exit_code()
+        }
+    }
 }

@@ -1,0 +1,45 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{backup, config, deploy, explain, query, refresh, restore, status, verify};
+use crate::failure::Outcome;
+
+/// Evercube: tabular models, queried in DAX over XMLA, on servers that stand in for each other
+#[derive(Debug, Parser)]
+#[command(name = "evercube", version, propagate_version = true)]
+#[command(after_help = "Example:\n  evercube status --server http://127.0.0.1:8383\n\n\
+    Exit status: 0 done, 1 refused or failed, 2 usage, 3 unreachable, 4 verify found a difference")]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Deploy(deploy::Deploy),
+    Refresh(refresh::Refresh),
+    Query(query::Query),
+    Explain(explain::Explain),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Verify(verify::Verify),
+    Status(status::Status),
+    Config(config::Config),
+}
+
+impl Command {
+    pub async fn run(&self) -> Outcome {
+        match self {
+            Self::Deploy(args) => deploy::run(args).await,
+            Self::Refresh(args) => refresh::run(args).await,
+            Self::Query(args) => query::run(args).await,
+            Self::Explain(args) => explain::run(args).await,
+            Self::Backup(args) => backup::run(args).await,
+            Self::Restore(args) => restore::run(args).await,
+            Self::Verify(args) => verify::run(args).await,
+            Self::Status(args) => status::run(args).await,
+            Self::Config(args) => config::run(args),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The commands, one file each.
+
+pub mod backup;
+pub mod config;
+pub mod credentials;
+pub mod deploy;
+pub mod explain;
+pub mod query;
+pub mod refresh;
+pub mod restore;
+pub mod status;
+pub mod verify;
+
+use evercube_base::Severity;
+use serde::Deserialize;
+
+/// What a write answers.
+#[derive(Debug, Deserialize)]
+pub struct WriteAnswer {
+    /// The version the write made.
+    pub seq: u64,
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+/// A finding that did not stop the write.
+#[derive(Debug, Deserialize)]
+pub struct Message {
+    pub severity: Severity,
+    #[serde(default)]
+    pub object: String,
+    pub message: String,
+}
+
+impl WriteAnswer {
+    /// Shows the findings on stderr.
+    pub fn warn(&self) {
+        for m in &self.messages {
+            let word = match m.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            if m.object.is_empty() {
+                eprintln!("{word}: {}", m.message);
+            } else {
+                eprintln!("{word}: {}: {}", m.object, m.message);
+            }
+        }
+    }
+}

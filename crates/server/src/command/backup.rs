@@ -1,0 +1,35 @@
+//! `evercube backup`: one version of a database as a file or prefix.
+
+use serde_json::{Value as Json, json as object};
+
+use super::credentials::AccountOfBackup;
+use crate::client::{json, percent_encode, request_id};
+use crate::failure::Outcome;
+use crate::output::print;
+
+/// Back a database up while queries go on
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  evercube backup --server http://127.0.0.1:8383 Sales \
+    /backups/sales.ecb --password-file backup.secret")]
+pub struct Backup {
+    #[command(flatten)]
+    account: AccountOfBackup,
+    /// Name of the database
+    database: String,
+    /// Path on the server, file:PATH, az://container/prefix, or a bare name for the group's own
+    target: String,
+    /// Replace a backup that is there already
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub async fn run(args: &Backup) -> Outcome {
+    let mut body = object!({ "target": args.target, "overwrite": args.overwrite });
+    if let Some(password) = args.account.backup_password()? {
+        body["password"] = password.into();
+    }
+    let path = format!("/api/v1/databases/{}/backup", percent_encode(&args.database));
+    let client = args.account.client()?;
+    json::<Json>(&client.post_json(&path, &body, &request_id()?).await?)?;
+    print(&format!("backed up '{}' to '{}'\n", args.database, args.target))
+}

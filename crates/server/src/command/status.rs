@@ -1,0 +1,63 @@
+//! `evercube status`: what every server of the group is doing.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use evercube_service::status::Status as Report;
+
+use super::credentials::Account;
+use crate::client::json;
+use crate::failure::Outcome;
+use crate::output::print;
+
+/// Show the servers of the group and the databases they hold
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  evercube status --server http://127.0.0.1:8383 --json")]
+pub struct Status {
+    #[command(flatten)]
+    account: Account,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Status) -> Outcome {
+    let bytes = args.account.client()?.get("/api/v1/status").await?;
+    let report: Report = json(&bytes)?;
+    if args.json {
+        return print(&format!("{}\n", String::from_utf8_lossy(&bytes).trim_end()));
+    }
+    print(&text(&report))
+}
+
+fn text(report: &Report) -> String {
+    let leader = report.leader.as_deref().unwrap_or("none");
+    let quorum = if report.quorum { "yes" } else { "no" };
+    let mut out = format!("group {}, leader {leader}, quorum {quorum}\n", report.cluster);
+    for domain in &report.degraded {
+        out.push_str(&format!("DEGRADED: going on without {domain}\n"));
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header(["server", "region", "kind", "address", "state", "applied", "databases"]);
+    for s in &report.servers {
+        let databases = s.databases.iter().map(|d| {
+            let version = d.version.map_or("none".into(), |v| v.to_string());
+            match (&d.error, d.ready) {
+                (Some(e), _) => format!("{} {version}: {e}", d.name),
+                (None, true) => format!("{} {version}", d.name),
+                (None, false) => format!("{} {version} (not ready)", d.name),
+            }
+        });
+        table.add_row([
+            s.name.clone(),
+            s.region.clone(),
+            s.kind.clone(),
+            s.address.clone(),
+            s.state.clone(),
+            s.applied_seq.map_or(String::new(), |n| n.to_string()),
+            databases.collect::<Vec<_>>().join("\n"),
+        ]);
+    }
+    out.push_str(&format!("{table}\n"));
+    out
+}

@@ -1,0 +1,278 @@
+//! Settings of a server: defaults, then `evercube.toml`, then `EVERCUBE_…`, then flags, each with
+//! where it came from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+
+/// The settings as flags.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// Settings file; ./evercube.toml where it exists
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of this server's data [default: ./evercube-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Address for clients [default: 127.0.0.1:8383]
+    #[arg(long, value_name = "A:P")]
+    pub listen: Option<String>,
+    /// Name of this server in its group
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Region this server stands in
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Address for the other members [default: a free loopback port, remembered]
+    #[arg(long, value_name = "A:P")]
+    pub peer_listen: Option<String>,
+    /// Peer addresses of members to join; ignored once the folder belongs to a group
+    #[arg(long, value_name = "A:P", value_delimiter = ',')]
+    pub join: Vec<String>,
+    /// data, witness, learner or replica [default: data]
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Folder a model may read files from; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub source_dir: Vec<String>,
+    /// Threads for queries [default: the processors the process may use]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<String>,
+    /// Every caller is the administrator; on loopback only
+    #[arg(long)]
+    pub no_auth: bool,
+}
+
+/// Where a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// Texts of one setting (lists have several, switches `true` or `false`) and their origin.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub values: Vec<String>,
+    pub origin: Origin,
+}
+
+/// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
+const NAMES: [(&str, Shape); 10] = [
+    ("data", Shape::One),
+    ("listen", Shape::One),
+    ("name", Shape::One),
+    ("region", Shape::One),
+    ("peer_listen", Shape::One),
+    ("join", Shape::Many),
+    ("kind", Shape::One),
+    ("source_dir", Shape::Many),
+    ("threads", Shape::One),
+    ("no_auth", Shape::One),
+];
+const KINDS: [&str; 4] = ["data", "witness", "learner", "replica"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    One,
+    Many,
+}
+
+/// All settings by name, those that were set and the defaults.
+#[derive(Debug, Clone)]
+pub struct Settings(BTreeMap<&'static str, Setting>);
+
+/// What a server starts with.
+#[derive(Debug, Clone)]
+#[expect(dead_code, reason = "checked by `config`, read once a server can be started")]
+pub struct ServeSettings {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub name: Option<String>,
+    pub region: Option<String>,
+    pub peer_listen: Option<SocketAddr>,
+    pub join: Vec<String>,
+    pub kind: String,
+    pub source_dirs: Vec<PathBuf>,
+    pub threads: usize,
+    pub no_auth: bool,
+}
+
+impl Settings {
+    /// `environment` gives the value of a variable; `processors` is the default of `threads`.
+    ///
+    /// # Errors
+    /// `Usage` for a settings file that cannot be read or names an unknown setting.
+    pub fn resolve(
+        flags: &Flags,
+        environment: impl Fn(&str) -> Option<String>,
+        processors: usize,
+    ) -> Outcome<Self> {
+        let mut all = BTreeMap::new();
+        let mut set = |name, values: Vec<String>, origin| {
+            all.insert(name, Setting { values, origin });
+        };
+        for (name, value) in
+            [("data", "./evercube-data"), ("listen", "127.0.0.1:8383"), ("kind", "data")]
+        {
+            set(name, vec![value.to_owned()], Origin::Default);
+        }
+        set("threads", vec![processors.to_string()], Origin::Default);
+        set("no_auth", vec!["false".into()], Origin::Default);
+        let config =
+            flags.config.clone().or_else(|| environment("EVERCUBE_CONFIG").map(Into::into));
+        let file = match config {
+            Some(file) => Some(file),
+            None => Some(PathBuf::from("evercube.toml")).filter(|f| f.exists()),
+        };
+        if let Some(file) = file {
+            for (name, values) in read_file(&file)? {
+                set(name, values, Origin::File(file.clone()));
+            }
+        }
+        for (name, shape) in NAMES {
+            let variable = format!("EVERCUBE_{}", name.to_uppercase());
+            if let Some(value) = environment(&variable).filter(|v| !v.is_empty()) {
+                let values = match shape {
+                    Shape::One => vec![value],
+                    Shape::Many => value.split(',').map(|v| v.trim().to_owned()).collect(),
+                };
+                set(name, values, Origin::Environment(variable));
+            }
+        }
+        for (name, value) in [
+            ("data", &flags.data),
+            ("listen", &flags.listen),
+            ("name", &flags.name),
+            ("region", &flags.region),
+            ("peer_listen", &flags.peer_listen),
+            ("kind", &flags.kind),
+            ("threads", &flags.threads),
+        ] {
+            if let Some(value) = value {
+                set(name, vec![value.clone()], Origin::Flag);
+            }
+        }
+        for (name, values) in [("join", &flags.join), ("source_dir", &flags.source_dir)] {
+            if !values.is_empty() {
+                set(name, values.clone(), Origin::Flag);
+            }
+        }
+        if flags.no_auth {
+            set("no_auth", vec!["true".into()], Origin::Flag);
+        }
+        Ok(Self(all))
+    }
+
+    /// Name, values and origin of every setting, in the order of the documentation.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool, Option<&Setting>)> {
+        NAMES.iter().map(|(name, shape)| (*name, *shape == Shape::Many, self.0.get(name)))
+    }
+
+    /// The settings as a server needs them.
+    ///
+    /// # Errors
+    /// `Usage` naming the setting and its origin, also for what is not safe: no authentication or
+    /// a peer address outside of loopback.
+    pub fn for_serve(&self) -> Outcome<ServeSettings> {
+        let kind = self.text("kind").unwrap_or("data").to_ascii_lowercase();
+        if !KINDS.contains(&kind.as_str()) {
+            return Err(self.wrong("kind", &format!("it is one of {}", KINDS.join(", "))));
+        }
+        let listen = self.address("listen")?.unwrap_or(([127, 0, 0, 1], 8383).into());
+        let peer_listen = self.address("peer_listen")?;
+        let no_auth = match self.text("no_auth").unwrap_or("false") {
+            "true" | "1" => true,
+            "false" | "0" => false,
+            _ => return Err(self.wrong("no_auth", "it is true or false")),
+        };
+        if no_auth && !listen.ip().is_loopback() {
+            return Err(self.wrong("listen", "without authentication it must be on loopback"));
+        }
+        if peer_listen.is_some_and(|a| !a.ip().is_loopback()) {
+            let why =
+                "it must be on loopback, since members do not prove to each other who they are";
+            return Err(self.wrong("peer_listen", why));
+        }
+        let threads = match self.text("threads").unwrap_or("1").parse() {
+            Ok(n) if n > 0 => n,
+            _ => return Err(self.wrong("threads", "it is a number from 1")),
+        };
+        let many = |name| self.0.get(name).map_or(Vec::new(), |s| s.values.clone());
+        Ok(ServeSettings {
+            data: self.text("data").unwrap_or("./evercube-data").into(),
+            listen,
+            name: self.text("name").map(str::to_owned),
+            region: self.text("region").map(str::to_owned),
+            peer_listen,
+            join: many("join"),
+            kind,
+            source_dirs: many("source_dir").into_iter().map(PathBuf::from).collect(),
+            threads,
+            no_auth,
+        })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.values.first().map(String::as_str)
+    }
+
+    fn address(&self, name: &'static str) -> Outcome<Option<SocketAddr>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let full = text.replacen("localhost:", "127.0.0.1:", 1);
+        full.parse().map(Some).map_err(|_| self.wrong(name, "write it as 127.0.0.1:8383"))
+    }
+
+    fn wrong(&self, name: &str, why: &str) -> Failure {
+        let origin = self.0.get(name).map_or(Origin::Default, |s| s.origin.clone());
+        let value = self.text(name).unwrap_or_default();
+        Failure::Usage(format!("the setting {name} = '{value}' ({origin}) cannot be used: {why}"))
+    }
+}
+
+fn read_file(file: &Path) -> Outcome<Vec<(&'static str, Vec<String>)>> {
+    let wrong = |why: String| Failure::Usage(format!("settings in '{}': {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+    let mut all = Vec::new();
+    for (key, value) in table {
+        let wanted = key.replace('-', "_");
+        let Some((name, shape)) = NAMES.iter().find(|(name, _)| *name == wanted) else {
+            let known: Vec<&str> = NAMES.iter().map(|(n, _)| *n).collect();
+            return Err(wrong(format!("'{key}' is unknown; there are {}", known.join(", "))));
+        };
+        let values = match value {
+            toml::Value::Array(list) if *shape == Shape::Many => {
+                list.iter().map(scalar).collect::<Option<Vec<_>>>()
+            }
+            other => scalar(&other).map(|v| vec![v]),
+        };
+        all.push((*name, values.ok_or_else(|| wrong(format!("'{key}' has the wrong type")))?));
+    }
+    Ok(all)
+}
+
+fn scalar(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(s) => Some(s.clone()),
+        toml::Value::Integer(n) => Some(n.to_string()),
+        toml::Value::Boolean(b) => Some(b.to_string()),
+        _ => None,
+    }
+}

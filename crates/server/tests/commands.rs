@@ -1,0 +1,117 @@
+//! The commands as processes against a small server of the test: what they send, print and the
+//! exit status scripts see.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Answers one request with `status` and `body`; hands over what was asked.
+fn answering(status: &'static str, body: &'static str) -> (String, Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/xmla", listener.local_addr().unwrap());
+    let (asked, receiver) = channel();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "the request ended early: {head}");
+        }
+        let length = head
+            .lines()
+            .find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+            .unwrap_or(0);
+        let mut sent = vec![0; length];
+        reader.read_exact(&mut sent).unwrap();
+        let n = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {n}\r\n\r\n{body}");
+        reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        asked.send((head, String::from_utf8(sent).unwrap())).unwrap();
+    });
+    (url, receiver)
+}
+
+fn evercube(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evercube"));
+    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("EVERCUBE_")) {
+        command.env_remove(name);
+    }
+    command.args(args).output().unwrap()
+}
+
+fn asked(receiver: &Receiver<(String, String)>) -> (String, String) {
+    receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn query_prints_what_it_got() {
+    const BODY: &str = r#"{"results":[{"columns":[{"name":"[N]","type":"int64"}],"rows":[[7]]}]}"#;
+    let (url, request) = answering("200 OK", BODY);
+    let out = evercube(&["query", "--server", &url, "A b", "EVALUATE X", "--format", "csv"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout), "[N]\r\n7\r\n");
+    let (head, body) = asked(&request);
+    assert!(head.starts_with("POST /api/v1/databases/A%20b/query HTTP/1.1"), "{head}");
+    assert_eq!(body, r#"{"query":"EVALUATE X"}"#);
+}
+
+#[test]
+fn a_write_carries_an_id_and_the_user() {
+    const BODY: &str =
+        r#"{"seq":4,"messages":[{"severity":"Warning","object":"T","message":"m"}]}"#;
+    let (url, request) = answering("200 OK", BODY);
+    let secret = std::env::temp_dir().join(format!("evercube-secret-{}", std::process::id()));
+    std::fs::write(&secret, "pw\n").unwrap();
+    let file = secret.to_str().unwrap();
+    let login = ["--user", "u", "--password-file", file];
+    let out = evercube(&[&["refresh", "--server", &url, "D", "--table", "T"][..], &login].concat());
+    std::fs::remove_file(&secret).unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(text(&out.stdout).contains("version 4"));
+    assert!(text(&out.stderr).contains("warning: T: m"));
+    let (head, body) = asked(&request);
+    assert!(head.contains("authorization: Basic dTpwdw=="), "{head}");
+    assert!(head.to_ascii_lowercase().contains("x-evercube-request-id: "), "{head}");
+    assert_eq!(body, r#"{"type":"full","objects":[{"table":"T"}]}"#);
+}
+
+#[test]
+fn exit_statuses_tell_what_happened() {
+    let (url, _request) =
+        answering("409 Conflict", r#"{"error":{"kind":"Invalid","message":"no"}}"#);
+    let refused = evercube(&["explain", "--server", &url, "D", "EVALUATE X"]);
+    assert_eq!((refused.status.code(), text(&refused.stderr)), (Some(1), "evercube: no\n".into()));
+
+    assert_eq!(evercube(&["query", "--server", &url, "D"]).status.code(), Some(2));
+    assert_eq!(evercube(&["status", "--server", "https://h"]).status.code(), Some(2));
+    assert_eq!(evercube(&["no-such-command"]).status.code(), Some(2));
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let away = evercube(&["status", "--server", &format!("http://{free}")]);
+    assert_eq!(away.status.code(), Some(3), "{}", text(&away.stderr));
+
+    const REPORT: &str = r#"{"database":"D","seq":3,"root":"ab","same":false,
+        "difference":"server s2, segment 9","servers":[]}"#;
+    let (url, request) = answering("200 OK", REPORT);
+    let different = evercube(&["verify", "--server", &url, "D", "--deep"]);
+    assert_eq!(different.status.code(), Some(4));
+    assert!(text(&different.stderr).contains("server s2, segment 9"));
+    assert!(asked(&request).0.starts_with("GET /api/v1/databases/D/verify?deep=true "));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for name in
+        ["deploy", "refresh", "query", "explain", "backup", "restore", "verify", "status", "config"]
+    {
+        let out = evercube(&[name, "--help"]);
+        assert_eq!(out.status.code(), Some(0));
+        assert!(text(&out.stdout).contains("Example:"), "{name}");
+    }
+}
