@@ -169,13 +169,13 @@ impl Visibility<'_> {
             if r.def.from.table == table
                 && let Some(other) = self.restricted(context, r.def.to.table, Some(id))
             {
-                meet(self.to_many_side(id, &other));
+                meet(self.onto_many_side(id, &other));
             }
             if r.def.to.table == table
                 && both
                 && let Some(other) = self.restricted(context, r.def.from.table, Some(id))
             {
-                meet(self.to_one_side(id, &other));
+                meet(self.onto_one_side(id, &other));
             }
         }
         visible
@@ -232,7 +232,7 @@ impl Visibility<'_> {
         self.store.table(column.table).column(column.column).code(row)
     }
 
-    fn to_many_side(&self, id: RelationshipId, one: &BitSet) -> BitSet {
+    fn onto_many_side(&self, id: RelationshipId, one: &BitSet) -> BitSet {
         let def = self.model.relationship(id).def;
         let n = self.store.table(def.from.table).rows();
         match self.store.relationship(id) {
@@ -241,7 +241,7 @@ impl Visibility<'_> {
         }
     }
 
-    fn to_one_side(&self, id: RelationshipId, many: &BitSet) -> BitSet {
+    fn onto_one_side(&self, id: RelationshipId, many: &BitSet) -> BitSet {
         let def = self.model.relationship(id).def;
         let n = self.store.table(def.to.table).rows();
         match self.store.relationship(id) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, Result};
 use evercube_metastore::{Command, Commit, Reply, State};
 use evercube_store::{Hash, Manifest, state_root};
 use tokio::task::JoinSet;
@@ -17,18 +17,18 @@ use crate::versions::StoredModel;
 
 /// A new state of a database, complete but for its acknowledgement.
 #[derive(Debug, Clone)]
-pub(crate) struct NewState {
-    pub(crate) name: String,
+pub struct NewState {
+    pub name: String,
     /// The version this state was made from; 0 for a database that must not exist yet.
-    pub(crate) expected_seq: u64,
-    pub(crate) model: StoredModel,
-    pub(crate) manifest: Manifest,
+    pub expected_seq: u64,
+    pub model: StoredModel,
+    pub manifest: Manifest,
 }
 
 impl Service {
     /// Stores, ships and commits a state; the version's number once a quorum has it and enough
     /// failure domains hold its objects.
-    pub(crate) async fn commit(&self, request_id: &str, new: NewState) -> Result<u64> {
+    pub async fn commit(&self, request_id: &str, new: NewState) -> Result<u64> {
         let objects = Arc::clone(&self.objects);
         let (new, model_hash, manifest_hash) = blocking(move || {
             let model_hash = objects.put(&new.model.to_bytes()?)?;
@@ -62,7 +62,7 @@ impl Service {
     }
 
     /// Commits the end of a database on every server.
-    pub(crate) async fn commit_drop(&self, request_id: &str, name: &str, seq: u64) -> Result<u64> {
+    pub async fn commit_drop(&self, request_id: &str, name: &str, seq: u64) -> Result<u64> {
         let command = Command::Commit(Commit {
             request_id: request_id.to_owned(),
             database: name.to_owned(),
@@ -75,7 +75,7 @@ impl Service {
         self.propose_write(command).await
     }
 
-    pub(crate) async fn propose_write(&self, command: Command) -> Result<u64> {
+    async fn propose_write(&self, command: Command) -> Result<u64> {
         match self.metastore.propose(command).await? {
             Reply::Done { seq } => Ok(seq),
             Reply::Refused(e) => Err(e),
@@ -143,7 +143,7 @@ impl Service {
     }
 
     /// Waits, within reason, until this server serves the version it has just committed.
-    pub(crate) async fn wait_loaded(&self, name: &str, seq: u64) {
+    async fn wait_loaded(&self, name: &str, seq: u64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut changes = self.versions.changes();
         while self.versions.get(name).is_none_or(|v| v.seq < seq)
@@ -153,18 +153,6 @@ impl Service {
                 Ok(Ok(())) => {}
                 _ => return,
             }
-        }
-    }
-
-    /// Refuses a write here unless this server is the one that takes writes.
-    pub(crate) fn require_leader(&self) -> Result<()> {
-        match self.leader() {
-            Some(leader) if leader.is_me => Ok(()),
-            Some(leader) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("writes go to server '{}'; this server forwards them there", leader.name),
-            )),
-            None => Err(Error::new(ErrorKind::Unavailable, "no leader is elected right now")),
         }
     }
 }

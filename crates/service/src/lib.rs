@@ -1,12 +1,26 @@
-//! The use cases of the server. Today: sealed sessions, passwords, running requests, schema
-//! rowsets and DMV queries.
+//! The use cases of the server. Today: membership, shipping and committing versions, loading and
+//! verifying them, read freshness, sealed sessions, passwords, schema rowsets and DMV queries.
 //!
 //! Never here: HTTP, XML.
 
 pub mod auth;
 pub mod call;
+pub mod commit;
+pub mod config;
 pub mod discover;
+pub mod identity;
+mod layout;
+mod loader;
+pub mod objects;
 pub mod progress;
+pub mod read;
 pub mod running;
 pub mod seal;
+pub mod service;
 pub mod session;
+pub mod status;
+pub mod verify;
+pub mod versions;
+
+pub use config::ServiceConfig;
+pub use service::Service;

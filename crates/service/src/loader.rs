@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evercube_base::{Collation, DataType, Error, ErrorKind, Result};
-use evercube_engine::{CompiledModel, Dataset};
+use evercube_engine::CompiledModel;
 use evercube_metastore::DatabaseEntry;
 use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, TableData, state_root};
 
@@ -99,9 +99,8 @@ impl Service {
         let state = self.metastore.state();
         for domain in &state.degraded {
             let members = data_peers(&state, self.identity.node_id);
-            let of_domain = members
-                .iter()
-                .filter(|(id, _)| state.failure_domain(*id).as_ref() == Some(domain));
+            let of_domain =
+                members.iter().filter(|(id, _)| state.failure_domain(*id).as_ref() == Some(domain));
             let mut healthy = false;
             for (_, member) in of_domain {
                 let limit = Duration::from_millis(500);
@@ -109,9 +108,7 @@ impl Service {
                     .transport
                     .call(&member.peer_address, "server/status", Vec::new(), limit)
                     .await
-                    .and_then(|b| {
-                        crate::service::from_json::<crate::status::ServerStatus>(&b)
-                    });
+                    .and_then(|b| crate::service::from_json::<crate::status::ServerStatus>(&b));
                 healthy |= answer.is_ok_and(|s| s.state == "ready");
             }
             if healthy {
@@ -122,11 +119,6 @@ impl Service {
             }
         }
     }
-}
-
-/// Types of a table's columns in model order, as the store keeps them.
-pub(crate) fn stored_types(compiled: &CompiledModel, table: usize) -> Vec<DataType> {
-    compiled.column_types(table)
 }
 
 fn load_version(
@@ -154,7 +146,7 @@ fn load_version(
     Ok(LoadedVersion {
         name: entry.name.clone(),
         seq: entry.seq,
-        dataset: Arc::new(Dataset { model: Arc::clone(&compiled), store: Arc::new(store) }),
+        store: Arc::new(store),
         compiled,
         model,
         manifest,
@@ -176,13 +168,14 @@ pub(crate) fn load_tables(
     let collation = collation(model);
     let mut kept: BTreeMap<Vec<Hash>, Arc<TableData>> = BTreeMap::new();
     if let Some(p) = previous {
-        for (m, data) in p.manifest.tables.iter().zip(&p.dataset.store.tables) {
+        for (m, data) in p.manifest.tables.iter().zip(&p.store.tables) {
             kept.insert(m.identity(), Arc::clone(data));
         }
     }
     let mut tables = Vec::new();
     for (i, table) in model.database.model.tables.iter().enumerate() {
-        let types = stored_types(compiled, i);
+        let columns = compiled.tables().get(i).map_or(&[][..], |t| &t.columns);
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
         let of_table = manifest.tables.get(i);
         let data = match of_table.and_then(|m| kept.get(&m.identity())) {
             Some(data) if of_table.is_some_and(|m| m.rows() > 0) => Arc::clone(data),

@@ -48,7 +48,9 @@ async fn missing_at(
     let body: Vec<u8> = hashes.iter().flatten().copied().collect();
     let answer = transport.call(address, "objects/has", body, CALL_TIMEOUT).await?;
     if answer.len() != hashes.len() {
-        return Err(Error::internal(format!("{address} answered an object list of another length")));
+        return Err(Error::internal(format!(
+            "{address} answered an object list of another length"
+        )));
     }
     Ok(hashes.iter().zip(answer).filter(|(_, held)| *held == 0).map(|(h, _)| *h).collect())
 }
@@ -62,7 +64,7 @@ pub(crate) async fn push(
 ) -> Result<Receipt> {
     for hash in missing_at(&transport, &address, &hashes).await? {
         let from = Arc::clone(&objects);
-        let bytes = blocking(move || from.get(&hash).map(|b| b.as_ref().to_vec())).await?;
+        let bytes = blocking(move || from.get(&hash)).await?;
         transport.call(&address, "objects/put", bytes, CALL_TIMEOUT).await?;
     }
     let answer = transport.call(&address, "objects/receipt", Vec::new(), CALL_TIMEOUT).await?;
@@ -94,8 +96,7 @@ pub(crate) async fn pull(
         let peers: Vec<String> = peers.iter().map(|(_, m)| m.peer_address.clone()).collect();
         workers.spawn(async move {
             loop {
-                let next =
-                    wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+                let next = wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
                 let Some(hash) = next else { return Ok(()) };
                 pull_one(&transport, &objects, &peers, hash).await?;
             }
@@ -156,7 +157,7 @@ pub(crate) async fn answer(
             let hash: Hash = body
                 .try_into()
                 .map_err(|_| Error::invalid("an object is asked for by its 32-byte hash"))?;
-            blocking(move || objects.get(&hash).map(|b| b.as_ref().to_vec())).await
+            blocking(move || objects.get(&hash)).await
         }
         "put" => blocking(move || objects.put(&body).map(|h| h.to_vec())).await,
         "receipt" => postcard::to_stdvec(&me)

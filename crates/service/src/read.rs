@@ -108,7 +108,9 @@ impl Service {
         let mut names = state.databases.values().map(|d| d.name.clone());
         match (names.next(), names.next()) {
             (Some(only), None) => Ok(only),
-            (None, _) => Err(Error::not_found("There is no database on this server yet; deploy one.")),
+            (None, _) => {
+                Err(Error::not_found("There is no database on this server yet; deploy one."))
+            }
             _ => Err(Error::invalid(
                 "The request names no database and the server has several; set Catalog (Initial Catalog) in the connection string.",
             )),

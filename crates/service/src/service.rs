@@ -9,7 +9,9 @@ use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
 use evercube_store::ObjectDir;
 use tokio::time::Instant;
 
-use crate::auth::{Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie};
+use crate::auth::{
+    Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie,
+};
 use crate::config::ServiceConfig;
 use crate::identity::ServerIdentity;
 use crate::objects::{self, Receipt};
@@ -23,15 +25,13 @@ use crate::versions::Versions;
 pub struct Service {
     pub config: ServiceConfig,
     pub metastore: Arc<Metastore>,
-    pub(crate) objects: Arc<ObjectDir>,
+    pub objects: Arc<ObjectDir>,
     pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) versions: Arc<Versions>,
+    pub versions: Arc<Versions>,
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub(crate) identity: ServerIdentity,
-    /// One write of a database at a time on this server; the metastore decides between servers.
-    pub(crate) writes: crate::write::WriteLocks,
     passwords: PasswordCache,
 }
 
@@ -83,7 +83,6 @@ impl Service {
             progress: ProgressBook::default(),
             pool: Arc::new(pool),
             identity,
-            writes: crate::write::WriteLocks::default(),
             passwords: PasswordCache::new()?,
             config,
         });
@@ -217,9 +216,7 @@ impl Service {
         for address in self.data_peers() {
             let body = session.to_le_bytes().to_vec();
             let limit = Duration::from_millis(500);
-            if let Ok(answer) =
-                self.transport.call(&address, "session/cancel", body, limit).await
-            {
+            if let Ok(answer) = self.transport.call(&address, "session/cancel", body, limit).await {
                 stopped += answer.first().copied().map_or(0, usize::from);
             }
         }
@@ -276,16 +273,13 @@ fn bootstrap(config: &ServiceConfig, identity: &ServerIdentity) -> Result<Bootst
     let (mut id, mut key) = ([0u8; 16], [0u8; 32]);
     random(&mut id)?;
     random(&mut key)?;
-    Ok(Bootstrap::New {
-        cluster_id: hex::encode(id),
-        now_micros: chrono::Utc::now().timestamp_micros(),
-        session_key: key,
-    })
+    Ok(Bootstrap::New { cluster_id: hex::encode(id), session_key: key })
 }
 
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|e| Error::internal(format!("an answer between servers could not be written: {e}")))
+    serde_json::to_vec(value).map_err(|e| {
+        Error::internal(format!("an answer between servers could not be written: {e}"))
+    })
 }
 
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {

@@ -160,7 +160,7 @@ impl Service {
             && let Some(v) = self.versions.get_at(&ask.database, ask.seq)
         {
             proof.checksums = blocking(move || {
-                let tables = v.model.database.model.tables.iter().zip(&v.dataset.store.tables);
+                let tables = v.model.database.model.tables.iter().zip(&v.store.tables);
                 Ok(tables
                     .map(|(t, data)| {
                         (t.name.clone(), hex::encode(evercube_store::logical_checksum(data)))

@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use evercube_base::{Error, Result};
-use evercube_engine::{CompiledModel, Dataset};
-use evercube_model::ids::ObjectIds;
+use evercube_engine::CompiledModel;
 use evercube_model::tabular::Database;
-use evercube_store::{Hash, Manifest};
+use evercube_store::{Hash, Manifest, StoreVersion};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -18,7 +17,6 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StoredModel {
     pub database: Database,
-    pub ids: ObjectIds,
 }
 
 impl StoredModel {
@@ -43,7 +41,7 @@ pub struct LoadedVersion {
     pub seq: u64,
     pub model: StoredModel,
     pub compiled: Arc<CompiledModel>,
-    pub dataset: Arc<Dataset>,
+    pub store: Arc<StoreVersion>,
     pub manifest: Manifest,
     pub model_hash: Hash,
     pub manifest_hash: Hash,

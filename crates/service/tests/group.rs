@@ -1,0 +1,214 @@
+//! Three servers in one process: versions shipped, committed, loaded, proved the same, and found
+//! out when a byte is not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
+use evercube_metastore::Transport;
+use evercube_service::call::{Call, ReadLevel};
+use evercube_service::commit::NewState;
+use evercube_service::versions::{LoadedVersion, StoredModel};
+use evercube_service::{Service, ServiceConfig};
+use evercube_sources::FilePolicy;
+use evercube_store::{Manifest, PartitionManifest, SegmentBuilder, SegmentRef, TableManifest};
+
+#[derive(Default)]
+struct Wires(Mutex<BTreeMap<String, Arc<Service>>>);
+
+struct Wire(Arc<Wires>);
+
+#[async_trait]
+impl Transport for Wire {
+    async fn call(
+        &self,
+        address: &str,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>> {
+        let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
+        let server = self.0.0.lock().unwrap().get(address).cloned().ok_or_else(away)?;
+        tokio::time::timeout(limit, server.peer_handle(path, body.into())).await.map_err(|_| {
+            Error::new(ErrorKind::Unknown, format!("{address} did not answer in time"))
+        })?
+    }
+}
+
+struct World {
+    wires: Arc<Wires>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn data_dir(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn start(&self, name: &str, join: &[&str]) -> Arc<Service> {
+        let config = ServiceConfig {
+            name: name.into(),
+            region: format!("region-{name}"),
+            kind: "data".into(),
+            data_dir: self.data_dir(name),
+            peer_address: name.into(),
+            http_address: format!("{name}:80"),
+            file_policy: FilePolicy::Any,
+            working_dir: self.folder.path().into(),
+            no_auth: true,
+            threads: 1,
+            join: join.iter().map(|j| (*j).to_owned()).collect(),
+            query_memory: 1 << 30,
+            query_rows: 1 << 20,
+            degrade_grace: Duration::from_millis(100),
+        };
+        let wire = Arc::new(Wire(Arc::clone(&self.wires)));
+        let service = Service::start(config, wire).await.unwrap();
+        self.wires.0.lock().unwrap().insert(name.into(), Arc::clone(&service));
+        service
+    }
+
+    /// As `kill -9` does: nothing is said, nothing more is answered.
+    async fn kill(&self, name: &str) {
+        let gone = self.wires.0.lock().unwrap().remove(name);
+        if let Some(service) = gone {
+            service.metastore.shutdown().await;
+        }
+    }
+
+    async fn of_three(&self) -> [Arc<Service>; 3] {
+        let a = self.start("a", &[]).await;
+        let b = self.start("b", &["a"]).await;
+        let c = self.start("c", &["b", "a"]).await;
+        for s in [&a, &b, &c] {
+            eventually("three members", || s.metastore.state().members.len() == 3).await;
+        }
+        [a, b, c]
+    }
+}
+
+fn world() -> World {
+    World { wires: Arc::default(), folder: tempfile::tempdir().unwrap() }
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never happened: {what}");
+}
+
+fn model() -> StoredModel {
+    let text = r#"{ "database": { "name": "Retail", "model": { "tables": [
+        { "name": "Sales", "columns": [ { "name": "Amount", "dataType": "int64" } ] } ] } } }"#;
+    StoredModel::from_bytes(text.as_bytes()).unwrap()
+}
+
+/// A state with one segment of these amounts, stored on `server`.
+fn state(server: &Service, expected_seq: u64, amounts: &[i64]) -> NewState {
+    let mut builder = SegmentBuilder::new(&[DataType::Int64], Collation::default());
+    let columns = vec![ColumnData::Int64(amounts.iter().copied().map(Some).collect())];
+    builder.push(RowBatch { columns, rows: amounts.len() }).unwrap();
+    let bytes = builder.finish().to_bytes().unwrap();
+    let segment = SegmentRef {
+        hash: server.objects.put(&bytes).unwrap(),
+        rows: amounts.len() as u64,
+        bytes: bytes.len() as u64,
+        columns: vec![0],
+    };
+    let partition = PartitionManifest {
+        name: "all".into(),
+        refreshed_micros: None,
+        groups: vec![vec![segment]],
+    };
+    let manifest = Manifest {
+        tables: vec![TableManifest { id: "Sales".into(), partitions: vec![partition] }],
+    };
+    NewState { name: "Retail".into(), expected_seq, model: model(), manifest }
+}
+
+fn first_amount(version: &LoadedVersion) -> Value {
+    let column = version.store.tables[0].column(0);
+    column.value(column.code(0))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_is_on_every_server_and_outlives_the_leader() {
+    let world = world();
+    let [a, b, c] = world.of_three().await;
+    let seq = a.commit("r1", state(&a, 0, &[10, 20])).await.unwrap();
+    // A read without a session sees the commit through any server.
+    for s in [&a, &b, &c] {
+        let version = s.version(&Call::default(), "retail").await.unwrap();
+        assert_eq!((version.seq, first_amount(&version)), (seq, Value::Int(10)));
+    }
+    let report = b.verify(&Call::default(), "Retail", true).await.unwrap();
+    assert!(report.same, "{report:?}");
+    assert_eq!(report.servers.len(), 3);
+
+    world.kill("a").await;
+    let again = c.commit("r2", state(&c, seq, &[30])).await.unwrap();
+    assert!(again > seq);
+    let version = b.version(&Call::default(), "Retail").await.unwrap();
+    assert_eq!((version.seq, first_amount(&version)), (again, Value::Int(30)));
+    let status = b.status().await;
+    let gone = status.servers.iter().find(|s| s.name == "a").unwrap();
+    assert_eq!(gone.state, "unreachable");
+    assert!(status.leader.is_some_and(|l| l != "a"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_flipped_byte_is_found_named_and_healed() {
+    let world = world();
+    let [a, b, c] = world.of_three().await;
+    let new = state(&a, 0, &(0..5000).collect::<Vec<i64>>());
+    let (_, segment) = new.manifest.objects()[0].clone();
+    let seq = a.commit("r1", new).await.unwrap();
+    let call = Call { read: ReadLevel::Strong, ..Call::default() };
+    c.version(&call, "Retail").await.unwrap();
+
+    let file = object_file(&world.data_dir("c"), &hex::encode(segment));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&file, bytes).unwrap();
+
+    let report = b.verify(&call, "Retail", false).await.unwrap();
+    assert!(!report.same);
+    let difference = report.difference.unwrap();
+    assert!(difference.contains("'c'") && difference.contains("'Sales'"), "{difference}");
+
+    // A restart loads from the files, sets the bad one aside and fetches it again.
+    world.kill("c").await;
+    drop(c);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let c = world.start("c", &[]).await;
+    let version = c.version(&call, "Retail").await.unwrap();
+    assert_eq!(version.seq, seq);
+    let report = b.verify(&call, "Retail", true).await.unwrap();
+    assert!(report.same, "{:?}", report.difference);
+}
+
+fn object_file(data_dir: &Path, hash: &str) -> PathBuf {
+    let (shelf, _) = hash.split_at(2);
+    data_dir.join("store/objects").join(shelf).join(hash)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_given_again_and_a_stale_write_refused() {
+    let world = world();
+    let [a, b, _c] = world.of_three().await;
+    let seq = a.commit("r1", state(&a, 0, &[1])).await.unwrap();
+    assert_eq!(b.commit("r1", state(&b, 0, &[1])).await.unwrap(), seq);
+    let stale = b.commit("r2", state(&b, 0, &[2])).await.unwrap_err();
+    assert_eq!(stale.kind, ErrorKind::Conflict);
+    b.commit_drop("r3", "Retail", seq).await.unwrap();
+    let gone = a.version(&Call::default(), "Retail").await.unwrap_err();
+    assert_eq!(gone.kind, ErrorKind::NotFound);
+}
