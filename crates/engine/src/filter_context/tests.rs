@@ -107,7 +107,7 @@ fn a_two_way_relationship_filters_its_one_side() {
     let w = World::new();
     let product = context(vec![w.equals("Product", "Key", &[3])]);
     assert_eq!(w.see(&product, "Category"), "1");
-    let mut one_way = product.clone();
+    let mut one_way = product;
     one_way.directions.push((RelationshipId(1), Direction::OneWay));
     assert_eq!(w.see(&one_way, "Category"), "0 1 2");
     let mut off = context(vec![w.equals("Category", "Key", &[100])]);
