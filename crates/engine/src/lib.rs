@@ -4,10 +4,14 @@
 //!
 //! Never here: network, clock, async.
 
+pub mod calculated;
 pub mod compiled_model;
 pub mod filter_context;
 pub mod functions;
+pub mod query;
 pub mod scalar;
 
+pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
+pub use query::{Dataset, QueryContext, QueryResult, ResultColumn, ResultTable, explain, query};

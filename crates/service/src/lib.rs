@@ -13,6 +13,7 @@ mod layout;
 mod loader;
 pub mod objects;
 pub mod progress;
+pub mod query;
 pub mod read;
 pub mod running;
 pub mod seal;

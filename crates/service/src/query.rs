@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result, Value};
-use evercube_engine::{EngineOptions, QueryContext, QueryResult};
+use evercube_engine::{QueryContext, QueryResult};
 
 use crate::call::Call;
 use crate::running::RunningRequest;
@@ -29,7 +29,7 @@ impl Service {
     ) -> Result<QueryAnswer> {
         let (version, result) = self
             .run(call, text, parameters, |version, text, context| {
-                evercube_engine::query(&version.dataset, text, context)
+                evercube_engine::query(&version.dataset(), text, context)
             })
             .await?;
         Ok(QueryAnswer { result, seq: version.seq })
@@ -39,7 +39,7 @@ impl Service {
     pub async fn explain(&self, call: &Call, text: &str) -> Result<String> {
         let (_, plan) = self
             .run(call, text, Vec::new(), |version, text, context| {
-                evercube_engine::explain(&version.dataset, text, context)
+                evercube_engine::explain(&version.dataset(), text, context)
             })
             .await?;
         Ok(plan)
@@ -103,9 +103,7 @@ impl Service {
             cancel,
             memory_limit: self.config.query_memory,
             row_limit: self.config.query_rows,
-            threads: self.config.threads,
             parameters,
-            options: EngineOptions::default(),
         })
     }
 }
@@ -168,7 +166,10 @@ async fn finish_in_time<T>(
             let _stopped = task.await;
             Err(Error::new(
                 ErrorKind::Limit,
-                format!("The query ran longer than its timeout of {} s and was stopped.", limit.as_secs()),
+                format!(
+                    "The query ran longer than its timeout of {} s and was stopped.",
+                    limit.as_secs()
+                ),
             ))
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use evercube_base::{Error, Result};
-use evercube_engine::CompiledModel;
+use evercube_engine::{CompiledModel, Dataset};
 use evercube_model::tabular::Database;
 use evercube_store::{Hash, Manifest, StoreVersion};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,13 @@ pub struct LoadedVersion {
     /// State root computed here from the objects this server read.
     pub root: Hash,
     pub updated_micros: i64,
+}
+
+impl LoadedVersion {
+    /// What the engine works on.
+    pub fn dataset(&self) -> Dataset {
+        Dataset { model: Arc::clone(&self.compiled), store: Arc::clone(&self.store) }
+    }
 }
 
 #[derive(Debug, Default)]
