@@ -2,4 +2,8 @@
 //!
 //! Never here: data, engines, input or output.
 
+pub mod enums;
+pub mod ids;
+mod objects;
 pub mod tabular;
+pub mod tmschema;
