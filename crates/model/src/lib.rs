@@ -2,6 +2,7 @@
 //!
 //! Never here: data, engines, input or output.
 
+pub mod document;
 pub mod enums;
 pub mod ids;
 mod objects;
