@@ -2,9 +2,11 @@
 //!
 //! Never here: data, engines, input or output.
 
+pub mod changes;
 pub mod document;
 pub mod enums;
 pub mod ids;
 mod objects;
 pub mod tabular;
 pub mod tmschema;
+pub mod tmsl;

@@ -27,7 +27,9 @@ pub fn read_json_text(text: &str) -> Result<Json> {
 }
 
 fn fault(words: &str, line: usize, column: usize) -> Error {
-    Error::invalid(format!("cannot read the JSON document: {words} at line {line}, column {column}"))
+    Error::invalid(format!(
+        "cannot read the JSON document: {words} at line {line}, column {column}"
+    ))
 }
 
 /// Columns are counted in characters; the parser counts bytes.
