@@ -162,6 +162,41 @@ impl Graph {
         })
     }
 
+    /// A child by kind and name, the last of those that fit.
+    pub fn newest_child(&self, parent: usize, kind: Kind, name: &str) -> Option<usize> {
+        let exact = self.children(parent).filter(|i| {
+            self.objects.get(*i).is_some_and(|o| o.kind == kind) && self.name(*i) == name
+        });
+        exact.last().or_else(|| self.find_child(parent, kind, name))
+    }
+
+    /// Moves an object to the end of another parent's children.
+    pub fn move_to(&mut self, index: usize, parent: usize) {
+        let old = self.objects.get(index).and_then(|o| o.parent);
+        if let Some(old) = old.and_then(|p| self.objects.get_mut(p)) {
+            old.children.retain(|i| *i != index);
+        }
+        if let Some(new) = self.objects.get_mut(parent) {
+            new.children.push(index);
+        }
+        if let Some(object) = self.objects.get_mut(index) {
+            object.parent = Some(parent);
+        }
+    }
+
+    pub fn set_link(&mut self, index: usize, column: &'static str, target: usize) {
+        self.drop_link(index, column);
+        if let Some(object) = self.objects.get_mut(index) {
+            object.links.push((column, target));
+        }
+    }
+
+    pub fn drop_link(&mut self, index: usize, column: &str) {
+        if let Some(object) = self.objects.get_mut(index) {
+            object.links.retain(|(c, _)| *c != column);
+        }
+    }
+
     /// The single child of a kind.
     pub fn only_child(&self, parent: usize, kind: Kind) -> Option<usize> {
         self.children(parent).find(|i| self.objects.get(*i).is_some_and(|o| o.kind == kind))

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::graph::{Graph, MODEL};
+use super::graph::{Graph, MODEL, value_at};
 use super::kinds::Kind;
 use crate::enums::TRANSLATED_PROPERTY;
 
@@ -80,7 +80,9 @@ fn read(
 
 /// The tree of a culture's translations, `None` where there are none.
 pub fn put_together(graph: &Graph, culture: usize) -> Option<Json> {
-    let mut root = Json::Object(Map::new());
+    // A tree that was not taken apart is added to.
+    let kept = graph.objects.get(culture).and_then(|o| value_at(&o.own, "translations.model"));
+    let mut root = kept.cloned().unwrap_or_else(|| Json::Object(Map::new()));
     let mut any = false;
     for index in graph.children(culture) {
         let Some(object) = graph.objects.get(index) else { continue };

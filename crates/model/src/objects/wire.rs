@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use super::fields::{Field, Of, Special};
 use super::graph::{text_at, value_at};
-use crate::enums::{COLUMN_TYPE, DATA_TYPE, PARTITION_TYPE};
+use crate::enums::{DATA_TYPE, PARTITION_TYPE};
 
 type Own = Map<String, Json>;
 
@@ -76,11 +76,6 @@ pub fn special(own: &Own, special: Special) -> Value {
         Special::LevelOrdinal => Value::Int(own.get("ordinal").and_then(whole).unwrap_or(0)),
         _ => Value::Blank,
     }
-}
-
-/// Number of the kind of column; data when nothing is said.
-pub fn column_type(own: &Own) -> i64 {
-    text_at(own, "type").and_then(|w| COLUMN_TYPE.number(w)).unwrap_or(1)
 }
 
 /// Number of the kind of source a partition has.
