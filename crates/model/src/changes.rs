@@ -2,7 +2,7 @@
 //! delete, rename or refresh objects, applied to a model.
 
 mod find;
-mod remove;
+pub(crate) mod remove;
 mod write;
 
 use std::collections::HashMap;

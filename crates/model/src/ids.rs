@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(later.get("Tables/A~1B/Columns/x"), x);
         let z = later.get("Tables/A~1B/Columns/z");
         assert!(z.is_some_and(|z| ids.path_of(z).is_none()));
-        let mut moved = later.clone();
+        let mut moved = later;
         moved.rename("Tables/A~1B", "Tables/C");
         assert_eq!(moved.get("Tables/C/Columns/x"), x);
         let bytes = serde_json::to_string(&moved).unwrap_or_default();

@@ -23,6 +23,10 @@ pub trait ModelFacts {
     fn measure_type(&self, _measure: &str) -> Option<DataType> {
         None
     }
+    /// Type of a column whose type the model leaves to its expression.
+    fn column_type(&self, _table: &str, _column: &str) -> Option<DataType> {
+        None
+    }
     /// Number of the model's version.
     fn version(&self) -> u64;
 }

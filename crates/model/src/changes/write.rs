@@ -134,12 +134,12 @@ fn special_property(own: &mut Own, special: Special, text: &str) -> Result<()> {
             own.insert("name".into(), text.into());
             own.shift_remove("isNameInferred");
         }
-        Special::InferredName if !text.is_empty() => {
-            // An explicit name goes before an inferred one.
-            if !own.contains_key("name") || now != Value::Blank {
-                own.insert("name".into(), text.into());
-                own.insert("isNameInferred".into(), true.into());
-            }
+        // An explicit name goes before an inferred one.
+        Special::InferredName
+            if !text.is_empty() && (!own.contains_key("name") || !now.is_blank()) =>
+        {
+            own.insert("name".into(), text.into());
+            own.insert("isNameInferred".into(), true.into());
         }
         Special::ExplicitDataType => explicit_type(own, number(text)?.unwrap_or(1))?,
         Special::InferredDataType => {

@@ -81,6 +81,13 @@ impl Source<'_> {
                 let known = self.facts.measure_type(self.graph.name(index));
                 Value::Int(known.map_or(VARIANT, evercube_base::DataType::tom_code))
             }
+            Special::InferredDataType if !object.own.contains_key("dataType") => {
+                let known = self.facts.column_type(self.table_name(index), self.graph.name(index));
+                known.map_or_else(
+                    || wire::special(&object.own, special),
+                    |t| Value::Int(t.tom_code()),
+                )
+            }
             _ => wire::special(&object.own, special),
         }
     }
