@@ -2,6 +2,7 @@
 //!
 //! Never here: data, engines, input or output.
 
+pub mod apply;
 pub mod changes;
 pub mod document;
 pub mod enums;
