@@ -8,6 +8,7 @@ pub mod document;
 pub mod enums;
 pub mod ids;
 mod objects;
+pub mod script;
 pub mod tabular;
 pub mod tmschema;
 pub mod tmsl;
