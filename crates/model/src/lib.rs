@@ -12,3 +12,4 @@ pub mod script;
 pub mod tabular;
 pub mod tmschema;
 pub mod tmsl;
+pub mod validate;
