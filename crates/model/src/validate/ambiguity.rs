@@ -8,10 +8,12 @@ use std::collections::HashSet;
 use super::Findings;
 use super::relationships::{Cardinality, Edge, Edges};
 
-/// Steps of the search for ways; a model with more ways than this is not searched to the end.
-const STEPS: usize = 50_000;
-/// Longest way looked at.
-const LONGEST: usize = 64;
+/// Ways looked at from one table, the shortest first. More of them change nothing in what is said.
+const WAYS: usize = 2_000;
+/// Ways of one kind between two tables that are held against each other.
+const COMPETITORS: usize = 16;
+/// Faults that are told; those that are left show when these are mended.
+const TOLD: usize = 10;
 
 pub(super) fn check(edges: &Edges, findings: &mut Findings) {
     if twins(edges, findings) {
@@ -136,67 +138,62 @@ fn several_ways(edges: &Edges, findings: &mut Findings) {
             list.push(Step { edge, to: one, walk: up });
         }
     }
-    let mut budget = STEPS;
     let mut reported: HashSet<(usize, usize)> = HashSet::new();
     for start in 0..edges.tables.len() {
-        let mut ways: Vec<Vec<Vec<Step>>> = vec![Vec::new(); edges.tables.len()];
-        let mut way = Vec::new();
-        let mut visited = vec![false; edges.tables.len()];
-        walk(&steps, start, &mut visited, &mut way, &mut ways, &mut budget);
-        for (end, ways) in ways.iter().enumerate() {
+        let mut by_end: Vec<Vec<&Vec<Step>>> = vec![Vec::new(); edges.tables.len()];
+        let ways = ways(&steps, start);
+        for way in &ways {
+            if let Some(list) = way.last().and_then(|step| by_end.get_mut(step.to)) {
+                list.push(way);
+            }
+        }
+        for (end, ways) in by_end.iter().enumerate() {
             let Some((first, second)) = competing(ways) else { continue };
-            let pair = (start.min(end), start.max(end));
-            if reported.insert(pair) {
-                report(edges, start, end, (&first, &second), findings);
+            if reported.insert((start.min(end), start.max(end))) {
+                report(edges, start, end, (first, second), findings);
+            }
+            if reported.len() >= TOLD {
+                return;
             }
         }
     }
 }
 
-fn walk(
-    steps: &[Vec<Step>],
-    at: usize,
-    visited: &mut [bool],
-    way: &mut Vec<Step>,
-    ways: &mut [Vec<Vec<Step>>],
-    budget: &mut usize,
-) {
-    let Some(mark) = visited.get_mut(at) else { return };
-    *mark = true;
-    for step in steps.get(at).into_iter().flatten() {
-        if *budget == 0 || way.len() >= LONGEST {
-            break;
+/// Ways a filter on a table goes, no table twice, the shortest first.
+fn ways(steps: &[Vec<Step>], start: usize) -> Vec<Vec<Step>> {
+    let from = |at: usize| steps.get(at).into_iter().flatten();
+    let mut ways: Vec<Vec<Step>> = from(start).map(|step| vec![*step]).collect();
+    let mut next = 0;
+    while let Some(way) = ways.get(next).cloned() {
+        next += 1;
+        let Some(last) = way.last() else { continue };
+        for step in from(last.to) {
+            if ways.len() >= WAYS {
+                return ways;
+            }
+            if step.to != start && way.iter().all(|s| s.to != step.to) {
+                let mut longer = way.clone();
+                longer.push(*step);
+                ways.push(longer);
+            }
         }
-        if visited.get(step.to).copied().unwrap_or(true) {
-            continue;
-        }
-        *budget -= 1;
-        way.push(*step);
-        if let Some(list) = ways.get_mut(step.to) {
-            list.push(way.clone());
-        }
-        walk(steps, step.to, visited, way, ways, budget);
-        way.pop();
     }
-    if let Some(mark) = visited.get_mut(at) {
-        *mark = false;
-    }
+    ways
 }
 
 /// Two ways of the best kind that have no table between their ends in common, if there are such.
-fn competing(ways: &[Vec<Step>]) -> Option<(Vec<Step>, Vec<Step>)> {
+fn competing<'a>(ways: &[&'a Vec<Step>]) -> Option<(&'a [Step], &'a [Step])> {
     if ways.len() < 2 {
         return None;
     }
     // What all ways have in common decides nothing.
     let shared = |step: &Step| ways.iter().all(|way| way.iter().any(|s| s.edge == step.edge));
-    let rank = |way: &[Step]| {
-        kind(&way.iter().filter(|s| !shared(s)).map(|s| s.walk).collect::<Vec<_>>())
-    };
-    let ranked: Vec<(u8, &Vec<Step>)> = ways.iter().map(|way| (rank(way), way)).collect();
+    let rank =
+        |way: &[Step]| kind(&way.iter().filter(|s| !shared(s)).map(|s| s.walk).collect::<Vec<_>>());
+    let ranked: Vec<(u8, &'a Vec<Step>)> = ways.iter().map(|way| (rank(way), *way)).collect();
     let best = ranked.iter().map(|(rank, _)| *rank).min()?;
-    let best: Vec<&Vec<Step>> =
-        ranked.iter().filter(|(rank, _)| *rank == best).map(|(_, way)| *way).collect();
+    let best = ranked.iter().filter(|(rank, _)| *rank == best).map(|(_, way)| *way);
+    let best: Vec<&'a Vec<Step>> = best.take(COMPETITORS).collect();
     // Ways that part and meet again on their way are found between those tables.
     let inner = |way: &[Step]| -> HashSet<usize> {
         way.iter().take(way.len().saturating_sub(1)).map(|s| s.to).collect()
@@ -204,7 +201,7 @@ fn competing(ways: &[Vec<Step>]) -> Option<(Vec<Step>, Vec<Step>)> {
     for (i, a) in best.iter().enumerate() {
         let inside = inner(a);
         if let Some(b) = best.iter().skip(i + 1).find(|b| inner(b).is_disjoint(&inside)) {
-            return Some(((*a).clone(), (*b).clone()));
+            return Some((a, b));
         }
     }
     None

@@ -31,9 +31,11 @@ fn unresolved(graph: &Graph, index: usize, link: Link, findings: &mut Findings) 
         Link::Near(kind, property) => {
             (kind, text_at(&object.own, property), graph.table_of(index).map(|t| graph.name(t)))
         }
-        Link::Pair(kind, table, name) => {
-            (kind, text_at(&object.own, name), Some(text_at(&object.own, table).unwrap_or_default()))
-        }
+        Link::Pair(kind, table, name) => (
+            kind,
+            text_at(&object.own, name),
+            Some(text_at(&object.own, table).unwrap_or_default()),
+        ),
         Link::Any => return,
     };
     let Some(name) = name else { return };

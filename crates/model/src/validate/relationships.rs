@@ -57,10 +57,8 @@ pub(super) fn check(model: &Model, findings: &mut Findings) -> Edges {
         if !fits(r, &from, &to, &path, findings) {
             continue;
         }
-        let mut ends = [
-            (from.table, r.from_column.to_lowercase()),
-            (to.table, r.to_column.to_lowercase()),
-        ];
+        let mut ends =
+            [(from.table, r.from_column.to_lowercase()), (to.table, r.to_column.to_lowercase())];
         ends.sort();
         if let Some(other) = seen.insert(ends, &r.name) {
             let message = format!(
