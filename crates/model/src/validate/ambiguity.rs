@@ -25,14 +25,15 @@ pub(super) fn check(edges: &Edges, findings: &mut Findings) {
     several_ways(edges, findings);
 }
 
-/// Two active relationships between the same two tables.
+/// Two active relationships of one kind between the same two tables. Beside one from one to many,
+/// one from many to many is never taken.
 fn twins(edges: &Edges, findings: &mut Findings) -> bool {
     let mut any = false;
     for (i, edge) in edges.list.iter().enumerate() {
         let pair = |e: &Edge| (e.from.min(e.to), e.from.max(e.to));
-        let Some(other) = edges.list.iter().take(i).find(|e| pair(e) == pair(edge)) else {
-            continue;
-        };
+        let is_twin =
+            |e: &&Edge| pair(e) == pair(edge) && is_many_to_many(e) == is_many_to_many(edge);
+        let Some(other) = edges.list.iter().take(i).find(is_twin) else { continue };
         any = true;
         findings.error(
             format!("relationship '{}'", edge.name),
@@ -67,7 +68,8 @@ fn is_many_to_many(edge: &Edge) -> bool {
 /// Filters that come back to their table going down only.
 fn circles(edges: &Edges, findings: &mut Findings) -> bool {
     // Tables no filter comes into are no part of a circle; taken away until none is left.
-    let mut left: Vec<&Edge> = edges.list.iter().filter(|e| !is_one_to_one(e)).collect();
+    let is_steep = |e: &&Edge| !is_one_to_one(e) && !is_many_to_many(e);
+    let mut left: Vec<&Edge> = edges.list.iter().filter(is_steep).collect();
     loop {
         let entered: HashSet<usize> = left.iter().map(|e| downward(e).1).collect();
         let before = left.len();
