@@ -181,14 +181,14 @@ fn fits(
         findings.error(path.to_owned(), message);
         return false;
     }
-    // Numbers, dates and truth values compare with each other; text only with text.
+    // Numbers, dates and truth values compare with each other; text only with text. Models in use
+    // have such relationships, so they deploy.
     if (a == DataType::String) != (b == DataType::String) {
         let message = format!(
-            "the types of its ends differ: {} are of type {a} and {b}; give both one type",
+            "{} are of type {a} and {b}, so no row will find its match; give both one type",
             both_ends(r)
         );
-        findings.error(path.to_owned(), message);
-        return false;
+        findings.warning(path.to_owned(), message);
     }
     true
 }
