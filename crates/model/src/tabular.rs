@@ -52,6 +52,9 @@ fn yes() -> bool {
 fn is_true(b: &bool) -> bool {
     *b
 }
+fn is_empty(text: &Text) -> bool {
+    text.0.is_empty()
+}
 
 /// A database as TMSL writes it: `{ name, id, compatibilityLevel, model }`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -109,6 +112,7 @@ pub struct Model {
 #[serde(rename_all = "camelCase", default)]
 pub struct Annotation {
     pub name: String,
+    #[serde(skip_serializing_if = "is_empty")]
     pub value: Text,
     #[serde(flatten)]
     pub extra: Extra,
@@ -286,6 +290,7 @@ pub struct Measure {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExpressionDefinition {
+    #[serde(skip_serializing_if = "is_empty")]
     pub expression: Text,
     #[serde(flatten)]
     pub extra: Extra,
