@@ -12,14 +12,15 @@ use evercube_store::{BitSet, ColumnId, RelationshipId, StoreVersion, TableId};
 use crate::compiled_model::CompiledModel;
 
 /// One filter. Codes are those of the columns in the version at hand.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// The column has one of these values (code 0 is blank).
     Column { column: ColumnId, codes: Arc<BitSet> },
     /// The columns together have one of these combinations.
     Tuples { columns: Vec<ColumnId>, tuples: Arc<Vec<Vec<u32>>> },
-    /// These rows of a table, its blank row last; filters every column of the expanded table.
-    Rows { table: TableId, rows: Arc<BitSet> },
+    /// These rows of a table, its blank row last; filters every column of the expanded table but
+    /// those in `without`.
+    Rows { table: TableId, rows: Arc<BitSet>, without: Vec<ColumnId> },
 }
 
 impl Filter {
@@ -28,13 +29,15 @@ impl Filter {
         match self {
             Self::Column { column: c, .. } => *c == column,
             Self::Tuples { columns, .. } => columns.contains(&column),
-            Self::Rows { table, .. } => *table == column.table,
+            Self::Rows { table, without, .. } => {
+                *table == column.table && !without.contains(&column)
+            }
         }
     }
 }
 
 /// How `CROSSFILTER` changes a relationship.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     None,
     OneWay,
@@ -42,9 +45,11 @@ pub enum Direction {
 }
 
 /// Filters in force together, and the relationships as `USERELATIONSHIP` and `CROSSFILTER` left them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FilterContext {
     pub filters: Vec<Filter>,
+    /// Filters of roles: nothing removes them.
+    pub secured: Arc<Vec<Filter>>,
     /// Relationships switched on; others between the same tables are off.
     pub used: Vec<RelationshipId>,
     pub directions: Vec<(RelationshipId, Direction)>,
@@ -77,6 +82,10 @@ impl FilterContext {
                             tuples: Arc::new(left.into_iter().collect()),
                         });
                     }
+                }
+                Filter::Rows { table, rows, mut without } => {
+                    without.extend(columns.iter().filter(|c| !without.contains(c)).copied().collect::<Vec<_>>());
+                    kept.push(Filter::Rows { table, rows, without });
                 }
                 f if columns.iter().any(|c| f.is_on(*c)) => {}
                 f => kept.push(f),
@@ -141,7 +150,7 @@ impl Visibility<'_> {
     pub fn rows(&self, context: &FilterContext, table: TableId) -> BitSet {
         let n = self.store.table(table).rows();
         let mut visible =
-            self.restricted(context, table, None).unwrap_or_else(|| BitSet::new(n + 1, true));
+            self.restricted(context, table, &mut Vec::new()).unwrap_or_else(|| BitSet::new(n + 1, true));
         if !self.store.has_blank_row(table) {
             visible.remove(n);
         }
@@ -153,7 +162,7 @@ impl Visibility<'_> {
         &self,
         context: &FilterContext,
         table: TableId,
-        via: Option<RelationshipId>,
+        via: &mut Vec<RelationshipId>,
     ) -> Option<BitSet> {
         let mut visible = self.filtered_directly(context, table);
         let mut meet = |rows: BitSet| match &mut visible {
@@ -162,21 +171,24 @@ impl Visibility<'_> {
         };
         for (i, r) in (0..).zip(self.model.relationships()) {
             let id = RelationshipId(i);
-            if via == Some(id) {
+            // A filter does not come back over a relationship it came along.
+            if via.contains(&id) {
                 continue;
             }
             let Some(both) = self.flows(context, id) else { continue };
+            via.push(id);
             if r.def.from.table == table
-                && let Some(other) = self.restricted(context, r.def.to.table, Some(id))
+                && let Some(other) = self.restricted(context, r.def.to.table, via)
             {
                 meet(self.onto_many_side(id, &other));
             }
             if r.def.to.table == table
                 && both
-                && let Some(other) = self.restricted(context, r.def.from.table, Some(id))
+                && let Some(other) = self.restricted(context, r.def.from.table, via)
             {
                 meet(self.onto_one_side(id, &other));
             }
+            via.pop();
         }
         visible
     }
@@ -193,13 +205,17 @@ impl Visibility<'_> {
             Some(v) => v.intersect(&rows),
             none => *none = Some(rows),
         };
-        for filter in &context.filters {
+        for filter in context.filters.iter().chain(context.secured.iter()) {
             match filter {
                 Filter::Column { column, codes } if column.table == table => {
                     let of = data.column(column.column);
                     meet(collect(n, |row| codes.get(of.code(row) as usize)));
                 }
-                Filter::Rows { table: t, rows } if *t == table => meet(rows.as_ref().clone()),
+                Filter::Rows { table: t, rows, without } => {
+                    if let Some(rows) = self.through_rows(context, *t, rows, without, table) {
+                        meet(rows);
+                    }
+                }
                 Filter::Tuples { columns, tuples } => {
                     let here: Vec<(usize, &Vec<RelationshipId>)> = (0..columns.len())
                         .filter_map(|i| Some((i, path_to(columns[i].table)?)))
@@ -214,10 +230,79 @@ impl Visibility<'_> {
                         allowed.contains(&codes.collect::<Vec<_>>())
                     }));
                 }
-                Filter::Column { .. } | Filter::Rows { .. } => {}
+                Filter::Column { .. } => {}
             }
         }
         visible
+    }
+
+    /// What a filter on rows of `from` leaves of `table`, where that is `from` itself or in its
+    /// expanded table.
+    fn through_rows(
+        &self,
+        context: &FilterContext,
+        from: TableId,
+        rows: &BitSet,
+        without: &[ColumnId],
+        table: TableId,
+    ) -> Option<BitSet> {
+        let data = self.store.table(table);
+        let columns = (0..data.columns() as u32).map(|column| ColumnId { table, column });
+        let kept: Vec<ColumnId> = columns.filter(|c| !without.contains(c)).collect();
+        if kept.is_empty() {
+            return None;
+        }
+        let reached = if from == table {
+            rows.clone()
+        } else {
+            let expanded = self.expanded(context, from);
+            let (_, path) = expanded.iter().find(|(t, _)| *t == table)?;
+            let mut reached = BitSet::new(data.rows() + 1, false);
+            for row in rows.iter() {
+                reached.insert(self.reached(path, row));
+            }
+            reached
+        };
+        if kept.len() == data.columns() {
+            return Some(reached);
+        }
+        // Some columns are free: rows that agree with a row of the filter on the others.
+        let codes = |row: usize| kept.iter().map(|c| data.column(c.column).code(row)).collect();
+        let allowed: HashSet<Vec<u32>> = reached.iter().map(codes).collect();
+        Some(collect(data.rows(), |row| allowed.contains(&codes(row))))
+    }
+
+    /// The row a path leads to.
+    pub fn reached(&self, path: &[RelationshipId], row: usize) -> usize {
+        let mut row = row;
+        for step in path {
+            row = self.store.relationship(*step).map_or(row, |r| r.target(row) as usize);
+        }
+        row
+    }
+
+    /// Whether a filter on `from` can restrict `table` at all.
+    pub fn reaches(&self, context: &FilterContext, from: TableId, table: TableId) -> bool {
+        let mut seen = vec![table];
+        let mut next = 0;
+        while next < seen.len() {
+            let at = seen[next];
+            next += 1;
+            if at == from {
+                return true;
+            }
+            for (i, r) in (0..).zip(self.model.relationships()) {
+                let Some(both) = self.flows(context, RelationshipId(i)) else { continue };
+                let ends = (r.def.from.table, r.def.to.table);
+                if ends.0 == at && !seen.contains(&ends.1) {
+                    seen.push(ends.1);
+                }
+                if ends.1 == at && both && !seen.contains(&ends.0) {
+                    seen.push(ends.0);
+                }
+            }
+        }
+        false
     }
 
     /// The code of a column seen from a row over a path.

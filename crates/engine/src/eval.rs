@@ -1,0 +1,171 @@
+//! Evaluation over tables of contexts: every expression is evaluated for all its cells at once.
+
+mod aggregate;
+mod all_selected;
+mod calculate;
+mod cells;
+mod context_test;
+mod dates;
+mod extend;
+mod group_by;
+mod iterate;
+mod lookup;
+mod rank;
+mod rows;
+mod scalar_node;
+mod scan;
+mod set_operations;
+mod sort;
+mod sparse;
+mod statistics;
+mod summarize;
+mod summarize_columns;
+mod table_node;
+mod text_output;
+mod transition;
+mod variable;
+mod window;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use evercube_base::{Collation, Error, ErrorKind, Result, Value};
+use evercube_store::{
+    Aggregate, BitSet, ScanControl, ScanRequest, ScanResult, StoreVersion, TableId,
+};
+
+use crate::compiled_model::CompiledModel;
+use crate::filter_context::FilterContext;
+use crate::functions::ScalarContext;
+use crate::plan::Node;
+use crate::query::QueryContext;
+
+pub(crate) use cells::{Cells, Scalars};
+pub(crate) use rows::{CellTable, Rows};
+
+type VisibleRows = HashMap<(usize, TableId), (Arc<FilterContext>, Arc<BitSet>)>;
+
+/// One evaluation of one query.
+pub(crate) struct Evaluator<'a> {
+    pub model: &'a CompiledModel,
+    pub store: &'a StoreVersion,
+    pub context: &'a QueryContext,
+    pub collation: Collation,
+    pub control: ScanControl,
+    /// Role filters; part of every filter context.
+    pub base_context: FilterContext,
+    visible_rows: RefCell<VisibleRows>,
+    unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
+    random: Cell<u64>,
+    depth: Cell<u32>,
+    scans: Cell<u64>,
+    /// What was scanned, one line each, when asked for.
+    journal: Option<RefCell<String>>,
+}
+
+/// Measures that call measures, deeper than any that end.
+const DEPTH: u32 = 400;
+
+impl<'a> Evaluator<'a> {
+    pub fn new(
+        model: &'a CompiledModel,
+        store: &'a StoreVersion,
+        context: &'a QueryContext,
+        explain: bool,
+    ) -> Self {
+        let collation =
+            store.tables.first().map_or_else(Collation::default, |t| t.collation());
+        Self {
+            model,
+            store,
+            context,
+            collation,
+            control: ScanControl { cancel: Arc::clone(&context.cancel), ..ScanControl::default() },
+            base_context: FilterContext::default(),
+            visible_rows: RefCell::default(),
+            unique_columns: RefCell::default(),
+            random: Cell::new(context.seed),
+            depth: Cell::new(0),
+            scans: Cell::new(0),
+            journal: explain.then(RefCell::default),
+        }
+    }
+
+    /// The one cell a query starts in.
+    pub fn start(&self) -> Cells {
+        Cells::one(self.base_context.clone())
+    }
+
+    fn scalar_context(&self) -> ScalarContext<'_> {
+        ScalarContext {
+            collation: self.collation,
+            locale: &self.context.locale,
+            now: self.context.now,
+            utc_now: self.context.utc_now,
+            user: &self.context.user,
+            custom_data: self.context.custom_data.as_deref(),
+            random: &self.random,
+        }
+    }
+
+    fn deeper<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.depth.get() >= DEPTH {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                "The expression is nested too deeply; a measure may refer to itself.",
+            ));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let done = run();
+        self.depth.set(self.depth.get() - 1);
+        done
+    }
+
+    /// A scalar that does not depend on the cell, or must not.
+    fn single(&self, cells: &Cells, node: &Node) -> Result<Value> {
+        if cells.n == 0 {
+            return Ok(Value::Blank);
+        }
+        Ok(self.scalars(&cells.select(&[0]), node)?.get(0).clone())
+    }
+
+    /// What the evaluation scanned, line by line.
+    pub fn journal(&self) -> String {
+        self.journal.as_ref().map_or_else(String::new, |j| j.borrow().clone())
+    }
+
+    fn note_scan(&self, request: &ScanRequest, result: &ScanResult) {
+        let Some(journal) = &self.journal else { return };
+        let table = |t: TableId| &self.model.table(t).name;
+        let keys: Vec<String> = request
+            .keys
+            .iter()
+            .map(|k| format!("{}[{}]", table(k.column.table), self.model.column_info(k.column).name))
+            .collect();
+        let aggregates: Vec<&str> = request
+            .aggregates
+            .iter()
+            .map(|a| match a {
+                Aggregate::CountRows => "count rows",
+                Aggregate::Sum(_) => "sum",
+                Aggregate::Min(_) => "min",
+                Aggregate::Max(_) => "max",
+                Aggregate::Count(_) => "count",
+                Aggregate::DistinctCount { .. } => "distinct count",
+                Aggregate::SingleValue(_) => "single value",
+            })
+            .collect();
+        let _written = writeln!(
+            journal.borrow_mut(),
+            "scan {} ({} rows) filters {} by [{}] aggregates [{}] -> {} groups",
+            table(request.table),
+            self.store.table(request.table).rows(),
+            request.filters.len(),
+            keys.join(", "),
+            aggregates.join(", "),
+            result.groups
+        );
+    }
+}

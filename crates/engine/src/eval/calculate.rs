@@ -1,0 +1,167 @@
+//! `CALCULATE`: from the filter contexts outside to those inside.
+//!
+//! In this order: filter arguments are evaluated in the contexts outside, rows become filters,
+//! relationships are changed, filters are removed, explicit filters are put in place.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use evercube_base::Result;
+use evercube_store::{BitSet, ColumnId};
+
+use super::Evaluator;
+use super::cells::Cells;
+use super::rows::{CellTable, Rows};
+use super::scan::key_code;
+use super::scalar_node::differing;
+use crate::filter_context::Filter;
+use crate::plan::{FilterArgument, Node};
+
+impl Evaluator<'_> {
+    /// The cells inside `CALCULATE` with these arguments.
+    pub(crate) fn calculate_cells(
+        &self,
+        cells: &Cells,
+        arguments: &[FilterArgument],
+        transition: bool,
+    ) -> Result<Cells> {
+        let mut tables = Vec::new();
+        for argument in arguments {
+            if let FilterArgument::Table { table, keep } = argument {
+                tables.push((self.filter_table(cells, table)?, *keep));
+            }
+        }
+        let mut inner = if transition { self.transition(cells)? } else { cells.clone() };
+        let mut selected = Vec::new();
+        for argument in arguments {
+            match argument {
+                FilterArgument::Use(id) => inner.edit(|c| c.used.push(*id)),
+                FilterArgument::Direct(id, d) => inner.edit(|c| c.directions.push((*id, *d))),
+                FilterArgument::Remove(columns) => inner.remove(columns),
+                FilterArgument::RemoveAll => inner.remove_all(),
+                FilterArgument::Selected(columns) => selected.push(columns.clone()),
+                FilterArgument::Table { .. } => {}
+            }
+        }
+        for columns in selected {
+            self.restore_selected(&mut inner, columns.as_deref(), cells);
+        }
+        for (table, keep) in &tables {
+            if !keep {
+                inner.remove(&self.filter_columns(&table.rows));
+            }
+        }
+        for (table, keep) in tables {
+            self.put_filter(&mut inner, &table, keep);
+        }
+        Ok(inner)
+    }
+
+    /// A filter argument's rows; evaluated once for cells that do not differ.
+    fn filter_table(&self, cells: &Cells, table: &Node) -> Result<CellTable> {
+        if !table.uses.row_context
+            && !table.uses.is_constant()
+            && let Some((one_of_each, place)) = differing(cells)
+        {
+            let found = self.table(&cells.select(&one_of_each), table)?;
+            return Ok(found.for_cells(&place));
+        }
+        self.table(cells, table)
+    }
+
+    /// Model columns a table filters when it is an argument of `CALCULATE`.
+    pub(crate) fn filter_columns(&self, rows: &Rows) -> Vec<ColumnId> {
+        let mut out: Vec<ColumnId> = rows.schema.iter().filter_map(|c| c.lineage).collect();
+        if let Some((table, _)) = &rows.base {
+            for (t, _) in self.visibility().expanded(&self.base_context, *table) {
+                out.extend(self.columns_of(t));
+            }
+        }
+        // A filter on the date key of a date table replaces every filter on that table.
+        let dates: Vec<ColumnId> = out.clone();
+        for c in dates {
+            if self.model.table(c.table).date_column == Some(c.column) {
+                out.extend(self.columns_of(c.table));
+            }
+        }
+        out
+    }
+
+    /// Adds each cell's rows as a filter.
+    pub(crate) fn put_filter(&self, inner: &mut Cells, table: &CellTable, keep: bool) {
+        let rows = &table.rows;
+        if table.starts.is_none() || inner.n == 1 {
+            let range = if inner.n == 0 { 0..0 } else { table.range(0) };
+            let filter = self.rows_filter(rows, range);
+            inner.add_each(&[filter], |_| 0);
+            return;
+        }
+        let lineages: Vec<usize> =
+            (0..rows.schema.len()).filter(|i| rows.schema[*i].lineage.is_some()).collect();
+        // One value of one column in every cell is a key.
+        if !keep
+            && rows.base.is_none()
+            && let [only] = lineages[..]
+            && (0..inner.n).all(|c| table.range(c).len() == 1)
+            && let Some(lineage) = rows.schema[only].lineage
+        {
+            let code = |cell| key_code(rows.code(self.store, only, lineage, table.range(cell).start));
+            let codes = (0..inner.n).map(code).collect();
+            inner.set_key(lineage, codes);
+            return;
+        }
+        let mut known: HashMap<Option<Filter>, usize> = HashMap::new();
+        let mut filters: Vec<Option<Filter>> = Vec::new();
+        let mut of = Vec::with_capacity(inner.n);
+        for cell in 0..inner.n {
+            let filter = self.rows_filter(rows, table.range(cell));
+            let next = filters.len();
+            let at = *known.entry(filter.clone()).or_insert(next);
+            if at == next {
+                filters.push(filter);
+            }
+            of.push(at);
+        }
+        inner.add_each(&filters, |cell| of[cell]);
+    }
+
+    /// Rows as a filter on the model columns they stand for; `None` where they stand for none.
+    pub(crate) fn rows_filter(&self, rows: &Rows, range: std::ops::Range<usize>) -> Option<Filter> {
+        if let Some((table, numbers)) = &rows.base {
+            let mut set = BitSet::new(self.store.table(*table).rows() + 1, false);
+            for row in range {
+                set.insert(numbers[row] as usize);
+            }
+            return Some(Filter::Rows { table: *table, rows: Arc::new(set), without: Vec::new() });
+        }
+        let columns: Vec<(usize, ColumnId)> = rows
+            .schema
+            .iter()
+            .enumerate()
+            .filter_map(|(i, c)| Some((i, c.lineage?)))
+            .collect();
+        if let [(i, column)] = columns[..] {
+            let of = self.store.table(column.table).column(column.column);
+            let mut codes = BitSet::new(of.cardinality() as usize, false);
+            for row in range {
+                if let Some(code) = rows.code(self.store, i, column, row) {
+                    codes.insert(code as usize);
+                }
+            }
+            return Some(Filter::Column { column, codes: Arc::new(codes) });
+        }
+        if columns.is_empty() {
+            return None;
+        }
+        let tuple = |row: usize| {
+            columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect()
+        };
+        // A value that its column does not have lets nothing through.
+        let tuples: BTreeSet<Vec<u32>> =
+            range.filter_map(|row| -> Option<Vec<u32>> { tuple(row) }).collect();
+        Some(Filter::Tuples {
+            columns: columns.iter().map(|(_, c)| *c).collect(),
+            tuples: Arc::new(tuples.into_iter().collect()),
+        })
+    }
+}

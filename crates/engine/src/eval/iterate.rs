@@ -1,0 +1,184 @@
+//! Iterators: evaluate a body for the rows of a table, then fold. Plain arithmetic over a model
+//! table is one scan instead.
+
+use evercube_base::{Result, Value};
+use evercube_dax::ast::BinaryOperator;
+use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
+
+use super::cells::{Cells, Scalars};
+use super::scan::Reach;
+use super::Evaluator;
+use crate::plan::{Fold, Kind, Node};
+
+impl Evaluator<'_> {
+    pub(crate) fn iterate(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
+        let Kind::Iterate { fold, table, body, extra, order_by } = &node.kind else {
+            return Ok(Scalars::Same(Value::Blank));
+        };
+        if let Kind::ModelTable { table, blank_row: false } = table.kind
+            && let Some(values) = self.scanned(cells, *fold, table, body)?
+        {
+            return Ok(values);
+        }
+        let table = self.table(cells, table)?;
+        // The rows are the same for every cell and so is the body: once is enough.
+        if table.starts.is_none()
+            && cells.n > 1
+            && cells.keys.is_empty()
+            && cells.of.is_none()
+            && only_uses_frame(body, cells.frames.len())
+            && extra.iter().all(|e| e.uses.is_constant())
+            && order_by.is_empty()
+        {
+            let one = cells.representative();
+            let (inner, _) = one.iterate(&table);
+            let values = self.scalars(&inner, body)?;
+            let value = self.fold_cells(&one, &inner, &table, *fold, &values, extra, order_by)?;
+            return Ok(Scalars::Same(value.into_iter().next().unwrap_or_default()));
+        }
+        self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
+        let (inner, _) = cells.iterate(&table);
+        let values = self.scalars(&inner, body)?;
+        let folded = self.fold_cells(cells, &inner, &table, *fold, &values, extra, order_by)?;
+        Ok(Scalars::each(folded))
+    }
+
+    /// Answers an iteration over a model table by scans, where its body is plain arithmetic.
+    fn scanned(
+        &self,
+        cells: &Cells,
+        fold: Fold,
+        table: TableId,
+        body: &Node,
+    ) -> Result<Option<Scalars>> {
+        let frame = cells.frames.len();
+        let plain = match &body.kind {
+            Kind::RowColumn { frame: f, column } if *f == frame => {
+                Some(ColumnId { table, column: *column as u32 })
+            }
+            _ => None,
+        };
+        let numeric = body.data_type().is_numeric();
+        let expression = match fold {
+            Fold::Sum | Fold::Average if !numeric => None,
+            Fold::Min | Fold::Max | Fold::Count if plain.is_some() => {
+                plain.map(|c| RowExpr::Column(own(c)))
+            }
+            _ => row_expression(body, frame, table),
+        };
+        let make = |_: &Reach| -> Result<Vec<Aggregate>> {
+            Ok(match (fold, &expression, plain) {
+                (Fold::DistinctCount | Fold::DistinctCountNoBlank, _, Some(c)) => {
+                    let with_blank = fold == Fold::DistinctCount;
+                    vec![Aggregate::DistinctCount { column: own(c), with_blank }]
+                }
+                (Fold::Sum, Some(e), _) => vec![Aggregate::Sum(e.clone())],
+                (Fold::Min, Some(e), _) => vec![Aggregate::Min(e.clone())],
+                (Fold::Max, Some(e), _) => vec![Aggregate::Max(e.clone())],
+                (Fold::Count, Some(e), _) => vec![Aggregate::Count(e.clone())],
+                (Fold::CountBlank, Some(e), _) => {
+                    vec![Aggregate::CountRows, Aggregate::Count(e.clone())]
+                }
+                (Fold::Average, Some(e), _) => {
+                    vec![Aggregate::Sum(e.clone()), Aggregate::Count(e.clone())]
+                }
+                _ => Vec::new(),
+            })
+        };
+        if make(&self.reach(&self.base_context, table))?.is_empty() {
+            return Ok(None);
+        }
+        let grouped = self.scan(cells, table, &[], false, &make)?;
+        let mut out = vec![Value::Blank; cells.n];
+        for (g, cell) in grouped.cells.iter().enumerate() {
+            let a = |i: usize| grouped.aggregates[i][g].clone();
+            out[*cell as usize] = match fold {
+                Fold::Average => match (a(0).as_f64(), a(1)) {
+                    (Some(sum), Value::Int(n)) if n > 0 => Value::Double(sum / n as f64),
+                    _ => Value::Blank,
+                },
+                Fold::CountBlank => match (a(0), a(1)) {
+                    (Value::Int(all), Value::Int(filled)) => not_zero(all - filled),
+                    _ => Value::Blank,
+                },
+                Fold::Count | Fold::DistinctCount | Fold::DistinctCountNoBlank => match a(0) {
+                    Value::Int(n) => not_zero(n),
+                    v => v,
+                },
+                _ => a(0),
+            };
+        }
+        Ok(Some(Scalars::each(out)))
+    }
+
+    pub(crate) fn count_rows(&self, cells: &Cells, table: &Node) -> Result<Scalars> {
+        let mut out = vec![Value::Blank; cells.n];
+        if let Kind::ModelTable { table, blank_row: false } = table.kind {
+            let grouped =
+                self.scan(cells, table, &[], false, &|_| Ok(vec![Aggregate::CountRows]))?;
+            for (g, cell) in grouped.cells.iter().enumerate() {
+                if let Value::Int(n) = grouped.aggregates[0][g] {
+                    out[*cell as usize] = not_zero(n);
+                }
+            }
+            return Ok(Scalars::each(out));
+        }
+        let table = self.table(cells, table)?;
+        for (cell, v) in out.iter_mut().enumerate() {
+            *v = not_zero(table.range(cell).len() as i64);
+        }
+        Ok(Scalars::each(out))
+    }
+}
+
+/// Counts of nothing are blank.
+pub(crate) fn not_zero(n: i64) -> Value {
+    if n == 0 { Value::Blank } else { Value::Int(n) }
+}
+
+fn own(column: ColumnId) -> PathColumn {
+    PathColumn { path: Vec::new(), column }
+}
+
+/// Whether a body looks at nothing but the row of the iteration itself.
+fn only_uses_frame(body: &Node, frame: usize) -> bool {
+    match &body.kind {
+        Kind::Literal(_) => true,
+        Kind::RowColumn { frame: f, .. } | Kind::Related { frame: f, .. } => *f == frame,
+        Kind::Binary { left, right, .. } => {
+            only_uses_frame(left, frame) && only_uses_frame(right, frame)
+        }
+        Kind::Scalar { arguments, .. } => {
+            !body.uses.volatile && arguments.iter().all(|a| only_uses_frame(a, frame))
+        }
+        _ => false,
+    }
+}
+
+/// Arithmetic that a scan can do by itself.
+pub(crate) fn row_expression(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
+    if !node.data_type().is_numeric() {
+        return None;
+    }
+    Some(match &node.kind {
+        Kind::Literal(v) => RowExpr::Constant(v.clone()),
+        Kind::RowColumn { frame: f, column } if *f == frame => {
+            RowExpr::Column(own(ColumnId { table, column: *column as u32 }))
+        }
+        Kind::Related { frame: f, path, column } if *f == frame => {
+            RowExpr::Column(PathColumn { path: path.clone(), column: *column })
+        }
+        Kind::Binary { operator, left, right } => {
+            let l = Box::new(row_expression(left, frame, table)?);
+            let r = Box::new(row_expression(right, frame, table)?);
+            match operator {
+                BinaryOperator::Add => RowExpr::Add(l, r),
+                BinaryOperator::Subtract => RowExpr::Subtract(l, r),
+                BinaryOperator::Multiply => RowExpr::Multiply(l, r),
+                BinaryOperator::Divide => RowExpr::Divide(l, r),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,231 @@
+//! Rows of table expressions, for many cells at once.
+
+use std::sync::Arc;
+
+use evercube_base::Value;
+use evercube_store::{ColumnId, StoreVersion, TableId};
+
+use crate::plan::Schema;
+
+/// One column of rows.
+#[derive(Debug, Clone)]
+pub(crate) enum RowColumn {
+    /// Codes of a model column.
+    Codes { column: ColumnId, codes: Arc<Vec<u32>> },
+    Values(Arc<Vec<Value>>),
+    /// This column of the model table whose row numbers the rows carry.
+    Own(ColumnId),
+}
+
+/// Rows, column by column.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub schema: Schema,
+    pub len: usize,
+    /// The rows are rows of this table of the model (row numbers; its blank row has the number
+    /// after its last row).
+    pub base: Option<(TableId, Arc<Vec<u32>>)>,
+    pub columns: Vec<RowColumn>,
+}
+
+impl Rows {
+    pub fn from_values(schema: Schema, rows: Vec<Vec<Value>>) -> Self {
+        let len = rows.len();
+        let mut columns: Vec<Vec<Value>> =
+            schema.iter().map(|_| Vec::with_capacity(len)).collect();
+        for row in rows {
+            for (column, v) in columns.iter_mut().zip(row) {
+                column.push(v);
+            }
+        }
+        let columns = columns.into_iter().map(|c| RowColumn::Values(Arc::new(c))).collect();
+        Self { schema, len, base: None, columns }
+    }
+
+    pub fn value(&self, store: &StoreVersion, column: usize, row: usize) -> Value {
+        match &self.columns[column] {
+            RowColumn::Values(v) => v[row].clone(),
+            RowColumn::Codes { column, codes } => {
+                store.table(column.table).column(column.column).value(codes[row])
+            }
+            RowColumn::Own(c) => {
+                let of = store.table(c.table).column(c.column);
+                of.value(of.code(self.base_row(row)))
+            }
+        }
+    }
+
+    /// The row number in the model table, for rows that have one.
+    pub fn base_row(&self, row: usize) -> usize {
+        self.base.as_ref().map_or(0, |(_, rows)| rows[row] as usize)
+    }
+
+    /// Codes of a column in the model column it stands for; `None` where the value does not occur
+    /// there.
+    pub fn code(
+        &self,
+        store: &StoreVersion,
+        column: usize,
+        lineage: ColumnId,
+        row: usize,
+    ) -> Option<u32> {
+        match &self.columns[column] {
+            RowColumn::Codes { column: c, codes } if *c == lineage => Some(codes[row]),
+            RowColumn::Own(c) if *c == lineage => {
+                Some(store.table(c.table).column(c.column).code(self.base_row(row)))
+            }
+            _ => {
+                let of = store.table(lineage.table).column(lineage.column);
+                of.code_of(&self.value(store, column, row))
+            }
+        }
+    }
+
+    pub fn row(&self, store: &StoreVersion, row: usize) -> Vec<Value> {
+        (0..self.columns.len()).map(|c| self.value(store, c, row)).collect()
+    }
+
+    /// These rows, in this order.
+    pub fn take(&self, rows: &[u32]) -> Self {
+        let pick = |codes: &Arc<Vec<u32>>| {
+            Arc::new(rows.iter().map(|r| codes[*r as usize]).collect::<Vec<u32>>())
+        };
+        let columns = self.columns.iter().map(|c| match c {
+            RowColumn::Codes { column, codes } => {
+                RowColumn::Codes { column: *column, codes: pick(codes) }
+            }
+            RowColumn::Values(v) => {
+                RowColumn::Values(Arc::new(rows.iter().map(|r| v[*r as usize].clone()).collect()))
+            }
+            RowColumn::Own(c) => RowColumn::Own(*c),
+        });
+        Self {
+            schema: Arc::clone(&self.schema),
+            len: rows.len(),
+            base: self.base.as_ref().map(|(t, r)| (*t, pick(r))),
+            columns: columns.collect(),
+        }
+    }
+
+    /// A column as values or codes of its own, independent of row numbers.
+    pub fn detached(&self, store: &StoreVersion, column: usize) -> RowColumn {
+        match &self.columns[column] {
+            RowColumn::Own(c) => {
+                let of = store.table(c.table).column(c.column);
+                let codes = (0..self.len).map(|r| of.code(self.base_row(r))).collect();
+                RowColumn::Codes { column: *c, codes: Arc::new(codes) }
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The same rows under another schema of equal width; row numbers are dropped where `keep_base`
+    /// is not set.
+    pub fn renamed(&self, store: &StoreVersion, schema: Schema, keep_base: bool) -> Self {
+        if keep_base {
+            return Self { schema, ..self.clone() };
+        }
+        let columns = (0..self.columns.len()).map(|c| self.detached(store, c)).collect();
+        Self { schema, len: self.len, base: None, columns }
+    }
+
+    /// All rows of `parts` one after the other; their schemas have equal width.
+    pub fn concat(store: &StoreVersion, schema: Schema, parts: &[&Self]) -> Self {
+        let len = parts.iter().map(|p| p.len).sum();
+        let columns = (0..schema.len()).map(|c| {
+            let same = parts.iter().map(|p| match p.columns.get(c) {
+                Some(RowColumn::Codes { column, .. } | RowColumn::Own(column)) => Some(*column),
+                _ => None,
+            });
+            let same: Vec<Option<ColumnId>> = same.collect();
+            match same.first().copied().flatten() {
+                Some(column) if same.iter().all(|s| *s == Some(column)) => {
+                    let mut codes = Vec::with_capacity(len);
+                    for p in parts {
+                        codes.extend(
+                            (0..p.len).map(|r| p.code(store, c, column, r).unwrap_or_default()),
+                        );
+                    }
+                    RowColumn::Codes { column, codes: Arc::new(codes) }
+                }
+                _ => {
+                    let mut values = Vec::with_capacity(len);
+                    for p in parts {
+                        values.extend((0..p.len).map(|r| p.value(store, c, r)));
+                    }
+                    RowColumn::Values(Arc::new(values))
+                }
+            }
+        });
+        let columns = columns.collect();
+        Self { schema, len, base: None, columns }
+    }
+}
+
+/// A table for each cell: rows in the order of their cells, or the same rows for every cell.
+#[derive(Debug, Clone)]
+pub(crate) struct CellTable {
+    pub rows: Arc<Rows>,
+    /// Rows of cell `i` are `starts[i]..starts[i + 1]`; `None`: every cell has all rows.
+    pub starts: Option<Arc<Vec<u32>>>,
+}
+
+impl CellTable {
+    pub fn shared(rows: Rows) -> Self {
+        Self { rows: Arc::new(rows), starts: None }
+    }
+
+    /// Rows with the cell of each; stable within a cell.
+    pub fn from_cells(rows: &Rows, cells: &[u32], n: usize) -> Self {
+        let mut starts = vec![0u32; n + 1];
+        for c in cells {
+            starts[*c as usize + 1] += 1;
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        if cells.is_sorted() {
+            return Self { rows: Arc::new(rows.clone()), starts: Some(Arc::new(starts)) };
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0u32; cells.len()];
+        for (row, c) in (0..).zip(cells) {
+            order[next[*c as usize] as usize] = row;
+            next[*c as usize] += 1;
+        }
+        Self { rows: Arc::new(rows.take(&order)), starts: Some(Arc::new(starts)) }
+    }
+
+    pub fn range(&self, cell: usize) -> std::ops::Range<usize> {
+        match &self.starts {
+            Some(s) => s[cell] as usize..s[cell + 1] as usize,
+            None => 0..self.rows.len,
+        }
+    }
+
+    /// (cell, row) of every row of every cell, cell by cell.
+    pub fn pairs(&self, n: usize) -> (Vec<u32>, Vec<u32>) {
+        let mut cells = Vec::new();
+        let mut rows = Vec::new();
+        for cell in 0..n {
+            for row in self.range(cell) {
+                cells.push(cell as u32);
+                rows.push(row as u32);
+            }
+        }
+        (cells, rows)
+    }
+
+    /// The table of other cells, each taken from the cell that `from` names.
+    pub fn for_cells(&self, from: &[u32]) -> Self {
+        if self.starts.is_none() {
+            return self.clone();
+        }
+        let (mut order, mut starts) = (Vec::new(), vec![0u32]);
+        for cell in from {
+            order.extend(self.range(*cell as usize).map(|r| r as u32));
+            starts.push(order.len() as u32);
+        }
+        Self { rows: Arc::new(self.rows.take(&order)), starts: Some(Arc::new(starts)) }
+    }
+}

@@ -1,0 +1,349 @@
+//! Scalar expressions.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use evercube_base::{DataType, Error, Result, Value};
+use evercube_dax::ast::BinaryOperator;
+
+use super::cells::{Cells, Scalars};
+use super::variable::{Evaluated, Variable};
+use super::Evaluator;
+use crate::plan::{Kind, Node};
+use crate::scalar as rules;
+
+impl Evaluator<'_> {
+    /// The value of an expression in each cell.
+    pub(crate) fn scalars(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
+        if cells.n == 0 {
+            return Ok(Scalars::each(Vec::new()));
+        }
+        if let Kind::Literal(v) = &node.kind {
+            return Ok(Scalars::Same(v.clone()));
+        }
+        if node.uses.is_constant() && cells.n > 1 {
+            let one = self.deeper(|| self.scalars_each(&cells.representative(), node))?;
+            return Ok(Scalars::Same(one.get(0).clone()));
+        }
+        if !node.uses.row_context && !node.uses.volatile && cells.n > 8 && is_heavy(&node.kind) {
+            if let Some((one_of_each, place)) = differing(cells) {
+                let values =
+                    self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
+                return Ok(values.for_cells(&place));
+            }
+        }
+        self.deeper(|| self.scalars_each(cells, node))
+            .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
+    }
+
+    fn scalars_each(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
+        let n = cells.n;
+        match &node.kind {
+            Kind::Literal(v) => Ok(Scalars::Same(v.clone())),
+            Kind::RowColumn { frame, column } => {
+                let f = &cells.frames[*frame];
+                let value = |i: &u32| f.rows.value(self.store, *column, *i as usize);
+                Ok(Scalars::each(f.index.iter().map(value).collect()))
+            }
+            Kind::Related { frame, path, column } => {
+                let f = &cells.frames[*frame];
+                let of = self.store.table(column.table).column(column.column);
+                let value = |i: &u32| {
+                    let row = f.rows.base_row(*i as usize);
+                    of.value(self.visibility().code(*column, path, row))
+                };
+                Ok(Scalars::each(f.index.iter().map(value).collect()))
+            }
+            Kind::Variable(slot) => self.variable_scalars(cells, *slot),
+            Kind::Measure { body, .. } => self.scalars(&self.measure_cells(cells)?, body),
+            Kind::Scalar { function, arguments, .. } => {
+                let arguments: Vec<Scalars> =
+                    arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
+                let context = self.scalar_context();
+                let mut row = Vec::with_capacity(arguments.len());
+                let mut out = Vec::with_capacity(n);
+                for cell in 0..n {
+                    row.clear();
+                    row.extend(arguments.iter().map(|a| a.get(cell).clone()));
+                    out.push(function(&context, &row)?);
+                }
+                Ok(Scalars::each(out))
+            }
+            Kind::Binary { operator, left, right } => self.binary(cells, *operator, left, right),
+            Kind::And(left, right) => self.short_circuit(cells, left, right, false),
+            Kind::Or(left, right) => self.short_circuit(cells, left, right, true),
+            Kind::Not(inner) => {
+                let v = self.scalars(cells, inner)?;
+                self.each(n, |i| Ok(Value::Boolean(!rules::to_bool(v.get(i))?)))
+            }
+            Kind::Negate(inner) => {
+                let v = self.scalars(cells, inner)?;
+                self.each(n, |i| rules::negate(v.get(i)))
+            }
+            Kind::If { condition, then, otherwise } => {
+                let c = self.scalars(cells, condition)?;
+                let test: Vec<bool> = (0..n).map(|i| rules::to_bool(c.get(i))).collect::<Result<_>>()?;
+                let mut out = vec![Value::Blank; n];
+                self.branch(cells, &test, true, Some(then), &mut out)?;
+                self.branch(cells, &test, false, otherwise.as_deref(), &mut out)?;
+                Ok(Scalars::each(out))
+            }
+            Kind::Switch { value, cases, otherwise } => {
+                self.switch(cells, value, cases, otherwise.as_deref())
+            }
+            Kind::Coalesce(arguments) => {
+                let mut out = vec![Value::Blank; n];
+                for a in arguments {
+                    let open: Vec<bool> = out.iter().map(Value::is_blank).collect();
+                    self.branch(cells, &open, true, Some(a), &mut out)?;
+                }
+                Ok(Scalars::each(out))
+            }
+            Kind::IfError { value, otherwise } => {
+                let found = self.tried(cells, value);
+                let failed: Vec<bool> = found.iter().map(Result::is_err).collect();
+                let mut out: Vec<Value> =
+                    found.into_iter().map(Result::unwrap_or_default).collect();
+                self.branch(cells, &failed, true, Some(otherwise), &mut out)?;
+                Ok(Scalars::each(out))
+            }
+            Kind::IsError(value) => {
+                let found = self.tried(cells, value);
+                Ok(Scalars::each(found.iter().map(|v| Value::Boolean(v.is_err())).collect()))
+            }
+            Kind::Pick { larger, left, right } => {
+                let (a, b) = (self.scalars(cells, left)?, self.scalars(cells, right)?);
+                self.each(n, |i| {
+                    let order = rules::compare(a.get(i), b.get(i), &self.collation)?;
+                    let first = if *larger { order.is_ge() } else { order.is_le() };
+                    Ok(if first { a.get(i) } else { b.get(i) }.clone())
+                })
+            }
+            Kind::Let { bindings, result } => {
+                self.scalars(&self.with_variables(cells, bindings), result)
+            }
+            Kind::Iterate { .. } => self.iterate(cells, node),
+            Kind::CountRows(table) => self.count_rows(cells, table),
+            Kind::IsEmpty(table) => {
+                let counts = self.count_rows(cells, table)?;
+                self.each(n, |i| Ok(Value::Boolean(counts.get(i).is_blank())))
+            }
+            Kind::SingleValue { table, otherwise, strict } => {
+                self.single_value(cells, table, otherwise.as_deref(), *strict)
+            }
+            Kind::In { left, right } => self.is_in(cells, left, right),
+            Kind::Contains { table, pairs } => self.contains(cells, table, pairs),
+            Kind::LookupValue { result, table, pairs, otherwise } => {
+                self.lookup_value(cells, *result, table, pairs, otherwise.as_deref())
+            }
+            Kind::RankX { .. } => self.rank_x(cells, node),
+            Kind::RankEq { value, column, ascending } => {
+                self.rank_eq(cells, value, column, *ascending)
+            }
+            Kind::Context { test, columns } => self.context_test(cells, *test, columns),
+            Kind::Calculate { body, filters, transition } => {
+                let inner = self.calculate_cells(cells, filters, *transition)?;
+                self.scalars(&inner, body)
+            }
+            Kind::WindowRank(window) => self.window_rank(cells, window),
+            Kind::NetworkDays(arguments) => self.network_days(cells, arguments),
+            Kind::Path { id, parent, ids, parents } => self.path(cells, id, parent, *ids, *parents),
+            Kind::ToText { table, json, limit } => self.to_text_table(cells, table, *json, limit),
+            _ => Err(Error::internal("a table expression was evaluated as a scalar")),
+        }
+    }
+
+    pub(crate) fn each(&self, n: usize, f: impl Fn(usize) -> Result<Value>) -> Result<Scalars> {
+        Ok(Scalars::each((0..n).map(f).collect::<Result<_>>()?))
+    }
+
+    fn binary(
+        &self,
+        cells: &Cells,
+        operator: BinaryOperator,
+        left: &Node,
+        right: &Node,
+    ) -> Result<Scalars> {
+        let (a, b) = (self.scalars(cells, left)?, self.scalars(cells, right)?);
+        let c = &self.collation;
+        if let (Scalars::Same(x), Scalars::Same(y)) = (&a, &b) {
+            return Ok(Scalars::Same(rules::binary(operator, x, y, c)?));
+        }
+        self.each(cells.n, |i| rules::binary(operator, a.get(i), b.get(i), c))
+    }
+
+    /// `&&` and `||`: the right side only where the left does not decide.
+    fn short_circuit(
+        &self,
+        cells: &Cells,
+        left: &Node,
+        right: &Node,
+        decides: bool,
+    ) -> Result<Scalars> {
+        let a = self.scalars(cells, left)?;
+        let known: Vec<bool> =
+            (0..cells.n).map(|i| Ok(rules::to_bool(a.get(i))? == decides)).collect::<Result<_>>()?;
+        let mut out = vec![Value::Boolean(decides); cells.n];
+        self.branch(cells, &known, false, Some(right), &mut out)?;
+        for (v, known) in out.iter_mut().zip(&known) {
+            if !known {
+                *v = Value::Boolean(rules::to_bool(v)?);
+            }
+        }
+        Ok(Scalars::each(out))
+    }
+
+    /// Fills in the cells where `test` is `when` with an expression evaluated for these alone.
+    fn branch(
+        &self,
+        cells: &Cells,
+        test: &[bool],
+        when: bool,
+        node: Option<&Node>,
+        out: &mut [Value],
+    ) -> Result<()> {
+        let Some(node) = node else { return Ok(()) };
+        let chosen: Vec<u32> =
+            (0..cells.n as u32).filter(|i| test[*i as usize] == when).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let values = if chosen.len() == cells.n {
+            self.scalars(cells, node)?
+        } else {
+            self.scalars(&cells.select(&chosen), node)?
+        };
+        for (at, cell) in chosen.iter().enumerate() {
+            out[*cell as usize] = values.get(at).clone();
+        }
+        Ok(())
+    }
+
+    fn switch(
+        &self,
+        cells: &Cells,
+        value: &Node,
+        cases: &[(Node, Node)],
+        otherwise: Option<&Node>,
+    ) -> Result<Scalars> {
+        let v = self.scalars(cells, value)?;
+        let mut out = vec![Value::Blank; cells.n];
+        let mut open: Vec<u32> = (0..cells.n as u32).collect();
+        for (case, result) in cases {
+            if open.is_empty() {
+                break;
+            }
+            let left = cells.select(&open);
+            let tests = self.scalars(&left, case)?;
+            let mut hits = vec![false; cells.n];
+            for (at, cell) in open.iter().enumerate() {
+                hits[*cell as usize] =
+                    rules::equal(v.get(*cell as usize), tests.get(at), &self.collation)?;
+            }
+            self.branch(cells, &hits, true, Some(result), &mut out)?;
+            open.retain(|c| !hits[*c as usize]);
+        }
+        let mut rest = vec![false; cells.n];
+        for c in &open {
+            rest[*c as usize] = true;
+        }
+        self.branch(cells, &rest, true, otherwise, &mut out)?;
+        Ok(Scalars::each(out))
+    }
+
+    /// Values cell by cell where evaluating all at once fails.
+    fn tried(&self, cells: &Cells, node: &Node) -> Vec<Result<Value>> {
+        match self.scalars(cells, node) {
+            Ok(all) => (0..cells.n).map(|i| Ok(all.get(i).clone())).collect(),
+            Err(_) => (0..cells.n as u32)
+                .map(|i| Ok(self.scalars(&cells.select(&[i]), node)?.get(0).clone()))
+                .collect(),
+        }
+    }
+
+    // Variables ----------------------------------------------------------------------------
+
+    pub(crate) fn with_variables(&self, cells: &Cells, bindings: &[(usize, Arc<Node>)]) -> Cells {
+        let mut inner = cells.clone();
+        for (slot, node) in bindings {
+            let variable = Rc::new(Variable::new(Arc::clone(node), inner.clone()));
+            inner.variables.push((*slot, variable, None));
+        }
+        inner
+    }
+
+    pub(crate) fn variable(
+        &self,
+        cells: &Cells,
+        slot: usize,
+    ) -> Result<(Evaluated, Option<Arc<Vec<u32>>>)> {
+        let found = cells.variables.iter().rev().find(|(s, _, _)| *s == slot);
+        let Some((_, variable, index)) = found else {
+            return Err(Error::internal("a variable was used outside of its expression"));
+        };
+        if let Some(value) = variable.value.get() {
+            return Ok((value.clone()?, index.clone()));
+        }
+        let value = if variable.node.is_table() {
+            self.table(&variable.cells, &variable.node).map(Evaluated::Table)
+        } else {
+            self.scalars(&variable.cells, &variable.node).map(Evaluated::Scalars)
+        };
+        Ok((variable.value.get_or_init(|| value).clone()?, index.clone()))
+    }
+
+    fn variable_scalars(&self, cells: &Cells, slot: usize) -> Result<Scalars> {
+        match self.variable(cells, slot)? {
+            (Evaluated::Scalars(v), Some(index)) => Ok(v.for_cells(&index)),
+            (Evaluated::Scalars(v), None) => Ok(v),
+            (Evaluated::Table(_), _) => {
+                Err(Error::invalid("A variable that holds a table is used as a single value."))
+            }
+        }
+    }
+
+    /// A single value of the declared type of a node, for literals of functions.
+    pub(crate) fn whole_number(&self, v: &Value) -> Result<i64> {
+        match rules::convert(v, DataType::Int64)? {
+            Value::Int(i) => Ok(i),
+            _ => Ok(0),
+        }
+    }
+}
+
+/// Whether evaluating an expression once for equal cells is worth looking for them.
+fn is_heavy(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Measure { .. }
+            | Kind::Iterate { .. }
+            | Kind::Calculate { .. }
+            | Kind::CountRows(_)
+            | Kind::SingleValue { .. }
+            | Kind::RankX { .. }
+            | Kind::IsEmpty(_)
+    )
+}
+
+/// Cells that differ in their filter context, and for every cell the one that stands for it;
+/// `None` where that saves little.
+pub(crate) fn differing(cells: &Cells) -> Option<(Vec<u32>, Vec<u32>)> {
+    let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut first = Vec::new();
+    let mut place = Vec::with_capacity(cells.n);
+    for cell in 0..cells.n {
+        let mut key = vec![cells.context_of(cell) as u32];
+        key.extend(cells.keys.iter().map(|k| k.codes[cell]));
+        let next = first.len() as u32;
+        let at = *known.entry(key).or_insert(next);
+        if at == next {
+            first.push(cell as u32);
+        }
+        place.push(at);
+        if first.len() * 2 > cells.n {
+            return None;
+        }
+    }
+    Some((first, place))
+}

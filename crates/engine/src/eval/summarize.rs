@@ -1,0 +1,133 @@
+//! `SUMMARIZE`: groups of a table's rows by its columns and those related to it; named expressions
+//! see the group as filters.
+
+use std::sync::Arc;
+
+use evercube_base::{DataType, Result, Value};
+
+use super::Evaluator;
+use super::cells::Cells;
+use super::group_by::pick;
+use super::rows::{CellTable, RowColumn, Rows};
+use crate::plan::{Kind, NamedNode, Node, Rollup, Schema, TableColumn};
+
+impl Evaluator<'_> {
+    pub(crate) fn summarize(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        groups: &[Node],
+        rollup: &Rollup,
+        columns: &[NamedNode],
+        schema: &Schema,
+    ) -> Result<CellTable> {
+        // Only the rows of a model table as they are visible: the group columns say it all.
+        let plain = matches!(table.kind, Kind::ModelTable { .. });
+        let table = self.table(cells, table)?;
+        let (inner, _) = cells.iterate(&table);
+        let keys: Vec<RowColumn> =
+            groups.iter().map(|g| self.group_column(&inner, g)).collect::<Result<_>>()?;
+        let mut parts = Vec::new();
+        for rolled in grouping_sets(groups.len(), rollup) {
+            let kept: Vec<usize> = (0..groups.len()).filter(|g| !rolled.columns[*g]).collect();
+            let of_kept: Vec<RowColumn> = kept.iter().map(|k| keys[*k].clone()).collect();
+            let found = self.form_groups(cells.n, &table, &of_kept);
+            let group_rows = Rows {
+                schema: Arc::new(kept.iter().map(|k| schema[*k].clone()).collect()),
+                len: found.cells.len(),
+                base: None,
+                columns: of_kept.iter().map(|k| pick(k, &found.first)).collect(),
+            };
+            let group_table = CellTable::from_cells(&group_rows, &found.cells, cells.n);
+            let (of_groups, _) = cells.iterate(&group_table);
+            let mut of_groups = self.transition(&of_groups)?;
+            if !plain {
+                let mut order = Vec::new();
+                let mut starts = vec![0u32];
+                for members in &found.members {
+                    order.extend(members);
+                    starts.push(order.len() as u32);
+                }
+                let members = CellTable {
+                    rows: Arc::new(table.rows.take(&order)),
+                    starts: Some(Arc::new(starts)),
+                };
+                self.put_filter(&mut of_groups, &members, true);
+            }
+            let named = columns
+                .iter()
+                .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
+                .collect::<Result<Vec<_>>>()?;
+            parts.push((found.cells, self.set_rows(schema, &group_rows, &rolled, named)));
+        }
+        let all: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();
+        let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
+        let rows = Rows::concat(self.store, Arc::clone(schema), &rows);
+        Ok(CellTable::from_cells(&rows, &all, cells.n))
+    }
+
+    /// Rows of one grouping set in the shape of the result: group columns (blank where rolled
+    /// up), subtotal flags, named expressions.
+    pub(crate) fn set_rows(
+        &self,
+        schema: &Schema,
+        groups: &Rows,
+        rolled: &GroupingSet,
+        named: Vec<Vec<Value>>,
+    ) -> Rows {
+        let len = groups.len;
+        let mut next = 0;
+        let mut columns = Vec::new();
+        for (i, is_rolled) in rolled.columns.iter().enumerate() {
+            columns.push(match (is_rolled, schema[i].lineage) {
+                (false, _) => {
+                    next += 1;
+                    groups.columns[next - 1].clone()
+                }
+                (true, Some(column)) => {
+                    RowColumn::Codes { column, codes: Arc::new(vec![0; len]) }
+                }
+                (true, None) => RowColumn::Values(Arc::new(vec![Value::Blank; len])),
+            });
+        }
+        for flag in &rolled.flags {
+            columns.push(RowColumn::Values(Arc::new(vec![Value::Boolean(*flag); len])));
+        }
+        columns.extend(named.into_iter().map(|v| RowColumn::Values(Arc::new(v))));
+        Rows { schema: Arc::clone(schema), len, base: None, columns }
+    }
+}
+
+/// One combination of columns grouped by.
+pub(crate) struct GroupingSet {
+    /// For each group column: rolled up here.
+    pub columns: Vec<bool>,
+    /// Values of the subtotal flags.
+    pub flags: Vec<bool>,
+}
+
+/// The detail, then with levels taken away from the innermost out.
+pub(crate) fn grouping_sets(groups: usize, rollup: &Rollup) -> Vec<GroupingSet> {
+    let levels = &rollup.levels;
+    (0..=levels.len())
+        .map(|taken| {
+            let mut columns = vec![false; groups];
+            let gone = &levels[levels.len() - taken..];
+            gone.iter().flat_map(|(c, _)| c).for_each(|c| columns[*c] = true);
+            let flags = levels.iter().enumerate().filter(|(_, (_, name))| name.is_some());
+            let flags = flags.map(|(i, _)| i >= levels.len() - taken).collect();
+            GroupingSet { columns, flags }
+        })
+        .collect()
+}
+
+/// The flag columns of a rollup.
+pub(crate) fn flag_columns(rollup: &Rollup) -> Vec<TableColumn> {
+    let flag = |name: &Arc<str>| TableColumn {
+        name: Arc::clone(name),
+        lineage: None,
+        table: None,
+        data_type: DataType::Boolean,
+    };
+    rollup.levels.iter().filter_map(|(_, name)| name.as_ref().map(flag)).collect()
+}

@@ -1,0 +1,160 @@
+//! `SUMMARIZECOLUMNS`: groups of columns of any tables under filters, and expressions for each.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result, Value};
+use evercube_store::{ColumnId, TableId};
+
+use super::Evaluator;
+use super::cells::{Cells, Key, KeyTarget, Shadow};
+use super::rows::{CellTable, RowColumn, Rows};
+use super::summarize::grouping_sets;
+use crate::plan::{Kind, NamedNode, Node, Schema, TableColumn};
+
+impl Evaluator<'_> {
+    pub(crate) fn summarize_columns(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
+        let Kind::SummarizeColumns { groups, rollup, filters, columns, ignored } = &node.kind
+        else {
+            return Err(Error::internal("not SUMMARIZECOLUMNS"));
+        };
+        let schema = node.schema();
+        let outer = self.calculate_cells(cells, filters, true)?;
+        let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
+        for set in grouping_sets(groups.len(), rollup) {
+            let kept: Vec<usize> = (0..groups.len()).filter(|g| !set.columns[*g]).collect();
+            let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
+            let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
+            let candidates = self.group_rows(&outer, &of, columns, &own)?;
+            let (inner, parents, rows) = self.group_cells(&outer, &of, &candidates);
+            let named: Vec<_> = columns
+                .iter()
+                .map(|c| self.scalars(&inner, &c.node))
+                .collect::<Result<_>>()?;
+            let decides = |i: &usize| !ignored.contains(i);
+            let shown = |row: usize| {
+                let deciding: Vec<usize> = (0..named.len()).filter(decides).collect();
+                deciding.is_empty() || deciding.iter().any(|i| !named[*i].get(row).is_blank())
+            };
+            let kept_rows: Vec<u32> =
+                (0..inner.n as u32).filter(|r| shown(*r as usize)).collect();
+            let taken: Vec<u32> = kept_rows.iter().map(|r| rows[*r as usize]).collect();
+            let values = named.iter().map(|v| {
+                kept_rows.iter().map(|r| v.get(*r as usize).clone()).collect::<Vec<Value>>()
+            });
+            let values = values.collect();
+            let shaped = self.set_rows(&schema, &candidates.rows.take(&taken), &set, values);
+            parts.push((kept_rows.iter().map(|r| parents[*r as usize]).collect(), shaped));
+        }
+        let of: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();
+        let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
+        let rows = Rows::concat(self.store, schema, &rows);
+        Ok(CellTable::from_cells(&rows, &of, cells.n))
+    }
+
+    /// A cell per group: the outer filters, and on top the group's values as keys.
+    fn group_cells(
+        &self,
+        outer: &Cells,
+        columns: &[ColumnId],
+        groups: &CellTable,
+    ) -> (Cells, Vec<u32>, Vec<u32>) {
+        let (parents, rows) = groups.pairs(outer.n);
+        let mut inner = outer.select(&parents);
+        for (column, of) in columns.iter().zip(&groups.rows.columns) {
+            if let RowColumn::Codes { codes, .. } = of {
+                let codes = rows.iter().map(|r| codes[*r as usize]).collect();
+                inner.keys.push(Key {
+                    target: KeyTarget::Column(*column),
+                    codes: Arc::new(codes),
+                });
+            }
+        }
+        if !columns.is_empty() {
+            inner.shadows.push(Shadow {
+                table: groups.clone(),
+                index: Arc::new(parents.clone()),
+                keys_only: true,
+            });
+        }
+        (inner, parents, rows)
+    }
+
+    /// The groups worth looking at: where every expression is blank without rows of some tables,
+    /// the groups that occur in those; else the existing ones of each table, crossed.
+    fn group_rows(
+        &self,
+        outer: &Cells,
+        columns: &[ColumnId],
+        named: &[NamedNode],
+        schema: &Schema,
+    ) -> Result<CellTable> {
+        if columns.is_empty() {
+            let rows = Rows { schema: Arc::clone(schema), len: 1, ..Rows::default() };
+            return Ok(CellTable::shared(rows));
+        }
+        let context = outer.distinct.first().cloned().unwrap_or_default();
+        if let Some(tables) = self.deciding_tables(named, columns) {
+            let reached = |t: &TableId| {
+                let reach = self.reach(&context, *t);
+                columns.iter().all(|c| reach.path(c.table).is_some())
+            };
+            if !tables.is_empty() && tables.iter().all(reached) {
+                return self.distinct_over(outer, &tables, columns, false, schema);
+            }
+        }
+        let mut joined: Option<CellTable> = None;
+        for (base, of) in self.clusters(&context, columns) {
+            let own = Arc::new(of.iter().map(|i| schema[*i].clone()).collect::<Vec<TableColumn>>());
+            let ids: Vec<ColumnId> = of.iter().map(|i| columns[*i]).collect();
+            let part = self.distinct_over(outer, &[base], &ids, true, &own)?;
+            joined = Some(match joined {
+                Some(left) => self.cross(outer.n, &left, &part)?,
+                None => part,
+            });
+        }
+        let joined = joined.unwrap_or_else(|| CellTable::none(Rows::default()));
+        // Back in the order of the query.
+        let place = |c: &ColumnId| {
+            joined.rows.schema.iter().position(|s| s.lineage == Some(*c)).unwrap_or_default()
+        };
+        let rows = Rows {
+            schema: Arc::clone(schema),
+            len: joined.rows.len,
+            base: None,
+            columns: columns.iter().map(|c| joined.rows.columns[place(c)].clone()).collect(),
+        };
+        Ok(joined.with_rows(rows))
+    }
+
+    /// Group columns by the table whose rows give their combinations: a table takes in those of
+    /// its expanded table.
+    fn clusters(
+        &self,
+        context: &crate::filter_context::FilterContext,
+        columns: &[ColumnId],
+    ) -> Vec<(TableId, Vec<usize>)> {
+        let mut out: Vec<(TableId, Vec<usize>)> = Vec::new();
+        for (i, c) in columns.iter().enumerate() {
+            match out.iter_mut().find(|(t, _)| *t == c.table) {
+                Some((_, of)) => of.push(i),
+                None => out.push((c.table, vec![i])),
+            }
+        }
+        let mut i = 0;
+        while i < out.len() {
+            let base = out[i].0;
+            let over = (0..out.len())
+                .find(|j| *j != i && self.reach(context, out[*j].0).path(base).is_some());
+            match over {
+                Some(j) => {
+                    let (_, of) = out.remove(i);
+                    let j = if j > i { j - 1 } else { j };
+                    out[j].1.extend(of);
+                    i = 0;
+                }
+                None => i += 1,
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,178 @@
+//! Table expressions.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result, Value};
+
+use super::Evaluator;
+use super::cells::Cells;
+use super::rows::{CellTable, Rows};
+use super::variable::Evaluated;
+use crate::plan::{Kind, Node};
+use crate::scalar as rules;
+
+impl Evaluator<'_> {
+    /// The rows of an expression in each cell.
+    pub(crate) fn table(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
+        if cells.n == 0 {
+            let rows = Rows::from_values(node.schema(), Vec::new());
+            return Ok(CellTable { rows: Arc::new(rows), starts: Some(Arc::new(vec![0])) });
+        }
+        if node.uses.is_constant() && cells.n > 1 {
+            let one = self.deeper(|| self.table_each(&cells.representative(), node))?;
+            return Ok(one.as_shared());
+        }
+        let found = self
+            .deeper(|| self.table_each(cells, node))
+            .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))?;
+        Ok(if cells.n == 1 { found.as_shared() } else { found })
+    }
+
+    fn table_each(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
+        match &node.kind {
+            Kind::ModelTable { table, blank_row } => {
+                self.model_rows(cells, *table, *blank_row, &node.schema())
+            }
+            Kind::Values { columns, blank_row } => {
+                self.distinct_values(cells, columns, *blank_row, &node.schema())
+            }
+            Kind::Unfiltered(inner) => {
+                let mut free = cells.representative();
+                free.remove_all();
+                free.edit(|c| {
+                    c.used.clear();
+                    c.directions.clear();
+                });
+                Ok(self.table(&free, inner)?.as_shared())
+            }
+            Kind::Filters(column) => self.direct_filters(cells, *column, &node.schema()),
+            Kind::Variable(slot) => match self.variable(cells, *slot)? {
+                (Evaluated::Table(t), Some(index)) => Ok(t.for_cells(&index)),
+                (Evaluated::Table(t), None) => Ok(t),
+                (Evaluated::Scalars(_), _) => {
+                    Err(Error::invalid("A variable that holds a single value is used as a table."))
+                }
+            },
+            Kind::Let { bindings, result } => {
+                self.table(&self.with_variables(cells, bindings), result)
+            }
+            Kind::Filter { table, condition } => {
+                let table = self.table(cells, table)?;
+                self.filter_rows(cells, &table, condition)
+            }
+            Kind::Extend { table, columns, keep } => {
+                let table = self.table(cells, table)?;
+                self.extend(cells, &table, columns, *keep, &node.schema())
+            }
+            Kind::Rows(rows) => self.constructed(cells, rows, node),
+            Kind::CrossJoin(tables) => self.cross_join(cells, tables, node),
+            Kind::Generate { outer, inner, all } => {
+                self.generate(cells, outer, inner, *all, &node.schema())
+            }
+            Kind::Set(operation, tables) => self.set_operation(cells, *operation, tables, node),
+            Kind::Distinct(inner) => {
+                let table = self.table(cells, inner)?;
+                Ok(self.distinct_rows(cells.n, &table))
+            }
+            Kind::NaturalJoin { left, right, outer, on } => {
+                self.natural_join(cells, (left, right), *outer, on, &node.schema())
+            }
+            Kind::TopN { count, skip, table, order_by } => {
+                self.top_n(cells, count, skip.as_deref(), table, order_by)
+            }
+            Kind::Sample { count, table, order_by } => self.sample(cells, count, table, order_by),
+            Kind::Summarize { table, groups, rollup, columns } => {
+                self.summarize(cells, table, groups, rollup, columns, &node.schema())
+            }
+            Kind::GroupBy { table, groups, columns } => {
+                self.group_by(cells, table, groups, columns, &node.schema())
+            }
+            Kind::CurrentGroup => match &cells.group {
+                Some(g) => Ok(g.table.for_cells(&g.index)),
+                None => Err(Error::invalid("CURRENTGROUP is only known inside GROUPBY.")),
+            },
+            Kind::SummarizeColumns { .. } => self.summarize_columns(cells, node),
+            Kind::CalculateTable { body, filters } => {
+                let inner = self.calculate_cells(cells, filters, true)?;
+                self.table(&inner, body)
+            }
+            Kind::AllSelected { columns, body } => {
+                let mut inner = cells.clone();
+                self.restore_selected(&mut inner, Some(columns), cells);
+                self.table(&inner, body)
+            }
+            Kind::TreatAs(inner) => {
+                let table = self.table(cells, inner)?;
+                Ok(table.with_rows(table.rows.renamed(self.store, node.schema(), false)))
+            }
+            Kind::Dates { .. } => self.dates(cells, node),
+            Kind::NonBlank { table, expression, last } => {
+                self.non_blank(cells, table, expression, *last)
+            }
+            Kind::Calendar(arguments) => self.calendar(cells, arguments, node),
+            Kind::CalendarAuto(month) => self.calendar_auto(cells, month, node),
+            Kind::GenerateSeries(arguments) => self.generate_series(cells, arguments, node),
+            Kind::SubstituteWithIndex { table, index, on, keep, order_by } => {
+                self.substitute_with_index(cells, (table, index), on, keep, order_by, &node.schema())
+            }
+            Kind::Window(window) => self.window(cells, window),
+            Kind::Fixed(rows) => {
+                Ok(CellTable::shared(Rows::from_values(node.schema(), rows.as_ref().clone())))
+            }
+            _ => Err(Error::internal("a scalar expression was evaluated as a table")),
+        }
+    }
+
+    /// Rows where a condition on the row holds.
+    pub(crate) fn filter_rows(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        condition: &Node,
+    ) -> Result<CellTable> {
+        self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
+        let (inner, parents) = cells.iterate(table);
+        let test = self.scalars(&inner, condition)?;
+        let (_, rows) = table.pairs(cells.n);
+        let mut kept = Vec::new();
+        let mut of = Vec::new();
+        for i in 0..inner.n {
+            if rules::to_bool(test.get(i))? {
+                kept.push(rows[i]);
+                of.push(parents[i]);
+            }
+        }
+        Ok(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n))
+    }
+
+    fn constructed(&self, cells: &Cells, rows: &[Vec<Node>], node: &Node) -> Result<CellTable> {
+        let schema = node.schema();
+        let mut values = Vec::new();
+        for row in rows {
+            let cellwise =
+                row.iter().map(|e| self.scalars(cells, e)).collect::<Result<Vec<_>>>()?;
+            values.push(cellwise);
+        }
+        let mut out = Vec::new();
+        let mut of = Vec::new();
+        for cell in 0..cells.n {
+            for row in &values {
+                out.push(row.iter().map(|v| v.get(cell).clone()).collect::<Vec<Value>>());
+                of.push(cell as u32);
+            }
+        }
+        Ok(CellTable::from_cells(&Rows::from_values(schema, out), &of, cells.n))
+    }
+}
+
+impl CellTable {
+    /// The table of a single cell as one that every cell shares.
+    pub(crate) fn as_shared(&self) -> Self {
+        Self { rows: Arc::clone(&self.rows), starts: None }
+    }
+
+    /// Other rows in the same places.
+    pub(crate) fn with_rows(&self, rows: Rows) -> Self {
+        Self { rows: Arc::new(rows), starts: self.starts.clone() }
+    }
+}
