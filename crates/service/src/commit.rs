@@ -29,6 +29,17 @@ impl Service {
     /// Stores, ships and commits a state; the version's number once a quorum has it and enough
     /// failure domains hold its objects.
     pub async fn commit(&self, request_id: &str, new: NewState) -> Result<u64> {
+        self.commit_as(request_id, new, None).await
+    }
+
+    /// As [`Service::commit`]; the same commit gives the database another name.
+    pub(crate) async fn commit_as(
+        &self,
+        request_id: &str,
+        new: NewState,
+        rename_to: Option<String>,
+    ) -> Result<u64> {
+        let served_as = rename_to.clone().unwrap_or_else(|| new.name.clone());
         let objects = Arc::clone(&self.objects);
         let (new, model_hash, manifest_hash) = blocking(move || {
             let model_hash = objects.put(&new.model.to_bytes()?)?;
@@ -48,7 +59,7 @@ impl Service {
             expected_seq: Some(new.expected_seq),
             epoch: self.metastore.status().term,
             drop: false,
-            rename_to: None,
+            rename_to,
             model: model_hash,
             manifest: manifest_hash,
             objects: all.to_vec(),
@@ -57,7 +68,7 @@ impl Service {
             now_micros: self.now().unix_micros(),
         });
         let seq = self.propose_write(command).await?;
-        self.wait_loaded(&new.name, seq).await;
+        self.wait_loaded(&served_as, seq).await;
         Ok(seq)
     }
 

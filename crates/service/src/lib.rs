@@ -5,8 +5,10 @@
 
 pub mod auth;
 pub mod call;
+pub mod change;
 pub mod commit;
 pub mod config;
+pub mod deploy;
 pub mod discover;
 pub mod identity;
 mod layout;
@@ -15,6 +17,7 @@ pub mod objects;
 pub mod progress;
 pub mod query;
 pub mod read;
+pub mod refresh;
 pub mod running;
 pub mod seal;
 pub mod service;

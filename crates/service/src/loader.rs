@@ -1,14 +1,17 @@
 //! Follows the metastore: whenever a database has a new version, brings its objects here, loads
 //! and verifies them, and swaps the version in.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evercube_base::{Collation, DataType, Error, ErrorKind, Result};
 use evercube_engine::CompiledModel;
 use evercube_metastore::DatabaseEntry;
-use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, TableData, state_root};
+use evercube_model::tabular::Database;
+use evercube_store::{
+    Hash, Manifest, ObjectDir, StoreVersion, TableData, TableManifest, state_root,
+};
 
 use crate::objects::{blocking, data_peers, pull};
 use crate::service::Service;
@@ -165,30 +168,60 @@ pub(crate) fn load_tables(
     manifest: &Manifest,
     previous: Option<&LoadedVersion>,
 ) -> Result<StoreVersion> {
-    let collation = collation(model);
-    let mut kept: BTreeMap<Vec<Hash>, Arc<TableData>> = BTreeMap::new();
+    let tables = table_list(objects, &model.database, compiled, manifest, previous)?;
+    StoreVersion::new(tables, &compiled.relationship_defs())
+}
+
+/// What makes two loaded tables the same: types, collation, and which segment columns are where.
+type TableKey<'a> = (Vec<DataType>, Collation, Vec<(Hash, &'a [u32])>);
+
+fn table_key<'a>(
+    types: Vec<DataType>,
+    collation: Collation,
+    manifest: &'a TableManifest,
+) -> TableKey<'a> {
+    let groups = manifest.partitions.iter().flat_map(|p| &p.groups);
+    (types, collation, groups.flatten().map(|s| (s.hash, s.columns.as_slice())).collect())
+}
+
+/// The tables of a manifest in model order.
+pub(crate) fn table_list(
+    objects: &ObjectDir,
+    database: &Database,
+    compiled: &CompiledModel,
+    manifest: &Manifest,
+    previous: Option<&LoadedVersion>,
+) -> Result<Vec<Arc<TableData>>> {
+    let collation = collation(database);
+    let types_of = |compiled: &CompiledModel, i: usize| -> Vec<DataType> {
+        let columns = compiled.tables().get(i).map_or(&[][..], |t| &t.columns);
+        columns.iter().map(|c| c.data_type).collect()
+    };
+    let mut kept: HashMap<TableKey<'_>, &Arc<TableData>> = HashMap::new();
     if let Some(p) = previous {
-        for (m, data) in p.manifest.tables.iter().zip(&p.store.tables) {
-            kept.insert(m.identity(), Arc::clone(data));
+        for (i, (m, data)) in p.manifest.tables.iter().zip(&p.store.tables).enumerate() {
+            kept.insert(table_key(types_of(&p.compiled, i), data.collation(), m), data);
         }
     }
     let mut tables = Vec::new();
-    for (i, table) in model.database.model.tables.iter().enumerate() {
-        let columns = compiled.tables().get(i).map_or(&[][..], |t| &t.columns);
-        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
+    for (i, table) in database.model.tables.iter().enumerate() {
+        let types = types_of(compiled, i);
         let of_table = manifest.tables.get(i);
-        let data = match of_table.and_then(|m| kept.get(&m.identity())) {
-            Some(data) if of_table.is_some_and(|m| m.rows() > 0) => Arc::clone(data),
-            _ => Arc::new(
+        let same = of_table
+            .filter(|m| m.rows() > 0)
+            .and_then(|m| kept.get(&table_key(types.clone(), collation, m)));
+        let data = match same {
+            Some(data) => Arc::clone(data),
+            None => Arc::new(
                 crate::layout::load_table(objects, &types, collation, of_table)
                     .map_err(|e| e.context(format!("table '{}'", table.name)))?,
             ),
         };
         tables.push(data);
     }
-    StoreVersion::new(tables, &compiled.relationship_defs())
+    Ok(tables)
 }
 
-pub(crate) fn collation(model: &StoredModel) -> Collation {
-    model.database.model.collation.as_deref().map_or_else(Collation::default, Collation::from_name)
+pub(crate) fn collation(database: &Database) -> Collation {
+    database.model.collation.as_deref().map_or_else(Collation::default, Collation::from_name)
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::auth::{
     Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie,
 };
+use crate::change::WriteLocks;
 use crate::config::ServiceConfig;
 use crate::identity::ServerIdentity;
 use crate::objects::{self, Receipt};
@@ -32,6 +33,7 @@ pub struct Service {
     pub(crate) progress: ProgressBook,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub(crate) identity: ServerIdentity,
+    pub(crate) writes: WriteLocks,
     passwords: PasswordCache,
 }
 
@@ -83,6 +85,7 @@ impl Service {
             progress: ProgressBook::default(),
             pool: Arc::new(pool),
             identity,
+            writes: WriteLocks::default(),
             passwords: PasswordCache::new()?,
             config,
         });

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use evercube_base::{Error, Result};
 use evercube_engine::{CompiledModel, Dataset};
+use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Database;
 use evercube_store::{Hash, Manifest, StoreVersion};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,12 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StoredModel {
     pub database: Database,
+    /// Numbers of the model's objects; stable over versions.
+    #[serde(default)]
+    pub ids: ObjectIds,
+    /// What could not be computed when the version was made: object, as `Sales[Margin]`, and why.
+    #[serde(default)]
+    pub failures: BTreeMap<String, String>,
 }
 
 impl StoredModel {

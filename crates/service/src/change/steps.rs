@@ -1,0 +1,225 @@
+//! How an operation runs: alone on its database, step by step on a draft, then one commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_engine::QueryContext;
+use evercube_model::apply::{Change, apply};
+use evercube_model::changes::apply_changes;
+use evercube_model::tmsl::RefreshKind;
+
+use crate::call::{Call, ReadLevel, WriteAnswer};
+use crate::change::draft::Draft;
+use crate::change::finish::finish;
+use crate::change::{Step, request_id};
+use crate::commit::NewState;
+use crate::objects::blocking;
+use crate::refresh::RefreshRequest;
+use crate::running::RunningRequest;
+use crate::service::Service;
+use crate::versions::LoadedVersion;
+
+impl Service {
+    /// Runs the steps on the database called `name` and commits what comes out.
+    pub(crate) async fn write(
+        &self,
+        call: &Call,
+        name: &str,
+        text: &str,
+        steps: Vec<Step>,
+    ) -> Result<WriteAnswer> {
+        let request_id = request_id(call)?;
+        self.see_all_commits().await?;
+        let name = self.committed_name(name).unwrap_or_else(|| name.to_owned());
+        let _alone = self.writes.lock(&name).await;
+        if let Some(answer) = self.answered(&request_id) {
+            return answer;
+        }
+        let current = match self.metastore.state().database(&name) {
+            Some(_) => Some(self.version(&strong(), &name).await?),
+            None => None,
+        };
+        self.check_rights(call, &name, current.as_deref(), &steps)?;
+        let cancel = Arc::new(AtomicBool::new(false));
+        let _listed = self.running.enter(RunningRequest {
+            session: call.session.number,
+            user: call.session.user.clone(),
+            database: name.clone(),
+            text: text.to_owned(),
+            started: self.now(),
+            cancel: Arc::clone(&cancel),
+        });
+        let draft = Draft::new(request_id.clone(), name, current, Arc::clone(&cancel));
+        let work = self.run_steps(draft, steps);
+        let answer = in_time(work, call, &cancel).await;
+        let state = if answer.is_ok() { "done" } else { "failed" };
+        self.progress.update(&request_id, |p| p.state = state.into());
+        answer
+    }
+
+    /// Waits until this server knows every commit that was acknowledged.
+    pub(crate) async fn see_all_commits(&self) -> Result<()> {
+        self.wait_fresh(&strong()).await
+    }
+
+    fn check_rights(
+        &self,
+        call: &Call,
+        name: &str,
+        current: Option<&LoadedVersion>,
+        steps: &[Step],
+    ) -> Result<()> {
+        let only_refreshes = steps.iter().all(|s| matches!(s, Step::Refresh(_)));
+        let may = |version: &LoadedVersion| {
+            let mut roles = version.model.database.model.roles.iter();
+            roles.any(|role| {
+                matches!(
+                    role.model_permission.as_deref(),
+                    Some("refresh" | "readRefresh" | "administrator")
+                ) && role
+                    .members
+                    .iter()
+                    .any(|m| m.member_name.eq_ignore_ascii_case(&call.session.user))
+            })
+        };
+        let allowed = call.session.is_admin || (only_refreshes && current.is_some_and(may));
+        match (allowed, current) {
+            (true, _) => Ok(()),
+            (false, None) if only_refreshes => Err(self.no_such_database(name)),
+            (false, _) => Err(self.denied(name)),
+        }
+    }
+
+    async fn run_steps(&self, mut draft: Draft, steps: Vec<Step>) -> Result<WriteAnswer> {
+        for step in steps {
+            match step {
+                Step::Command(command) => match apply(draft.database.as_ref(), &command)? {
+                    Change::Put(database) => draft.put(database, None),
+                    Change::Drop => draft.remove(),
+                    Change::Unchanged => {}
+                },
+                Step::Properties { fields, allow_create } => {
+                    draft.set_properties(&fields, allow_create)?;
+                }
+                Step::Refresh(request) => self.checked_refresh(&mut draft, &request).await?,
+                Step::Objects(changes) => {
+                    let changed = apply_changes(draft.existing()?, &draft.ids, &changes)?;
+                    // A request for nothing but a refresh leaves the model as it is.
+                    if Some(&changed.database) != draft.database.as_ref() {
+                        draft.put(changed.database, Some(changed.ids));
+                    }
+                    for request in requests(changed.refreshes)? {
+                        self.checked_refresh(&mut draft, &request).await?;
+                    }
+                }
+            }
+        }
+        self.finish_draft(draft).await
+    }
+
+    async fn checked_refresh(&self, draft: &mut Draft, request: &RefreshRequest) -> Result<()> {
+        if draft.model_changed {
+            draft.check()?;
+        }
+        self.refresh_draft(draft, request).await
+    }
+
+    async fn finish_draft(&self, draft: Draft) -> Result<WriteAnswer> {
+        let id = draft.request_id.clone();
+        let (name, seq) = match &draft.current {
+            Some(v) => (v.name.clone(), v.seq),
+            None => (draft.name.clone(), 0),
+        };
+        let mut messages = if draft.model_changed && draft.database.is_some() {
+            draft.check()?
+        } else {
+            Vec::new()
+        };
+        let cancel = Arc::clone(&draft.cancel);
+        let Some((parts, said)) = draft.into_parts() else {
+            if seq == 0 {
+                return Err(self.no_such_database(&name));
+            }
+            let seq = self.commit_drop(&id, &name, seq).await?;
+            return Ok(WriteAnswer { seq, messages });
+        };
+        messages.extend(said);
+        self.progress.update(&id, |p| p.state = "calculating".into());
+        let context = QueryContext {
+            locale: parts.database.model.culture.clone().unwrap_or_else(|| "en-US".into()),
+            now: self.now(),
+            utc_now: self.now(),
+            cancel: Arc::clone(&cancel),
+            ..QueryContext::default()
+        };
+        let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
+        let done = blocking(move || pool.install(|| finish(&objects, parts, &context))).await?;
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the operation was cancelled"));
+        }
+        messages.extend(done.messages);
+        self.progress.update(&id, |p| p.state = "committing".into());
+        let new_name = done.model.database.name.clone();
+        let (name, rename_to) = if seq == 0 {
+            (new_name, None)
+        } else {
+            let rename_to = Some(new_name).filter(|n| *n != name);
+            (name, rename_to)
+        };
+        let new = NewState { name, expected_seq: seq, model: done.model, manifest: done.manifest };
+        let seq = self.commit_as(&id, new, rename_to).await?;
+        Ok(WriteAnswer { seq, messages })
+    }
+}
+
+fn strong() -> Call {
+    Call { read: ReadLevel::Strong, ..Call::default() }
+}
+
+/// Refreshes of single objects, those of one kind together.
+fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec<RefreshRequest>> {
+    let mut kinds: BTreeMap<i64, Option<Vec<(String, Option<String>)>>> = BTreeMap::new();
+    for (table, partition, kind) in refreshes {
+        let objects = kinds.entry(kind).or_insert_with(|| Some(Vec::new()));
+        match (table, objects.as_mut()) {
+            (Some(table), Some(list)) => list.push((table, partition)),
+            // The whole model, whatever else is named.
+            (None, _) => *objects = None,
+            (Some(_), None) => {}
+        }
+    }
+    let requests = kinds.into_iter().map(|(kind, objects)| {
+        let kind = RefreshKind::from_tom(kind)?;
+        Ok(RefreshRequest { kind, objects: objects.unwrap_or_default() })
+    });
+    requests.collect()
+}
+
+/// Stops the work when the caller's time is over.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T>>,
+    call: &Call,
+    cancel: &AtomicBool,
+) -> Result<T> {
+    let Some(limit) = call.timeout.filter(|t| !t.is_zero()) else { return work.await };
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(limit) => {
+            cancel.store(true, Ordering::Relaxed);
+            // A commit under way is not broken off: its outcome is the answer.
+            work.await.map_err(|e| {
+                if e.kind == ErrorKind::Cancelled {
+                    Error::new(
+                        ErrorKind::Limit,
+                        format!("The operation ran longer than its timeout of {} s and was stopped; nothing was changed.", limit.as_secs()),
+                    )
+                } else {
+                    e
+                }
+            })
+        }
+    }
+}

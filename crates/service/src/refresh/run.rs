@@ -1,0 +1,172 @@
+//! The reading of many partitions, two at a time, all or none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_model::tabular::Database;
+use evercube_model::tmsl::RefreshKind;
+use evercube_sources::SourceContext;
+use evercube_store::SegmentRef;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::change::draft::Draft;
+use crate::objects::blocking;
+use crate::refresh::RefreshRequest;
+use crate::refresh::partition::{TableShape, read};
+use crate::refresh::plan::{Place, has_source, not_readable, places};
+use crate::service::Service;
+
+/// Partitions that are read at the same time.
+const READERS: usize = 2;
+
+type Groups = Vec<Vec<SegmentRef>>;
+
+/// Tells readers to stop when the one who waits for them is gone.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Service {
+    /// Carries out a refresh on a draft; what is calculated follows when the draft is finished.
+    pub(crate) async fn refresh_draft(
+        &self,
+        draft: &mut Draft,
+        request: &RefreshRequest,
+    ) -> Result<()> {
+        let database = draft.existing()?;
+        let chosen = places(database, &request.objects)?;
+        let with_source: Vec<Place> = chosen
+            .into_iter()
+            .filter(|(t, p)| {
+                let table = database.model.tables.get(*t);
+                table.and_then(|t| t.partitions.get(*p)).is_some_and(has_source)
+            })
+            .collect();
+        draft.data_changed |= request.kind != RefreshKind::Defragment;
+        match request.kind {
+            RefreshKind::Calculate | RefreshKind::Defragment => Ok(()),
+            RefreshKind::ClearValues => {
+                for place in with_source {
+                    if let Some(partition) = draft.partition(place) {
+                        partition.groups.clear();
+                        partition.refreshed_micros = None;
+                    }
+                }
+                Ok(())
+            }
+            kind @ (RefreshKind::Full
+            | RefreshKind::DataOnly
+            | RefreshKind::Add
+            | RefreshKind::Automatic) => {
+                let wanted = with_source.into_iter().filter(|place| {
+                    let never = |d: &mut Draft| {
+                        d.partition(*place).is_some_and(|p| p.refreshed_micros.is_none())
+                    };
+                    kind != RefreshKind::Automatic || never(draft)
+                });
+                let wanted: Vec<Place> = wanted.collect();
+                for (place, mut groups) in self.read_all(draft, wanted).await? {
+                    let now = self.now().unix_micros();
+                    draft.is_fresh(place);
+                    if let Some(partition) = draft.partition(place) {
+                        if kind == RefreshKind::Add {
+                            partition.groups.append(&mut groups);
+                        } else {
+                            partition.groups = groups;
+                        }
+                        partition.refreshed_micros = Some(now);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn read_all(&self, draft: &Draft, wanted: Vec<Place>) -> Result<Vec<(Place, Groups)>> {
+        let database = draft.existing()?;
+        let context = self.source_context(database, &draft.cancel);
+        let collation = crate::loader::collation(database);
+        let slots = Arc::new(Semaphore::new(READERS));
+        let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
+        self.progress.update(&draft.request_id, |p| {
+            p.state = "reading".into();
+            p.partitions_total += u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        });
+        let mut readers = JoinSet::new();
+        for place in wanted {
+            let Some(table) = database.model.tables.get(place.0) else { continue };
+            let Some(partition) = table.partitions.get(place.1) else { continue };
+            let name = format!("table '{}', partition '{}'", table.name, partition.name);
+            if let Some(why) = not_readable(partition) {
+                return Err(Error::unsupported(format!("{name}: {why}")));
+            }
+            let shape = TableShape::of(table, collation);
+            let (source, context) = (partition.source.clone(), context.clone());
+            let (objects, slots) = (Arc::clone(&self.objects), Arc::clone(&slots));
+            let (progress, id) = (self.progress.clone(), draft.request_id.clone());
+            let label = format!("{}/{}", table.name, partition.name);
+            let stopped = Arc::clone(&stop.0);
+            readers.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(cancelled());
+                }
+                let read = blocking(move || {
+                    progress.update(&id, |p| p.current.clone_from(&label));
+                    let groups = read(&objects, &context, &source, &shape, &|rows| {
+                        progress.update(&id, |p| p.rows += rows);
+                        if stopped.load(Ordering::Relaxed) {
+                            context.cancel.store(true, Ordering::Relaxed);
+                        }
+                    })?;
+                    progress.update(&id, |p| p.partitions_done += 1);
+                    Ok(groups)
+                });
+                read.await.map(|groups| (place, groups)).map_err(|e| e.context(name))
+            });
+        }
+        let (mut done, mut failure) = (Vec::new(), None::<Error>);
+        while let Some(ended) = readers.join_next().await {
+            let ended =
+                ended.unwrap_or_else(|e| Err(Error::internal(format!("reading ended early: {e}"))));
+            match ended {
+                Ok(read) => done.push(read),
+                Err(e) => {
+                    stop.0.store(true, Ordering::Relaxed);
+                    draft.cancel.store(true, Ordering::Relaxed);
+                    // The others only stop because of the first.
+                    if failure.as_ref().is_none_or(|f| f.kind == ErrorKind::Cancelled) {
+                        failure = Some(e);
+                    }
+                }
+            }
+        }
+        failure.map_or(Ok(done), Err)
+    }
+
+    fn source_context(&self, database: &Database, cancel: &Arc<AtomicBool>) -> SourceContext {
+        SourceContext {
+            expressions: shared_expressions(database),
+            data_sources: database.model.data_sources.clone(),
+            policy: self.config.file_policy.clone(),
+            working_dir: self.config.working_dir.clone(),
+            cancel: Arc::clone(cancel),
+        }
+    }
+}
+
+/// Shared expressions by name.
+pub(crate) fn shared_expressions(database: &Database) -> Vec<(String, String)> {
+    let all = database.model.expressions.iter();
+    all.map(|e| (e.name.clone(), e.expression.0.clone())).collect()
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the refresh was cancelled")
+}
