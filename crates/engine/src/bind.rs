@@ -1,0 +1,479 @@
+//! From the syntax tree to bound expressions: names become ids, row contexts and variables are
+//! numbered, types are worked out. What the evaluator does not do is refused here, with its place.
+
+mod call;
+mod filter_argument;
+mod table_call;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use evercube_base::{DataType, Error, Result, Value};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
+use evercube_store::{ColumnId, TableId};
+
+use crate::compiled_model::CompiledModel;
+use crate::filter_context::{FilterContext, Visibility};
+use crate::plan::{Kind, Node, Schema, TableColumn, Type, Uses};
+
+/// A row context: the columns of its rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub schema: Schema,
+    /// The rows are rows of this table of the model.
+    pub table: Option<TableId>,
+}
+
+#[derive(Debug, Clone)]
+struct BoundVariable {
+    name: String,
+    slot: usize,
+    ty: Type,
+    uses: Uses,
+    base: Option<TableId>,
+}
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    pub frames: Vec<Frame>,
+    variables: Vec<BoundVariable>,
+    group: Option<(Schema, Option<TableId>)>,
+}
+
+pub(crate) struct Binder<'a> {
+    pub model: &'a CompiledModel,
+    store: &'a evercube_store::StoreVersion,
+    parameters: &'a [(String, Value)],
+    slots: usize,
+    /// Measures the query defines, by lower-case name.
+    pub defined: HashMap<String, (String, Expr)>,
+    measures: RefCell<HashMap<String, Arc<Node>>>,
+    binding: Vec<String>,
+    query_scope: Scope,
+}
+
+pub(crate) fn table_type(schema: Vec<TableColumn>) -> Type {
+    Type::Table(Arc::new(schema))
+}
+
+pub(crate) fn span_of(e: &Expr) -> (usize, usize) {
+    (e.span.start as usize, e.span.end as usize)
+}
+
+pub(crate) const CONTEXT: Uses = Uses { filter_context: true, row_context: false, volatile: false };
+
+impl<'a> Binder<'a> {
+    pub fn new(
+        model: &'a CompiledModel,
+        store: &'a evercube_store::StoreVersion,
+        parameters: &'a [(String, Value)],
+    ) -> Self {
+        Self {
+            model,
+            store,
+            parameters,
+            slots: 0,
+            defined: HashMap::new(),
+            measures: RefCell::default(),
+            binding: Vec::new(),
+            query_scope: Scope::default(),
+        }
+    }
+
+    /// Makes a variable of the query known to everything that follows.
+    pub fn define_variable(&mut self, name: &str, expression: &Expr) -> Result<(usize, Arc<Node>)> {
+        let scope = self.query_scope.clone();
+        let node = self.any(&scope, expression)?;
+        let slot = self.next_slot();
+        self.query_scope.variables.push(variable(name, slot, &node));
+        Ok((slot, Arc::new(node)))
+    }
+
+    pub fn query_scope(&self) -> Scope {
+        self.query_scope.clone()
+    }
+
+    fn next_slot(&mut self) -> usize {
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    pub(crate) fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
+        let n = self.model.table(table).columns.len() as u32;
+        (0..n).map(|column| ColumnId { table, column }).collect()
+    }
+
+    pub(crate) fn expanded_columns(&self, table: TableId) -> Vec<ColumnId> {
+        let v = Visibility { model: self.model, store: self.store };
+        let expanded = v.expanded(&FilterContext::default(), table);
+        expanded.iter().flat_map(|(t, _)| self.columns_of(*t)).collect()
+    }
+
+    pub(crate) fn model_column(&self, id: ColumnId) -> TableColumn {
+        let info = self.model.column_info(id);
+        TableColumn {
+            name: info.name.as_str().into(),
+            lineage: Some(id),
+            table: None,
+            data_type: info.data_type,
+        }
+    }
+
+    pub(crate) fn node(kind: Kind, ty: Type, uses: Uses, span: Span) -> Node {
+        Node { kind, ty, uses, span }
+    }
+
+    pub(crate) fn model_table(&self, table: TableId, blank_row: bool, span: Span) -> Node {
+        let schema = self.columns_of(table).into_iter().map(|c| self.model_column(c)).collect();
+        Self::node(Kind::ModelTable { table, blank_row }, table_type(schema), CONTEXT, span)
+    }
+
+    pub(crate) fn values(&self, columns: Vec<ColumnId>, blank_row: bool, span: Span) -> Node {
+        let schema = columns.iter().map(|c| self.model_column(*c)).collect();
+        Self::node(Kind::Values { columns, blank_row }, table_type(schema), CONTEXT, span)
+    }
+
+    /// The model column that a reference names, whatever the row context.
+    pub(crate) fn column_reference(&self, e: &Expr) -> Result<ColumnId> {
+        let found = match &e.kind {
+            ExprKind::Qualified { table, name } => self.model.column(table, name),
+            ExprKind::Bracketed(name) => {
+                let mut tables = self.model.tables().iter().filter_map(|t| self.model.column(&t.name, name));
+                tables.next().filter(|_| tables.next().is_none())
+            }
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            Error::invalid("A reference to a column of the model is expected here, as Table[Column].")
+                .at(span_of(e))
+        })
+    }
+
+    /// A frame's row context for the rows of a table expression.
+    pub(crate) fn frame_of(&self, scope: &Scope, table: &Node) -> Frame {
+        Frame { schema: table.schema(), table: self.base_of(scope, table) }
+    }
+
+    /// The model table whose rows an expression's rows are.
+    fn base_of(&self, scope: &Scope, node: &Node) -> Option<TableId> {
+        match &node.kind {
+            Kind::ModelTable { table, .. } => Some(*table),
+            Kind::Filter { table, .. }
+            | Kind::TopN { table, .. }
+            | Kind::Sample { table, .. }
+            | Kind::Distinct(table)
+            | Kind::Unfiltered(table)
+            | Kind::CalculateTable { body: table, .. }
+            | Kind::AllSelected { body: table, .. }
+            | Kind::Extend { table, keep: true, .. } => self.base_of(scope, table),
+            Kind::Let { result, .. } => self.base_of(scope, result),
+            Kind::Variable(slot) => {
+                scope.variables.iter().find(|v| v.slot == *slot).and_then(|v| v.base)
+            }
+            Kind::CurrentGroup => scope.group.as_ref().and_then(|(_, t)| *t),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn inside(&self, scope: &Scope, table: &Node) -> Scope {
+        let mut inner = scope.clone();
+        inner.frames.push(self.frame_of(scope, table));
+        inner
+    }
+
+    /// An expression that gives a table.
+    pub(crate) fn table(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        let node = self.any(scope, e)?;
+        if node.is_table() {
+            return Ok(node);
+        }
+        Err(Error::invalid(
+            "The expression refers to a single value where a table is expected; put it in braces to make a table of it.",
+        )
+        .at(span_of(e)))
+    }
+
+    /// An expression that gives a single value; a table of one column counts as its only value.
+    pub(crate) fn scalar(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        let node = self.any(scope, e)?;
+        let Type::Table(schema) = &node.ty else { return Ok(node) };
+        if schema.len() != 1 {
+            return Err(Error::invalid(
+                "The expression refers to multiple columns; they cannot be converted to a single value.",
+            )
+            .at(span_of(e)));
+        }
+        let (ty, uses, span) = (Type::Scalar(schema[0].data_type), node.uses, node.span);
+        let kind = Kind::SingleValue { table: Box::new(node), otherwise: None, strict: true };
+        Ok(Self::node(kind, ty, uses, span))
+    }
+
+    pub(crate) fn any(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        self.any_inner(scope, e).map_err(|error| error.at(span_of(e)))
+    }
+
+    fn any_inner(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        let span = e.span;
+        match &e.kind {
+            ExprKind::Literal(v) => Ok(literal(v.clone(), span)),
+            ExprKind::Parameter(name) => {
+                let given = self.parameters.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+                let (_, v) = given.ok_or_else(|| {
+                    Error::invalid(format!("The request gives no value for the parameter @{name}."))
+                })?;
+                Ok(literal(v.clone(), span))
+            }
+            ExprKind::Name { name, quoted } => self.name(scope, name, *quoted, span),
+            ExprKind::Bracketed(name) => self.bracketed(scope, name, span),
+            ExprKind::Qualified { table, name } => self.qualified(scope, table, name, span),
+            ExprKind::Call { function, arguments, .. } => {
+                self.call(scope, &function.to_ascii_uppercase(), arguments, span)
+            }
+            ExprKind::Omitted => Ok(literal(Value::Blank, span)),
+            ExprKind::Unary { operator, operand } => {
+                let inner = self.scalar(scope, operand)?;
+                let (uses, ty) = (inner.uses, inner.ty.clone());
+                Ok(match operator {
+                    UnaryOperator::Plus => inner,
+                    UnaryOperator::Minus => {
+                        Self::node(Kind::Negate(Box::new(inner)), ty, uses, span)
+                    }
+                    UnaryOperator::Not => Self::node(
+                        Kind::Not(Box::new(inner)),
+                        Type::Scalar(DataType::Boolean),
+                        uses,
+                        span,
+                    ),
+                })
+            }
+            ExprKind::Binary { operator, left, right } => {
+                let (l, r) = (self.scalar(scope, left)?, self.scalar(scope, right)?);
+                let uses = l.uses.and(r.uses);
+                let ty = Type::Scalar(operator_type(*operator, l.data_type(), r.data_type()));
+                let (left, right) = (Box::new(l), Box::new(r));
+                let kind = match operator {
+                    BinaryOperator::And => Kind::And(left, right),
+                    BinaryOperator::Or => Kind::Or(left, right),
+                    operator => Kind::Binary { operator: *operator, left, right },
+                };
+                Ok(Self::node(kind, ty, uses, span))
+            }
+            ExprKind::In { left, right } => {
+                let parts = match &left.kind {
+                    ExprKind::Tuple(parts) => parts.iter().collect(),
+                    _ => vec![left.as_ref()],
+                };
+                let left: Vec<Node> =
+                    parts.into_iter().map(|p| self.scalar(scope, p)).collect::<Result<_>>()?;
+                let right = self.table(scope, right)?;
+                if right.schema().len() != left.len() {
+                    return Err(Error::invalid(
+                        "IN needs as many columns on its right as it has values on its left.",
+                    ));
+                }
+                let uses = left.iter().fold(right.uses, |u, n| u.and(n.uses));
+                let kind = Kind::In { left, right: Box::new(right) };
+                Ok(Self::node(kind, Type::Scalar(DataType::Boolean), uses, span))
+            }
+            ExprKind::TableConstructor(rows) => self.constructor(scope, rows, span),
+            ExprKind::Tuple(_) => Err(Error::invalid("A row of values is expected only before IN.")),
+            ExprKind::Variables { bindings, result } => {
+                let mut inner = scope.clone();
+                let mut bound = Vec::new();
+                for b in bindings {
+                    let node = self.any(&inner, &b.expression)?;
+                    let slot = self.next_slot();
+                    let mut v = variable(&b.name, slot, &node);
+                    v.base = self.base_of(&inner, &node);
+                    inner.variables.push(v);
+                    bound.push((slot, Arc::new(node)));
+                }
+                let result = self.any(&inner, result)?;
+                let (ty, uses) = (result.ty.clone(), result.uses);
+                let kind = Kind::Let { bindings: bound, result: Box::new(result) };
+                Ok(Self::node(kind, ty, uses, span))
+            }
+            ExprKind::Error => Err(Error::invalid("The expression has a syntax error.")),
+        }
+    }
+
+    fn name(&mut self, scope: &Scope, name: &str, quoted: bool, span: Span) -> Result<Node> {
+        let lower = name.to_lowercase();
+        if !quoted && let Some(v) = scope.variables.iter().rev().find(|v| v.name == lower) {
+            // The definition's cells are not those of the use.
+            let row_context = !v.uses.is_constant();
+            let uses = Uses { row_context, ..v.uses };
+            return Ok(Self::node(Kind::Variable(v.slot), v.ty.clone(), uses, span));
+        }
+        match self.model.table_id(name) {
+            Some(table) => Ok(self.model_table(table, false, span)),
+            None => Err(Error::invalid(format!(
+                "Cannot find the table or variable '{name}'."
+            ))),
+        }
+    }
+
+    fn row_column(&self, scope: &Scope, find: impl Fn(&TableColumn) -> bool, span: Span) -> Option<Node> {
+        for (frame, f) in scope.frames.iter().enumerate().rev() {
+            if let Some(column) = f.schema.iter().position(&find) {
+                let uses = Uses { row_context: true, ..Uses::default() };
+                let ty = Type::Scalar(f.schema[column].data_type);
+                return Some(Self::node(Kind::RowColumn { frame, column }, ty, uses, span));
+            }
+        }
+        None
+    }
+
+    fn bracketed(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Node> {
+        let same = |c: &TableColumn| c.name.to_lowercase() == name.to_lowercase();
+        let extension = |c: &TableColumn| same(c) && c.lineage.is_none();
+        if let Some(found) = self.row_column(scope, extension, span) {
+            return Ok(found);
+        }
+        if let Some(measure) = self.measure(name, span)? {
+            return Ok(measure);
+        }
+        self.row_column(scope, same, span).ok_or_else(|| {
+            Error::invalid(format!(
+                "The value for '{name}' cannot be determined: there is no such measure, and no column of that name in the row context."
+            ))
+        })
+    }
+
+    fn qualified(&mut self, scope: &Scope, table: &str, name: &str, span: Span) -> Result<Node> {
+        let Some(id) = self.model.column(table, name) else {
+            let of_query = |c: &TableColumn| {
+                c.table.as_ref().is_some_and(|t| t.eq_ignore_ascii_case(table))
+                    && c.name.to_lowercase() == name.to_lowercase()
+            };
+            if let Some(found) = self.row_column(scope, of_query, span) {
+                return Ok(found);
+            }
+            if let Some(measure) = self.measure(name, span)? {
+                return Ok(measure);
+            }
+            return Err(Error::invalid(format!("Cannot find the column '{table}'[{name}].")));
+        };
+        self.row_column(scope, |c| c.lineage == Some(id), span).ok_or_else(|| {
+            Error::invalid(format!(
+                "A single value for column '{name}' in table '{table}' cannot be determined. This happens where a column is named without an aggregation such as MIN, MAX, COUNT or SUM, outside of a row context."
+            ))
+        })
+    }
+
+    /// A measure of the query or the model.
+    fn measure(&mut self, name: &str, span: Span) -> Result<Option<Node>> {
+        let key = name.to_lowercase();
+        let node = |name: &str, body: Arc<Node>| {
+            let ty = body.ty.clone();
+            // The rows around the reference become filters of the measure.
+            let uses = Uses { filter_context: true, row_context: true, volatile: body.uses.volatile };
+            Self::node(Kind::Measure { name: name.into(), body }, ty, uses, span)
+        };
+        if let Some(body) = self.measures.borrow().get(&key) {
+            return Ok(Some(node(name, Arc::clone(body))));
+        }
+        let (shown, expression) = match self.defined.get(&key) {
+            Some((n, e)) => (n.clone(), e.clone()),
+            None => match self.model.measure(name) {
+                Some(m) => (
+                    m.name.clone(),
+                    m.expression.clone().map_err(|e| {
+                        e.context(format!("The measure [{}] has an error", m.name))
+                    })?,
+                ),
+                None => return Ok(None),
+            },
+        };
+        if self.binding.contains(&key) {
+            return Err(Error::invalid(format!(
+                "A circular dependency was detected: the measure [{shown}] refers to itself."
+            )));
+        }
+        self.binding.push(key.clone());
+        let scope = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
+        let bound = self.scalar(&scope, &expression);
+        self.binding.pop();
+        let bound = bound.map_err(|mut e| {
+            e.span = None;
+            e.context(format!("In the measure [{shown}]"))
+        })?;
+        let body = Arc::new(bound);
+        self.measures.borrow_mut().insert(key, Arc::clone(&body));
+        Ok(Some(node(&shown, body)))
+    }
+
+    fn constructor(&mut self, scope: &Scope, rows: &[Vec<Expr>], span: Span) -> Result<Node> {
+        let width = rows.first().map_or(1, Vec::len);
+        let mut types = vec![None; width];
+        let mut uses = Uses::default();
+        let mut bound = Vec::new();
+        for row in rows {
+            if row.len() != width {
+                return Err(Error::invalid("All rows of a table constructor have the same number of values."));
+            }
+            let nodes: Vec<Node> = row.iter().map(|e| self.scalar(scope, e)).collect::<Result<_>>()?;
+            for (t, n) in types.iter_mut().zip(&nodes) {
+                *t = Some(t.map_or(n.data_type(), |t| common_type(t, n.data_type())));
+                uses = uses.and(n.uses);
+            }
+            bound.push(nodes);
+        }
+        let schema = types.iter().enumerate().map(|(i, t)| {
+            let name = if width == 1 { "Value".to_owned() } else { format!("Value{}", i + 1) };
+            column(&name, t.unwrap_or(DataType::Variant))
+        });
+        let schema = schema.collect();
+        Ok(Self::node(Kind::Rows(bound), table_type(schema), uses, span))
+    }
+}
+
+fn variable(name: &str, slot: usize, node: &Node) -> BoundVariable {
+    BoundVariable {
+        name: name.to_lowercase(),
+        slot,
+        ty: node.ty.clone(),
+        uses: node.uses,
+        base: None,
+    }
+}
+
+/// A column that stands for no column of the model.
+pub(crate) fn column(name: &str, data_type: DataType) -> TableColumn {
+    TableColumn { name: name.into(), lineage: None, table: None, data_type }
+}
+
+pub(crate) fn literal(v: Value, span: Span) -> Node {
+    let ty = Type::Scalar(v.data_type().unwrap_or(DataType::Variant));
+    Node { kind: Kind::Literal(v), ty, uses: Uses::default(), span }
+}
+
+/// The type two alternatives share; a blank takes the other's.
+pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
+    match (a, b) {
+        _ if a == b => a,
+        (DataType::Variant, t) | (t, DataType::Variant) => t,
+        _ if a.is_numeric() && b.is_numeric() => {
+            if a == DataType::Double || b == DataType::Double { DataType::Double } else { DataType::Decimal }
+        }
+        _ => DataType::Variant,
+    }
+}
+
+fn operator_type(operator: BinaryOperator, a: DataType, b: DataType) -> DataType {
+    use BinaryOperator as Op;
+    match operator {
+        Op::Concatenate => DataType::String,
+        Op::Add | Op::Subtract if a == DataType::DateTime || b == DataType::DateTime => {
+            if operator == Op::Subtract && a == b { DataType::Double } else { DataType::DateTime }
+        }
+        Op::Add | Op::Subtract | Op::Multiply => {
+            let t = common_type(a, b);
+            if t.is_numeric() { t } else { DataType::Double }
+        }
+        Op::Divide | Op::Power => DataType::Double,
+        _ => DataType::Boolean,
+    }
+}
