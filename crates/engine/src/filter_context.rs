@@ -84,7 +84,13 @@ impl FilterContext {
                     }
                 }
                 Filter::Rows { table, rows, mut without } => {
-                    without.extend(columns.iter().filter(|c| !without.contains(c)).copied().collect::<Vec<_>>());
+                    without.extend(
+                        columns
+                            .iter()
+                            .filter(|c| !without.contains(c))
+                            .copied()
+                            .collect::<Vec<_>>(),
+                    );
                     kept.push(Filter::Rows { table, rows, without });
                 }
                 f if columns.iter().any(|c| f.is_on(*c)) => {}
@@ -149,8 +155,9 @@ impl Visibility<'_> {
     /// Rows of `table` that are visible, its blank row last (set only where the table has one).
     pub fn rows(&self, context: &FilterContext, table: TableId) -> BitSet {
         let n = self.store.table(table).rows();
-        let mut visible =
-            self.restricted(context, table, &mut Vec::new()).unwrap_or_else(|| BitSet::new(n + 1, true));
+        let mut visible = self
+            .restricted(context, table, &mut Vec::new())
+            .unwrap_or_else(|| BitSet::new(n + 1, true));
         if !self.store.has_blank_row(table) {
             visible.remove(n);
         }
