@@ -10,6 +10,8 @@ use evercube_model::apply::{Change, apply};
 use evercube_model::changes::apply_changes;
 use evercube_model::tmsl::RefreshKind;
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::call::{Call, ReadLevel, WriteAnswer};
 use crate::change::draft::Draft;
 use crate::change::finish::finish;
@@ -32,8 +34,7 @@ impl Service {
     ) -> Result<WriteAnswer> {
         let request_id = request_id(call)?;
         self.see_all_commits().await?;
-        let name = self.committed_name(name).unwrap_or_else(|| name.to_owned());
-        let _alone = self.writes.lock(&name).await;
+        let (name, _alone) = self.alone(name).await;
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }
@@ -57,6 +58,19 @@ impl Service {
         let state = if answer.is_ok() { "done" } else { "failed" };
         self.progress.update(&request_id, |p| p.state = state.into());
         answer
+    }
+
+    /// Waits until nobody else writes the database; its name then, since it may have been renamed
+    /// meanwhile.
+    pub(crate) async fn alone(&self, asked: &str) -> (String, OwnedMutexGuard<()>) {
+        let now = || self.committed_name(asked).unwrap_or_else(|| asked.to_owned());
+        loop {
+            let name = now();
+            let guard = self.writes.lock(&name).await;
+            if now().to_lowercase() == name.to_lowercase() {
+                return (now(), guard);
+            }
+        }
     }
 
     /// Waits until this server knows every commit that was acknowledged.
@@ -178,9 +192,12 @@ fn strong() -> Call {
     Call { read: ReadLevel::Strong, ..Call::default() }
 }
 
+/// Tables, or partitions of tables.
+type Objects = Vec<(String, Option<String>)>;
+
 /// Refreshes of single objects, those of one kind together.
 fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec<RefreshRequest>> {
-    let mut kinds: BTreeMap<i64, Option<Vec<(String, Option<String>)>>> = BTreeMap::new();
+    let mut kinds: BTreeMap<i64, Option<Objects>> = BTreeMap::new();
     for (table, partition, kind) in refreshes {
         let objects = kinds.entry(kind).or_insert_with(|| Some(Vec::new()));
         match (table, objects.as_mut()) {
