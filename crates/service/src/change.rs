@@ -94,8 +94,7 @@ impl Service {
         }
         let request_id = request_id(call)?;
         self.see_all_commits().await?;
-        let name = self.committed_name(database).unwrap_or_else(|| database.to_owned());
-        let _alone = self.writes.lock(&name).await;
+        let (name, _alone) = self.alone(database).await;
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }

@@ -288,3 +288,84 @@ fn add_columns<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(json: serde_json::Value) -> Table {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn loaded(dir: &ObjectDir, types: &[DataType], groups: Vec<Vec<SegmentRef>>) -> TableData {
+        let partition = evercube_store::PartitionManifest { groups, ..Default::default() };
+        let manifest =
+            evercube_store::TableManifest { id: "T".into(), partitions: vec![partition] };
+        crate::layout::load_table(dir, types, Collation::default(), Some(&manifest)).unwrap()
+    }
+
+    #[test]
+    fn computed_columns_stand_beside_the_rows_they_come_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ObjectDir::open(folder.path()).unwrap();
+        let mut t = table(serde_json::json!({ "name": "T", "columns": [
+            { "name": "Twice", "type": "calculated", "dataType": "double" },
+            { "name": "A", "dataType": "int64" },
+            { "name": "Bad", "type": "calculated", "dataType": "int64" },
+            { "name": "Free", "type": "calculated" } ] }));
+        let mut groups = Vec::new();
+        for rows in [vec![1, 2], vec![3]] {
+            let mut b = SegmentBuilder::new(&[DataType::Int64], Collation::default());
+            let n = rows.len();
+            let data = ColumnData::Int64(rows.into_iter().map(Some).collect());
+            b.push(RowBatch { columns: vec![data], rows: n }).unwrap();
+            groups.push(vec![store(&dir, &b.finish(), vec![1]).unwrap()]);
+        }
+        let mut failures = Failures::new();
+        let text = |s: &str| Value::text(s);
+        let computed = [
+            (0, vec![Value::Int(2), Value::Int(4), Value::Blank]),
+            (2, vec![Value::Int(1), text("x"), Value::Int(3)]),
+            (3, vec![Value::Blank, text("b"), text("c")]),
+        ];
+        let mut typed = Vec::new();
+        for (at, values) in computed {
+            typed.extend(typed_column(&mut t, at, values, &mut failures).map(|d| (at, d)));
+        }
+        assert!(failures["T[Bad]"].contains("row 2") && failures.len() == 1, "{failures:?}");
+        assert_eq!(t.columns[3].data_type, Some(DataType::String));
+        add_columns(&dir, groups.iter_mut(), typed, Collation::default()).unwrap();
+        let types: Vec<DataType> = t.columns.iter().filter_map(|c| c.data_type).collect();
+        let data = loaded(&dir, &types, groups);
+        let data = &data;
+        let row = |r| (0..4u32).map(move |c| data.column(c).value(data.column(c).code(r)));
+        let rows: Vec<Vec<Value>> = (0..3).map(|r| row(r).collect()).collect();
+        assert_eq!(rows[1], [Value::Double(4.0), Value::Int(2), Value::Blank, text("b")]);
+        assert_eq!(rows[2], [Value::Blank, Value::Int(3), Value::Blank, text("c")]);
+    }
+
+    #[test]
+    fn a_calculated_table_gets_its_columns_and_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ObjectDir::open(folder.path()).unwrap();
+        let mut t = table(serde_json::json!({ "name": "T", "columns": [
+            { "name": "Day", "type": "calculatedTableColumn", "sourceColumn": "[Date]",
+              "dataType": "string", "isDataTypeInferred": true } ] }));
+        let made = || {
+            let column = |n: &str, t| (n.to_owned(), format!("[{n}]"), t);
+            vec![column("Date", DataType::DateTime), column("N", DataType::Double)]
+        };
+        assert!(put_columns(&mut t, made()) && !put_columns(&mut t, made()));
+        assert_eq!(t.columns.len(), 2);
+        assert_eq!(t.columns[0].data_type, Some(DataType::DateTime));
+        let batch = |n: i64| RowBatch {
+            columns: vec![ColumnData::DateTime(vec![None]), ColumnData::Int64(vec![Some(n)])],
+            rows: 1,
+        };
+        let batches = vec![batch(1), batch(2)];
+        let groups = table_groups(&dir, &t, batches, Collation::default()).unwrap();
+        let data = loaded(&dir, &[DataType::DateTime, DataType::Double], groups);
+        assert_eq!(data.rows(), 2);
+        assert_eq!(data.column(1).value(data.column(1).code(1)), Value::Double(2.0));
+    }
+}
