@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use evercube_base::{DataType, DateTime, Result, Value};
+use evercube_base::{DataType, DateTime, Error, Result, Value};
 use evercube_store::StoreVersion;
 
 use crate::compiled_model::CompiledModel;
@@ -83,7 +83,7 @@ pub struct QueryResult {
 pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<QueryResult> {
     let _ = (dataset, context);
     evercube_dax::parse_query(text).into_result()?;
-    Ok(QueryResult::default())
+    Err(Error::unsupported("Queries are parsed but not evaluated in this version."))
 }
 
 /// How a query is answered, as text.
@@ -93,5 +93,5 @@ pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<Qu
 pub fn explain(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<String> {
     let _ = (dataset, context);
     evercube_dax::parse_query(text).into_result()?;
-    Ok(String::new())
+    Err(Error::unsupported("Queries are parsed but not planned in this version."))
 }
