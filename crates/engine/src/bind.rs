@@ -1,9 +1,15 @@
 //! From the syntax tree to bound expressions: names become ids, row contexts and variables are
 //! numbered, types are worked out. What the evaluator does not do is refused here, with its place.
 
+mod aggregate_call;
 mod call;
+mod context_call;
+mod date_call;
 mod filter_argument;
+mod grouping_call;
+mod lookup_call;
 mod table_call;
+mod window_call;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -32,6 +38,9 @@ struct BoundVariable {
     ty: Type,
     uses: Uses,
     base: Option<TableId>,
+    of_query: bool,
+    /// A table the query defines, addressed like one of the model.
+    is_table: bool,
 }
 
 /// Where an expression stands.
@@ -39,7 +48,15 @@ struct BoundVariable {
 pub(crate) struct Scope {
     pub frames: Vec<Frame>,
     variables: Vec<BoundVariable>,
-    group: Option<(Schema, Option<TableId>)>,
+    group: Option<GroupScope>,
+}
+
+/// The rows `CURRENTGROUP` stands for.
+#[derive(Debug, Clone)]
+struct GroupScope {
+    schema: Schema,
+    table: Option<TableId>,
+    slot: usize,
 }
 
 pub(crate) struct Binder<'a> {
@@ -62,7 +79,8 @@ pub(crate) fn span_of(e: &Expr) -> (usize, usize) {
     (e.span.start as usize, e.span.end as usize)
 }
 
-pub(crate) const CONTEXT: Uses = Uses { filter_context: true, row_context: false, volatile: false };
+pub(crate) const CONTEXT: Uses =
+    Uses { filter_context: true, volatile: false, frame: Uses::NONE, slot: Uses::NONE };
 
 impl<'a> Binder<'a> {
     pub fn new(
@@ -87,7 +105,28 @@ impl<'a> Binder<'a> {
         let scope = self.query_scope.clone();
         let node = self.any(&scope, expression)?;
         let slot = self.next_slot();
-        self.query_scope.variables.push(variable(name, slot, &node));
+        let base = self.base_of(&scope, &node);
+        let v = BoundVariable { of_query: true, base, ..variable(name, slot, &node) };
+        self.query_scope.variables.push(v);
+        Ok((slot, Arc::new(node)))
+    }
+
+    /// Makes a table of the query known: its columns are addressed as `Name[Column]`.
+    pub fn define_table(&mut self, name: &str, expression: &Expr) -> Result<(usize, Arc<Node>)> {
+        let scope = self.query_scope.clone();
+        let inner = self.table(&scope, expression)?;
+        let own = |c: &TableColumn| TableColumn {
+            name: Arc::clone(&c.name),
+            lineage: None,
+            table: Some(name.into()),
+            data_type: c.data_type,
+        };
+        let schema = inner.schema().iter().map(own).collect();
+        let (uses, span) = (inner.uses, inner.span);
+        let node = Self::node(Kind::TreatAs(Box::new(inner)), table_type(schema), uses, span);
+        let slot = self.next_slot();
+        let v = BoundVariable { of_query: true, is_table: true, ..variable(name, slot, &node) };
+        self.query_scope.variables.push(v);
         Ok((slot, Arc::new(node)))
     }
 
@@ -116,7 +155,7 @@ impl<'a> Binder<'a> {
         TableColumn {
             name: info.name.as_str().into(),
             lineage: Some(id),
-            table: None,
+            table: Some(self.model.table(id.table).name.as_str().into()),
             data_type: info.data_type,
         }
     }
@@ -140,14 +179,17 @@ impl<'a> Binder<'a> {
         let found = match &e.kind {
             ExprKind::Qualified { table, name } => self.model.column(table, name),
             ExprKind::Bracketed(name) => {
-                let mut tables = self.model.tables().iter().filter_map(|t| self.model.column(&t.name, name));
+                let mut tables =
+                    self.model.tables().iter().filter_map(|t| self.model.column(&t.name, name));
                 tables.next().filter(|_| tables.next().is_none())
             }
             _ => None,
         };
         found.ok_or_else(|| {
-            Error::invalid("A reference to a column of the model is expected here, as Table[Column].")
-                .at(span_of(e))
+            Error::invalid(
+                "A reference to a column of the model is expected here, as Table[Column].",
+            )
+            .at(span_of(e))
         })
     }
 
@@ -172,7 +214,7 @@ impl<'a> Binder<'a> {
             Kind::Variable(slot) => {
                 scope.variables.iter().find(|v| v.slot == *slot).and_then(|v| v.base)
             }
-            Kind::CurrentGroup => scope.group.as_ref().and_then(|(_, t)| *t),
+            Kind::CurrentGroup => scope.group.as_ref().and_then(|g| g.table),
             _ => None,
         }
     }
@@ -278,20 +320,26 @@ impl<'a> Binder<'a> {
                 Ok(Self::node(kind, Type::Scalar(DataType::Boolean), uses, span))
             }
             ExprKind::TableConstructor(rows) => self.constructor(scope, rows, span),
-            ExprKind::Tuple(_) => Err(Error::invalid("A row of values is expected only before IN.")),
+            ExprKind::Tuple(_) => {
+                Err(Error::invalid("A row of values is expected only before IN."))
+            }
             ExprKind::Variables { bindings, result } => {
                 let mut inner = scope.clone();
                 let mut bound = Vec::new();
+                let first = self.slots;
+                let mut uses = Uses::default();
                 for b in bindings {
                     let node = self.any(&inner, &b.expression)?;
                     let slot = self.next_slot();
                     let mut v = variable(&b.name, slot, &node);
                     v.base = self.base_of(&inner, &node);
+                    uses = uses.and(node.uses);
                     inner.variables.push(v);
                     bound.push((slot, Arc::new(node)));
                 }
                 let result = self.any(&inner, result)?;
-                let (ty, uses) = (result.ty.clone(), result.uses);
+                let ty = result.ty.clone();
+                let uses = uses.and(result.uses).outside_slot(first);
                 let kind = Kind::Let { bindings: bound, result: Box::new(result) };
                 Ok(Self::node(kind, ty, uses, span))
             }
@@ -299,26 +347,44 @@ impl<'a> Binder<'a> {
         }
     }
 
+    fn variable_named<'s>(
+        &self,
+        scope: &'s Scope,
+        name: &str,
+        quoted: bool,
+    ) -> Option<&'s BoundVariable> {
+        let name = name.to_lowercase();
+        scope.variables.iter().rev().find(|v| v.name == name && (!quoted || v.is_table))
+    }
+
+    fn is_measure(&self, name: &str) -> bool {
+        self.defined.contains_key(&name.to_lowercase()) || self.model.measure(name).is_some()
+    }
+
     fn name(&mut self, scope: &Scope, name: &str, quoted: bool, span: Span) -> Result<Node> {
-        let lower = name.to_lowercase();
-        if !quoted && let Some(v) = scope.variables.iter().rev().find(|v| v.name == lower) {
-            // The definition's cells are not those of the use.
-            let row_context = !v.uses.is_constant();
-            let uses = Uses { row_context, ..v.uses };
+        if let Some(v) = self.variable_named(scope, name, quoted) {
+            let uses = match v.of_query {
+                // Of the one cell a query starts in.
+                true => Uses::default(),
+                false => Uses { slot: v.slot, ..v.uses },
+            };
             return Ok(Self::node(Kind::Variable(v.slot), v.ty.clone(), uses, span));
         }
         match self.model.table_id(name) {
             Some(table) => Ok(self.model_table(table, false, span)),
-            None => Err(Error::invalid(format!(
-                "Cannot find the table or variable '{name}'."
-            ))),
+            None => Err(Error::invalid(format!("Cannot find the table or variable '{name}'."))),
         }
     }
 
-    fn row_column(&self, scope: &Scope, find: impl Fn(&TableColumn) -> bool, span: Span) -> Option<Node> {
+    fn row_column(
+        &self,
+        scope: &Scope,
+        find: impl Fn(&TableColumn) -> bool,
+        span: Span,
+    ) -> Option<Node> {
         for (frame, f) in scope.frames.iter().enumerate().rev() {
             if let Some(column) = f.schema.iter().position(&find) {
-                let uses = Uses { row_context: true, ..Uses::default() };
+                let uses = Uses { frame, ..Uses::default() };
                 let ty = Type::Scalar(f.schema[column].data_type);
                 return Some(Self::node(Kind::RowColumn { frame, column }, ty, uses, span));
             }
@@ -328,11 +394,11 @@ impl<'a> Binder<'a> {
 
     fn bracketed(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Node> {
         let same = |c: &TableColumn| c.name.to_lowercase() == name.to_lowercase();
-        let extension = |c: &TableColumn| same(c) && c.lineage.is_none();
+        let extension = |c: &TableColumn| same(c) && c.table.is_none();
         if let Some(found) = self.row_column(scope, extension, span) {
             return Ok(found);
         }
-        if let Some(measure) = self.measure(name, span)? {
+        if let Some(measure) = self.measure(scope, name, span)? {
             return Ok(measure);
         }
         self.row_column(scope, same, span).ok_or_else(|| {
@@ -343,33 +409,33 @@ impl<'a> Binder<'a> {
     }
 
     fn qualified(&mut self, scope: &Scope, table: &str, name: &str, span: Span) -> Result<Node> {
-        let Some(id) = self.model.column(table, name) else {
-            let of_query = |c: &TableColumn| {
-                c.table.as_ref().is_some_and(|t| t.eq_ignore_ascii_case(table))
-                    && c.name.to_lowercase() == name.to_lowercase()
-            };
-            if let Some(found) = self.row_column(scope, of_query, span) {
-                return Ok(found);
-            }
-            if let Some(measure) = self.measure(name, span)? {
-                return Ok(measure);
-            }
-            return Err(Error::invalid(format!("Cannot find the column '{table}'[{name}].")));
+        let (t, n) = (table.to_lowercase(), name.to_lowercase());
+        let is_it = |c: &TableColumn| {
+            c.name.to_lowercase() == n && c.table.as_ref().is_some_and(|of| of.to_lowercase() == t)
         };
-        self.row_column(scope, |c| c.lineage == Some(id), span).ok_or_else(|| {
-            Error::invalid(format!(
+        if let Some(found) = self.row_column(scope, is_it, span) {
+            return Ok(found);
+        }
+        if self.model.column(table, name).is_some() {
+            return Err(Error::invalid(format!(
                 "A single value for column '{name}' in table '{table}' cannot be determined. This happens where a column is named without an aggregation such as MIN, MAX, COUNT or SUM, outside of a row context."
-            ))
-        })
+            )));
+        }
+        if let Some(measure) = self.measure(scope, name, span)? {
+            return Ok(measure);
+        }
+        Err(Error::invalid(format!("Cannot find the column '{table}'[{name}].")))
     }
 
     /// A measure of the query or the model.
-    fn measure(&mut self, name: &str, span: Span) -> Result<Option<Node>> {
+    fn measure(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Option<Node>> {
+        let in_rows = !scope.frames.is_empty();
         let key = name.to_lowercase();
         let node = |name: &str, body: Arc<Node>| {
             let ty = body.ty.clone();
             // The rows around the reference become filters of the measure.
-            let uses = Uses { filter_context: true, row_context: true, volatile: body.uses.volatile };
+            let frame = if in_rows { 0 } else { Uses::NONE };
+            let uses = Uses { frame, volatile: body.uses.volatile, ..CONTEXT };
             Self::node(Kind::Measure { name: name.into(), body }, ty, uses, span)
         };
         if let Some(body) = self.measures.borrow().get(&key) {
@@ -380,9 +446,9 @@ impl<'a> Binder<'a> {
             None => match self.model.measure(name) {
                 Some(m) => (
                     m.name.clone(),
-                    m.expression.clone().map_err(|e| {
-                        e.context(format!("The measure [{}] has an error", m.name))
-                    })?,
+                    m.expression
+                        .clone()
+                        .map_err(|e| e.context(format!("The measure [{}] has an error", m.name)))?,
                 ),
                 None => return Ok(None),
             },
@@ -393,8 +459,8 @@ impl<'a> Binder<'a> {
             )));
         }
         self.binding.push(key.clone());
-        let scope = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
-        let bound = self.scalar(&scope, &expression);
+        let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
+        let bound = self.scalar(&own, &expression);
         self.binding.pop();
         let bound = bound.map_err(|mut e| {
             e.span = None;
@@ -412,9 +478,12 @@ impl<'a> Binder<'a> {
         let mut bound = Vec::new();
         for row in rows {
             if row.len() != width {
-                return Err(Error::invalid("All rows of a table constructor have the same number of values."));
+                return Err(Error::invalid(
+                    "All rows of a table constructor have the same number of values.",
+                ));
             }
-            let nodes: Vec<Node> = row.iter().map(|e| self.scalar(scope, e)).collect::<Result<_>>()?;
+            let nodes: Vec<Node> =
+                row.iter().map(|e| self.scalar(scope, e)).collect::<Result<_>>()?;
             for (t, n) in types.iter_mut().zip(&nodes) {
                 *t = Some(t.map_or(n.data_type(), |t| common_type(t, n.data_type())));
                 uses = uses.and(n.uses);
@@ -437,6 +506,8 @@ fn variable(name: &str, slot: usize, node: &Node) -> BoundVariable {
         ty: node.ty.clone(),
         uses: node.uses,
         base: None,
+        of_query: false,
+        is_table: false,
     }
 }
 
@@ -456,7 +527,11 @@ pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
         _ if a == b => a,
         (DataType::Variant, t) | (t, DataType::Variant) => t,
         _ if a.is_numeric() && b.is_numeric() => {
-            if a == DataType::Double || b == DataType::Double { DataType::Double } else { DataType::Decimal }
+            if a == DataType::Double || b == DataType::Double {
+                DataType::Double
+            } else {
+                DataType::Decimal
+            }
         }
         _ => DataType::Variant,
     }

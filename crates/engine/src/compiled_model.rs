@@ -187,6 +187,12 @@ impl CompiledModel {
         &self.table(id.table).columns[id.column as usize]
     }
 
+    /// A column's name as expressions write it: `'Table'[Column]`.
+    pub fn column_name(&self, id: ColumnId) -> String {
+        let table = self.table(id.table).name.replace('\'', "''");
+        format!("'{table}'[{}]", self.column_info(id).name.replace(']', "]]"))
+    }
+
     pub fn measure(&self, name: &str) -> Option<&MeasureInfo> {
         self.measure_ids.get(&key(name)).map(|i| &self.measures[*i])
     }

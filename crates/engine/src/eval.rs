@@ -43,7 +43,8 @@ use crate::plan::Node;
 use crate::query::QueryContext;
 
 pub(crate) use cells::{Cells, Scalars};
-pub(crate) use rows::{CellTable, Rows};
+pub(crate) use rows::CellTable;
+pub(crate) use summarize::flag_columns;
 
 type VisibleRows = HashMap<(usize, TableId), (Arc<FilterContext>, Arc<BitSet>)>;
 
@@ -75,8 +76,7 @@ impl<'a> Evaluator<'a> {
         context: &'a QueryContext,
         explain: bool,
     ) -> Self {
-        let collation =
-            store.tables.first().map_or_else(Collation::default, |t| t.collation());
+        let collation = store.tables.first().map_or_else(Collation::default, |t| t.collation());
         Self {
             model,
             store,
@@ -124,7 +124,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A scalar that does not depend on the cell, or must not.
-    fn single(&self, cells: &Cells, node: &Node) -> Result<Value> {
+    pub(crate) fn single(&self, cells: &Cells, node: &Node) -> Result<Value> {
         if cells.n == 0 {
             return Ok(Value::Blank);
         }
@@ -142,7 +142,9 @@ impl<'a> Evaluator<'a> {
         let keys: Vec<String> = request
             .keys
             .iter()
-            .map(|k| format!("{}[{}]", table(k.column.table), self.model.column_info(k.column).name))
+            .map(|k| {
+                format!("{}[{}]", table(k.column.table), self.model.column_info(k.column).name)
+            })
             .collect();
         let aggregates: Vec<&str> = request
             .aggregates

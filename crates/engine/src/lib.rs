@@ -4,12 +4,17 @@
 //!
 //! Never here: network, clock, async.
 
+mod bind;
 pub mod calculated;
 pub mod compiled_model;
+mod eval;
+mod explain;
 pub mod filter_context;
 pub mod functions;
+mod plan;
 pub mod query;
 pub mod scalar;
+mod secured;
 
 pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;

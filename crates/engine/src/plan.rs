@@ -18,7 +18,7 @@ pub struct TableColumn {
     pub name: Arc<str>,
     /// The model column it stands for: filters built from it are filters on that column.
     pub lineage: Option<ColumnId>,
-    /// A column of a table of the query's own (`DEFINE TABLE`): the table's name.
+    /// The table it is addressed by; none for a column that an expression named.
     pub table: Option<Arc<str>>,
     pub data_type: DataType,
 }
@@ -32,24 +32,52 @@ pub enum Type {
 }
 
 /// What the value of an expression may depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uses {
     pub filter_context: bool,
-    pub row_context: bool,
     pub volatile: bool,
+    /// The outermost row context it looks at; `NONE`: no row context.
+    pub frame: usize,
+    /// The outermost variable it looks at: its definition's cells are not those of the use.
+    pub slot: usize,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self { filter_context: false, volatile: false, frame: Self::NONE, slot: Self::NONE }
+    }
 }
 
 impl Uses {
+    pub const NONE: usize = usize::MAX;
+
     pub fn and(self, other: Self) -> Self {
         Self {
             filter_context: self.filter_context || other.filter_context,
-            row_context: self.row_context || other.row_context,
             volatile: self.volatile || other.volatile,
+            frame: self.frame.min(other.frame),
+            slot: self.slot.min(other.slot),
         }
     }
+
+    /// Seen from outside of an iteration whose row context is `frame`.
+    pub fn outside_frame(self, frame: usize) -> Self {
+        Self { frame: if self.frame < frame { self.frame } else { Self::NONE }, ..self }
+    }
+
+    /// Seen from outside of the definitions from `slot` on.
+    pub fn outside_slot(self, slot: usize) -> Self {
+        Self { slot: if self.slot < slot { self.slot } else { Self::NONE }, ..self }
+    }
+
+    /// Differs between cells of equal filter contexts.
+    pub fn cell(self) -> bool {
+        self.frame != Self::NONE || self.slot != Self::NONE
+    }
+
     /// The same value whatever the cell.
     pub fn is_constant(self) -> bool {
-        !self.filter_context && !self.row_context && !self.volatile
+        !self.filter_context && !self.cell() && !self.volatile
     }
 }
 

@@ -3,10 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use evercube_base::{DataType, DateTime, Error, Result, Value};
+use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Value};
+use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
 use evercube_store::StoreVersion;
 
+use crate::bind::Binder;
 use crate::compiled_model::CompiledModel;
+use crate::eval::{Cells, Evaluator};
+use crate::explain::tree;
+use crate::plan::{Node, SortKey};
+use crate::scalar as rules;
+use crate::secured::secured;
 
 /// A model and the data of one version of it.
 #[derive(Debug, Clone)]
@@ -81,17 +88,133 @@ pub struct QueryResult {
 /// # Errors
 /// `Syntax` and `Semantic` with a place in `text`; `Evaluation`; `Cancelled`; `Limit`.
 pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<QueryResult> {
-    let _ = (dataset, context);
-    evercube_dax::parse_query(text).into_result()?;
-    Err(Error::unsupported("Queries are parsed but not evaluated in this version."))
+    run(dataset, text, context, None)
 }
 
-/// How a query is answered, as text.
+/// How a query is answered, as text: the bound expression of every `EVALUATE`, then what was
+/// scanned.
 ///
 /// # Errors
 /// As [`query`].
 pub fn explain(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<String> {
-    let _ = (dataset, context);
-    evercube_dax::parse_query(text).into_result()?;
-    Err(Error::unsupported("Queries are parsed but not planned in this version."))
+    let mut plan = String::new();
+    run(dataset, text, context, Some(&mut plan))?;
+    Ok(plan)
+}
+
+fn run(
+    dataset: &Dataset,
+    text: &str,
+    context: &QueryContext,
+    mut plan: Option<&mut String>,
+) -> Result<QueryResult> {
+    let parsed = evercube_dax::parse_query(text).into_result()?;
+    let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    let variables = define(&mut binder, &parsed.definitions)?;
+    let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, plan.is_some());
+    evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
+    let cells = evaluator.with_variables(&evaluator.start(), &variables);
+    let mut results = Vec::new();
+    for e in &parsed.evaluates {
+        let scope = binder.query_scope();
+        let table = binder.table(&scope, &e.expression)?;
+        let inner = binder.inside(&scope, &table);
+        let key = |o: &OrderBy| {
+            Ok(SortKey {
+                expression: binder.scalar(&inner, &o.expression)?,
+                descending: o.descending,
+            })
+        };
+        let order_by = e.order_by.iter().map(key).collect::<Result<Vec<_>>>()?;
+        let start_at: Vec<Node> =
+            e.start_at.iter().map(|v| binder.scalar(&scope, v)).collect::<Result<_>>()?;
+        if start_at.len() > order_by.len() {
+            return Err(Error::invalid("START AT has more values than ORDER BY has columns."));
+        }
+        if let Some(plan) = plan.as_deref_mut() {
+            plan.push_str(&tree(&dataset.model, &table));
+        }
+        results.push(evaluator.result(&cells, &table, &order_by, &start_at)?);
+    }
+    if let Some(plan) = plan {
+        plan.push_str(&evaluator.journal());
+    }
+    Ok(QueryResult { results })
+}
+
+/// Makes the definitions of a query known; gives its variables in order.
+fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
+    for d in given {
+        if let DefinitionKind::Measure { name, expression, .. } = &d.kind {
+            binder.defined.insert(name.to_lowercase(), (name.to_string(), expression.clone()));
+        }
+    }
+    let mut variables = Vec::new();
+    for d in given {
+        match &d.kind {
+            DefinitionKind::Measure { .. } => {}
+            DefinitionKind::Variable { name, expression } => {
+                variables.push(binder.define_variable(name, expression)?);
+            }
+            DefinitionKind::Table { name, expression } => {
+                variables.push(binder.define_table(name, expression)?);
+            }
+            DefinitionKind::Column { .. } | DefinitionKind::Function { .. } => {
+                return Err(Error::unsupported(
+                    "DEFINE knows MEASURE, VAR and TABLE in this version, neither COLUMN nor FUNCTION.",
+                )
+                .at((d.span.start as usize, d.span.end as usize)));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+impl Evaluator<'_> {
+    /// The rows of an `EVALUATE`, in their order.
+    fn result(
+        &self,
+        cells: &Cells,
+        node: &Node,
+        order_by: &[SortKey],
+        start_at: &[Node],
+    ) -> Result<ResultTable> {
+        let table = self.table(cells, node)?;
+        let (mut order, keys) = self.result_order(cells, &table, order_by)?;
+        if !start_at.is_empty() {
+            let first: Vec<Value> =
+                start_at.iter().map(|v| self.single(cells, v)).collect::<Result<_>>()?;
+            let is_before = |row: &u32| {
+                let parts = first.iter().zip(&keys).zip(order_by);
+                let order = parts.fold(std::cmp::Ordering::Equal, |o, ((v, of), key)| {
+                    o.then_with(|| {
+                        let o = rules::total_order(of.get(*row as usize), v, &self.collation);
+                        if key.descending { o.reverse() } else { o }
+                    })
+                });
+                order.is_lt()
+            };
+            order.retain(|row| !is_before(row));
+        }
+        if order.len() > self.context.row_limit {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "The result has {} rows, more than the limit of {}; narrow the query down.",
+                    order.len(),
+                    self.context.row_limit
+                ),
+            ));
+        }
+        let schema = node.schema();
+        let columns = schema.iter().map(|c| ResultColumn {
+            name: match &c.table {
+                Some(t) => format!("{t}[{}]", c.name),
+                None => format!("[{}]", c.name),
+            },
+            data_type: c.data_type,
+        });
+        let rows = order.iter().map(|r| table.rows.row(self.store, *r as usize)).collect();
+        Ok(ResultTable { columns: columns.collect(), rows })
+    }
 }

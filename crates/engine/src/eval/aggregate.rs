@@ -50,9 +50,9 @@ impl Evaluator<'_> {
             let of_cell = order.iter().map(|i| values.get(*i));
             out.push(match (fold, &dates) {
                 (Fold::Xirr | Fold::Xnpv, Some(d)) => {
-                    let flows = order.iter().map(|i| {
-                        Ok((rules::to_f64(values.get(*i))?, rules::to_f64(d.get(*i))?))
-                    });
+                    let flows = order
+                        .iter()
+                        .map(|i| Ok((rules::to_f64(values.get(*i))?, rules::to_f64(d.get(*i))?)));
                     let flows: Vec<(f64, f64)> = flows.collect::<Result<_>>()?;
                     statistics::dated_flows(fold, &flows, argument)?
                 }
@@ -62,7 +62,12 @@ impl Evaluator<'_> {
         Ok(out)
     }
 
-    pub(crate) fn fold(&self, fold: Fold, values: &[&Value], argument: Option<&Value>) -> Result<Value> {
+    pub(crate) fn fold(
+        &self,
+        fold: Fold,
+        values: &[&Value],
+        argument: Option<&Value>,
+    ) -> Result<Value> {
         let filled = || values.iter().copied().filter(|v| !v.is_blank());
         match fold {
             Fold::Sum => sum(filled()),
@@ -108,7 +113,11 @@ impl Evaluator<'_> {
             Fold::Concatenate => {
                 let delimiter = argument.map(rules::to_text).unwrap_or_default();
                 let texts: Vec<String> = values.iter().map(|v| rules::to_text(v)).collect();
-                Ok(if texts.is_empty() { Value::Blank } else { Value::from(texts.join(&delimiter)) })
+                Ok(if texts.is_empty() {
+                    Value::Blank
+                } else {
+                    Value::from(texts.join(&delimiter))
+                })
             }
             _ => {
                 let numbers: Vec<f64> = filled().map(rules::to_f64).collect::<Result<_>>()?;
@@ -148,8 +157,8 @@ pub(crate) fn sum<'v>(values: impl Iterator<Item = &'v Value>) -> Result<Value> 
             let w = w.unwrap_or(0).checked_mul(10_000).ok_or_else(overflow)?;
             Value::Decimal(Decimal(f.checked_add(w).ok_or_else(overflow)?))
         }
-        (w, f, Some(r)) => Value::Double(
-            r + w.unwrap_or(0) as f64 + f.map_or(0.0, |f| Decimal(f).to_f64()),
-        ),
+        (w, f, Some(r)) => {
+            Value::Double(r + w.unwrap_or(0) as f64 + f.map_or(0.0, |f| Decimal(f).to_f64()))
+        }
     })
 }

@@ -18,9 +18,11 @@ impl Evaluator<'_> {
         outer: &Cells,
     ) {
         let concerned = |c: &ColumnId| columns.is_none_or(|of| of.contains(c));
-        let shadow = outer.shadows.iter().rev().find(|s| {
-            self.filter_columns(&s.table.rows).iter().any(&concerned)
-        });
+        let shadow = outer
+            .shadows
+            .iter()
+            .rev()
+            .find(|s| self.filter_columns(&s.table.rows).iter().any(&concerned));
         let Some(shadow) = shadow.cloned() else {
             // Nothing was iterated: what is selected is what is filtered.
             return;

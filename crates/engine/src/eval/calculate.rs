@@ -12,8 +12,8 @@ use evercube_store::{BitSet, ColumnId};
 use super::Evaluator;
 use super::cells::Cells;
 use super::rows::{CellTable, Rows};
-use super::scan::key_code;
 use super::scalar_node::differing;
+use super::scan::key_code;
 use crate::filter_context::Filter;
 use crate::plan::{FilterArgument, Node};
 
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
 
     /// A filter argument's rows; evaluated once for cells that do not differ.
     fn filter_table(&self, cells: &Cells, table: &Node) -> Result<CellTable> {
-        if !table.uses.row_context
+        if !table.uses.cell()
             && !table.uses.is_constant()
             && let Some((one_of_each, place)) = differing(cells)
         {
@@ -105,7 +105,8 @@ impl Evaluator<'_> {
             && (0..inner.n).all(|c| table.range(c).len() == 1)
             && let Some(lineage) = rows.schema[only].lineage
         {
-            let code = |cell| key_code(rows.code(self.store, only, lineage, table.range(cell).start));
+            let code =
+                |cell| key_code(rows.code(self.store, only, lineage, table.range(cell).start));
             let codes = (0..inner.n).map(code).collect();
             inner.set_key(lineage, codes);
             return;
@@ -134,12 +135,8 @@ impl Evaluator<'_> {
             }
             return Some(Filter::Rows { table: *table, rows: Arc::new(set), without: Vec::new() });
         }
-        let columns: Vec<(usize, ColumnId)> = rows
-            .schema
-            .iter()
-            .enumerate()
-            .filter_map(|(i, c)| Some((i, c.lineage?)))
-            .collect();
+        let columns: Vec<(usize, ColumnId)> =
+            rows.schema.iter().enumerate().filter_map(|(i, c)| Some((i, c.lineage?))).collect();
         if let [(i, column)] = columns[..] {
             let of = self.store.table(column.table).column(column.column);
             let mut codes = BitSet::new(of.cardinality() as usize, false);
@@ -153,9 +150,8 @@ impl Evaluator<'_> {
         if columns.is_empty() {
             return None;
         }
-        let tuple = |row: usize| {
-            columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect()
-        };
+        let tuple =
+            |row: usize| columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect();
         // A value that its column does not have lets nothing through.
         let tuples: BTreeSet<Vec<u32>> =
             range.filter_map(|row| -> Option<Vec<u32>> { tuple(row) }).collect();

@@ -160,9 +160,11 @@ impl Cells {
         let (parents, index) = table.pairs(self.n);
         let mut inner = self.select(&parents);
         inner.frames.push(Frame { rows: Arc::clone(&table.rows), index: Arc::new(index) });
-        inner
-            .shadows
-            .push(Shadow { table: table.clone(), index: Arc::new(parents.clone()), keys_only: false });
+        inner.shadows.push(Shadow {
+            table: table.clone(),
+            index: Arc::new(parents.clone()),
+            keys_only: false,
+        });
         (inner, parents)
     }
 
@@ -258,10 +260,8 @@ impl Cells {
         }
         for (position, k) in which.iter().enumerate() {
             let target = &self.keys[*k].target;
-            let filters: Vec<Option<Filter>> = combinations
-                .iter()
-                .map(|c| Some(key_filter(store, target, c[position])))
-                .collect();
+            let filters: Vec<Option<Filter>> =
+                combinations.iter().map(|c| Some(key_filter(store, target, c[position]))).collect();
             out.add_each(&filters, |cell| index[cell]);
         }
         let mut i = 0;

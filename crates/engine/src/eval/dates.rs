@@ -119,12 +119,12 @@ impl Evaluator<'_> {
         let (mut rows, mut of) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
             let (Some(first), Some(last)) = (day(from.get(cell))?, day(to.get(cell))?) else {
-                return Err(Error::evaluation("CALENDAR needs a first and a last date; one is blank."));
+                return Err(Error::evaluation(
+                    "CALENDAR needs a first and a last date; one is blank.",
+                ));
             };
             if first > last {
-                return Err(Error::evaluation(
-                    "The first date of CALENDAR is after the last one.",
-                ));
+                return Err(Error::evaluation("The first date of CALENDAR is after the last one."));
             }
             self.check_size((last - first) as usize)?;
             for d in first..=last {
@@ -136,13 +136,20 @@ impl Evaluator<'_> {
     }
 
     /// `CALENDARAUTO`: whole fiscal years around every date of the model's source columns.
-    pub(crate) fn calendar_auto(&self, cells: &Cells, month: &Node, node: &Node) -> Result<CellTable> {
+    pub(crate) fn calendar_auto(
+        &self,
+        cells: &Cells,
+        month: &Node,
+        node: &Node,
+    ) -> Result<CellTable> {
         let end_month = match self.single(cells, month)? {
             Value::Blank => 12,
             v => self.whole_number(&v)?,
         };
         if !(1..=12).contains(&end_month) {
-            return Err(Error::evaluation("The fiscal year of CALENDARAUTO ends in month 1 to 12."));
+            return Err(Error::evaluation(
+                "The fiscal year of CALENDARAUTO ends in month 1 to 12.",
+            ));
         }
         let (mut low, mut high) = (None::<i64>, None::<i64>);
         for (t, table) in (0..).zip(self.model.tables()) {
@@ -192,7 +199,9 @@ impl Evaluator<'_> {
                 let v = start + step * i as f64;
                 rows.push(vec![match target {
                     DataType::Int64 => Value::Int(v.round() as i64),
-                    DataType::Decimal => Decimal::from_f64(v).map_or(Value::Double(v), Value::Decimal),
+                    DataType::Decimal => {
+                        Decimal::from_f64(v).map_or(Value::Double(v), Value::Decimal)
+                    }
                     DataType::DateTime => {
                         DateTime::from_ole(v).map_or(Value::Double(v), Value::DateTime)
                     }
@@ -201,7 +210,11 @@ impl Evaluator<'_> {
                 of.push(cell as u32);
             }
         }
-        Ok(CellTable::from_cells(&Rows::from_values(Arc::clone(&node.schema()), rows), &of, cells.n))
+        Ok(CellTable::from_cells(
+            &Rows::from_values(Arc::clone(&node.schema()), rows),
+            &of,
+            cells.n,
+        ))
     }
 }
 

@@ -39,10 +39,8 @@ impl Evaluator<'_> {
             order.extend(members);
             starts.push(order.len() as u32);
         }
-        let of_groups = CellTable {
-            rows: Arc::new(table.rows.take(&order)),
-            starts: Some(Arc::new(starts)),
-        };
+        let of_groups =
+            CellTable { rows: Arc::new(table.rows.take(&order)), starts: Some(Arc::new(starts)) };
         let mut group_cells = cells.select(&found.cells);
         group_cells.group = Some(Group {
             table: of_groups,
@@ -53,12 +51,8 @@ impl Evaluator<'_> {
             let values = self.scalars(&group_cells, &column.node)?;
             out.push(RowColumn::Values(Arc::new(values.into_vec(group_cells.n))));
         }
-        let rows = Rows {
-            schema: Arc::clone(schema),
-            len: found.cells.len(),
-            base: None,
-            columns: out,
-        };
+        let rows =
+            Rows { schema: Arc::clone(schema), len: found.cells.len(), base: None, columns: out };
         Ok(CellTable::from_cells(&rows, &found.cells, cells.n))
     }
 
@@ -86,12 +80,8 @@ impl Evaluator<'_> {
     /// Groups rows by their keys, in the order of first appearance.
     pub(crate) fn form_groups(&self, n: usize, table: &CellTable, keys: &[RowColumn]) -> Groups {
         let (of, rows) = table.pairs(n);
-        let all = Rows {
-            schema: Arc::default(),
-            len: of.len(),
-            base: None,
-            columns: keys.to_vec(),
-        };
+        let all =
+            Rows { schema: Arc::default(), len: of.len(), base: None, columns: keys.to_vec() };
         let mut known: HashMap<(u32, Vec<GroupKey>), usize> = HashMap::new();
         let mut out = Groups { first: Vec::new(), cells: Vec::new(), members: Vec::new() };
         for i in 0..of.len() {
@@ -125,9 +115,9 @@ pub(crate) fn pick(column: &RowColumn, rows: &[u32]) -> RowColumn {
             column: *column,
             codes: Arc::new(rows.iter().map(|r| codes[*r as usize]).collect()),
         },
-        RowColumn::Values(v) => RowColumn::Values(Arc::new(
-            rows.iter().map(|r| v[*r as usize].clone()).collect(),
-        )),
+        RowColumn::Values(v) => {
+            RowColumn::Values(Arc::new(rows.iter().map(|r| v[*r as usize].clone()).collect()))
+        }
         RowColumn::Own(c) => RowColumn::Own(*c),
     }
 }

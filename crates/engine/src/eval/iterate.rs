@@ -5,9 +5,9 @@ use evercube_base::{Result, Value};
 use evercube_dax::ast::BinaryOperator;
 use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
 
+use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::scan::Reach;
-use super::Evaluator;
 use crate::plan::{Fold, Kind, Node};
 
 impl Evaluator<'_> {

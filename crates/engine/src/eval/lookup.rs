@@ -119,7 +119,8 @@ impl Evaluator<'_> {
             .collect::<Result<Vec<_>>>()?;
         let found = data.column(result.column);
         for row in visible.iter().filter(|r| *r < data.rows()) {
-            let codes = pairs.iter().zip(&paths).map(|((c, _), p)| self.visibility().code(*c, p, row));
+            let codes =
+                pairs.iter().zip(&paths).map(|((c, _), p)| self.visibility().code(*c, p, row));
             let code = found.code(row);
             index
                 .entry(codes.collect())
@@ -136,9 +137,7 @@ impl Evaluator<'_> {
             let codes: Option<Vec<u32>> = pairs
                 .iter()
                 .zip(&values)
-                .map(|((c, _), s)| {
-                    self.store.table(c.table).column(c.column).code_of(s.get(cell))
-                })
+                .map(|((c, _), s)| self.store.table(c.table).column(c.column).code_of(s.get(cell)))
                 .collect();
             match codes.and_then(|c| index.get(&c)) {
                 Some(Some(code)) => *v = found.value(*code),
@@ -214,7 +213,7 @@ impl Evaluator<'_> {
         self.each(cells.n, |cell| {
             let given = |i: usize| values.get(i).map_or(&Value::Blank, |v| v.get(cell));
             let mut free = Vec::new();
-            for table in &holidays {
+            if let Some(table) = &holidays {
                 for row in table.range(cell) {
                     free.push(date(&table.rows.value(self.store, 0, row))?.days());
                 }

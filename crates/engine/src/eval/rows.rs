@@ -11,7 +11,10 @@ use crate::plan::Schema;
 #[derive(Debug, Clone)]
 pub(crate) enum RowColumn {
     /// Codes of a model column.
-    Codes { column: ColumnId, codes: Arc<Vec<u32>> },
+    Codes {
+        column: ColumnId,
+        codes: Arc<Vec<u32>>,
+    },
     Values(Arc<Vec<Value>>),
     /// This column of the model table whose row numbers the rows carry.
     Own(ColumnId),
@@ -31,8 +34,7 @@ pub(crate) struct Rows {
 impl Rows {
     pub fn from_values(schema: Schema, rows: Vec<Vec<Value>>) -> Self {
         let len = rows.len();
-        let mut columns: Vec<Vec<Value>> =
-            schema.iter().map(|_| Vec::with_capacity(len)).collect();
+        let mut columns: Vec<Vec<Value>> = schema.iter().map(|_| Vec::with_capacity(len)).collect();
         for row in rows {
             for (column, v) in columns.iter_mut().zip(row) {
                 column.push(v);

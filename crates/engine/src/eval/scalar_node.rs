@@ -7,9 +7,9 @@ use std::sync::Arc;
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 
+use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::variable::{Evaluated, Variable};
-use super::Evaluator;
 use crate::plan::{Kind, Node};
 use crate::scalar as rules;
 
@@ -26,7 +26,7 @@ impl Evaluator<'_> {
             let one = self.deeper(|| self.scalars_each(&cells.representative(), node))?;
             return Ok(Scalars::Same(one.get(0).clone()));
         }
-        if !node.uses.row_context && !node.uses.volatile && cells.n > 8 && is_heavy(&node.kind) {
+        if !node.uses.cell() && !node.uses.volatile && cells.n > 8 && is_heavy(&node.kind) {
             if let Some((one_of_each, place)) = differing(cells) {
                 let values =
                     self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
@@ -83,7 +83,8 @@ impl Evaluator<'_> {
             }
             Kind::If { condition, then, otherwise } => {
                 let c = self.scalars(cells, condition)?;
-                let test: Vec<bool> = (0..n).map(|i| rules::to_bool(c.get(i))).collect::<Result<_>>()?;
+                let test: Vec<bool> =
+                    (0..n).map(|i| rules::to_bool(c.get(i))).collect::<Result<_>>()?;
                 let mut out = vec![Value::Blank; n];
                 self.branch(cells, &test, true, Some(then), &mut out)?;
                 self.branch(cells, &test, false, otherwise.as_deref(), &mut out)?;
@@ -182,8 +183,9 @@ impl Evaluator<'_> {
         decides: bool,
     ) -> Result<Scalars> {
         let a = self.scalars(cells, left)?;
-        let known: Vec<bool> =
-            (0..cells.n).map(|i| Ok(rules::to_bool(a.get(i))? == decides)).collect::<Result<_>>()?;
+        let known: Vec<bool> = (0..cells.n)
+            .map(|i| Ok(rules::to_bool(a.get(i))? == decides))
+            .collect::<Result<_>>()?;
         let mut out = vec![Value::Boolean(decides); cells.n];
         self.branch(cells, &known, false, Some(right), &mut out)?;
         for (v, known) in out.iter_mut().zip(&known) {
@@ -204,8 +206,7 @@ impl Evaluator<'_> {
         out: &mut [Value],
     ) -> Result<()> {
         let Some(node) = node else { return Ok(()) };
-        let chosen: Vec<u32> =
-            (0..cells.n as u32).filter(|i| test[*i as usize] == when).collect();
+        let chosen: Vec<u32> = (0..cells.n as u32).filter(|i| test[*i as usize] == when).collect();
         if chosen.is_empty() {
             return Ok(());
         }

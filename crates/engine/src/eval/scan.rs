@@ -146,10 +146,9 @@ impl Evaluator<'_> {
                 let free = |c: &u32| !without.contains(&ColumnId { table: *table, column: *c });
                 match self.unique_column(*table).filter(free) {
                     Some(column) => vec![ColumnId { table: *table, column }],
-                    None => all
-                        .filter(free)
-                        .map(|column| ColumnId { table: *table, column })
-                        .collect(),
+                    None => {
+                        all.filter(free).map(|column| ColumnId { table: *table, column }).collect()
+                    }
                 }
             }
         }
@@ -263,8 +262,7 @@ impl Evaluator<'_> {
         blank_row: bool,
         make: MakeAggregates<'_>,
     ) -> Result<Grouped> {
-        let mut out =
-            Grouped { keys: vec![Vec::new(); group.len()], ..Grouped::default() };
+        let mut out = Grouped { keys: vec![Vec::new(); group.len()], ..Grouped::default() };
         for (context, members) in Self::by_context(cells) {
             self.check_cancelled()?;
             let context = &cells.distinct[context];
@@ -286,8 +284,7 @@ impl Evaluator<'_> {
             }
             let mut filters = self.scan_filters(context, base, &reach);
             self.narrow(&keyed, &mut filters);
-            let request =
-                ScanRequest { table: base, filters, keys, aggregates: make(&reach)? };
+            let request = ScanRequest { table: base, filters, keys, aggregates: make(&reach)? };
             let result = self.store.scan(&request, &self.control)?;
             self.scans.set(self.scans.get() + 1);
             self.note_scan(&request, &result);
@@ -405,7 +402,8 @@ impl Evaluator<'_> {
 
     /// Rows of a model table by number.
     pub(crate) fn own_rows(&self, table: TableId, rows: Vec<u32>, schema: &Schema) -> Rows {
-        let columns = (0..schema.len() as u32).map(|column| RowColumn::Own(ColumnId { table, column }));
+        let columns =
+            (0..schema.len() as u32).map(|column| RowColumn::Own(ColumnId { table, column }));
         Rows {
             schema: Arc::clone(schema),
             len: rows.len(),

@@ -80,10 +80,8 @@ impl Evaluator<'_> {
         }
         let (mut of, mut kept) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
-            let others: HashSet<Vec<ValueKey>> = rest
-                .iter()
-                .flat_map(|t| t.range(cell).map(|r| self.row_key(&t.rows, r)))
-                .collect();
+            let others: HashSet<Vec<ValueKey>> =
+                rest.iter().flat_map(|t| t.range(cell).map(|r| self.row_key(&t.rows, r))).collect();
             let wanted = operation == SetOperation::Intersect;
             for row in first.range(cell) {
                 if others.contains(&self.row_key(&first.rows, row)) == wanted {

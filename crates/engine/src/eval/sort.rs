@@ -23,7 +23,13 @@ impl Evaluator<'_> {
         order_by.iter().map(|k| self.scalars(&inner, &k.expression)).collect()
     }
 
-    pub(crate) fn by_keys(&self, keys: &[Scalars], order_by: &[SortKey], a: usize, b: usize) -> Ordering {
+    pub(crate) fn by_keys(
+        &self,
+        keys: &[Scalars],
+        order_by: &[SortKey],
+        a: usize,
+        b: usize,
+    ) -> Ordering {
         keys.iter().zip(order_by).fold(Ordering::Equal, |order, (values, key)| {
             order.then_with(|| {
                 let o = rules::total_order(values.get(a), values.get(b), &self.collation);
@@ -42,7 +48,9 @@ impl Evaluator<'_> {
         let keys = self.sort_values(cells, table, order_by)?;
         let (of, rows) = table.pairs(cells.n);
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|a, b| of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b)));
+        order.sort_by(|a, b| {
+            of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b))
+        });
         let taken: Vec<u32> = order.iter().map(|i| rows[*i]).collect();
         let of: Vec<u32> = order.iter().map(|i| of[*i]).collect();
         Ok(CellTable::from_cells(&table.rows.take(&taken), &of, cells.n))
@@ -66,7 +74,9 @@ impl Evaluator<'_> {
         let keys = self.sort_values(cells, &table, order_by)?;
         let (of, rows) = table.pairs(cells.n);
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|a, b| of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b)));
+        order.sort_by(|a, b| {
+            of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b))
+        });
         let (mut kept, mut kept_of) = (Vec::new(), Vec::new());
         let mut start = 0;
         for cell in 0..cells.n {

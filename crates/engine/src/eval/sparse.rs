@@ -61,12 +61,13 @@ impl Evaluator<'_> {
                     FilterArgument::Table { table, keep } => {
                         let schema = table.schema();
                         let mut on = schema.iter().filter_map(|c| c.lineage);
-                        let whole = matches!(table.kind, Kind::ModelTable { .. } | Kind::Filter { .. })
-                            && schema.iter().any(|c| {
-                                c.lineage.is_some_and(|l| {
-                                    self.model.table(l.table).columns.len() == schema.len()
-                                })
-                            });
+                        let whole =
+                            matches!(table.kind, Kind::ModelTable { .. } | Kind::Filter { .. })
+                                && schema.iter().any(|c| {
+                                    c.lineage.is_some_and(|l| {
+                                        self.model.table(l.table).columns.len() == schema.len()
+                                    })
+                                });
                         *keep
                             || (!whole
                                 && on.all(|c| {
@@ -87,7 +88,12 @@ impl Evaluator<'_> {
         }
     }
 
-    fn deciding_rows(&self, node: &Node, groups: &[ColumnId], out: &mut Vec<TableId>) -> Option<()> {
+    fn deciding_rows(
+        &self,
+        node: &Node,
+        groups: &[ColumnId],
+        out: &mut Vec<TableId>,
+    ) -> Option<()> {
         match &node.kind {
             Kind::ModelTable { table, .. } => {
                 out.push(*table);

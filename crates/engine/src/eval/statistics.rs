@@ -67,7 +67,11 @@ fn at(x: &[f64], place: f64) -> f64 {
 }
 
 /// `XNPV` and `XIRR` over (amount, day).
-pub(crate) fn dated_flows(fold: Fold, flows: &[(f64, f64)], argument: Option<&Value>) -> Result<Value> {
+pub(crate) fn dated_flows(
+    fold: Fold,
+    flows: &[(f64, f64)],
+    argument: Option<&Value>,
+) -> Result<Value> {
     let Some((_, first)) = flows.first().copied() else { return Ok(Value::Blank) };
     let worth = |rate: f64| -> f64 {
         flows.iter().map(|(v, d)| v / (1.0 + rate).powf((d - first) / 365.0)).sum()

@@ -32,12 +32,13 @@ impl Evaluator<'_> {
             let kept: Vec<usize> = (0..groups.len()).filter(|g| !rolled.columns[*g]).collect();
             let of_kept: Vec<RowColumn> = kept.iter().map(|k| keys[*k].clone()).collect();
             let found = self.form_groups(cells.n, &table, &of_kept);
-            let group_rows = Rows {
+            let kept_rows = Rows {
                 schema: Arc::new(kept.iter().map(|k| schema[*k].clone()).collect()),
                 len: found.cells.len(),
                 base: None,
                 columns: of_kept.iter().map(|k| pick(k, &found.first)).collect(),
             };
+            let group_rows = Self::widened(schema, &kept_rows, &rolled);
             let group_table = CellTable::from_cells(&group_rows, &found.cells, cells.n);
             let (of_groups, _) = cells.iterate(&group_table);
             let mut of_groups = self.transition(&of_groups)?;
@@ -58,7 +59,7 @@ impl Evaluator<'_> {
                 .iter()
                 .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
                 .collect::<Result<Vec<_>>>()?;
-            parts.push((found.cells, self.set_rows(schema, &group_rows, &rolled, named)));
+            parts.push((found.cells, Self::set_rows(schema, &group_rows, &rolled, named)));
         }
         let all: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();
         let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
@@ -66,30 +67,38 @@ impl Evaluator<'_> {
         Ok(CellTable::from_cells(&rows, &all, cells.n))
     }
 
+    /// The rows of one grouping set with a column for every group; those rolled up are blank and
+    /// filter nothing.
+    pub(crate) fn widened(schema: &Schema, kept: &Rows, rolled: &GroupingSet) -> Rows {
+        let (mut columns, mut of) = (Vec::new(), Vec::new());
+        let mut next = kept.columns.iter();
+        for (is_rolled, shown) in rolled.columns.iter().zip(schema.iter()) {
+            let blank = || RowColumn::Values(Arc::new(vec![Value::Blank; kept.len]));
+            columns.push(if *is_rolled {
+                blank()
+            } else {
+                next.next().cloned().unwrap_or_else(blank)
+            });
+            let lineage = shown.lineage.filter(|_| !is_rolled);
+            of.push(TableColumn { lineage, ..shown.clone() });
+        }
+        Rows { schema: Arc::new(of), len: kept.len, base: None, columns }
+    }
+
     /// Rows of one grouping set in the shape of the result: group columns (blank where rolled
     /// up), subtotal flags, named expressions.
     pub(crate) fn set_rows(
-        &self,
         schema: &Schema,
         groups: &Rows,
         rolled: &GroupingSet,
         named: Vec<Vec<Value>>,
     ) -> Rows {
         let len = groups.len;
-        let mut next = 0;
-        let mut columns = Vec::new();
-        for (i, is_rolled) in rolled.columns.iter().enumerate() {
-            columns.push(match (is_rolled, schema[i].lineage) {
-                (false, _) => {
-                    next += 1;
-                    groups.columns[next - 1].clone()
-                }
-                (true, Some(column)) => {
-                    RowColumn::Codes { column, codes: Arc::new(vec![0; len]) }
-                }
-                (true, None) => RowColumn::Values(Arc::new(vec![Value::Blank; len])),
-            });
-        }
+        let group = |(i, c): (usize, &RowColumn)| match (rolled.columns[i], schema[i].lineage) {
+            (true, Some(column)) => RowColumn::Codes { column, codes: Arc::new(vec![0; len]) },
+            _ => c.clone(),
+        };
+        let mut columns: Vec<RowColumn> = groups.columns.iter().enumerate().map(group).collect();
         for flag in &rolled.flags {
             columns.push(RowColumn::Values(Arc::new(vec![Value::Boolean(*flag); len])));
         }

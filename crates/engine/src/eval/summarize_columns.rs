@@ -26,23 +26,21 @@ impl Evaluator<'_> {
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
             let candidates = self.group_rows(&outer, &of, columns, &own)?;
             let (inner, parents, rows) = self.group_cells(&outer, &of, &candidates);
-            let named: Vec<_> = columns
-                .iter()
-                .map(|c| self.scalars(&inner, &c.node))
-                .collect::<Result<_>>()?;
+            let named: Vec<_> =
+                columns.iter().map(|c| self.scalars(&inner, &c.node)).collect::<Result<_>>()?;
             let decides = |i: &usize| !ignored.contains(i);
             let shown = |row: usize| {
                 let deciding: Vec<usize> = (0..named.len()).filter(decides).collect();
                 deciding.is_empty() || deciding.iter().any(|i| !named[*i].get(row).is_blank())
             };
-            let kept_rows: Vec<u32> =
-                (0..inner.n as u32).filter(|r| shown(*r as usize)).collect();
+            let kept_rows: Vec<u32> = (0..inner.n as u32).filter(|r| shown(*r as usize)).collect();
             let taken: Vec<u32> = kept_rows.iter().map(|r| rows[*r as usize]).collect();
             let values = named.iter().map(|v| {
                 kept_rows.iter().map(|r| v.get(*r as usize).clone()).collect::<Vec<Value>>()
             });
             let values = values.collect();
-            let shaped = self.set_rows(&schema, &candidates.rows.take(&taken), &set, values);
+            let of_set = Self::widened(&schema, &candidates.rows.take(&taken), &set);
+            let shaped = Self::set_rows(&schema, &of_set, &set, values);
             parts.push((kept_rows.iter().map(|r| parents[*r as usize]).collect(), shaped));
         }
         let of: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();
@@ -63,10 +61,7 @@ impl Evaluator<'_> {
         for (column, of) in columns.iter().zip(&groups.rows.columns) {
             if let RowColumn::Codes { codes, .. } = of {
                 let codes = rows.iter().map(|r| codes[*r as usize]).collect();
-                inner.keys.push(Key {
-                    target: KeyTarget::Column(*column),
-                    codes: Arc::new(codes),
-                });
+                inner.keys.push(Key { target: KeyTarget::Column(*column), codes: Arc::new(codes) });
             }
         }
         if !columns.is_empty() {

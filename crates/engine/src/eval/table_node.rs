@@ -112,9 +112,8 @@ impl Evaluator<'_> {
             Kind::Calendar(arguments) => self.calendar(cells, arguments, node),
             Kind::CalendarAuto(month) => self.calendar_auto(cells, month, node),
             Kind::GenerateSeries(arguments) => self.generate_series(cells, arguments, node),
-            Kind::SubstituteWithIndex { table, index, on, keep, order_by } => {
-                self.substitute_with_index(cells, (table, index), on, keep, order_by, &node.schema())
-            }
+            Kind::SubstituteWithIndex { table, index, on, keep, order_by } => self
+                .substitute_with_index(cells, (table, index), on, keep, order_by, &node.schema()),
             Kind::Window(window) => self.window(cells, window),
             Kind::Fixed(rows) => {
                 Ok(CellTable::shared(Rows::from_values(node.schema(), rows.as_ref().clone())))

@@ -55,9 +55,9 @@ impl Evaluator<'_> {
         let Some(context) = cells.distinct.first().cloned() else { return };
         for (reached, path) in self.visibility().expanded(&context, table) {
             cells.remove(&self.columns_of(reached));
-            cells
-                .keys
-                .retain(|k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached));
+            cells.keys.retain(
+                |k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached),
+            );
             let codes = rows.iter().map(|r| self.visibility().reached(&path, *r as usize) as u32);
             cells.keys.push(Key {
                 target: KeyTarget::Row { table: reached, without: Vec::new() },

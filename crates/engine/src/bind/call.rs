@@ -1,0 +1,260 @@
+//! Calls of functions: found in the registry, counted, handed to those who know the family.
+
+use evercube_base::{DataType, Error, Result, Value};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
+
+use super::{Binder, Scope, common_type, literal};
+use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFunction};
+use crate::plan::{Kind, Node, Type, Uses};
+
+/// Scalar functions whose arguments at these positions are bare words, such as `MONTH`.
+const WORDS: [(&str, usize); 2] = [("DATEDIFF", 2), ("CONVERT", 1)];
+
+impl Binder<'_> {
+    pub(super) fn call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Node> {
+        let def = functions::lookup(name).ok_or_else(|| {
+            Error::invalid(format!(
+                "Failed to resolve the name '{name}'. It is not a function that is known here."
+            ))
+        })?;
+        if !def.accepts(arguments.len()) {
+            return Err(Error::invalid(format!(
+                "{name} was called with {} arguments; its form is {}.",
+                arguments.len(),
+                form(def)
+            )));
+        }
+        if let FunctionKind::Scalar(function) = def.kind {
+            return self.scalar_call(scope, def, function, arguments, span);
+        }
+        if let Some(node) = self.logical(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.aggregate_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.context_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.lookup_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.table_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.grouping_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.date_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.window_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        Err(Error::unsupported(format!(
+            "{name} is a known function that this version does not evaluate here."
+        )))
+    }
+
+    fn scalar_call(
+        &mut self,
+        scope: &Scope,
+        def: &FunctionDef,
+        function: ScalarFunction,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Node> {
+        let mut bound = Vec::with_capacity(arguments.len());
+        for (i, a) in arguments.iter().enumerate() {
+            bound.push(match &a.kind {
+                ExprKind::Name { name, quoted: false } if WORDS.contains(&(def.name, i)) => {
+                    literal(Value::from(&**name), a.span)
+                }
+                _ => self.scalar(scope, a)?,
+            });
+        }
+        let uses = all_uses(&bound);
+        let uses = Uses { volatile: uses.volatile || def.volatile, ..uses };
+        let data_type = match def.return_type {
+            ReturnType::Fixed(t) => t,
+            ReturnType::SameAsArgument(i) => {
+                bound.get(i).map_or(DataType::Variant, Node::data_type)
+            }
+            ReturnType::Numeric => bound
+                .iter()
+                .map(Node::data_type)
+                .filter(|t| t.is_numeric())
+                .reduce(common_type)
+                .unwrap_or(DataType::Double),
+            ReturnType::Table | ReturnType::Variant => converted_type(def.name, &bound),
+        };
+        let kind = Kind::Scalar { name: def.name, function, arguments: bound };
+        Ok(Self::node(kind, Type::Scalar(data_type), uses, span))
+    }
+
+    /// Functions that choose what to evaluate.
+    fn logical(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        Ok(Some(match name {
+            "BLANK" => literal(Value::Blank, span),
+            "IF" | "IF.EAGER" => self.choice(scope, arguments, span)?,
+            "SWITCH" => self.switch(scope, arguments, span)?,
+            "COALESCE" => {
+                let bound = self.scalars_of(scope, arguments)?;
+                let (ty, uses) = (shared_type(&bound), all_uses(&bound));
+                Self::node(Kind::Coalesce(bound), ty, uses, span)
+            }
+            "IFERROR" => {
+                let [value, otherwise] = self.two(scope, arguments)?;
+                let ty = Type::Scalar(common_type(value.data_type(), otherwise.data_type()));
+                let uses = value.uses.and(otherwise.uses);
+                let kind = Kind::IfError { value: Box::new(value), otherwise: Box::new(otherwise) };
+                Self::node(kind, ty, uses, span)
+            }
+            "ISERROR" => {
+                let value = self.scalar(scope, &arguments[0])?;
+                let uses = value.uses;
+                Self::node(Kind::IsError(Box::new(value)), BOOLEAN, uses, span)
+            }
+            "MIN" | "MAX" if arguments.len() == 2 => {
+                let [left, right] = self.two(scope, arguments)?;
+                let ty = Type::Scalar(common_type(left.data_type(), right.data_type()));
+                let uses = left.uses.and(right.uses);
+                let (left, right) = (Box::new(left), Box::new(right));
+                let larger = name == "MAX";
+                Self::node(Kind::Pick { larger, left, right }, ty, uses, span)
+            }
+            "EVALUATEANDLOG" => self.any(scope, &arguments[0])?,
+            _ => return Ok(None),
+        }))
+    }
+
+    pub(super) fn scalars_of(&mut self, scope: &Scope, arguments: &[Expr]) -> Result<Vec<Node>> {
+        arguments.iter().map(|a| self.scalar(scope, a)).collect()
+    }
+
+    pub(super) fn two(&mut self, scope: &Scope, arguments: &[Expr]) -> Result<[Node; 2]> {
+        let [a, b] = arguments else {
+            return Err(Error::invalid("Two arguments are expected here."));
+        };
+        Ok([self.scalar(scope, a)?, self.scalar(scope, b)?])
+    }
+
+    fn choice(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let condition = self.scalar(scope, &arguments[0])?;
+        let then = self.scalar(scope, &arguments[1])?;
+        let otherwise = arguments.get(2).map(|e| self.scalar(scope, e)).transpose()?;
+        let mut uses = condition.uses.and(then.uses);
+        let mut data_type = then.data_type();
+        if let Some(o) = &otherwise {
+            uses = uses.and(o.uses);
+            data_type = common_type(data_type, o.data_type());
+        }
+        let kind = Kind::If {
+            condition: Box::new(condition),
+            then: Box::new(then),
+            otherwise: otherwise.map(Box::new),
+        };
+        Ok(Self::node(kind, Type::Scalar(data_type), uses, span))
+    }
+
+    fn switch(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let value = self.scalar(scope, &arguments[0])?;
+        let rest = &arguments[1..];
+        if rest.len() < 2 {
+            return Err(Error::invalid("SWITCH needs at least one value with its result."));
+        }
+        let mut uses = value.uses;
+        let mut data_type: Option<DataType> = None;
+        let mut meet = |n: &Node| {
+            let t = n.data_type();
+            data_type = Some(data_type.map_or(t, |d| common_type(d, t)));
+        };
+        let mut cases = Vec::new();
+        let mut pairs = rest.chunks_exact(2);
+        for pair in &mut pairs {
+            let [case, result] = self.two(scope, pair)?;
+            uses = uses.and(case.uses).and(result.uses);
+            meet(&result);
+            cases.push((case, result));
+        }
+        let otherwise = match pairs.remainder() {
+            [e] => Some(self.scalar(scope, e)?),
+            _ => None,
+        };
+        if let Some(o) = &otherwise {
+            uses = uses.and(o.uses);
+            meet(o);
+        }
+        let ty = Type::Scalar(data_type.unwrap_or(DataType::Variant));
+        let otherwise = otherwise.map(Box::new);
+        Ok(Self::node(Kind::Switch { value: Box::new(value), cases, otherwise }, ty, uses, span))
+    }
+
+    pub(super) fn binary(left: Node, operator: BinaryOperator, right: Node, span: Span) -> Node {
+        let uses = left.uses.and(right.uses);
+        let kind = Kind::Binary { operator, left: Box::new(left), right: Box::new(right) };
+        Self::node(kind, BOOLEAN, uses, span)
+    }
+}
+
+pub(super) const BOOLEAN: Type = Type::Scalar(DataType::Boolean);
+pub(super) const WHOLE: Type = Type::Scalar(DataType::Int64);
+
+pub(super) fn all_uses<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Uses {
+    nodes.into_iter().fold(Uses::default(), |u, n| u.and(n.uses))
+}
+
+fn shared_type(nodes: &[Node]) -> Type {
+    let common = nodes.iter().map(Node::data_type).reduce(common_type);
+    Type::Scalar(common.unwrap_or(DataType::Variant))
+}
+
+/// The type `CONVERT` names.
+fn converted_type(name: &str, arguments: &[Node]) -> DataType {
+    let named = match arguments.get(1).map(|n| &n.kind) {
+        Some(Kind::Literal(Value::String(s))) if name == "CONVERT" => s.to_ascii_uppercase(),
+        _ => return DataType::Variant,
+    };
+    type_named(&named).unwrap_or(DataType::Variant)
+}
+
+/// The data type of a keyword of `CONVERT` and `DATATABLE`, in upper case.
+pub(super) fn type_named(word: &str) -> Option<DataType> {
+    Some(match word {
+        "INTEGER" | "INT64" => DataType::Int64,
+        "DOUBLE" => DataType::Double,
+        "STRING" => DataType::String,
+        "BOOLEAN" => DataType::Boolean,
+        "CURRENCY" | "DECIMAL" => DataType::Decimal,
+        "DATETIME" => DataType::DateTime,
+        _ => return None,
+    })
+}
+
+/// A signature as documentation writes it.
+fn form(def: &FunctionDef) -> String {
+    let parameters: Vec<String> = def
+        .parameters
+        .iter()
+        .map(|p| {
+            let dots = if p.repeating { " …" } else { "" };
+            match p.optional {
+                true => format!("[{}{dots}]", p.name),
+                false => format!("{}{dots}", p.name),
+            }
+        })
+        .collect();
+    format!("{} ( {} )", def.name, parameters.join(", "))
+}

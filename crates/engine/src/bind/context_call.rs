@@ -1,0 +1,182 @@
+//! Functions over the filter context and over row contexts.
+
+use evercube_base::{Error, Result, Value};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
+use evercube_store::ColumnId;
+
+use super::call::{BOOLEAN, all_uses};
+use super::{Binder, CONTEXT, Scope, literal};
+use crate::filter_context::{FilterContext, Visibility};
+use crate::plan::{ContextTest, FilterArgument, Kind, Node, Type, Uses};
+
+impl Binder<'_> {
+    pub(super) fn context_call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        Ok(Some(match name {
+            "CALCULATE" => {
+                let body = self.scalar(scope, &arguments[0])?;
+                let filters = self.filter_arguments(scope, &arguments[1..])?;
+                Self::calculate(scope, body, filters, span)
+            }
+            "CALCULATETABLE" => {
+                let body = self.table(scope, &arguments[0])?;
+                let filters = self.filter_arguments(scope, &arguments[1..])?;
+                Self::calculate_table(scope, body, filters, span)
+            }
+            "RELATEDTABLE" => {
+                let body = self.table(scope, &arguments[0])?;
+                Self::calculate_table(scope, body, Vec::new(), span)
+            }
+            "RELATED" => self.related(scope, &arguments[0], span)?,
+            "EARLIER" | "EARLIEST" => self.earlier(scope, name, arguments, span)?,
+            "HASONEVALUE" => {
+                let column = self.column_reference(&arguments[0])?;
+                let values = self.values(vec![column], true, span);
+                let uses = values.uses;
+                let count =
+                    Self::node(Kind::CountRows(Box::new(values)), super::call::WHOLE, uses, span);
+                Self::binary(count, BinaryOperator::Equal, literal(Value::Int(1), span), span)
+            }
+            "SELECTEDVALUE" => {
+                let column = self.column_reference(&arguments[0])?;
+                let values = self.values(vec![column], true, span);
+                let otherwise = arguments.get(1).map(|e| self.scalar(scope, e)).transpose()?;
+                let ty = otherwise.as_ref().map_or(values.data_type(), |o| {
+                    super::common_type(values.data_type(), o.data_type())
+                });
+                let uses = otherwise.iter().fold(values.uses, |u, o| u.and(o.uses));
+                let otherwise = otherwise.map(Box::new);
+                let kind = Kind::SingleValue { table: Box::new(values), otherwise, strict: false };
+                Self::node(kind, Type::Scalar(ty), uses, span)
+            }
+            "ISFILTERED" => self.test(ContextTest::IsFiltered, arguments, span)?,
+            "ISCROSSFILTERED" => self.test(ContextTest::IsCrossFiltered, arguments, span)?,
+            "HASONEFILTER" => self.test(ContextTest::HasOneFilter, arguments, span)?,
+            "ISINSCOPE" => self.test(ContextTest::IsInScope, arguments, span)?,
+            "KEEPFILTERS" | "REMOVEFILTERS" | "USERELATIONSHIP" | "CROSSFILTER" => {
+                return Err(Error::invalid(format!(
+                    "{name} can stand only among the filter arguments of CALCULATE and CALCULATETABLE."
+                )));
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What the arguments and the body of a `CALCULATE` depend on.
+    fn calculated_uses(scope: &Scope, body: &Node, filters: &[FilterArgument]) -> Uses {
+        let tables = filters.iter().filter_map(|f| match f {
+            FilterArgument::Table { table, .. } => Some(table),
+            _ => None,
+        });
+        // All rows around become filters.
+        let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
+        all_uses(tables).and(body.uses).and(Uses { frame, ..CONTEXT })
+    }
+
+    pub(super) fn calculate(
+        scope: &Scope,
+        body: Node,
+        filters: Vec<FilterArgument>,
+        span: Span,
+    ) -> Node {
+        let uses = Self::calculated_uses(scope, &body, &filters);
+        let ty = body.ty.clone();
+        let kind = Kind::Calculate { body: Box::new(body), filters, transition: true };
+        Self::node(kind, ty, uses, span)
+    }
+
+    pub(super) fn calculate_table(
+        scope: &Scope,
+        body: Node,
+        filters: Vec<FilterArgument>,
+        span: Span,
+    ) -> Node {
+        let uses = Self::calculated_uses(scope, &body, &filters);
+        let ty = body.ty.clone();
+        Self::node(Kind::CalculateTable { body: Box::new(body), filters }, ty, uses, span)
+    }
+
+    fn test(&mut self, test: ContextTest, arguments: &[Expr], span: Span) -> Result<Node> {
+        let columns = match &arguments[0].kind {
+            ExprKind::Name { name, .. } => self.columns_of(self.model_table_id(name)?),
+            _ => vec![self.column_reference(&arguments[0])?],
+        };
+        Ok(Self::node(Kind::Context { test, columns }, BOOLEAN, CONTEXT, span))
+    }
+
+    fn related(&mut self, scope: &Scope, e: &Expr, span: Span) -> Result<Node> {
+        let column = self.column_reference(e)?;
+        if let Some(found) = self.related_column(scope, column, span) {
+            return Ok(found);
+        }
+        Err(Error::invalid(format!(
+            "The column {} either does not exist or does not have a relationship to any table available in the current row context.",
+            self.model.column_name(column)
+        )))
+    }
+
+    /// A column of the expanded table of the innermost row context that reaches it.
+    pub(super) fn related_column(
+        &self,
+        scope: &Scope,
+        column: ColumnId,
+        span: Span,
+    ) -> Option<Node> {
+        let v = Visibility { model: self.model, store: self.store };
+        for (frame, f) in scope.frames.iter().enumerate().rev() {
+            let Some(base) = f.table else { continue };
+            let expanded = v.expanded(&FilterContext::default(), base);
+            let Some((_, path)) = expanded.into_iter().find(|(t, _)| *t == column.table) else {
+                continue;
+            };
+            let ty = Type::Scalar(self.model.column_info(column).data_type);
+            let kind = match path.is_empty() {
+                true => Kind::RowColumn { frame, column: column.column as usize },
+                false => Kind::Related { frame, path, column },
+            };
+            return Some(Self::node(kind, ty, Uses { frame, ..Uses::default() }, span));
+        }
+        None
+    }
+
+    fn earlier(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Node> {
+        let steps = match arguments.get(1).map(|e| &e.kind) {
+            None | Some(ExprKind::Omitted) => 1,
+            Some(ExprKind::Literal(Value::Int(n))) if *n >= 0 => *n as usize,
+            Some(_) => {
+                return Err(Error::invalid(
+                    "The number of EARLIER is a constant: how many row contexts to go out.",
+                ));
+            }
+        };
+        let mut narrowed = scope.clone();
+        let mut found = Vec::new();
+        while !narrowed.frames.is_empty() {
+            // The innermost column of that name in what is left.
+            let node = match self.any(&narrowed, &arguments[0]) {
+                Ok(node) => node,
+                Err(_) => break,
+            };
+            let Kind::RowColumn { frame, .. } = node.kind else { break };
+            narrowed.frames.truncate(frame);
+            found.push(node);
+        }
+        let chosen = if name == "EARLIEST" { found.pop() } else { found.into_iter().nth(steps) };
+        chosen.map(|n| Node { span, ..n }).ok_or_else(|| {
+            Error::invalid(format!(
+                "{name} refers to a row context further out that does not exist."
+            ))
+        })
+    }
+}

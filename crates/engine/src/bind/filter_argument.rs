@@ -1,0 +1,252 @@
+//! Arguments of `CALCULATE`: tables, conditions on columns, modifiers.
+
+use evercube_base::{DataType, Error, Result};
+use evercube_dax::ast::{Expr, ExprKind};
+use evercube_store::ColumnId;
+
+use super::{Binder, Scope, span_of};
+use crate::filter_context::{Direction, FilterContext, Visibility};
+use crate::functions::{self, FunctionKind, ParameterKind};
+use crate::plan::{FilterArgument, Kind, Node, Uses};
+
+impl Binder<'_> {
+    pub(super) fn filter_arguments(
+        &mut self,
+        scope: &Scope,
+        arguments: &[Expr],
+    ) -> Result<Vec<FilterArgument>> {
+        let given = arguments.iter().filter(|a| !matches!(a.kind, ExprKind::Omitted));
+        let bind = |a: &Expr| self.filter_argument(scope, a, false).map_err(|e| e.at(span_of(a)));
+        given.map(bind).collect()
+    }
+
+    fn filter_argument(&mut self, scope: &Scope, e: &Expr, keep: bool) -> Result<FilterArgument> {
+        if let ExprKind::Call { function, arguments, .. } = &e.kind {
+            let name = function.to_ascii_uppercase();
+            match (name.as_str(), &arguments[..]) {
+                ("KEEPFILTERS", [inner]) => return self.filter_argument(scope, inner, true),
+                // Only how totals are shown differs.
+                ("NONVISUAL" | "NONFILTER", [inner]) => {
+                    return self.filter_argument(scope, inner, keep);
+                }
+                _ => {}
+            }
+            if !keep && let Some(modifier) = self.modifier(&name, arguments)? {
+                return Ok(modifier);
+            }
+        }
+        let table =
+            if self.is_condition(e) { self.condition(scope, e)? } else { self.table(scope, e)? };
+        let filters = |n: &Node| n.schema().iter().any(|c| c.lineage.is_some());
+        if !filters(&table) {
+            return Err(Error::invalid(
+                "The table of this filter has no column of the model, so it filters nothing; TREATAS gives its columns a place in the model.",
+            ));
+        }
+        Ok(FilterArgument::Table { table, keep })
+    }
+
+    /// Functions that change filters or relationships instead of adding rows.
+    fn modifier(&mut self, name: &str, arguments: &[Expr]) -> Result<Option<FilterArgument>> {
+        Ok(Some(match name {
+            "ALL" | "REMOVEFILTERS" | "ALLNOBLANKROW" => match self.columns_named(arguments)? {
+                Some(columns) => FilterArgument::Remove(columns),
+                None => FilterArgument::RemoveAll,
+            },
+            "ALLSELECTED" => FilterArgument::Selected(self.columns_named(arguments)?),
+            "ALLEXCEPT" => FilterArgument::Remove(self.all_except(arguments)?),
+            "ALLCROSSFILTERED" => {
+                let ExprKind::Name { name, .. } = &arguments[0].kind else {
+                    return Err(Error::invalid("ALLCROSSFILTERED takes a table of the model."));
+                };
+                let table = self.model_table_id(name)?;
+                let v = Visibility { model: self.model, store: self.store };
+                let context = FilterContext::default();
+                let tables = (0..self.model.tables().len() as u32).map(evercube_store::TableId);
+                let reaching = tables.filter(|t| v.reaches(&context, *t, table));
+                let mut columns = self.expanded_columns(table);
+                columns.extend(reaching.flat_map(|t| self.columns_of(t)));
+                FilterArgument::Remove(columns)
+            }
+            "USERELATIONSHIP" => {
+                let id = self.relationship(name, arguments)?;
+                FilterArgument::Use(id)
+            }
+            "CROSSFILTER" => {
+                let id = self.relationship(name, arguments)?;
+                let word = match arguments.get(2).map(|e| &e.kind) {
+                    Some(ExprKind::Name { name, .. }) => name.to_ascii_uppercase(),
+                    _ => String::new(),
+                };
+                let direction = match word.as_str() {
+                    "NONE" => Direction::None,
+                    "ONEWAY" | "ONEWAY_LEFTFILTERSRIGHT" | "ONEWAY_RIGHTFILTERSLEFT" => {
+                        Direction::OneWay
+                    }
+                    "BOTH" => Direction::Both,
+                    _ => {
+                        return Err(Error::invalid(
+                            "The direction of CROSSFILTER is NONE, ONEWAY, ONEWAY_LEFTFILTERSRIGHT, ONEWAY_RIGHTFILTERSLEFT or BOTH.",
+                        ));
+                    }
+                };
+                FilterArgument::Direct(id, direction)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn relationship(
+        &mut self,
+        name: &str,
+        arguments: &[Expr],
+    ) -> Result<evercube_store::RelationshipId> {
+        let a = self.column_reference(&arguments[0])?;
+        let b = self.column_reference(&arguments[1])?;
+        self.model.relationship_between(a, b).ok_or_else(|| {
+            let full = |c| self.model.column_name(c);
+            Error::invalid(format!(
+                "{name} names the columns {} and {}, between which the model has no relationship.",
+                full(a),
+                full(b)
+            ))
+        })
+    }
+
+    /// Model columns that arguments such as those of `ALL` stand for; `None`: no argument.
+    pub(super) fn columns_named(&mut self, arguments: &[Expr]) -> Result<Option<Vec<ColumnId>>> {
+        let mut out = Vec::new();
+        for a in arguments {
+            match &a.kind {
+                ExprKind::Name { name, .. } => {
+                    let table = self.model_table_id(name).map_err(|e| e.at(span_of(a)))?;
+                    out.extend(self.expanded_columns(table));
+                }
+                ExprKind::Omitted => {}
+                _ => out.push(self.column_reference(a)?),
+            }
+        }
+        Ok((!arguments.is_empty()).then_some(out))
+    }
+
+    pub(super) fn model_table_id(&self, name: &str) -> Result<evercube_store::TableId> {
+        self.model
+            .table_id(name)
+            .ok_or_else(|| Error::invalid(format!("The model has no table '{name}'.")))
+    }
+
+    /// Columns of the expanded table but for those named.
+    pub(super) fn all_except(&mut self, arguments: &[Expr]) -> Result<Vec<ColumnId>> {
+        let Some(ExprKind::Name { name, .. }) = arguments.first().map(|a| &a.kind) else {
+            return Err(Error::invalid("ALLEXCEPT takes a table of the model and columns of it."));
+        };
+        let table = self.model_table_id(name)?;
+        let spared = self.columns_named(&arguments[1..])?.unwrap_or_default();
+        let mut columns = self.expanded_columns(table);
+        columns.retain(|c| !spared.contains(c));
+        Ok(columns)
+    }
+
+    /// Whether an argument is a condition on columns and not a table.
+    fn is_condition(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Binary { .. } | ExprKind::Unary { .. } | ExprKind::In { .. } => true,
+            ExprKind::Literal(_) | ExprKind::Qualified { .. } | ExprKind::Bracketed(_) => true,
+            ExprKind::Variables { result, .. } => self.is_condition(result),
+            ExprKind::Call { function, .. } => functions::lookup(function).is_some_and(|f| {
+                matches!(f.kind, FunctionKind::Scalar(_))
+                    || matches!(f.return_type, functions::ReturnType::Fixed(DataType::Boolean))
+                    || matches!(f.name, "IF" | "SWITCH" | "COALESCE" | "IFERROR")
+            }),
+            _ => false,
+        }
+    }
+
+    /// A condition as the table of the combinations of its columns' values that fulfil it.
+    fn condition(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        let mut columns = Vec::new();
+        self.columns_in(e, &mut columns)?;
+        let Some(first) = columns.first() else {
+            return Err(Error::invalid(
+                "The True/False expression does not specify a column. A condition used as a filter must refer to a column.",
+            ));
+        };
+        if columns.iter().any(|c| c.table != first.table) {
+            return Err(Error::invalid(
+                "The True/False expression names columns of several tables; a condition used as a filter can look at one. FILTER over a table does the rest.",
+            ));
+        }
+        let values = self.values(columns, true, e.span);
+        let (ty, span) = (values.ty.clone(), e.span);
+        let free = Self::node(Kind::Unfiltered(Box::new(values)), ty, Uses::default(), span);
+        self.filter(scope, free, e, span)
+    }
+
+    /// Columns whose rows a condition goes through: those not inside of an aggregation.
+    fn columns_in(&mut self, e: &Expr, out: &mut Vec<ColumnId>) -> Result<()> {
+        match &e.kind {
+            ExprKind::Qualified { table, name } => {
+                if let Some(c) = self.model.column(table, name) {
+                    if !out.contains(&c) {
+                        out.push(c);
+                    }
+                } else if self.is_measure(name) {
+                    return Err(measure_in_condition(name).at(span_of(e)));
+                }
+            }
+            ExprKind::Bracketed(name) => {
+                if self.is_measure(name) {
+                    return Err(measure_in_condition(name).at(span_of(e)));
+                }
+                let c = self.column_reference(e)?;
+                if !out.contains(&c) {
+                    out.push(c);
+                }
+            }
+            ExprKind::Call { function, arguments, .. } => {
+                let Some(def) = functions::lookup(function) else { return Ok(()) };
+                if matches!(def.name, "CALCULATE" | "CALCULATETABLE") {
+                    return Err(Error::invalid(format!(
+                        "{} cannot stand in a True/False expression that is used as a filter; put it into a variable before.",
+                        def.name
+                    ))
+                    .at(span_of(e)));
+                }
+                let over = def.parameters.first().map(|p| p.kind);
+                if matches!(over, Some(ParameterKind::Table | ParameterKind::Column))
+                    || (matches!(def.name, "MIN" | "MAX") && arguments.len() == 1)
+                {
+                    return Ok(());
+                }
+                for a in arguments {
+                    self.columns_in(a, out)?;
+                }
+            }
+            ExprKind::Unary { operand, .. } => self.columns_in(operand, out)?,
+            ExprKind::Binary { left, right, .. } => {
+                self.columns_in(left, out)?;
+                self.columns_in(right, out)?;
+            }
+            ExprKind::In { left, .. } => self.columns_in(left, out)?,
+            ExprKind::Tuple(parts) => {
+                for p in parts {
+                    self.columns_in(p, out)?;
+                }
+            }
+            ExprKind::Variables { bindings, result } => {
+                for b in bindings {
+                    self.columns_in(&b.expression, out)?;
+                }
+                self.columns_in(result, out)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn measure_in_condition(name: &str) -> Error {
+    Error::invalid(format!(
+        "The measure [{name}] is used in a True/False expression that serves as a filter, where measures are not allowed; put it into a variable before, or use FILTER."
+    ))
+}

@@ -1,0 +1,289 @@
+//! `SUMMARIZECOLUMNS`, `SUMMARIZE`, `GROUPBY`.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result, Value};
+use evercube_dax::ast::{Expr, ExprKind, Span};
+use evercube_store::ColumnId;
+
+use super::call::all_uses;
+use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
+use crate::eval::flag_columns;
+use crate::plan::{FilterArgument, Kind, NamedNode, Node, Rollup, TableColumn, Uses};
+
+/// The parts of a call of `SUMMARIZECOLUMNS`.
+#[derive(Default)]
+struct Parts<'e> {
+    groups: Vec<ColumnId>,
+    rollup: Rollup,
+    filters: Vec<&'e Expr>,
+    named: Vec<(Arc<str>, &'e Expr, bool)>,
+}
+
+fn called<'e>(e: &'e Expr, name: &str) -> Option<&'e [Expr]> {
+    match &e.kind {
+        ExprKind::Call { function, arguments, .. } if function.eq_ignore_ascii_case(name) => {
+            Some(arguments)
+        }
+        _ => None,
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn grouping_call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        Ok(Some(match name {
+            "SUMMARIZECOLUMNS" => self.summarize_columns(scope, arguments, span)?,
+            "SUMMARIZE" => self.summarize(scope, arguments, span)?,
+            "GROUPBY" => self.group_by(scope, arguments, span)?,
+            "CURRENTGROUP" => {
+                let Some(group) = scope.group.clone() else {
+                    return Err(Error::invalid(
+                        "CURRENTGROUP can stand only in an iterator inside of GROUPBY.",
+                    ));
+                };
+                let uses = Uses { slot: group.slot, ..CONTEXT };
+                let ty = crate::plan::Type::Table(group.schema);
+                Self::node(Kind::CurrentGroup, ty, uses, span)
+            }
+            "ROLLUP"
+            | "ROLLUPGROUP"
+            | "ROLLUPADDISSUBTOTAL"
+            | "ROLLUPISSUBTOTAL"
+            | "IGNORE"
+            | "NONVISUAL" => {
+                return Err(Error::invalid(format!(
+                    "{name} can stand only among the arguments of SUMMARIZE or SUMMARIZECOLUMNS."
+                )));
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn summarize_columns(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let parts = self.parts(arguments)?;
+        let mut filters = Vec::new();
+        for e in parts.filters {
+            match self.filter_arguments(scope, std::slice::from_ref(e))?.pop() {
+                Some(f @ FilterArgument::Table { .. }) => filters.push(f),
+                _ => {
+                    return Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.")
+                        .at(span_of(e)));
+                }
+            }
+        }
+        let (mut columns, mut ignored) = (Vec::new(), Vec::new());
+        for (name, e, is_ignored) in parts.named {
+            if is_ignored {
+                ignored.push(columns.len());
+            }
+            columns.push(NamedNode { name, node: self.scalar(scope, e)? });
+        }
+        let mut schema: Vec<TableColumn> =
+            parts.groups.iter().map(|c| self.model_column(*c)).collect();
+        schema.extend(flag_columns(&parts.rollup));
+        schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
+        if schema.is_empty() {
+            return Err(Error::invalid("SUMMARIZECOLUMNS needs a column or an expression."));
+        }
+        let tables = filters.iter().filter_map(|f| match f {
+            FilterArgument::Table { table, .. } => Some(table),
+            _ => None,
+        });
+        let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
+        let uses = all_uses(columns.iter().map(|c| &c.node).chain(tables));
+        let uses = uses.and(Uses { frame, ..CONTEXT });
+        let kind = Kind::SummarizeColumns {
+            groups: parts.groups,
+            rollup: parts.rollup,
+            filters,
+            columns,
+            ignored,
+        };
+        Ok(Self::node(kind, table_type(schema), uses, span))
+    }
+
+    fn parts<'e>(&mut self, arguments: &'e [Expr]) -> Result<Parts<'e>> {
+        let mut out = Parts::default();
+        let mut rest = arguments;
+        while let Some((e, after)) = rest.split_first() {
+            rest = after;
+            match &e.kind {
+                ExprKind::Literal(Value::String(name)) => {
+                    let Some((of, after)) = after.split_first() else {
+                        return Err(Error::invalid(format!(
+                            "The column '{name}' has no expression."
+                        ))
+                        .at(span_of(e)));
+                    };
+                    rest = after;
+                    let inner = called(of, "IGNORE").and_then(<[Expr]>::first);
+                    out.named.push((Arc::from(&**name), inner.unwrap_or(of), inner.is_some()));
+                }
+                ExprKind::Qualified { .. } => {
+                    let id = self.column_reference(e)?;
+                    if !out.groups.contains(&id) {
+                        out.groups.push(id);
+                    }
+                }
+                _ => match (called(e, "ROLLUPADDISSUBTOTAL"), called(e, "ROLLUPGROUP")) {
+                    (Some(levels), _) => self.rollup(levels, &mut out)?,
+                    (_, Some(columns)) => {
+                        for c in columns {
+                            let id = self.column_reference(c)?;
+                            out.groups.push(id);
+                        }
+                    }
+                    _ => out.filters.push(e),
+                },
+            }
+        }
+        Ok(out)
+    }
+
+    /// `ROLLUPADDISSUBTOTAL ( [filter,] column or group, "flag", … )`.
+    fn rollup<'e>(&mut self, levels: &'e [Expr], out: &mut Parts<'e>) -> Result<()> {
+        if !out.rollup.levels.is_empty() {
+            return Err(Error::unsupported(
+                "Several ROLLUPADDISSUBTOTAL in one SUMMARIZECOLUMNS are not known in this version.",
+            ));
+        }
+        let mut rest = levels;
+        while let Some((e, after)) = rest.split_first() {
+            rest = after;
+            let columns = match called(e, "ROLLUPGROUP") {
+                Some(columns) => columns,
+                None if matches!(e.kind, ExprKind::Qualified { .. }) => std::slice::from_ref(e),
+                None => {
+                    return Err(Error::unsupported(
+                        "Filters inside of ROLLUPADDISSUBTOTAL are not known in this version.",
+                    )
+                    .at(span_of(e)));
+                }
+            };
+            let mut of_level = Vec::new();
+            for c in columns {
+                let id = self.column_reference(c)?;
+                of_level.push(out.groups.len());
+                out.groups.push(id);
+            }
+            let name = match after.split_first() {
+                Some((n, after)) if matches!(n.kind, ExprKind::Literal(Value::String(_))) => {
+                    rest = after;
+                    Some(Self::new_name(n)?)
+                }
+                _ => None,
+            };
+            out.rollup.levels.push((of_level, name));
+        }
+        Ok(())
+    }
+
+    fn summarize(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let table = self.table(scope, &arguments[0])?;
+        let inner = self.inside(scope, &table);
+        let (mut groups, mut schema) = (Vec::new(), Vec::new());
+        let mut rollup = Rollup::default();
+        let mut rest = &arguments[1..];
+        while let Some((e, after)) = rest.split_first() {
+            if matches!(e.kind, ExprKind::Literal(_)) {
+                break;
+            }
+            rest = after;
+            for (columns, rolled) in summarize_level(e) {
+                let mut of_level = Vec::new();
+                for c in columns {
+                    let (node, shown) = self.group_column(scope, &inner, &table, c)?;
+                    of_level.push(groups.len());
+                    groups.push(node);
+                    schema.push(shown);
+                }
+                if rolled {
+                    rollup.levels.push((of_level, None));
+                }
+            }
+        }
+        let mut of_groups = scope.clone();
+        of_groups.frames.push(super::Frame { schema: Arc::new(schema.clone()), table: None });
+        let columns = self.named(&of_groups, rest)?;
+        schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
+        if schema.is_empty() {
+            return Err(Error::invalid("SUMMARIZE needs a column to group by."));
+        }
+        let depth = scope.frames.len();
+        let uses = all_uses(groups.iter().chain(columns.iter().map(|c| &c.node)));
+        let frame = if depth > 0 && !columns.is_empty() { 0 } else { Uses::NONE };
+        let uses = uses.outside_frame(depth).and(table.uses).and(Uses { frame, ..CONTEXT });
+        let kind = Kind::Summarize { table: Box::new(table), groups, rollup, columns };
+        Ok(Self::node(kind, table_type(schema), uses, span))
+    }
+
+    /// A column to group by: of the table, or of one its rows are related to.
+    fn group_column(
+        &mut self,
+        scope: &Scope,
+        inner: &Scope,
+        table: &Node,
+        e: &Expr,
+    ) -> Result<(Node, TableColumn)> {
+        let depth = scope.frames.len();
+        if let Ok(node) = self.any(inner, e)
+            && let Kind::RowColumn { frame, column } = node.kind
+            && frame == depth
+        {
+            let schema = table.schema();
+            return Ok((node, schema[column].clone()));
+        }
+        let id = self.column_reference(e)?;
+        match self.related_column(inner, id, e.span) {
+            Some(node) if node.uses.frame == depth => Ok((node, self.model_column(id))),
+            _ => Err(Error::invalid(format!(
+                "The column {} to group by is neither in the table nor in one related to it.",
+                self.model.column_name(id)
+            ))
+            .at(span_of(e))),
+        }
+    }
+
+    fn group_by(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let table = self.table(scope, &arguments[0])?;
+        let inner = self.inside(scope, &table);
+        let (mut groups, mut schema) = (Vec::new(), Vec::new());
+        let mut rest = &arguments[1..];
+        while let Some((e, after)) = rest.split_first() {
+            if matches!(e.kind, ExprKind::Literal(_)) {
+                break;
+            }
+            rest = after;
+            let (node, shown) = self.group_column(scope, &inner, &table, e)?;
+            groups.push(node);
+            schema.push(shown);
+        }
+        let slot = self.next_slot();
+        let mut of_group = scope.clone();
+        let frame = self.frame_of(scope, &table);
+        of_group.group = Some(super::GroupScope { schema: frame.schema, table: frame.table, slot });
+        let columns = self.named(&of_group, rest)?;
+        schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
+        let uses = all_uses(columns.iter().map(|c| &c.node)).outside_slot(slot);
+        let uses = all_uses(&groups).outside_frame(scope.frames.len()).and(uses).and(table.uses);
+        let kind = Kind::GroupBy { table: Box::new(table), groups, columns };
+        Ok(Self::node(kind, table_type(schema), uses, span))
+    }
+}
+
+/// The columns of one argument of `SUMMARIZE`, and whether they are rolled up.
+fn summarize_level(e: &Expr) -> Vec<(&[Expr], bool)> {
+    match called(e, "ROLLUP") {
+        Some(levels) => levels
+            .iter()
+            .map(|l| (called(l, "ROLLUPGROUP").unwrap_or(std::slice::from_ref(l)), true))
+            .collect(),
+        None => vec![(called(e, "ROLLUPGROUP").unwrap_or(std::slice::from_ref(e)), false)],
+    }
+}

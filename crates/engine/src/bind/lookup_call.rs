@@ -1,0 +1,155 @@
+//! Values found in tables, and names of objects.
+
+use evercube_base::{DataType, Error, Result, Value};
+use evercube_dax::ast::{Expr, ExprKind, Span};
+
+use super::call::{BOOLEAN, WHOLE, all_uses};
+use super::{Binder, Scope, common_type, literal, span_of};
+use crate::plan::{Kind, Node, Type};
+
+const TEXT: Type = Type::Scalar(DataType::String);
+
+impl Binder<'_> {
+    pub(super) fn lookup_call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        Ok(Some(match name {
+            "ISEMPTY" => {
+                let table = self.table(scope, &arguments[0])?;
+                let uses = table.uses;
+                Self::node(Kind::IsEmpty(Box::new(table)), BOOLEAN, uses, span)
+            }
+            "CONTAINSROW" => {
+                let right = self.table(scope, &arguments[0])?;
+                let left = self.scalars_of(scope, &arguments[1..])?;
+                if right.schema().len() != left.len() {
+                    return Err(Error::invalid(
+                        "CONTAINSROW needs one value for each column of its table.",
+                    ));
+                }
+                let uses = all_uses(&left).and(right.uses);
+                Self::node(Kind::In { left, right: Box::new(right) }, BOOLEAN, uses, span)
+            }
+            "CONTAINS" => self.contains(scope, arguments, span)?,
+            "LOOKUPVALUE" => self.lookup_value(scope, arguments, span)?,
+            "PATH" => {
+                let (ids, parents) =
+                    (self.column_reference(&arguments[0])?, self.column_reference(&arguments[1])?);
+                if ids.table != parents.table {
+                    return Err(Error::invalid("The columns of PATH are columns of one table."));
+                }
+                let [id, parent] = self.two(scope, arguments)?;
+                let uses = id.uses.and(parent.uses);
+                let kind = Kind::Path { id: Box::new(id), parent: Box::new(parent), ids, parents };
+                Self::node(kind, TEXT, uses, span)
+            }
+            "NETWORKDAYS" => {
+                let bound: Vec<Node> =
+                    arguments.iter().map(|a| self.any(scope, a)).collect::<Result<_>>()?;
+                let uses = all_uses(&bound);
+                Self::node(Kind::NetworkDays(bound), WHOLE, uses, span)
+            }
+            "NAMEOF" => literal(Value::from(self.name_of(&arguments[0])?), span),
+            "TOCSV" | "TOJSON" => self.to_text(scope, name, arguments, span)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn contains(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let table = self.table(scope, &arguments[0])?;
+        if arguments.len() % 2 == 0 {
+            return Err(Error::invalid(
+                "CONTAINS takes a table and pairs of a column and a value.",
+            ));
+        }
+        let mut pairs = Vec::new();
+        for pair in arguments[1..].chunks_exact(2) {
+            let at = self.position(scope, &table, &pair[0])?;
+            pairs.push((at, self.scalar(scope, &pair[1])?));
+        }
+        let uses = all_uses(pairs.iter().map(|(_, n)| n)).and(table.uses);
+        Ok(Self::node(Kind::Contains { table: Box::new(table), pairs }, BOOLEAN, uses, span))
+    }
+
+    /// The position of a column, named by reference, in a table expression.
+    pub(super) fn position(&mut self, scope: &Scope, table: &Node, e: &Expr) -> Result<usize> {
+        let inner = self.inside(scope, table);
+        let frame = scope.frames.len();
+        match self.any(&inner, e)?.kind {
+            Kind::RowColumn { frame: f, column } if f == frame => Ok(column),
+            _ => Err(Error::invalid("A column of the table is expected here.").at(span_of(e))),
+        }
+    }
+
+    fn lookup_value(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let result = self.column_reference(&arguments[0])?;
+        let rest = &arguments[1..];
+        let mut pairs = Vec::new();
+        let mut chunks = rest.chunks_exact(2);
+        for pair in &mut chunks {
+            pairs.push((self.column_reference(&pair[0])?, self.scalar(scope, &pair[1])?));
+        }
+        if pairs.is_empty() {
+            return Err(Error::invalid("LOOKUPVALUE needs a column to search and a value."));
+        }
+        let otherwise = match chunks.remainder() {
+            [e] => Some(self.scalar(scope, e)?),
+            _ => None,
+        };
+        let table = self.model_table(result.table, false, span);
+        let uses = all_uses(pairs.iter().map(|(_, n)| n).chain(&otherwise));
+        let of = self.model.column_info(result).data_type;
+        let data_type = otherwise.as_ref().map_or(of, |o| common_type(of, o.data_type()));
+        let otherwise = otherwise.map(Box::new);
+        let kind = Kind::LookupValue { result, table: Box::new(table), pairs, otherwise };
+        Ok(Self::node(kind, Type::Scalar(data_type), uses, span))
+    }
+
+    /// `'Table'[Column]` or `[Measure]`.
+    fn name_of(&self, e: &Expr) -> Result<String> {
+        match &e.kind {
+            ExprKind::Name { name, .. } => {
+                let id = self.model_table_id(name)?;
+                Ok(format!("'{}'", self.model.table(id).name.replace('\'', "''")))
+            }
+            ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. }
+                if self.is_measure(name) =>
+            {
+                let measure = self.model.measure(name);
+                let table = measure.map(|m| &self.model.table(m.table).name);
+                let shown: &str = measure.map_or(name, |m| &m.name);
+                Ok(match table {
+                    Some(t) => format!("'{}'[{shown}]", t.replace('\'', "''")),
+                    None => format!("[{shown}]"),
+                })
+            }
+            _ => Ok(self.model.column_name(self.column_reference(e)?)),
+        }
+    }
+
+    fn to_text(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Node> {
+        let table = self.table(scope, &arguments[0])?;
+        let limit = match arguments.get(1) {
+            Some(e) if !matches!(e.kind, ExprKind::Omitted) => self.scalar(scope, e)?,
+            _ => literal(Value::Int(10), span),
+        };
+        if arguments.len() > 2 {
+            return Err(Error::unsupported(format!(
+                "The delimiter and header arguments of {name} are not known in this version."
+            )));
+        }
+        let uses = table.uses.and(limit.uses);
+        let (table, limit) = (Box::new(table), Box::new(limit));
+        Ok(Self::node(Kind::ToText { table, json: name == "TOJSON", limit }, TEXT, uses, span))
+    }
+}

@@ -1,0 +1,220 @@
+//! Window functions: `INDEX`, `OFFSET`, `WINDOW`, `RANK`, `ROWNUMBER`.
+
+use evercube_base::{Error, Result};
+use evercube_dax::ast::{Expr, ExprKind, Span};
+use evercube_store::ColumnId;
+
+use super::call::{WHOLE, all_uses};
+use super::{Binder, CONTEXT, Scope, span_of};
+use crate::plan::{Kind, Node, Type, Uses, WindowEnd, WindowKind, WindowNode};
+
+/// The arguments after the position, told apart by what they are.
+#[derive(Default)]
+struct Shape<'e> {
+    relation: Option<&'e Expr>,
+    order_by: &'e [Expr],
+    partition_by: &'e [Expr],
+}
+
+fn word(e: &Expr) -> Option<String> {
+    match &e.kind {
+        ExprKind::Name { name, quoted: false } => Some(name.to_ascii_uppercase()),
+        _ => None,
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn window_call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        let mut rest = arguments;
+        let (kind, from, to) = match name {
+            "INDEX" => {
+                let from = self.window_end(scope, name, true, &mut rest)?;
+                (WindowKind::Index, from, None)
+            }
+            "OFFSET" => {
+                let from = self.window_end(scope, name, false, &mut rest)?;
+                (WindowKind::Offset, from, None)
+            }
+            "WINDOW" => {
+                let from = self.window_end(scope, name, false, &mut rest)?;
+                let to = self.window_end(scope, name, false, &mut rest)?;
+                (WindowKind::Window, from, Some(to))
+            }
+            "RANK" | "ROWNUMBER" => {
+                let ties = rest.first().and_then(word);
+                let dense = ties.as_deref() == Some("DENSE");
+                let skipped = rest.first().is_some_and(|e| matches!(e.kind, ExprKind::Omitted));
+                if name == "RANK" && (dense || skipped || ties.as_deref() == Some("SKIP")) {
+                    rest = &rest[1..];
+                }
+                let kind = match name {
+                    "RANK" => WindowKind::Rank { dense },
+                    _ => WindowKind::RowNumber,
+                };
+                let position = Box::new(Node::default());
+                (kind, WindowEnd { position, absolute: true }, None)
+            }
+            "ORDERBY" | "PARTITIONBY" | "MATCHBY" => {
+                return Err(Error::invalid(format!(
+                    "{name} can stand only among the arguments of a window function."
+                )));
+            }
+            _ => return Ok(None),
+        };
+        let shape = shape(name, rest)?;
+        self.window(scope, kind, (from, to), &shape, span).map(Some)
+    }
+
+    /// A position, and the word `ABS` or `REL` after it.
+    fn window_end(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        absolute: bool,
+        rest: &mut &[Expr],
+    ) -> Result<WindowEnd> {
+        let Some((first, after)) = rest.split_first() else {
+            return Err(Error::invalid(format!("{name} needs a position.")));
+        };
+        let position = Box::new(self.scalar(scope, first)?);
+        *rest = after;
+        let mut end = WindowEnd { position, absolute };
+        if name == "WINDOW"
+            && let Some((e, after)) = rest.split_first()
+        {
+            let given = word(e).filter(|w| w == "ABS" || w == "REL");
+            if given.is_some() || matches!(e.kind, ExprKind::Omitted) {
+                end.absolute = given.as_deref() == Some("ABS");
+                *rest = after;
+            }
+        }
+        Ok(end)
+    }
+
+    fn window(
+        &mut self,
+        scope: &Scope,
+        kind: WindowKind,
+        ends: (WindowEnd, Option<WindowEnd>),
+        shape: &Shape<'_>,
+        span: Span,
+    ) -> Result<Node> {
+        let relation = match shape.relation {
+            Some(e) => self.table(scope, e)?,
+            None => self.selected_relation(shape, span)?,
+        };
+        let inner = self.inside(scope, &relation);
+        let schema = relation.schema();
+        let mut partition_by = Vec::new();
+        for e in shape.partition_by {
+            partition_by.push(self.position(scope, &relation, e)?);
+        }
+        let mut order_by: Vec<(Node, bool)> = self
+            .sort_keys(&inner, shape.order_by, false)?
+            .into_iter()
+            .map(|k| (k.expression, k.descending))
+            .collect();
+        let depth = scope.frames.len();
+        if order_by.is_empty() {
+            // By every column that is not part of the partition.
+            for (i, c) in schema.iter().enumerate().filter(|(i, _)| !partition_by.contains(i)) {
+                let uses = Uses { frame: depth, ..Uses::default() };
+                let kind = Kind::RowColumn { frame: depth, column: i };
+                order_by.push((Self::node(kind, Type::Scalar(c.data_type), uses, span), false));
+            }
+        }
+        let outer = |c: &crate::plan::TableColumn| {
+            scope.frames.iter().enumerate().rev().find_map(|(frame, f)| {
+                let same = |o: &crate::plan::TableColumn| match c.lineage {
+                    Some(l) => o.lineage == Some(l),
+                    None => o.lineage.is_none() && o.name.to_lowercase() == c.name.to_lowercase(),
+                };
+                f.schema.iter().position(same).map(|column| (frame, column))
+            })
+        };
+        let current = schema.iter().map(outer).collect();
+        let uses = all_uses(order_by.iter().map(|(n, _)| n)).outside_frame(depth);
+        let (from, to) = ends;
+        let ends = to.iter().fold(from.position.uses, |u, t| u.and(t.position.uses));
+        let frame = if depth > 0 { 0 } else { Uses::NONE };
+        let uses = uses.and(ends).and(relation.uses).and(Uses { frame, ..CONTEXT });
+        let ty = relation.ty.clone();
+        let node = Box::new(WindowNode {
+            kind,
+            from,
+            to,
+            relation: Box::new(relation),
+            order_by,
+            partition_by,
+            current,
+        });
+        Ok(match kind {
+            WindowKind::RowNumber | WindowKind::Rank { .. } => {
+                Self::node(Kind::WindowRank(node), WHOLE, uses, span)
+            }
+            _ => Self::node(Kind::Window(node), ty, uses, span),
+        })
+    }
+
+    /// Without a relation: `ALLSELECTED` of the columns named in order and partition.
+    fn selected_relation(&mut self, shape: &Shape<'_>, span: Span) -> Result<Node> {
+        let mut columns: Vec<ColumnId> = Vec::new();
+        for e in shape.order_by.iter().chain(shape.partition_by) {
+            if let ExprKind::Qualified { .. } = &e.kind {
+                let id = self.column_reference(e)?;
+                if !columns.contains(&id) {
+                    columns.push(id);
+                }
+            }
+        }
+        if columns.is_empty() {
+            return Err(Error::invalid("A window function needs a table, or columns to order by."));
+        }
+        let body = self.values(columns.clone(), true, span);
+        let ty = body.ty.clone();
+        let uses = Uses { frame: 0, ..CONTEXT };
+        Ok(Self::node(Kind::AllSelected { columns, body: Box::new(body) }, ty, uses, span))
+    }
+}
+
+fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
+    let mut out = Shape::default();
+    for e in rest {
+        match &e.kind {
+            ExprKind::Omitted => {}
+            ExprKind::Call { function, arguments, .. }
+                if function.eq_ignore_ascii_case("ORDERBY") =>
+            {
+                out.order_by = arguments;
+            }
+            ExprKind::Call { function, arguments, .. }
+                if function.eq_ignore_ascii_case("PARTITIONBY") =>
+            {
+                out.partition_by = arguments;
+            }
+            // Rows are told apart by all columns of the relation.
+            ExprKind::Call { function, .. } if function.eq_ignore_ascii_case("MATCHBY") => {
+                return Err(
+                    Error::unsupported("MATCHBY is not known in this version.").at(span_of(e))
+                );
+            }
+            ExprKind::Name { name: word, quoted: false } if word.eq_ignore_ascii_case("KEEP") => {}
+            ExprKind::Name { name: word, quoted: false }
+                if word.eq_ignore_ascii_case("DEFAULT") => {}
+            _ if out.relation.is_none() => out.relation = Some(e),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{name} has an argument that is neither its table nor ORDERBY, PARTITIONBY or MATCHBY."
+                ))
+                .at(span_of(e)));
+            }
+        }
+    }
+    Ok(out)
+}

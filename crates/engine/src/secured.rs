@@ -1,0 +1,83 @@
+//! Row filters of roles: which rows of which tables the caller may see.
+
+use std::sync::Arc;
+
+use evercube_base::{Result, Value};
+use evercube_store::{BitSet, TableId};
+
+use crate::bind::{Binder, Scope};
+use crate::compiled_model::RoleFilter;
+use crate::eval::{CellTable, Evaluator};
+use crate::filter_context::Filter;
+use crate::query::{Dataset, QueryContext};
+use crate::scalar::to_bool;
+
+/// The filters of the caller's roles, united: a row is visible where any of the roles shows it, a
+/// table is free where any of them does not filter it. A filter with an error shows nothing.
+///
+/// # Errors
+/// Only what stops the query as a whole, such as cancellation.
+pub(crate) fn secured(dataset: &Dataset, context: &QueryContext) -> Result<Vec<Filter>> {
+    let filters: Vec<&RoleFilter> = dataset.model.role_filters(&context.roles).collect();
+    let mut tables: Vec<TableId> = filters.iter().map(|f| f.table).collect();
+    tables.sort_unstable_by_key(|t| t.0);
+    tables.dedup();
+    let mut out = Vec::new();
+    for table in tables {
+        let of_table: Vec<&&RoleFilter> = filters.iter().filter(|f| f.table == table).collect();
+        let is_filtered =
+            |role: &String| of_table.iter().any(|f| f.role.eq_ignore_ascii_case(role));
+        if !context.roles.iter().all(is_filtered) {
+            continue;
+        }
+        let mut rows = BitSet::new(dataset.store.table(table).rows() + 1, false);
+        for filter in of_table {
+            match visible(dataset, context, filter) {
+                Ok(of_role) => of_role.iter().for_each(|row| rows.insert(row)),
+                Err(e) if e.kind == evercube_base::ErrorKind::Cancelled => return Err(e),
+                // What cannot be evaluated lets no row through.
+                Err(_) => {}
+            }
+        }
+        // The rows of this table alone: tables it looks up stay as they are.
+        let others = (0..dataset.model.tables().len() as u32).map(TableId);
+        let without = others
+            .filter(|t| *t != table)
+            .flat_map(|t| {
+                let n = dataset.model.table(t).columns.len() as u32;
+                (0..n).map(move |column| evercube_store::ColumnId { table: t, column })
+            })
+            .collect();
+        out.push(Filter::Rows { table, rows: Arc::new(rows), without });
+    }
+    Ok(out)
+}
+
+/// Rows one filter lets through, its blank row last.
+fn visible(dataset: &Dataset, context: &QueryContext, filter: &RoleFilter) -> Result<BitSet> {
+    let expression = filter.expression.clone()?;
+    let mut binder = Binder::new(&dataset.model, &dataset.store, &[]);
+    let scope = Scope::default();
+    let table = binder.model_table(filter.table, true, expression.span);
+    let inner = binder.inside(&scope, &table);
+    let condition = binder.scalar(&inner, &expression)?;
+    let evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
+    let rows = evaluator.table(&evaluator.start(), &table)?;
+    let (cells, _) = evaluator.start().iterate(&rows);
+    let test = evaluator.scalars(&cells, &condition)?;
+    let mut out = BitSet::new(dataset.store.table(filter.table).rows() + 1, false);
+    for cell in 0..cells.n {
+        let shown = match test.get(cell) {
+            Value::Blank => false,
+            v => to_bool(v)?,
+        };
+        if shown {
+            out.insert(base_row(&rows, cell));
+        }
+    }
+    Ok(out)
+}
+
+fn base_row(rows: &CellTable, cell: usize) -> usize {
+    rows.rows.base_row(cell)
+}
