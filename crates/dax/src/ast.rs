@@ -127,6 +127,26 @@ pub enum ExprKind {
     Error,
 }
 
+impl Expr {
+    /// The expressions this one is made of, in the order of the text.
+    pub fn parts(&self) -> Vec<&Self> {
+        match &self.kind {
+            ExprKind::Call { arguments, .. } => arguments.iter().collect(),
+            ExprKind::Unary { operand, .. } => vec![operand],
+            ExprKind::Binary { left, right, .. } | ExprKind::In { left, right } => {
+                vec![left, right]
+            }
+            ExprKind::TableConstructor(rows) => rows.iter().flatten().collect(),
+            ExprKind::Tuple(parts) => parts.iter().collect(),
+            ExprKind::Variables { bindings, result } => {
+                let definitions = bindings.iter().map(|b| &b.expression);
+                definitions.chain(std::iter::once(result.as_ref())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Binding {
     pub name: Arc<str>,

@@ -82,7 +82,54 @@ pub(crate) fn span_of(e: &Expr) -> (usize, usize) {
 pub(crate) const CONTEXT: Uses =
     Uses { filter_context: true, volatile: false, frame: Uses::NONE, slot: Uses::NONE };
 
+/// Objects of a model whose expressions parse and do not bind, by the names of their states.
+pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
+    let store = evercube_store::StoreVersion::default();
+    let mut binder = Binder::new(model, &store, &[]);
+    let scope = Scope::default();
+    let mut out = Vec::new();
+    for measure in model.measures() {
+        let Ok(expression) = &measure.expression else { continue };
+        let key = measure.name.to_lowercase();
+        binder.binding = vec![key];
+        if let Err(e) = binder.scalar(&scope, expression) {
+            let table = &model.table(measure.table).name;
+            out.push((format!("{table}[{}]", measure.name), e));
+        }
+        binder.binding.clear();
+    }
+    for (id, table) in (0..).map(TableId).zip(model.tables()) {
+        if let Some(Ok(expression)) = &table.expression
+            && let Err(e) = binder.table(&scope, expression)
+        {
+            out.push((table.name.clone(), e));
+        }
+        for column in &table.columns {
+            let Some(Ok(expression)) = &column.expression else { continue };
+            if let Err(e) = binder.in_rows_of(id, expression) {
+                out.push((format!("{}[{}]", table.name, column.name), e));
+            }
+        }
+    }
+    for filter in model.all_role_filters() {
+        let Ok(expression) = &filter.expression else { continue };
+        if let Err(e) = binder.in_rows_of(filter.table, expression) {
+            let table = &model.table(filter.table).name;
+            out.push((format!("role '{}'/table '{table}'", filter.role), e));
+        }
+    }
+    out
+}
+
 impl<'a> Binder<'a> {
+    /// An expression in the row context of a model table: a calculated column, a row filter.
+    pub fn in_rows_of(&mut self, table: TableId, expression: &Expr) -> Result<Node> {
+        let scope = Scope::default();
+        let rows = self.model_table(table, false, expression.span);
+        let inner = self.inside(&scope, &rows);
+        self.scalar(&inner, expression)
+    }
+
     pub fn new(
         model: &'a CompiledModel,
         store: &'a evercube_store::StoreVersion,

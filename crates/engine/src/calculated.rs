@@ -1,12 +1,19 @@
 //! Calculated columns and tables: computed over source data, in the order they need each other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use evercube_base::{DataType, Result, RowBatch, Value};
-use evercube_store::{ColumnId, TableData, TableId};
+use evercube_base::{ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
+use evercube_dax::ast::Expr;
+use evercube_store::{ColumnId, StoreVersion, TableData, TableId};
 
+use crate::bind::{Binder, Scope};
 use crate::compiled_model::{CompiledModel, ObjectState};
+use crate::eval::{CellTable, Evaluator};
+use crate::plan::TableColumn;
 use crate::query::QueryContext;
+use crate::references::{Item, References};
+use crate::scalar::convert;
 
 /// What was computed, and what could not be.
 #[derive(Debug, Default)]
@@ -18,6 +25,9 @@ pub struct Calculated {
     pub failures: Vec<ObjectState>,
 }
 
+/// Rows of a table that an expression is evaluated for at once.
+const ROWS_AT_ONCE: usize = 1 << 16;
+
 /// Computes every calculated table and column. `tables` holds the source data in model order:
 /// calculated columns blank, calculated tables empty.
 ///
@@ -28,8 +38,16 @@ pub fn calculate(
     tables: Vec<Arc<TableData>>,
     context: &QueryContext,
 ) -> Result<Calculated> {
-    let _ = (model, tables, context);
-    Ok(Calculated::default())
+    let store = StoreVersion::default().with_tables(tables, &model.relationship_defs());
+    let mut work =
+        Work { model, context, store, pending: HashMap::new(), out: Calculated::default() };
+    for step in order(model) {
+        match step {
+            Ok(item) => work.compute(item)?,
+            Err((item, circle)) => work.fail(item, circle),
+        }
+    }
+    Ok(work.out)
 }
 
 /// Columns a calculated table will have: name, source column, type.
@@ -40,6 +58,235 @@ pub fn calculated_table_columns(
     model: &CompiledModel,
     table: TableId,
 ) -> Result<Vec<(String, String, DataType)>> {
-    let _ = (model, table);
-    Ok(Vec::new())
+    let Some(expression) = &model.table(table).expression else { return Ok(Vec::new()) };
+    let expression = expression.clone()?;
+    let store = StoreVersion::default();
+    let node = Binder::new(model, &store, &[]).table(&Scope::default(), &expression)?;
+    let shown = |c: &TableColumn| (c.name.to_string(), source_name(c), c.data_type);
+    Ok(node.schema().iter().map(shown).collect())
+}
+
+/// A column of a table expression as `sourceColumn` names it.
+fn source_name(c: &TableColumn) -> String {
+    match &c.table {
+        Some(t) => format!("{t}[{}]", c.name),
+        None => format!("[{}]", c.name),
+    }
+}
+
+/// What is computed in which order; an item that needs itself comes with the circle.
+fn order(model: &CompiledModel) -> Vec<Result<Item, (Item, Error)>> {
+    let mut items = Vec::new();
+    for (id, table) in (0..).map(TableId).zip(model.tables()) {
+        if table.expression.is_some() {
+            items.push(Item::Table(id));
+        }
+        for (column, info) in (0..).zip(&table.columns) {
+            if info.expression.is_some() {
+                items.push(Item::Column(ColumnId { table: id, column }));
+            }
+        }
+    }
+    // Keys of relationships first: others may look over the relationships.
+    let is_key = |item: &Item| {
+        let Item::Column(id) = item else { return false };
+        model.relationships().iter().any(|r| r.def.from == *id || r.def.to == *id)
+    };
+    items.sort_by_key(|i| !is_key(i));
+    let mut sorter = Sorter { model, state: HashMap::new(), path: Vec::new(), out: Vec::new() };
+    items.into_iter().for_each(|item| sorter.visit(item));
+    sorter.out
+}
+
+struct Sorter<'a> {
+    model: &'a CompiledModel,
+    /// Done (true) or on the way (false).
+    state: HashMap<Item, bool>,
+    path: Vec<Item>,
+    out: Vec<Result<Item, (Item, Error)>>,
+}
+
+impl Sorter<'_> {
+    fn visit(&mut self, item: Item) {
+        let (Some(expression), home) = expression_of(self.model, item) else { return };
+        if self.state.contains_key(&item) {
+            return;
+        }
+        self.state.insert(item, false);
+        self.path.push(item);
+        let mut references = References::new(self.model, home);
+        if let Ok(e) = expression {
+            references.visit(e);
+        }
+        if let Item::Column(id) = item {
+            references.found.insert(Item::Table(id.table));
+        }
+        let mut circle = None;
+        for needed in references.found {
+            if self.state.get(&needed) == Some(&false) {
+                let from = self.path.iter().position(|i| *i == needed).unwrap_or_default();
+                let mut names: Vec<String> =
+                    self.path[from..].iter().map(|i| name_of(self.model, *i)).collect();
+                names.push(name_of(self.model, needed));
+                circle = Some(Error::invalid(format!(
+                    "A circular dependency was detected: {}.",
+                    names.join(", ")
+                )));
+            } else {
+                self.visit(needed);
+            }
+        }
+        self.path.pop();
+        self.state.insert(item, true);
+        self.out.push(match circle {
+            Some(e) => Err((item, e)),
+            None => Ok(item),
+        });
+    }
+}
+
+/// The expression of an item, and the table whose rows it is evaluated in.
+fn expression_of(model: &CompiledModel, item: Item) -> (Option<&Result<Expr>>, Option<TableId>) {
+    match item {
+        Item::Table(t) => (model.table(t).expression.as_ref(), None),
+        Item::Column(c) => (model.column_info(c).expression.as_ref(), Some(c.table)),
+    }
+}
+
+fn name_of(model: &CompiledModel, item: Item) -> String {
+    match item {
+        Item::Table(t) => model.table(t).name.clone(),
+        Item::Column(c) => {
+            format!("{}[{}]", model.table(c.table).name, model.column_info(c).name)
+        }
+    }
+}
+
+struct Work<'a> {
+    model: &'a CompiledModel,
+    context: &'a QueryContext,
+    store: StoreVersion,
+    /// Computed columns that the store does not have yet.
+    pending: HashMap<TableId, Vec<(u32, ColumnData)>>,
+    out: Calculated,
+}
+
+impl Work<'_> {
+    fn fail(&mut self, item: Item, error: Error) {
+        let object = name_of(self.model, item);
+        self.out.failures.push(ObjectState { object, error: Some(error), place: None });
+    }
+
+    fn compute(&mut self, item: Item) -> Result<()> {
+        let (Some(Ok(expression)), home) = expression_of(self.model, item) else { return Ok(()) };
+        let mut references = References::new(self.model, home);
+        references.visit(expression);
+        let failed = references.found.iter().find(|needed| {
+            let name = name_of(self.model, **needed);
+            self.out.failures.iter().any(|f| f.object == name)
+        });
+        if let Some(needed) = failed {
+            let name = name_of(self.model, *needed);
+            self.fail(item, Error::invalid(format!("{name}, which it refers to, has an error.")));
+            return Ok(());
+        }
+        self.settle()?;
+        let done = match item {
+            Item::Table(table) => self.table(table, expression),
+            Item::Column(column) => self.column(column, expression),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(e) if matches!(e.kind, ErrorKind::Cancelled | ErrorKind::Limit) => Err(e),
+            Err(e) => {
+                self.fail(item, e);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts computed columns into the store.
+    fn settle(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut tables = self.store.tables.clone();
+        for (table, columns) in self.pending.drain() {
+            let place = &mut tables[table.0 as usize];
+            *place = Arc::new(place.with_columns(columns)?);
+        }
+        self.store = self.store.with_tables(tables, &self.model.relationship_defs());
+        Ok(())
+    }
+
+    fn column(&mut self, column: ColumnId, expression: &Expr) -> Result<()> {
+        let mut binder = Binder::new(self.model, &self.store, &[]);
+        let rows = binder.model_table(column.table, false, expression.span);
+        let node = binder.in_rows_of(column.table, expression)?;
+        let evaluator = Evaluator::new(self.model, &self.store, self.context, false);
+        let start = evaluator.start();
+        let all = evaluator.table(&start, &rows)?;
+        let mut values = Vec::with_capacity(all.rows.len);
+        let mut first = 0;
+        while first < all.rows.len {
+            let last = (first + ROWS_AT_ONCE).min(all.rows.len);
+            let some: Vec<u32> = (first as u32..last as u32).collect();
+            let (cells, _) = start.iterate(&CellTable::shared(all.rows.take(&some)));
+            values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
+            first = last;
+        }
+        let data = stored(&values, self.model.column_info(column).data_type);
+        self.pending.entry(column.table).or_default().push((column.column, data));
+        self.out.columns.push((column, values));
+        Ok(())
+    }
+
+    fn table(&mut self, table: TableId, expression: &Expr) -> Result<()> {
+        let mut binder = Binder::new(self.model, &self.store, &[]);
+        let node = binder.table(&Scope::default(), expression)?;
+        let evaluator = Evaluator::new(self.model, &self.store, self.context, false);
+        let found = evaluator.table(&evaluator.start(), &node)?;
+        let schema = node.schema();
+        let columns = &self.model.table(table).columns;
+        let mut data = Vec::new();
+        for info in columns {
+            let source = info.source.as_deref().unwrap_or(&info.name).to_lowercase();
+            let is_it = |c: &TableColumn| {
+                source_name(c).to_lowercase() == source || c.name.to_lowercase() == source
+            };
+            let at = schema.iter().position(is_it).filter(|_| info.expression.is_none());
+            let values: Vec<Value> = match at {
+                Some(at) => {
+                    (0..found.rows.len).map(|r| found.rows.value(&self.store, at, r)).collect()
+                }
+                None => vec![Value::Blank; found.rows.len],
+            };
+            data.push(stored(&values, info.data_type));
+        }
+        let batch = RowBatch { rows: found.rows.len, columns: data };
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
+        let place = table.0 as usize;
+        let collation = self.store.table(table).collation();
+        let mut tables = self.store.tables.clone();
+        let made = TableData::from_batches(&types, collation, std::slice::from_ref(&batch))?;
+        tables[place] = Arc::new(made);
+        self.store = self.store.with_tables(tables, &self.model.relationship_defs());
+        self.out.tables.push((table, vec![batch]));
+        Ok(())
+    }
+}
+
+/// Values in a column's type; those that do not convert are blank here and refused where they are
+/// stored.
+fn stored(values: &[Value], data_type: DataType) -> ColumnData {
+    let mut out = ColumnData::empty(data_type);
+    let own = out.data_type();
+    for v in values {
+        let converted = if v.is_blank() { Ok(Value::Blank) } else { convert(v, own) };
+        let value = converted.unwrap_or_default();
+        if value.is_blank() || out.push(value).is_err() {
+            out.push_blank();
+        }
+    }
+    out
 }

@@ -3,7 +3,9 @@
 //! Compiling never fails: a bad expression is recorded with its object, and the rest works.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use evercube_base::error::line_column;
 use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::Expr;
 use evercube_dax::parse_expression;
@@ -21,6 +23,8 @@ pub struct ColumnInfo {
     pub data_type: DataType,
     /// The expression of a calculated column.
     pub expression: Option<Result<Expr>>,
+    /// The column of the source, or of the table's expression, that it takes its values from.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub struct TableInfo {
     pub columns: Vec<ColumnInfo>,
     /// Marked as date table: the position of its date key.
     pub date_column: Option<u32>,
+    /// The expression of a calculated table.
+    pub expression: Option<Result<Expr>>,
     column_ids: HashMap<String, u32>,
 }
 
@@ -55,6 +61,8 @@ pub struct ObjectState {
     /// As `Sales[Amount]`, or `role 'US'/table 'Customer'`.
     pub object: String,
     pub error: Option<Error>,
+    /// Line and column of the error in the object's expression, from 1.
+    pub place: Option<(usize, usize)>,
 }
 
 /// A filter of a role on one table.
@@ -75,6 +83,8 @@ pub struct CompiledModel {
     relationships: Vec<RelationshipInfo>,
     role_filters: Vec<RoleFilter>,
     states: Vec<ObjectState>,
+    /// The expressions of the objects in `states`.
+    texts: Vec<Arc<str>>,
 }
 
 impl CompiledModel {
@@ -115,6 +125,7 @@ impl CompiledModel {
                 });
             }
         }
+        compiled.check();
         compiled
     }
 
@@ -136,15 +147,45 @@ impl CompiledModel {
                 data_type,
                 expression: expression
                     .map(|e| self.parse(format!("{}[{}]", table.name, column.name), e)),
+                source: column.source_column.clone(),
             });
         }
-        TableInfo { name: table.name.clone(), columns, date_column, column_ids }
+        let text = table.partitions.iter().find_map(|p| p.source.calculated_expression());
+        let expression = text.map(|e| self.parse(table.name.clone(), e));
+        TableInfo { name: table.name.clone(), columns, date_column, expression, column_ids }
     }
 
     fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
         let parsed = parse_expression(text).into_result();
-        self.states.push(ObjectState { object, error: parsed.as_ref().err().cloned() });
+        self.texts.push(text.into());
+        self.states.push(ObjectState { object, error: None, place: None });
+        if let Err(e) = &parsed {
+            self.fail(self.states.len() - 1, e.clone());
+        }
         parsed
+    }
+
+    /// Records what is wrong with an object's expression.
+    fn fail(&mut self, state: usize, error: Error) {
+        let (Some(of), Some(text)) = (self.states.get_mut(state), self.texts.get(state)) else {
+            return;
+        };
+        of.place = error.span.map(|(start, _)| line_column(text, start));
+        of.error = Some(error);
+    }
+
+    /// Binds every expression that parsed, so that its object's state says what is wrong with it.
+    fn check(&mut self) {
+        let failures: Vec<(usize, Error)> = crate::bind::failures(self)
+            .into_iter()
+            .filter_map(|(object, error)| {
+                let is_it = |s: &ObjectState| s.error.is_none() && s.object == object;
+                Some((self.states.iter().position(is_it)?, error))
+            })
+            .collect();
+        for (state, error) in failures {
+            self.fail(state, error);
+        }
     }
 
     fn resolve(&self, r: &Relationship) -> Option<RelationshipInfo> {
@@ -219,6 +260,11 @@ impl CompiledModel {
             (r.def.from, r.def.to) == (a, b) || (r.def.from, r.def.to) == (b, a)
         };
         self.relationships.iter().position(joins).map(|i| RelationshipId(i as u32))
+    }
+
+    /// The filters of all roles.
+    pub fn all_role_filters(&self) -> &[RoleFilter] {
+        &self.role_filters
     }
 
     /// The filters of the named roles.

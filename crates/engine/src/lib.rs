@@ -13,6 +13,7 @@ pub mod filter_context;
 pub mod functions;
 mod plan;
 pub mod query;
+mod references;
 pub mod scalar;
 mod secured;
 

@@ -262,6 +262,14 @@ pub struct PartitionSource {
     pub extra: Extra,
 }
 
+impl PartitionSource {
+    /// The table expression of a calculated table.
+    pub fn calculated_expression(&self) -> Option<&str> {
+        let is_calculated = self.kind.as_deref() == Some("calculated");
+        self.expression.as_deref().filter(|_| is_calculated)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Measure {

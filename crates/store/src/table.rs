@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evercube_base::{Collation, DataType, Error, ErrorKind, Result, RowBatch};
+use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch};
 
 use crate::column::{Column, PieceSource};
 use crate::segment::Segment;
@@ -23,7 +23,7 @@ pub struct RowGroup {
 pub struct TableData {
     rows: usize,
     collation: Collation,
-    columns: Vec<Column>,
+    columns: Vec<Arc<Column>>,
 }
 
 impl TableData {
@@ -49,7 +49,7 @@ impl TableData {
                 }
                 parts.push(PieceSource { rows: group.rows, column });
             }
-            columns.push(Column::new(*data_type, collation, parts));
+            columns.push(Arc::new(Column::new(*data_type, collation, parts)));
         }
         let rows = groups.iter().map(|g| g.rows).sum();
         if u32::try_from(rows).is_err() {
@@ -78,6 +78,40 @@ impl TableData {
         }
         groups.push(RowGroup::whole(Arc::new(builder.finish())));
         Self::from_groups(types, collation, &groups)
+    }
+
+    /// The same rows with other values in some columns, one value a row.
+    ///
+    /// # Errors
+    /// `Internal`, where a column has another number of values than the table has rows.
+    pub fn with_columns(&self, computed: Vec<(u32, ColumnData)>) -> Result<Self> {
+        let mut columns = self.columns.clone();
+        for (at, data) in computed {
+            let data_type = self.column(at).data_type();
+            if data.len() != self.rows {
+                return Err(Error::internal(format!(
+                    "{} values were given for {} rows",
+                    data.len(),
+                    self.rows
+                )));
+            }
+            let batch = RowBatch { rows: data.len(), columns: vec![data] };
+            let mut builder = SegmentBuilder::new(&[data_type], self.collation);
+            builder.push(batch)?;
+            let column = Some((Arc::new(builder.finish()), 0));
+            let parts = vec![PieceSource { rows: self.rows, column }];
+            columns[at as usize] = Arc::new(Column::new(data_type, self.collation, parts));
+        }
+        Ok(Self { rows: self.rows, collation: self.collation, columns })
+    }
+
+    /// Whether a column is the very same object in both tables.
+    pub(crate) fn shares(&self, other: &Self, column: u32) -> bool {
+        let at = column as usize;
+        match (self.columns.get(at), other.columns.get(at)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
     }
 
     /// Rows without the blank row.

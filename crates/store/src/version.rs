@@ -6,7 +6,7 @@ use evercube_base::Result;
 
 use crate::relationship::{RelationshipDef, RelationshipIndex};
 use crate::scan::ScanControl;
-use crate::scan_request::{RelationshipId, ScanRequest, ScanResult, TableId};
+use crate::scan_request::{ColumnId, RelationshipId, ScanRequest, ScanResult, TableId};
 use crate::table::TableData;
 
 /// Tables in model order; relationships likewise, `None` for limited (many-to-many) ones.
@@ -33,6 +33,35 @@ impl StoreVersion {
             });
         }
         Ok(Self { tables, relationships })
+    }
+
+    /// Other tables in place of these: relationships over unchanged columns keep their index, the
+    /// others are indexed again. One that cannot be, since its keys are still missing, has none.
+    #[must_use]
+    pub fn with_tables(&self, tables: Vec<Arc<TableData>>, defs: &[RelationshipDef]) -> Self {
+        let same = |id: ColumnId| {
+            let at = id.table.0 as usize;
+            match (self.tables.get(at), tables.get(at)) {
+                (Some(a), Some(b)) => a.shares(b, id.column),
+                _ => false,
+            }
+        };
+        let index = |(i, def): (usize, &RelationshipDef)| {
+            if def.many_to_many {
+                return None;
+            }
+            if same(def.from)
+                && same(def.to)
+                && let Some(known) = self.relationships.get(i)
+            {
+                return known.clone();
+            }
+            let (from, to) =
+                (tables.get(def.from.table.0 as usize)?, tables.get(def.to.table.0 as usize)?);
+            RelationshipIndex::new(*def, from, to).ok().map(Arc::new)
+        };
+        let relationships = defs.iter().enumerate().map(index).collect();
+        Self { tables, relationships }
     }
 
     pub fn table(&self, table: TableId) -> &TableData {

@@ -1,10 +1,8 @@
 //! The last step of every change: what is calculated, whether the data holds together, and what
 //! the one who changed it should know.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use evercube_base::error::line_column;
 use evercube_base::{Diagnostic, Error, ErrorKind, Result, Severity};
 use evercube_engine::{CompiledModel, QueryContext};
 use evercube_model::ids::ObjectIds;
@@ -108,16 +106,13 @@ fn check_relationships(database: &Database, tables: &[Arc<TableData>]) -> Result
 /// Expressions that do not work, as warnings: they deploy, and say so.
 fn states(database: &Database, failures: &Failures) -> Vec<Diagnostic> {
     let compiled = CompiledModel::compile(database);
-    let texts = expressions(database);
     let mut found = Vec::new();
     for state in compiled.states() {
         let Some(e) = &state.error else { continue };
         // Errors of the parser say their place themselves.
-        let span = e.span.filter(|_| !e.message.contains(" line "));
-        let place = span.zip(texts.get(&state.object)).map_or_else(String::new, |(span, text)| {
-            let (line, column) = line_column(text, span.0);
-            format!(" (line {line}, column {column})")
-        });
+        let place = state.place.filter(|_| !e.message.contains(" line "));
+        let place = place
+            .map_or_else(String::new, |(line, column)| format!(" (line {line}, column {column})"));
         found.push(warning(state.object.clone(), format!("{}{place}", e.message), e.span));
     }
     for (object, message) in failures {
@@ -130,29 +125,6 @@ fn states(database: &Database, failures: &Failures) -> Vec<Diagnostic> {
 
 pub(crate) fn warning(object: String, message: String, span: Option<(usize, usize)>) -> Diagnostic {
     Diagnostic { severity: Severity::Warning, object, message, span }
-}
-
-/// Expressions by the names their states go under.
-fn expressions(database: &Database) -> HashMap<String, &str> {
-    let mut all = HashMap::new();
-    for table in &database.model.tables {
-        for column in &table.columns {
-            if let Some(text) = &column.expression {
-                all.insert(format!("{}[{}]", table.name, column.name), &**text);
-            }
-        }
-        for measure in &table.measures {
-            all.insert(format!("{}[{}]", table.name, measure.name), &*measure.expression);
-        }
-    }
-    for role in &database.model.roles {
-        for permission in &role.table_permissions {
-            if let Some(text) = &permission.filter_expression {
-                all.insert(format!("role '{}'/table '{}'", role.name, permission.name), &**text);
-            }
-        }
-    }
-    all
 }
 
 /// One error that lists every finding.

@@ -1,0 +1,86 @@
+//! What an expression refers to: the calculated columns and tables it needs.
+
+use std::collections::{BTreeSet, HashSet};
+
+use evercube_dax::ast::{Expr, ExprKind};
+use evercube_store::{ColumnId, TableId};
+
+use crate::compiled_model::CompiledModel;
+
+/// Something that is computed and that other expressions may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Item {
+    Table(TableId),
+    Column(ColumnId),
+}
+
+/// Collects what expressions of one object refer to, through measures too.
+pub(crate) struct References<'a> {
+    model: &'a CompiledModel,
+    /// The table of a calculated column: its rows are the row context.
+    home: Option<TableId>,
+    measures: HashSet<String>,
+    pub found: BTreeSet<Item>,
+}
+
+impl<'a> References<'a> {
+    pub fn new(model: &'a CompiledModel, home: Option<TableId>) -> Self {
+        Self { model, home, measures: HashSet::new(), found: BTreeSet::new() }
+    }
+
+    pub fn visit(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Qualified { table, name } => match self.model.column(table, name) {
+                Some(id) => self.column(id),
+                None => self.measure(name),
+            },
+            ExprKind::Bracketed(name) if self.model.measure(name).is_some() => self.measure(name),
+            ExprKind::Bracketed(name) => self.unqualified(name),
+            ExprKind::Name { name, .. } => {
+                if let Some(id) = self.model.table_id(name) {
+                    self.table(id);
+                }
+            }
+            _ => e.parts().into_iter().for_each(|part| self.visit(part)),
+        }
+    }
+
+    fn column(&mut self, id: ColumnId) {
+        self.found.insert(Item::Table(id.table));
+        if self.model.column_info(id).expression.is_some() {
+            self.found.insert(Item::Column(id));
+        }
+    }
+
+    /// A table as a whole. A table made of it has all its columns; a column beside it does not
+    /// wait for columns that it does not name.
+    fn table(&mut self, id: TableId) {
+        self.found.insert(Item::Table(id));
+        if self.home.is_none() {
+            for column in 0..self.model.table(id).columns.len() as u32 {
+                self.column(ColumnId { table: id, column });
+            }
+        }
+    }
+
+    fn measure(&mut self, name: &str) {
+        if !self.measures.insert(name.to_lowercase()) {
+            return;
+        }
+        let Some(measure) = self.model.measure(name) else { return };
+        if let Ok(expression) = &measure.expression {
+            self.visit(expression);
+        }
+    }
+
+    /// A column of the row context, most likely of the home table.
+    fn unqualified(&mut self, name: &str) {
+        let of = |id: TableId| self.model.column(&self.model.table(id).name, name);
+        if let Some(id) = self.home.and_then(of) {
+            return self.column(id);
+        }
+        let all: Vec<ColumnId> =
+            (0..self.model.tables().len() as u32).filter_map(|t| of(TableId(t))).collect();
+        all.into_iter().for_each(|id| self.column(id));
+    }
+}
