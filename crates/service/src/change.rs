@@ -39,9 +39,8 @@ impl Service {
         text: &str,
     ) -> Result<WriteAnswer> {
         match command {
-            Command::Backup(_) | Command::Restore(_) => Err(Error::unsupported(
-                "backup and restore are not carried out by statements yet; use the commands of the same names",
-            )),
+            Command::Backup(backup) => self.backup(call, backup.into()).await,
+            Command::Restore(restore) => self.restore(call, restore.into()).await,
             Command::Delete { path } if path.kind() == ObjectKind::Database => {
                 self.drop_database(call, &path.database).await
             }
