@@ -4,6 +4,7 @@
 //! Never here: HTTP, XML.
 
 pub mod auth;
+pub mod backup;
 pub mod backup_use;
 pub mod call;
 pub mod change;

@@ -1,0 +1,202 @@
+//! The first bytes of an archive: what it is, how it is protected, and whether the password is
+//! the right one.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use evercube_base::{Error, ErrorKind, Result};
+
+/// What an Evercube backup starts with.
+pub const MAGIC: [u8; 8] = *b"EVBACKUP";
+/// The newest format written and read here.
+pub const VERSION: u16 = 1;
+/// Length of the preamble: magic 8, version 2, protection 1, zero 1, memory 4, passes 4, lanes 4,
+/// salt 16, nonce 16, check of the key 16, checksum 32.
+pub const LENGTH: usize = 104;
+
+const CHECKED: usize = 56;
+const SUMMED: usize = 72;
+/// Counter of the frame that proves the key; no archive has so many frames.
+const KEY_PROOF: u64 = u64::MAX;
+
+/// How costly it is to try a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KdfCost {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+impl Default for KdfCost {
+    fn default() -> Self {
+        Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
+    }
+}
+
+/// What is drawn by chance for every archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Chance {
+    pub salt: [u8; 16],
+    pub nonce: [u8; 16],
+}
+
+impl Chance {
+    pub fn draw() -> Result<Self> {
+        let (mut salt, mut nonce) = ([0; 16], [0; 16]);
+        crate::seal::random(&mut salt)?;
+        crate::seal::random(&mut nonce)?;
+        Ok(Self { salt, nonce })
+    }
+}
+
+/// A key with the nonce its frames count up from.
+#[derive(Clone)]
+pub struct FrameKey {
+    cipher: XChaCha20Poly1305,
+    nonce: [u8; 16],
+}
+
+impl FrameKey {
+    fn derive(password: &str, cost: KdfCost, chance: &Chance) -> Result<Self> {
+        let failed = |e: argon2::Error| {
+            Error::internal(format!("the key of a backup could not be derived: {e}"))
+        };
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32));
+        let params = params.map_err(failed)?;
+        let mut key = [0u8; 32];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.as_bytes(), &chance.salt, &mut key)
+            .map_err(failed)?;
+        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), nonce: chance.nonce })
+    }
+
+    fn nonce(&self, counter: u64) -> XNonce {
+        let mut nonce = [0u8; 24];
+        let (prefix, count) = nonce.split_at_mut(16);
+        prefix.copy_from_slice(&self.nonce);
+        count.copy_from_slice(&counter.to_le_bytes());
+        nonce.into()
+    }
+
+    pub fn seal(&self, counter: u64, bound_to: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+        let payload = Payload { msg: plain, aad: bound_to };
+        self.cipher
+            .encrypt(&self.nonce(counter), payload)
+            .map_err(|_| Error::internal("a part of a backup could not be encrypted"))
+    }
+
+    /// `None` where the bytes are not what was sealed.
+    pub fn open(&self, counter: u64, bound_to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let payload = Payload { msg: sealed, aad: bound_to };
+        self.cipher.decrypt(&self.nonce(counter), payload).ok()
+    }
+}
+
+/// A preamble's bytes and what its frames are sealed with.
+#[derive(Clone)]
+pub struct Preamble {
+    pub bytes: [u8; LENGTH],
+    /// `None` where no password was given.
+    pub key: Option<FrameKey>,
+}
+
+impl Preamble {
+    pub fn new(password: Option<&str>, cost: KdfCost, chance: &Chance) -> Result<Self> {
+        let mut head = Vec::with_capacity(LENGTH);
+        head.extend_from_slice(&MAGIC);
+        head.extend_from_slice(&VERSION.to_le_bytes());
+        head.extend_from_slice(&[u8::from(password.is_some()), 0]);
+        let key = match password {
+            None => {
+                head.resize(SUMMED, 0);
+                None
+            }
+            Some(password) => {
+                for n in [cost.memory_kib, cost.passes, cost.lanes] {
+                    head.extend_from_slice(&n.to_le_bytes());
+                }
+                head.extend_from_slice(&chance.salt);
+                head.extend_from_slice(&chance.nonce);
+                let key = FrameKey::derive(password, cost, chance)?;
+                head.extend_from_slice(&key.seal(KEY_PROOF, &head, &[])?);
+                Some(key)
+            }
+        };
+        head.extend_from_slice(blake3::hash(&head).as_bytes());
+        let bytes = head
+            .try_into()
+            .map_err(|_| Error::internal("the start of a backup has another length"))?;
+        Ok(Self { bytes, key })
+    }
+
+    /// Reads a preamble and tries the password.
+    pub fn open(bytes: [u8; LENGTH], password: Option<&str>) -> Result<Self> {
+        let (version, protected) = recognise(&bytes)?;
+        if version > VERSION {
+            return Err(Error::unsupported(format!(
+                "the backup has format {version} and this server reads formats up to {VERSION}: restore it with a newer Evercube"
+            )));
+        }
+        let (summed, sum) = bytes.split_at(SUMMED);
+        if blake3::hash(summed).as_bytes() != sum {
+            return Err(damaged("its first bytes were changed"));
+        }
+        let key = match (protected, password) {
+            (0, None) => None,
+            (0, Some(_)) => {
+                return Err(Error::invalid(
+                    "the backup is not encrypted, but a password was given; leave the password out if this is the backup that is meant",
+                ));
+            }
+            (1, None) => {
+                return Err(Error::invalid(
+                    "the backup is encrypted and no password was given; give the password it was made with",
+                ));
+            }
+            (1, Some(password)) => Some(unlock(&bytes, password)?),
+            (other, _) => {
+                return Err(damaged(&format!("it names the unknown protection {other}")));
+            }
+        };
+        Ok(Self { bytes, key })
+    }
+}
+
+/// Format and protection of what starts with an Evercube backup's first bytes.
+fn recognise(bytes: &[u8; LENGTH]) -> Result<(u16, u8)> {
+    let Some([a, b, protection, _, ..]) = bytes.strip_prefix(MAGIC.as_slice()) else {
+        return Err(Error::invalid("the file is not an Evercube backup"));
+    };
+    Ok((u16::from_le_bytes([*a, *b]), *protection))
+}
+
+fn unlock(bytes: &[u8; LENGTH], password: &str) -> Result<FrameKey> {
+    let number = |at: usize| {
+        let found = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+        found.map_or(0, u32::from_le_bytes)
+    };
+    let sixteen = |at: usize| {
+        bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or([0u8; 16])
+    };
+    let cost = KdfCost { memory_kib: number(12), passes: number(16), lanes: number(20) };
+    // A file must not decide how much memory and time the server spends on it.
+    let sane = cost.memory_kib <= 1 << 20 && (1..=64).contains(&cost.passes) && cost.lanes <= 64;
+    if !sane || cost.lanes == 0 || cost.memory_kib < 8 * cost.lanes {
+        return Err(damaged("its key would need an unreasonable amount of memory or time"));
+    }
+    let chance = Chance { salt: sixteen(24), nonce: sixteen(40) };
+    let key = FrameKey::derive(password, cost, &chance)?;
+    let (head, proof) = bytes.split_at(CHECKED);
+    let proof = proof.get(..SUMMED - CHECKED).unwrap_or_default();
+    match key.open(KEY_PROOF, head, proof) {
+        Some(_) => Ok(key),
+        None => Err(Error::invalid("the password is not the one the backup was made with")),
+    }
+}
+
+pub fn damaged(how: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("the backup is damaged or was tampered with: {how}; nothing of it is used"),
+    )
+}
