@@ -2,11 +2,177 @@
 //! a password is given.
 
 pub mod archive;
+mod azure;
 mod foreign;
 mod frame;
 pub mod header;
+mod local;
+mod pipe;
 pub mod preamble;
+pub mod target;
 #[cfg(test)]
 mod tests;
 
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use evercube_base::{Error, Result};
+use evercube_store::Hash;
+use tokio::task::JoinHandle;
+
+use self::archive::{ArchiveReader, ArchiveWriter};
+use self::azure::Blob;
 pub use self::header::{BackupHeader, BackupSummary, ObjectEntry};
+use self::preamble::{Chance, KdfCost, Preamble};
+pub use self::target::Target;
+use crate::objects::blocking;
+
+/// How a backup is written.
+#[derive(Clone, Default)]
+pub struct Options {
+    pub password: Option<String>,
+    pub overwrite: bool,
+    /// The group's own folder on this server.
+    pub own_folder: PathBuf,
+}
+
+/// Writes a backup. `objects` gives the objects of the header one after the other; a backup that
+/// fails on the way leaves nothing behind.
+pub async fn write(
+    target: &Target,
+    header: BackupHeader,
+    options: Options,
+    objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
+) -> Result<BackupSummary> {
+    let Options { password, overwrite, own_folder } = options;
+    let path = match target {
+        Target::Azure { container, name } => {
+            let blob = Blob::for_backup(container, name, &header.database)?;
+            blob.check_free(overwrite).await?;
+            return upload(&blob, header, password, overwrite, objects).await;
+        }
+        Target::File(path) => path.clone(),
+        Target::Own(name) => own_folder.join(name),
+    };
+    blocking(move || {
+        let path = local::file_for_backup(&path, &header.database);
+        let file = local::NewFile::create(&path, overwrite)?;
+        let (file, summary) = write_to(file, header, password.as_deref(), objects)?;
+        file.keep()?;
+        Ok(summary)
+    })
+    .await
+}
+
+async fn upload(
+    blob: &Blob,
+    header: BackupHeader,
+    password: Option<String>,
+    overwrite: bool,
+    objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
+) -> Result<BackupSummary> {
+    let (out, pieces) = pipe::writer(azure::BLOCK);
+    let mut writing: JoinHandle<Result<BackupSummary>> = tokio::task::spawn_blocking(move || {
+        write_to(out, header, password.as_deref(), objects).map(|(_, summary)| summary)
+    });
+    let mut written = None;
+    let finished = async {
+        let outcome = ended(&mut writing).await;
+        let complete = outcome.is_ok();
+        written = Some(outcome);
+        complete
+    };
+    let uploaded = blob.upload(pieces, finished, overwrite).await;
+    // Where the upload failed, the writer only says that nobody takes its bytes any more.
+    uploaded?;
+    match written {
+        Some(outcome) => outcome,
+        None => ended(&mut writing).await,
+    }
+}
+
+async fn ended<T>(task: &mut JoinHandle<Result<T>>) -> Result<T> {
+    task.await
+        .unwrap_or_else(|e| Err(Error::internal(format!("a background task ended early: {e}"))))
+}
+
+fn write_to<W: Write>(
+    out: W,
+    header: BackupHeader,
+    password: Option<&str>,
+    mut objects: impl FnMut(&Hash) -> Result<Vec<u8>>,
+) -> Result<(W, BackupSummary)> {
+    let preamble = Preamble::new(password, KdfCost::default(), &Chance::draw()?)?;
+    let hashes: Vec<Hash> = header.objects.iter().map(|o| o.hash).collect();
+    let mut archive = ArchiveWriter::new(out, preamble, header)?;
+    for hash in &hashes {
+        archive.object(&objects(hash)?)?;
+    }
+    archive.finish()
+}
+
+/// Takes what a backup holds, piece by piece.
+pub trait Sink: Send + 'static {
+    /// Sees the header first; an error stops before any object is read.
+    fn begin(&mut self, header: &BackupHeader) -> Result<()>;
+    /// Takes an object that has been checked against its name.
+    fn object(&mut self, hash: Hash, content: Vec<u8>) -> Result<()>;
+}
+
+/// Reads a whole backup; its header once the last byte of it is proved.
+pub async fn read(
+    source: &Target,
+    password: Option<String>,
+    own_folder: &Path,
+    sink: impl Sink,
+) -> Result<BackupHeader> {
+    with_reader(source, own_folder, move |input| read_all(input, password.as_deref(), sink)).await
+}
+
+/// Reads the header of a backup and nothing of its objects.
+pub async fn inspect(
+    source: &Target,
+    password: Option<String>,
+    own_folder: &Path,
+) -> Result<BackupHeader> {
+    with_reader(source, own_folder, move |input| {
+        Ok(ArchiveReader::open(input, password.as_deref())?.header().clone())
+    })
+    .await
+}
+
+/// Runs blocking work on the bytes of a backup, wherever it is.
+async fn with_reader<T: Send + 'static>(
+    source: &Target,
+    own_folder: &Path,
+    work: impl FnOnce(Box<dyn Read>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let path = match source {
+        Target::Azure { container, name } => {
+            let blob = Blob::for_restore(container, name).await?;
+            let (pieces, input) = pipe::reader();
+            let working = blocking(move || work(Box::new(input)));
+            return tokio::join!(blob.download(pieces), working).1;
+        }
+        Target::File(path) => path.clone(),
+        Target::Own(name) => own_folder.join(name),
+    };
+    blocking(move || {
+        let path = local::file_for_restore(&path)?;
+        work(Box::new(local::open(&path)?))
+    })
+    .await
+}
+
+fn read_all(
+    input: Box<dyn Read>,
+    password: Option<&str>,
+    mut sink: impl Sink,
+) -> Result<BackupHeader> {
+    let mut archive = ArchiveReader::open(input, password)?;
+    sink.begin(archive.header())?;
+    while let Some((hash, content)) = archive.object()? {
+        sink.object(hash, content)?;
+    }
+    Ok(archive.header().clone())
+}

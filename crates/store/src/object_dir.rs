@@ -74,6 +74,12 @@ impl ObjectDir {
         self.path(hash).exists()
     }
 
+    /// Length of an object, without reading it.
+    pub fn length(&self, hash: &Hash) -> Result<u64> {
+        let path = self.path(hash);
+        fs::metadata(&path).map(|m| m.len()).map_err(|e| failed("read", &path, &e))
+    }
+
     /// The bytes of an object, checked against its name. A damaged file is set aside, so that
     /// it counts as missing and is fetched again.
     ///

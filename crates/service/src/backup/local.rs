@@ -1,0 +1,160 @@
+//! Backups as files on the server's disk: there whole, or not at all.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use evercube_base::{Error, ErrorKind, Result};
+
+use crate::backup::frame::writing;
+use crate::backup::target::{file_name, only_backup};
+
+/// The file a backup of `database` to `path` is written to.
+pub fn file_for_backup(path: &Path, database: &str) -> PathBuf {
+    let folder = path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/');
+    if folder { path.join(file_name(database)) } else { path.to_owned() }
+}
+
+/// The file a restore from `path` reads.
+pub fn file_for_restore(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let listed = fs::read_dir(path).map_err(|e| failed("read", path, &e))?;
+    let names = listed.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    Ok(path.join(only_backup(&path.display().to_string(), names)?))
+}
+
+pub fn open(path: &Path) -> Result<BufReader<File>> {
+    let file = File::open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::not_found(format!("there is no backup at {}", path.display()))
+        }
+        _ => failed("read", path, &e),
+    })?;
+    Ok(BufReader::with_capacity(1 << 18, file))
+}
+
+/// A file under a temporary name; gone again unless it is [kept](NewFile::keep).
+#[derive(Debug)]
+pub struct NewFile {
+    out: Option<BufWriter<File>>,
+    temporary: PathBuf,
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl NewFile {
+    /// Begins a file; one that is there is refused unless it may be overwritten.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+        if path.exists() && !overwrite {
+            return Err(exists(&path.display().to_string()));
+        }
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::invalid(format!("'{}' is no name of a file", path.display())));
+        };
+        fs::create_dir_all(folder).map_err(|e| failed("written", path, &e))?;
+        let mut number = [0u8; 8];
+        crate::seal::random(&mut number)?;
+        let name = format!(".{}.{}.part", name.to_string_lossy(), hex::encode(number));
+        let temporary = folder.join(name);
+        let file = File::create_new(&temporary).map_err(|e| failed("written", path, &e))?;
+        let out = Some(BufWriter::with_capacity(1 << 18, file));
+        Ok(Self { out, temporary, path: path.to_owned(), overwrite })
+    }
+
+    /// Brings the file to the disk and gives it its name.
+    pub fn keep(mut self) -> Result<()> {
+        if let Some(out) = self.out.take() {
+            let file = out.into_inner().map_err(|e| writing(e.error()))?;
+            file.sync_all().map_err(|e| writing(&e))?;
+        }
+        let named = if self.overwrite {
+            fs::rename(&self.temporary, &self.path)
+        } else {
+            // Unlike a rename, a link never replaces a file that came up meanwhile.
+            match fs::hard_link(&self.temporary, &self.path) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    return Err(exists(&self.path.display().to_string()));
+                }
+                Err(_) if !self.path.exists() => fs::rename(&self.temporary, &self.path),
+                linked => linked,
+            }
+        };
+        named.map_err(|e| failed("written", &self.path, &e))?;
+        if let Some(folder) = self.path.parent() {
+            let synced = File::open(folder).and_then(|f| f.sync_all());
+            synced.map_err(|e| failed("written", &self.path, &e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out.as_mut().map_or(Ok(0), |out| out.write(bytes))
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        let _gone_already = fs::remove_file(&self.temporary);
+    }
+}
+
+pub fn exists(place: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("there is a backup at {place} already; allow overwriting or choose another name"),
+    )
+}
+
+fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::StorageFull {
+        return writing(e);
+    }
+    Error::new(
+        ErrorKind::Source,
+        format!("the backup at {} could not be {what}: {e}", path.display()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/x.evb");
+        let mut broken = NewFile::create(&path, false).unwrap();
+        broken.write_all(b"half").unwrap();
+        drop(broken);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+        let write = |text: &[u8], overwrite| {
+            let mut file = NewFile::create(&path, overwrite)?;
+            file.write_all(text).unwrap();
+            file.keep()
+        };
+        let late = NewFile::create(&path, false).unwrap();
+        write(b"one", false).unwrap();
+        assert_eq!(late.keep().unwrap_err().kind, ErrorKind::Conflict);
+        assert_eq!(write(b"two", false).unwrap_err().kind, ErrorKind::Conflict);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        write(b"two", true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(file_for_restore(path.parent().unwrap()).unwrap(), path);
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let e = failed("written", Path::new("/x"), &full);
+        assert_eq!(e.kind, ErrorKind::Limit);
+        assert!(e.message.contains("no space left"));
+    }
+}
