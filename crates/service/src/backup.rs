@@ -3,10 +3,12 @@
 
 pub mod archive;
 mod azure;
+mod exchange;
 mod foreign;
 mod frame;
 pub mod header;
-mod local;
+pub(crate) mod kept;
+pub(crate) mod local;
 mod pipe;
 pub mod preamble;
 pub mod target;

@@ -1,10 +1,22 @@
-//! Backing a database up and bringing it back.
+//! Backing a database up, and the requests for that and for bringing it back.
 
-use evercube_base::{Error, ErrorKind, Result};
+mod restore;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use evercube_base::{Diagnostic, Error, ErrorKind, Result};
 use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 
-use crate::call::{Call, WriteAnswer};
+use crate::backup::{self, BackupHeader, ObjectEntry, Options, Target, local};
+use crate::call::{Call, ReadLevel, WriteAnswer};
+use crate::change::finish::warning;
+use crate::change::request_id;
+use crate::objects::blocking;
+use crate::running::{RunningGuard, RunningRequest};
 use crate::service::Service;
+use crate::versions::LoadedVersion;
 
 /// What to back up, and where to.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -36,13 +48,112 @@ impl Service {
     /// Writes the newest version of a database into one file; queries and writes go on.
     pub async fn backup(&self, call: &Call, request: BackupRequest) -> Result<WriteAnswer> {
         self.check_administrator(call, "Backing up", &request.database)?;
-        Err(Error::unsupported(format!("'{}' is no target of this version", request.target)))
+        let target = Target::parse(&request.target, &self.config.working_dir)?;
+        let id = request_id(call)?;
+        let listed = self.enter(call, &request.database, "backup");
+        let answer = self.back_up(call, &id, &target, request, Arc::clone(&listed.cancel)).await;
+        self.ended(&id, answer.is_ok());
+        answer.map_err(|e| e.context("The backup failed"))
     }
 
-    /// Brings a backup back as a database, all or nothing.
-    pub async fn restore(&self, call: &Call, request: RestoreRequest) -> Result<WriteAnswer> {
-        self.check_administrator(call, "Restoring", &request.source)?;
-        Err(Error::unsupported(format!("'{}' is no source of this version", request.source)))
+    async fn back_up(
+        &self,
+        call: &Call,
+        id: &str,
+        target: &Target,
+        request: BackupRequest,
+        cancel: Arc<AtomicBool>,
+    ) -> Result<WriteAnswer> {
+        let BackupRequest { database, password, overwrite, .. } = request;
+        self.see_all_commits().await?;
+        let name = self.committed_name(&database);
+        let name = name.ok_or_else(|| self.no_such_database(&database))?;
+        let newest = Call { read: ReadLevel::Strong, at: call.at, ..Call::default() };
+        let version = self.version(&newest, &name).await?;
+        let own_folder = self.backup_folder();
+        let written = match target {
+            Target::Own(name) if !overwrite && self.any_copy(name).await? => {
+                self.bring_backup_here(name).await?;
+                Err(local::exists(&target.describe()))
+            }
+            _ => {
+                let header = self.header(&version, id).await?;
+                self.progress.update(id, |p| {
+                    p.state = "writing".into();
+                    p.partitions_total = u32::try_from(header.objects.len()).unwrap_or(u32::MAX);
+                    p.current = target.describe();
+                });
+                let options = Options {
+                    password: password.clone(),
+                    overwrite,
+                    own_folder: own_folder.clone(),
+                };
+                let objects = Arc::clone(&self.objects);
+                let (progress, of) = (self.progress.clone(), id.to_owned());
+                backup::write(target, header, options, move |hash| {
+                    not_cancelled(&cancel)?;
+                    progress.update(&of, |p| p.partitions_done += 1);
+                    objects.get(hash)
+                })
+                .await
+            }
+        };
+        let seq = match written {
+            Ok(_) => version.seq,
+            // Where the request had been carried out and only its answer was lost, it is done.
+            Err(e) if e.kind == ErrorKind::Conflict => {
+                let found = backup::inspect(target, password, &own_folder).await;
+                found.ok().filter(|h| h.request == id).ok_or(e)?.seq
+            }
+            Err(e) => return Err(e),
+        };
+        let messages = match target {
+            Target::Own(file) => self.keep_twice(file).await?,
+            _ => Vec::new(),
+        };
+        Ok(WriteAnswer { seq, messages })
+    }
+
+    /// Brings a backup in the own folder to a second member; warns where that cannot be done now.
+    async fn keep_twice(&self, name: &str) -> Result<Vec<Diagnostic>> {
+        self.count_own_copy(name).await?;
+        Ok(match self.send_backup_on(name).await {
+            Ok(_) => Vec::new(),
+            Err(e) => vec![warning(
+                String::new(),
+                format!(
+                    "The backup '{name}' is kept on server '{}' only: no other server took it ({e}).",
+                    self.config.name
+                ),
+                None,
+            )],
+        })
+    }
+
+    async fn header(&self, version: &LoadedVersion, request: &str) -> Result<BackupHeader> {
+        let mut hashes = vec![version.model_hash, version.manifest_hash];
+        for (_, hash) in version.manifest.objects() {
+            hashes.push(hash);
+        }
+        let mut seen = BTreeSet::new();
+        hashes.retain(|hash| seen.insert(*hash));
+        let objects = Arc::clone(&self.objects);
+        let entries = blocking(move || {
+            let entry = |hash| Ok(ObjectEntry { hash, length: objects.length(&hash)? });
+            hashes.into_iter().map(entry).collect::<Result<Vec<_>>>()
+        });
+        Ok(BackupHeader {
+            database: version.name.clone(),
+            cluster: self.metastore.state().cluster_id.clone(),
+            seq: version.seq,
+            created_micros: self.now().unix_micros(),
+            request: request.to_owned(),
+            product: env!("CARGO_PKG_VERSION").to_owned(),
+            root: version.root,
+            model: version.model_hash,
+            manifest: version.manifest_hash,
+            objects: entries.await?,
+        })
     }
 
     fn check_administrator(&self, call: &Call, doing: &str, what: &str) -> Result<()> {
@@ -54,6 +165,30 @@ impl Service {
             format!("{doing} '{what}' needs an administrator; the caller is not one."),
         ))
     }
+
+    /// Lists the operation among those that run, so that it can be cancelled.
+    fn enter(&self, call: &Call, database: &str, text: &str) -> RunningGuard {
+        self.running.enter(RunningRequest {
+            session: call.session.number,
+            user: call.session.user.clone(),
+            database: database.to_owned(),
+            text: text.to_owned(),
+            started: self.now(),
+            cancel: Arc::default(),
+        })
+    }
+
+    fn ended(&self, request_id: &str, well: bool) {
+        let state = if well { "done" } else { "failed" };
+        self.progress.update(request_id, |p| p.state = state.into());
+    }
+}
+
+pub(crate) fn not_cancelled(cancel: &AtomicBool) -> Result<()> {
+    if cancel.load(Ordering::Relaxed) {
+        return Err(Error::new(ErrorKind::Cancelled, "the operation was cancelled"));
+    }
+    Ok(())
 }
 
 impl From<BackupCommand> for BackupRequest {

@@ -117,7 +117,7 @@ impl Service {
     }
 
     /// The outcome of a request that was carried out before.
-    fn answered(&self, request_id: &str) -> Option<Result<WriteAnswer>> {
+    pub(crate) fn answered(&self, request_id: &str) -> Option<Result<WriteAnswer>> {
         let state = self.metastore.state();
         let known = state.requests.get(request_id)?;
         Some(match &known.error {
@@ -137,7 +137,7 @@ impl Service {
 }
 
 /// The caller's request id, or one of its own.
-fn request_id(call: &Call) -> Result<String> {
+pub(crate) fn request_id(call: &Call) -> Result<String> {
     if let Some(id) = call.request_id.as_deref().filter(|id| !id.trim().is_empty()) {
         return Ok(id.to_owned());
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// `reading`, `calculating`, `shipping`, `committing`, `done`, `failed`.
+    /// `reading`, `writing`, `calculating`, `shipping`, `committing`, `done`, `failed`.
     pub state: String,
     pub rows: u64,
     pub partitions_done: u32,

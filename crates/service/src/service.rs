@@ -213,6 +213,11 @@ impl Service {
         self.config.kind != "witness"
     }
 
+    /// How far the operation of this server under a request id is.
+    pub fn operation(&self, request_id: &str) -> Option<crate::progress::Progress> {
+        self.progress.get(request_id)
+    }
+
     /// Stops what runs for a session, here and on every other server.
     pub async fn cancel(&self, session: u64) -> usize {
         let mut stopped = self.running.cancel_session(session);
@@ -233,6 +238,7 @@ impl Service {
             Some(("objects", operation)) => {
                 objects::answer(&self.objects, self.receipt(), operation, body.to_vec()).await
             }
+            Some(("backup", operation)) => self.answer_backup(operation, &body).await,
             Some(("session", "cancel")) => {
                 let number = body.as_ref().try_into().map(u64::from_le_bytes);
                 let stopped = number.map_or(0, |n| self.running.cancel_session(n));

@@ -118,8 +118,7 @@ impl<R: Read> ArchiveReader<R> {
                 break;
             }
         }
-        if content.len() as u64 != entry.length
-            || *blake3::hash(&content).as_bytes() != entry.hash
+        if content.len() as u64 != entry.length || *blake3::hash(&content).as_bytes() != entry.hash
         {
             return Err(bad());
         }

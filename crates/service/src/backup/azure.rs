@@ -9,9 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
-use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
-};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig};
 use tokio::sync::mpsc;
 
 use crate::backup::local::exists;
@@ -142,9 +140,7 @@ impl Blob {
             _ if text.contains("ContainerNotFound") => {
                 Error::not_found(format!("the container of {place} does not exist; make it first"))
             }
-            Cause::NotFound { .. } => {
-                Error::not_found(format!("there is no backup at {place}"))
-            }
+            Cause::NotFound { .. } => Error::not_found(format!("there is no backup at {place}")),
             Cause::PermissionDenied { .. } | Cause::Unauthenticated { .. } => Error::new(
                 ErrorKind::Denied,
                 format!(

@@ -3,10 +3,8 @@
 use evercube_base::{Error, Result};
 
 /// How a backup of Analysis Services starts, in UTF-16; the second where it is compressed whole.
-const ABF: [&str; 2] = [
-    "STREAM_STORAGE_SIGNATURE_)!@#$%^&*(",
-    "This backup was created using XPress9 compression.",
-];
+const ABF: [&str; 2] =
+    ["STREAM_STORAGE_SIGNATURE_)!@#$%^&*(", "This backup was created using XPress9 compression."];
 
 /// Refuses by name what is known to be something else.
 pub fn refuse_foreign(start: &[u8]) -> Result<()> {

@@ -22,6 +22,9 @@ pub struct BackupHeader {
     pub seq: u64,
     /// Microseconds since 1970.
     pub created_micros: i64,
+    /// Request that made the backup; one that is sent again finds its work done.
+    #[serde(default)]
+    pub request: String,
     /// Version of the product that made the backup.
     pub product: String,
     #[serde(with = "hex_hash")]

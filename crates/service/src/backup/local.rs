@@ -26,12 +26,7 @@ pub fn file_for_restore(path: &Path) -> Result<PathBuf> {
 }
 
 pub fn open(path: &Path) -> Result<BufReader<File>> {
-    let file = File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::not_found(format!("there is no backup at {}", path.display()))
-        }
-        _ => failed("read", path, &e),
-    })?;
+    let file = File::open(path).map_err(|e| failed_or_absent(path, &e))?;
     Ok(BufReader::with_capacity(1 << 18, file))
 }
 
@@ -112,7 +107,14 @@ pub fn exists(place: &str) -> Error {
     )
 }
 
-fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
+pub fn failed_or_absent(path: &Path, e: &std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::NotFound {
+        return Error::not_found(format!("there is no backup at {}", path.display()));
+    }
+    failed("read", path, e)
+}
+
+pub fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
     if e.kind() == std::io::ErrorKind::StorageFull {
         return writing(e);
     }

@@ -175,9 +175,8 @@ fn unlock(bytes: &[u8; LENGTH], password: &str) -> Result<FrameKey> {
         let found = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
         found.map_or(0, u32::from_le_bytes)
     };
-    let sixteen = |at: usize| {
-        bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or([0u8; 16])
-    };
+    let sixteen =
+        |at: usize| bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or([0u8; 16]);
     let cost = KdfCost { memory_kib: number(12), passes: number(16), lanes: number(20) };
     // A file must not decide how much memory and time the server spends on it.
     let sane = cost.memory_kib <= 1 << 20 && (1..=64).contains(&cost.passes) && cost.lanes <= 64;
