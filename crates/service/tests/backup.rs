@@ -105,10 +105,8 @@ const MODEL: &str = r#"{ "name": "Retail", "id": "retail-id", "compatibilityLeve
 async fn retail(server: &Service) {
     let request = DeployRequest { text: MODEL.into(), ..DeployRequest::default() };
     server.deploy(&admin(), request).await.unwrap();
-    let request = RefreshRequest {
-        kind: evercube_model::tmsl::RefreshKind::Full,
-        objects: Vec::new(),
-    };
+    let request =
+        RefreshRequest { kind: evercube_model::tmsl::RefreshKind::Full, objects: Vec::new() };
     server.refresh(&admin(), "Retail", request).await.unwrap();
 }
 
@@ -218,12 +216,14 @@ async fn statements_back_up_and_restore_and_a_repeated_request_is_answered() {
     let one = world.start("one", &[]).await;
     retail(&one).await;
     let call = Call { request_id: Some("b-1".into()), ..admin() };
-    let text = r#"{ "backup": { "database": "Retail", "file": "r.abf", "allowOverwrite": false } }"#;
+    let text =
+        r#"{ "backup": { "database": "Retail", "file": "r.abf", "allowOverwrite": false } }"#;
     let first = one.execute_tmsl(&call, text).await.unwrap();
     assert_eq!(one.execute_tmsl(&call, text).await.unwrap().seq, first.seq);
     assert!(one.execute_tmsl(&admin(), text).await.is_err());
     assert!(world.path("one/backup/r.abf").exists());
-    let text = r#"{ "restore": { "database": "Again", "file": "r.abf", "security": "ignoreSecurity" } }"#;
+    let text =
+        r#"{ "restore": { "database": "Again", "file": "r.abf", "security": "ignoreSecurity" } }"#;
     let call = Call { request_id: Some("r-1".into()), ..admin() };
     let first = one.execute_tmsl(&call, text).await.unwrap();
     assert_eq!(one.execute_tmsl(&call, text).await.unwrap().seq, first.seq);
@@ -247,8 +247,10 @@ async fn a_bare_name_is_kept_on_two_members_and_restored_while_one_lives() {
     retail(&a).await;
     let answer = back_up(&a, to("r.abf")).await.unwrap();
     assert_eq!(answer.messages, Vec::new());
-    let holders: Vec<&str> =
-        ["a", "b", "c"].into_iter().filter(|n| world.path(n).join("backup/r.abf").exists()).collect();
+    let holders: Vec<&str> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|n| world.path(n).join("backup/r.abf").exists())
+        .collect();
     assert_eq!(holders.len(), 2);
     assert!(holders.contains(&"a"));
     world.kill("a").await;
