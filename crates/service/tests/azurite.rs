@@ -171,7 +171,8 @@ async fn write(name: &str, contents: &[Vec<u8>], overwrite: bool) -> Result<u64>
         ..BackupHeader::default()
     };
     let options = Options { password: Some("pw".into()), overwrite, ..Options::default() };
-    let mut rest = contents.to_vec().into_iter();
+    let all = contents.to_vec();
+    let mut rest = all.into_iter();
     let next = move |_: &Hash| {
         let object = rest.next().filter(|c| !c.is_empty());
         object.ok_or_else(|| Error::new(ErrorKind::Cancelled, "stopped on the way"))

@@ -1,12 +1,13 @@
 //! Backups as files on the server's disk: there whole, or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use evercube_base::{Error, ErrorKind, Result};
 
 use crate::backup::frame::writing;
+use crate::backup::preamble::MAGIC;
 use crate::backup::target::{file_name, only_backup};
 
 /// The file a backup of `database` to `path` is written to.
@@ -42,8 +43,11 @@ pub struct NewFile {
 impl NewFile {
     /// Begins a file; one that is there is refused unless it may be overwritten.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
-        if path.exists() && !overwrite {
-            return Err(exists(&path.display().to_string()));
+        if path.exists() {
+            if !overwrite {
+                return Err(exists(&path.display().to_string()));
+            }
+            only_backups_are_replaced(path)?;
         }
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::invalid(format!("'{}' is no name of a file", path.display())));
@@ -100,6 +104,27 @@ impl Drop for NewFile {
     }
 }
 
+/// A slip in a target must not cost a file that is something else.
+fn only_backups_are_replaced(path: &Path) -> Result<()> {
+    let is_file = fs::metadata(path).is_ok_and(|m| m.is_file());
+    let mut start = Vec::new();
+    if is_file {
+        let file = File::open(path).map_err(|e| failed("written", path, &e))?;
+        let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+        read.map_err(|e| failed("written", path, &e))?;
+    }
+    if is_file && MAGIC.starts_with(&start) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "what is at {} is no Evercube backup and is not overwritten; remove it or choose another name",
+            path.display()
+        ),
+    ))
+}
+
 pub fn exists(place: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
@@ -142,12 +167,15 @@ mod tests {
             file.keep()
         };
         let late = NewFile::create(&path, false).unwrap();
-        write(b"one", false).unwrap();
+        write(b"EVBACKUP one", false).unwrap();
         assert_eq!(late.keep().unwrap_err().kind, ErrorKind::Conflict);
         assert_eq!(write(b"two", false).unwrap_err().kind, ErrorKind::Conflict);
-        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read(&path).unwrap(), b"EVBACKUP one");
         write(b"two", true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        // What is no backup is not overwritten, nor is what is no file.
+        assert_eq!(write(b"three", true).unwrap_err().kind, ErrorKind::Conflict);
+        assert!(NewFile::create(Path::new("/dev/null"), true).is_err());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert_eq!(file_for_restore(path.parent().unwrap()).unwrap(), path);
     }
