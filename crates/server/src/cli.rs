@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{backup, config, deploy, explain, query, refresh, restore, status, verify};
+use crate::command::{
+    backup, config, deploy, explain, query, refresh, restore, serve, status, verify,
+};
 use crate::failure::Outcome;
 
 /// Evercube: tabular models, queried in DAX over XMLA, on servers that stand in for each other
@@ -17,6 +19,7 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Serve(serve::Serve),
     Deploy(deploy::Deploy),
     Refresh(refresh::Refresh),
     Query(query::Query),
@@ -31,6 +34,7 @@ pub enum Command {
 impl Command {
     pub async fn run(&self) -> Outcome {
         match self {
+            Self::Serve(args) => serve::run(args).await,
             Self::Deploy(args) => deploy::run(args).await,
             Self::Refresh(args) => refresh::run(args).await,
             Self::Query(args) => query::run(args).await,

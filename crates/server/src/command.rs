@@ -8,6 +8,7 @@ pub mod explain;
 pub mod query;
 pub mod refresh;
 pub mod restore;
+pub mod serve;
 pub mod status;
 pub mod verify;
 

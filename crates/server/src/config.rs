@@ -100,7 +100,6 @@ pub struct Settings(BTreeMap<&'static str, Setting>);
 
 /// What a server starts with.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "checked by `config`, read once a server can be started")]
 pub struct ServeSettings {
     pub data: PathBuf,
     pub listen: SocketAddr,

@@ -5,7 +5,9 @@ mod client;
 mod command;
 mod config;
 mod failure;
+mod http;
 mod output;
+mod transport;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod backup;
 pub mod backup_use;
+pub mod browse;
 pub mod call;
 pub mod change;
 pub mod commit;
@@ -29,4 +30,5 @@ pub mod verify;
 pub mod versions;
 
 pub use config::ServiceConfig;
+pub use evercube_sources::FilePolicy;
 pub use service::Service;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result, Value};
-use evercube_engine::{QueryContext, QueryResult};
+use evercube_engine::QueryContext;
+pub use evercube_engine::{QueryResult, ResultTable};
 
 use crate::call::Call;
 use crate::running::RunningRequest;
@@ -110,7 +111,7 @@ impl Service {
 
 /// Roles whose filters apply: those an administrator asked for, those of the effective user, or
 /// those the user is a member of. Administrators without such a request see everything.
-fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Vec<String>> {
+pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Vec<String>> {
     let session = &call.session;
     let model = &version.model.database.model;
     let asks = !session.roles.is_empty() || session.effective_user.is_some();

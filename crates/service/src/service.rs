@@ -218,6 +218,12 @@ impl Service {
         self.progress.get(request_id)
     }
 
+    /// The session with this short number that has a request running here.
+    pub fn session_of_spid(&self, spid: i64) -> Option<u64> {
+        let running = self.running.list();
+        running.iter().map(|(_, r)| r.session).find(|n| crate::browse::spid(*n) == spid)
+    }
+
     /// Stops what runs for a session, here and on every other server.
     pub async fn cancel(&self, session: u64) -> usize {
         let mut stopped = self.running.cancel_session(session);

@@ -124,6 +124,26 @@ impl Column {
         self.dictionary.value(self.data_type, code)
     }
 
+    /// Bytes of the column's dictionary in memory, about.
+    pub fn dictionary_bytes(&self) -> usize {
+        match &self.dictionary {
+            Dictionary::Range { .. } => 0,
+            Dictionary::Integers(v) => v.len() * 8,
+            Dictionary::Doubles(v) => v.len() * 8,
+            Dictionary::Strings(v) => v.iter().map(|s| s.len() + 16).sum(),
+        }
+    }
+
+    /// Whether values are kept in a dictionary rather than as offsets.
+    pub fn has_dictionary(&self) -> bool {
+        !matches!(self.dictionary, Dictionary::Range { .. })
+    }
+
+    /// Rows and bits for each value of the column's segments, in the order of the rows.
+    pub fn segments(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        self.pieces.iter().map(|p| (p.source.rows, p.source.column().map_or(0, |c| c.codes.bits())))
+    }
+
     /// The raw integer of a code above 0 (see [`Dictionary`]), for exact sums.
     pub(crate) fn integer(&self, code: u32) -> i64 {
         self.dictionary.integer(code)

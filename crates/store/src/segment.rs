@@ -47,6 +47,16 @@ impl Codes {
         self.len() == 0
     }
 
+    /// Bits each row takes.
+    pub fn bits(&self) -> u32 {
+        match self {
+            Self::U8(_) => 8,
+            Self::U16(_) => 16,
+            Self::U32(_) => 32,
+            Self::Constant { .. } => 0,
+        }
+    }
+
     #[inline]
     pub fn get(&self, row: usize) -> u32 {
         match self {

@@ -225,6 +225,16 @@ impl<'a, W: Write> Response<'a, W> {
         Ok(())
     }
 
+    /// One row of the open table.
+    pub fn row(&mut self, row: &[Value]) -> io::Result<()> {
+        if let Some((columns, content)) = &self.table
+            && content.has_data()
+        {
+            rowset::write_table_row(&mut self.buffer, columns, row.iter());
+        }
+        self.flush_full()
+    }
+
     pub fn end_table(&mut self, messages: &[Message]) -> io::Result<()> {
         if self.table.take().is_some() {
             write_messages(&mut self.buffer, messages);

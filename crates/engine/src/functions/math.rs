@@ -489,12 +489,7 @@ fn divide(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     if arg(a, 0).is_blank() {
         return Ok(Value::Blank);
     }
-    match (arg(a, 0), arg(a, 1)) {
-        (Value::Decimal(_), Value::Int(_) | Value::Double(_)) => {
-            Ok(Decimal::from_f64(n / d).map_or(Value::Double(n / d), Value::Decimal))
-        }
-        _ => Ok(Value::Double(n / d)),
-    }
+    Ok(Value::Double(n / d))
 }
 
 fn modulo(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {

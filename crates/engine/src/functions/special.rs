@@ -187,6 +187,15 @@ const FILTER: &[Row] = &[
         Table,
         S,
     ),
+    Row(
+        "RANK",
+        "[a:Ties],[a:Relation]...",
+        "The rank of the current row in its partition.",
+        INT,
+        S,
+    ),
+    Row("ROWNUMBER", "[a:Relation]...", "The number of the current row in its partition.", INT, S),
+    Row("MATCHBY", "[c:ColumnName]...", "The columns that tell the current row.", Table, S),
     Row("PARTITIONBY", "[c:ColumnName]...", "The partition of a window function.", Table, S),
 ];
 

@@ -1,0 +1,196 @@
+//! `evercube serve`: one server, alone or in a group.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_metastore::Transport;
+use evercube_service::{FilePolicy, Service, ServiceConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::{Flags, ServeSettings, Settings};
+use crate::failure::{Failure, Outcome};
+use crate::http::{ServerState, client, listen, peer};
+use crate::transport::PeerClient;
+
+/// Start a server
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  evercube serve --no-auth --listen 127.0.0.1:8383 --data ./evercube-data"
+)]
+pub struct Serve {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Memory one query may use, and rows it may return.
+const QUERY_MEMORY: usize = 4 << 30;
+const QUERY_ROWS: usize = 10_000_000;
+/// How long a commit waits for a member that is away.
+const DEGRADE_GRACE: Duration = Duration::from_secs(1);
+
+pub async fn run(args: &Serve) -> Outcome {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let settings =
+        Settings::resolve(&args.flags, |name| std::env::var(name).ok(), processors)?.for_serve()?;
+    start_logging();
+    let (stop, stopping) = watch::channel(false);
+    let clients = bind("listen", settings.listen).await?;
+    let (members, peer_address) = bind_peers(&settings).await?;
+    let peers = Arc::new(PeerClient::new());
+    let http_address = clients.local_addr().map_or(settings.listen, |a| a).to_string();
+    let config = service_config(&settings, peer_address, http_address)?;
+    // What members and clients send meanwhile waits in the listeners' queues.
+    let transport: Arc<dyn Transport> = Arc::<PeerClient>::clone(&peers);
+    let service = tokio::select! {
+        started = Service::start(config, transport) => started
+            .map_err(|e| Failure::Refused(format!("the server cannot start: {e}")))?,
+        () = terminated() => return Ok(()),
+    };
+    let state = Arc::new(ServerState { service, peers });
+    let consensus = peer_listener(members, &state, stopping.clone())?;
+    announce(&state, &settings);
+    let serving = tokio::spawn(listen::serve(
+        clients,
+        move |request| client(Arc::clone(&state), request),
+        stopping,
+    ));
+    terminated().await;
+    let _listeners_may_be_gone = stop.send(true);
+    let _ended = serving.await;
+    consensus.shutdown_background();
+    Ok(())
+}
+
+/// Answers members on threads of its own, so that no load of queries moves the leader.
+fn peer_listener(
+    members: std::net::TcpListener,
+    state: &Arc<ServerState>,
+    stopping: watch::Receiver<bool>,
+) -> Outcome<tokio::runtime::Runtime> {
+    let failed = |e| Failure::Refused(format!("cannot start the threads for members: {e}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("members")
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(members).map_err(failed)?
+    };
+    let state = Arc::clone(state);
+    runtime.spawn(listen::serve(
+        listener,
+        move |request| peer::member(Arc::clone(&state), request),
+        stopping,
+    ));
+    Ok(runtime)
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EVERCUBE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
+    let _already_set =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        Failure::Refused(format!("cannot listen on {address} (setting {setting}): {e}"))
+    })
+}
+
+/// The listener for members: as set, as the folder remembers, or on a free port.
+async fn bind_peers(settings: &ServeSettings) -> Outcome<(std::net::TcpListener, String)> {
+    let remembered = evercube_service::identity::remembered_peer_address(&settings.data)
+        .and_then(|a| a.parse().ok());
+    let listener = match settings.peer_listen.or(remembered) {
+        Some(address) => bind("peer_listen", address).await?,
+        None => bind("peer_listen", (Ipv4Addr::LOCALHOST, 0).into()).await?,
+    };
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::Refused(format!("the peer listener has no address: {e}")))?;
+    let listener = listener
+        .into_std()
+        .map_err(|e| Failure::Refused(format!("the peer listener cannot be handed on: {e}")))?;
+    Ok((listener, address.to_string()))
+}
+
+fn service_config(
+    settings: &ServeSettings,
+    peer_address: String,
+    http_address: String,
+) -> Outcome<ServiceConfig> {
+    let working_dir = std::env::current_dir()
+        .map_err(|e| Failure::Refused(format!("the working directory cannot be read: {e}")))?;
+    let files = working_dir.join(&settings.data).join("files");
+    let file_policy = match (settings.source_dirs.is_empty(), settings.no_auth) {
+        (false, _) => {
+            FilePolicy::Folders(settings.source_dirs.iter().map(|d| working_dir.join(d)).collect())
+        }
+        (true, true) => FilePolicy::Any,
+        (true, false) => {
+            make_folder(&files)?;
+            FilePolicy::Folders(vec![files])
+        }
+    };
+    Ok(ServiceConfig {
+        name: settings.name.clone().unwrap_or_default(),
+        region: settings.region.clone().unwrap_or_else(|| "local".into()),
+        kind: settings.kind.clone(),
+        data_dir: settings.data.clone(),
+        peer_address,
+        http_address,
+        file_policy,
+        working_dir,
+        no_auth: settings.no_auth,
+        threads: settings.threads,
+        join: settings.join.clone(),
+        query_memory: QUERY_MEMORY,
+        query_rows: QUERY_ROWS,
+        degrade_grace: DEGRADE_GRACE,
+    })
+}
+
+fn make_folder(folder: &Path) -> Outcome {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Failure::Refused(format!("cannot make the folder {}: {e}", folder.display())))
+}
+
+/// One line for people and scripts, once requests are answered.
+fn announce(state: &ServerState, settings: &ServeSettings) {
+    let config = &state.service.config;
+    eprintln!(
+        "evercube {} ({}) listening on http://{}, peers on {}, data in {}",
+        config.name,
+        config.region,
+        config.http_address,
+        config.peer_address,
+        config.data_dir.display()
+    );
+    if config.no_auth && settings.source_dirs.is_empty() {
+        eprintln!(
+            "without authentication and --source-dir, models may read any file this process can"
+        );
+    }
+    let password = config.data_dir.join("admin-password");
+    if !config.no_auth && password.exists() {
+        eprintln!("the first administrator is 'admin', its password is in {}", password.display());
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

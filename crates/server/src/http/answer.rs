@@ -1,0 +1,61 @@
+//! Answers as HTTP responses.
+
+use bytes::Bytes;
+use evercube_base::{Error, ErrorKind};
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+use serde_json::json;
+
+pub type Answer = Response<Full<Bytes>>;
+
+pub fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// Something as JSON, with status 200.
+pub fn json_of(value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => answer(StatusCode::OK, "application/json", bytes),
+        Err(e) => failed(&Error::internal(format!("the answer cannot be written: {e}"))),
+    }
+}
+
+/// An error as REST callers see it.
+pub fn failed(error: &Error) -> Answer {
+    let message = error.to_string();
+    let body = json!({ "error": { "kind": format!("{:?}", error.kind), "message": message } });
+    answer(status_of(error.kind), "application/json", body.to_string())
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid | ErrorKind::Evaluation => StatusCode::BAD_REQUEST,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
+        ErrorKind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Cancelled => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Source => StatusCode::BAD_GATEWAY,
+        ErrorKind::Unknown | ErrorKind::Corrupt | ErrorKind::Internal => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The request must be sent with a user and password.
+pub fn challenge() -> Answer {
+    let mut response = failed(&Error::new(
+        ErrorKind::Denied,
+        "The server needs a user name and password, as Basic authentication.",
+    ));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let realm = HeaderValue::from_static("Basic realm=\"Evercube\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    response
+}

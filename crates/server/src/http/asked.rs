@@ -1,0 +1,153 @@
+//! A request read in full: what both the client listener and a forwarding member hand on.
+
+use bytes::Bytes;
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_service::call::{At, Call, ReadLevel};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+pub const REQUEST_ID: &str = "x-evercube-request-id";
+/// The largest body a client may send.
+const BODY_LIMIT: usize = 256 << 20;
+
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: Method,
+    /// Path without the query.
+    pub path: String,
+    /// What stands after `?`.
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Asked {
+    pub async fn read(request: Request<Incoming>) -> Result<Self> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|e| {
+            Error::new(
+                ErrorKind::Limit,
+                format!("the request's body could not be read (limit {BODY_LIMIT} bytes): {e}"),
+            )
+        })?;
+        Ok(Self {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// Gives a write without an id one, so that it is done once however often it is sent on.
+    pub fn ensure_request_id(&mut self) {
+        if self.method == Method::GET || self.headers.contains_key(REQUEST_ID) {
+            return;
+        }
+        let id = crate::client::request_id().ok().and_then(|id| id.parse().ok());
+        if let Some(value) = id {
+            self.headers.insert(REQUEST_ID, value);
+        }
+    }
+
+    /// A parameter of the URL, percent-decoded.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters(name).next()
+    }
+
+    /// All values of a parameter of the URL.
+    pub fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + 'a {
+        self.query
+            .split('&')
+            .filter_map(|pair| {
+                let (k, v) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((percent_decode(k)?, percent_decode(v)?))
+            })
+            .filter(move |(k, _)| k == name)
+            .map(|(_, v)| v)
+    }
+
+    /// A cookie of the request.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let all = self.headers.get_all(http::header::COOKIE);
+        all.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';')).find_map(|pair| {
+            let (k, v) = pair.trim().split_once('=')?;
+            (k == name).then_some(v)
+        })
+    }
+
+    /// What the headers and the URL say about the read and the write, whoever asks.
+    ///
+    /// # Errors
+    /// `Invalid` for a read level or a version that cannot be read.
+    pub fn call(&self) -> Result<Call> {
+        let mut call = Call::default();
+        let read =
+            self.header("x-evercube-read").map(str::to_owned).or_else(|| self.parameter("read"));
+        if let Some(text) = read {
+            call.read = ReadLevel::parse(&text).ok_or_else(|| {
+                Error::invalid(format!(
+                    "the read level '{text}' is none of strong, session, any, bounded:2s"
+                ))
+            })?;
+        }
+        if let Some(text) = self.header("x-evercube-at") {
+            call.at = Some(at(text)?);
+        }
+        call.request_id = self.header("x-evercube-request-id").map(str::to_owned);
+        Ok(call)
+    }
+}
+
+/// A version number or a time.
+pub fn at(text: &str) -> Result<At> {
+    At::parse(text).ok_or_else(|| {
+        Error::invalid(format!(
+            "'{text}' is neither a version number nor a time such as 2026-01-31T12:00:00"
+        ))
+    })
+}
+
+/// `None` where the escapes do not give UTF-8.
+pub fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        out.push(match b {
+            b'+' => b' ',
+            b'%' => {
+                let pair = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?
+            }
+            b => b,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_and_cookies_are_found() {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", "a=1; evercube-login=x.y".parse().unwrap());
+        let asked = Asked {
+            method: Method::GET,
+            path: "/".into(),
+            query: "parameter=A%3D1&read=any&parameter=B+C".into(),
+            headers,
+            body: Bytes::new(),
+        };
+        assert_eq!(asked.parameters("parameter").collect::<Vec<_>>(), ["A=1", "B C"]);
+        assert_eq!(asked.cookie("evercube-login"), Some("x.y"));
+        assert_eq!(asked.call().unwrap().read, ReadLevel::Any);
+        assert_eq!(percent_decode("%zz"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! Requests that another member answers, with the caller's identity beside them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_service::auth::Identity;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::Full;
+
+use super::ServerState;
+use super::answer::{Answer, failed};
+use super::asked::Asked;
+
+const TARGET: &str = "x-forward-target";
+const METHOD: &str = "x-forward-method";
+const USER: &str = "x-forward-user";
+const ADMIN: &str = "x-forward-admin";
+/// On an answer: ask another member.
+const ELSEWHERE: &str = "x-evercube-elsewhere";
+/// A refresh may take long; the client's own timeout ends it earlier.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// Headers that go along.
+const KEPT: [&str; 7] = [
+    "content-type",
+    "soapaction",
+    "cookie",
+    "user-agent",
+    "x-evercube-read",
+    "x-evercube-at",
+    "x-evercube-request-id",
+];
+
+/// Has the member at `peer_address` answer.
+///
+/// # Errors
+/// `Unavailable` where it cannot answer now; another member, or the same one later, may.
+pub async fn send(
+    state: &Arc<ServerState>,
+    peer_address: &str,
+    asked: &Asked,
+    by: &Identity,
+) -> Result<Answer> {
+    let mut request = Request::builder()
+        .method("POST")
+        .uri(format!("http://{peer_address}/peer/forward"))
+        .body(Full::new(asked.body.clone()))
+        .map_err(|e| Error::internal(format!("a request cannot be forwarded: {e}")))?;
+    let headers = request.headers_mut();
+    for name in KEPT {
+        for value in asked.headers.get_all(name) {
+            headers.append(HeaderName::from_static(name), value.clone());
+        }
+    }
+    let target = match asked.query.as_str() {
+        "" => asked.path.clone(),
+        query => format!("{}?{query}", asked.path),
+    };
+    let admin = if by.is_admin { "1" } else { "0" };
+    let user = hex_of(&by.user);
+    for (name, value) in
+        [(TARGET, target.as_str()), (METHOD, asked.method.as_str()), (USER, &user), (ADMIN, admin)]
+    {
+        let value = HeaderValue::from_str(value).map_err(|_| {
+            Error::invalid("the request's path holds characters no header can carry")
+        })?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    let is_write_twice_safe = asked.header("x-evercube-request-id").is_some();
+    let answer = state.peers.send(request, LIMIT).await.map_err(|e| match e.kind {
+        // Sent again under the same id it is done once.
+        ErrorKind::Unknown if is_write_twice_safe => Error { kind: ErrorKind::Unavailable, ..e },
+        _ => e,
+    })?;
+    if answer.headers().contains_key(ELSEWHERE) {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            String::from_utf8_lossy(answer.body()).into_owned(),
+        ));
+    }
+    let (mut head, body) = answer.into_parts();
+    head.headers.remove(http::header::TRANSFER_ENCODING);
+    head.headers.remove(http::header::CONTENT_LENGTH);
+    Ok(Answer::from_parts(head, Full::new(body)))
+}
+
+/// The answer that makes the sender look further.
+pub fn not_here(error: &Error) -> Answer {
+    let mut answer = failed(error);
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert(ELSEWHERE, HeaderValue::from_static("1"));
+    answer
+}
+
+/// The request and caller a member forwarded; `None` where headers are missing.
+pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
+    let get = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let (path, query) = {
+        let target = get(TARGET)?;
+        target.split_once('?').unwrap_or((target, ""))
+    };
+    let asked = Asked {
+        method: get(METHOD)?.parse().ok()?,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: headers.clone(),
+        body,
+    };
+    let identity = Identity { user: text_of(get(USER)?)?, is_admin: get(ADMIN)? == "1" };
+    Some((asked, identity))
+}
+
+/// Names hold any character; headers do not.
+fn hex_of(text: &str) -> String {
+    text.bytes().map(|b| format!("{b:02x}")).collect()
+}
+
+fn text_of(hex: &str) -> Option<String> {
+    let bytes = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).ok().and_then(|p| u8::from_str_radix(p, 16).ok()));
+    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_travel_in_headers() {
+        assert_eq!(text_of(&hex_of("Zoë")).as_deref(), Some("Zoë"));
+        assert_eq!(text_of("zz"), None);
+    }
+}

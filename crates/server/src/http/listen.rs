@@ -1,0 +1,93 @@
+//! Accepting connections and serving them until the process stops.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How long a client may take for the head of a request.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long requests in flight may go on once the process is to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Serves every connection of `listener` with `answer` until `stop` turns true, then waits for
+/// the requests in flight.
+pub async fn serve<A, F>(listener: TcpListener, answer: A, mut stop: watch::Receiver<bool>)
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&answer), stop.clone()));
+                }
+                Err(e) => {
+                    // Out of file handles, most likely: wait for connections to end.
+                    tracing::warn!("a connection could not be accepted: {e}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = stopped(&mut stop) => break,
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_LIMIT, all).await.is_err() {
+        tracing::warn!("requests were still running when the server stopped");
+    }
+}
+
+async fn connection<A, F>(stream: TcpStream, answer: Arc<A>, mut stop: watch::Receiver<bool>)
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let _best_effort = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let answered = std::panic::AssertUnwindSafe(answer(request)).catch_unwind();
+        async move {
+            Ok::<_, Infallible>(answered.await.unwrap_or_else(|_| {
+                let text = "a defect of the server stopped this request";
+                let mut response = Response::new(Full::from(text));
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }))
+        }
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = serving.as_mut() => {
+            if let Err(e) = ended {
+                tracing::debug!("a connection ended early: {e}");
+            }
+        }
+        () = stopped(&mut stop) => {
+            serving.as_mut().graceful_shutdown();
+            let _ended = serving.await;
+        }
+    }
+}
+
+/// Waits until the server is told to stop, or nobody can tell it any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _sender_gone = stop.wait_for(|s| *s).await.is_err();
+}

@@ -1,0 +1,44 @@
+//! The listener of the other members.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, ErrorKind};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::answer::{Answer, answer, failed};
+use super::{ServerState, answered, forward};
+
+/// Segments travel whole.
+const BODY_LIMIT: usize = 1 << 30;
+
+/// Answers a member.
+pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(e) => {
+            return failed(&Error::new(
+                ErrorKind::Limit,
+                format!("a member's request could not be read: {e}"),
+            ));
+        }
+    };
+    let Some(path) = head.uri.path().strip_prefix("/peer/") else {
+        return failed(&Error::not_found("this address is for the members of the group"));
+    };
+    if path == "forward" {
+        return match forward::received(&head.headers, body) {
+            Some((asked, by)) => answered(&state, asked, &by, true).await,
+            None => failed(&Error::invalid("a forwarded request lacks its headers")),
+        };
+    }
+    match state.service.peer_handle(path, body).await {
+        Ok(bytes) => answer(StatusCode::OK, "application/octet-stream", bytes),
+        Err(e) => {
+            let text = serde_json::to_vec(&e).unwrap_or_default();
+            answer(StatusCode::INTERNAL_SERVER_ERROR, "application/json", text)
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The REST interface that the commands and scripts use; `openapi.rs` describes it.
+
+use std::sync::Arc;
+
+use evercube_base::{DataType, Error, Result, Value};
+use evercube_model::tmsl::RefreshKind;
+use evercube_service::auth::Identity;
+use evercube_service::call::{Call, WriteAnswer};
+use evercube_service::deploy::DeployRequest;
+use evercube_service::refresh::RefreshRequest;
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
+
+use super::answer::{Answer, answer, json_of};
+use super::asked::{Asked, at, percent_decode};
+use super::{Place, ServerState, openapi};
+
+/// A path below `/api/v1`, taken apart.
+enum Route {
+    Status,
+    OpenApi,
+    Deploy,
+    Operation(String),
+    Drop(String),
+    Refresh(String),
+    Query(String),
+    Explain(String),
+    Verify(String),
+}
+
+fn route(asked: &Asked) -> Option<Route> {
+    let rest = asked.path.strip_prefix("/api/v1/")?;
+    let parts: Vec<String> =
+        rest.trim_end_matches('/').split('/').map(percent_decode).collect::<Option<_>>()?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let get = asked.method == Method::GET;
+    let post = asked.method == Method::POST;
+    Some(match parts.as_slice() {
+        ["status"] if get => Route::Status,
+        ["openapi.json"] if get => Route::OpenApi,
+        ["deploy"] if post => Route::Deploy,
+        ["operations", id] if get => Route::Operation((*id).to_owned()),
+        ["databases", name] if asked.method == Method::DELETE => Route::Drop((*name).to_owned()),
+        ["databases", name, "refresh"] if post => Route::Refresh((*name).to_owned()),
+        ["databases", name, "query"] if post => Route::Query((*name).to_owned()),
+        ["databases", name, "explain"] if post => Route::Explain((*name).to_owned()),
+        ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
+        _ => return None,
+    })
+}
+
+pub fn place(asked: &Asked) -> Place {
+    match route(asked) {
+        Some(Route::Status | Route::OpenApi) | None => Place::Here,
+        Some(Route::Query(_) | Route::Explain(_)) => Place::Reader,
+        // Progress is known where the work is done.
+        Some(
+            Route::Deploy
+            | Route::Refresh(_)
+            | Route::Drop(_)
+            | Route::Operation(_)
+            | Route::Verify(_),
+        ) => Place::Leader,
+    }
+}
+
+pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Result<Answer> {
+    let Some(route) = route(asked) else {
+        return Err(Error::not_found(format!(
+            "there is no {} {}; /api/v1/openapi.json lists what there is",
+            asked.method, asked.path
+        )));
+    };
+    let service = &state.service;
+    let mut call = asked.call()?;
+    call.session.user.clone_from(&by.user);
+    call.session.is_admin = by.is_admin;
+    match route {
+        Route::Status => Ok(json_of(&service.status().await)),
+        Route::OpenApi => Ok(answer(StatusCode::OK, "application/json", openapi::document())),
+        Route::Deploy => {
+            let request = deploy_request(asked)?;
+            written(service.deploy(&call, request).await?)
+        }
+        Route::Operation(id) => match service.operation(&id) {
+            Some(progress) => Ok(json_of(&progress)),
+            None => Err(Error::not_found(format!("no operation '{id}' is known here"))),
+        },
+        Route::Drop(database) => written(service.drop_database(&call, &database).await?),
+        Route::Refresh(database) => {
+            let request = refresh_request(asked)?;
+            written(service.refresh(&call, &database, request).await?)
+        }
+        Route::Query(database) => {
+            let text = query_text(asked, &mut call, database)?;
+            let found = service.query(&call, &text, Vec::new()).await?;
+            let mut response = json_of(&results(&found.result));
+            response.headers_mut().insert("x-evercube-version", found.seq.into());
+            Ok(response)
+        }
+        Route::Explain(database) => {
+            let text = query_text(asked, &mut call, database)?;
+            Ok(json_of(&json!({ "plan": service.explain(&call, &text).await? })))
+        }
+        Route::Verify(database) => {
+            let deep = asked.parameter("deep").as_deref() == Some("true");
+            Ok(json_of(&service.verify(&call, &database, deep).await?))
+        }
+    }
+}
+
+fn written(done: WriteAnswer) -> Result<Answer> {
+    let messages: Vec<Json> = done
+        .messages
+        .iter()
+        .map(|m| json!({ "severity": m.severity, "object": m.object, "message": m.message }))
+        .collect();
+    let mut response = json_of(&json!({ "seq": done.seq, "messages": messages }));
+    response.headers_mut().insert("x-evercube-version", done.seq.into());
+    Ok(response)
+}
+
+fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T> {
+    serde_json::from_slice(&asked.body)
+        .map_err(|e| Error::invalid(format!("the request's JSON cannot be read: {e}")))
+}
+
+fn deploy_request(asked: &Asked) -> Result<DeployRequest> {
+    let mut parameters = Vec::new();
+    for p in asked.parameters("parameter") {
+        let (name, value) = p
+            .split_once('=')
+            .ok_or_else(|| Error::invalid(format!("the parameter '{p}' is not NAME=VALUE")))?;
+        parameters.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(DeployRequest {
+        text: asked.body.to_vec(),
+        stem: asked.parameter("stem"),
+        database: asked.parameter("database"),
+        parameters,
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    #[serde(rename = "type", default = "full")]
+    kind: String,
+    #[serde(default)]
+    objects: Vec<RefreshObject>,
+}
+
+fn full() -> String {
+    "full".into()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshObject {
+    table: String,
+    partition: Option<String>,
+}
+
+fn refresh_request(asked: &Asked) -> Result<RefreshRequest> {
+    let given: RefreshBody = body(asked)?;
+    let kind = RefreshKind::parse(&given.kind)?;
+    let objects = given.objects.into_iter().map(|o| (o.table, o.partition)).collect();
+    Ok(RefreshRequest { kind, objects })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryBody {
+    query: String,
+    at: Option<Json>,
+}
+
+fn query_text(asked: &Asked, call: &mut Call, database: String) -> Result<String> {
+    let given: QueryBody = body(asked)?;
+    call.session.catalog = Some(database);
+    match given.at {
+        Some(Json::String(text)) => call.at = Some(at(&text)?),
+        Some(Json::Number(n)) => call.at = Some(at(&n.to_string())?),
+        _ => {}
+    }
+    Ok(given.query)
+}
+
+fn results(result: &evercube_service::query::QueryResult) -> Json {
+    let tables = result.results.iter().map(|t| {
+        let columns =
+            t.columns.iter().map(|c| json!({ "name": c.name, "type": type_name(c.data_type) }));
+        let rows = t.rows.iter().map(|r| r.iter().map(cell).collect::<Vec<Json>>());
+        json!({
+            "columns": columns.collect::<Vec<Json>>(),
+            "rows": rows.collect::<Vec<_>>(),
+        })
+    });
+    json!({ "results": tables.collect::<Vec<Json>>() })
+}
+
+fn type_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::String => "string",
+        DataType::Int64 => "int64",
+        DataType::Double => "double",
+        DataType::DateTime => "dateTime",
+        DataType::Decimal => "decimal",
+        DataType::Boolean => "boolean",
+        DataType::Binary => "binary",
+        DataType::Variant => "variant",
+    }
+}
+
+/// Blank is null, a date ISO text, a decimal exact text.
+fn cell(v: &Value) -> Json {
+    match v {
+        Value::Blank => Json::Null,
+        Value::Boolean(b) => Json::Bool(*b),
+        Value::Int(i) => json!(i),
+        Value::Double(d) => match serde_json::Number::from_f64(*d) {
+            Some(n) => Json::Number(n),
+            None => json!(d.to_string()),
+        },
+        Value::Decimal(d) => json!(d.to_string()),
+        Value::DateTime(t) => json!(t.to_string()),
+        Value::String(s) => json!(&**s),
+    }
+}

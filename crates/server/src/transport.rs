@@ -1,0 +1,92 @@
+//! Messages to other members over HTTP: consensus, objects, forwarded requests.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::Transport;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+/// A pooled client for the peer listeners of other members.
+pub struct PeerClient {
+    pool: Client<HttpConnector, Full<Bytes>>,
+}
+
+const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
+
+impl PeerClient {
+    pub fn new() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+        let pool = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(connector);
+        Self { pool }
+    }
+
+    /// Sends a request to a member and reads its whole answer.
+    ///
+    /// # Errors
+    /// `Unavailable` where the member surely did not get the request, `Unknown` otherwise.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<http::Response<Bytes>> {
+        let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let exchange = async {
+            let response = self.pool.request(request).await.map_err(|e| {
+                let kind = if e.is_connect() { ErrorKind::Unavailable } else { ErrorKind::Unknown };
+                Error::new(kind, format!("the member at {to} was not reached: {e}"))
+            })?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(|e| {
+                Error::new(
+                    ErrorKind::Unknown,
+                    format!("the connection to the member at {to} broke: {e}"),
+                )
+            })?;
+            Ok(http::Response::from_parts(head, body.to_bytes()))
+        };
+        tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Unknown,
+                format!("the member at {to} did not answer within {} ms", limit.as_millis()),
+            ))
+        })
+    }
+}
+
+#[async_trait]
+impl Transport for PeerClient {
+    async fn call(
+        &self,
+        peer_address: &str,
+        path: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{peer_address}/peer/{path}"))
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| Error::internal(format!("a peer request cannot be written: {e}")))?;
+        let answer = self.send(request, timeout).await?;
+        if answer.status() == StatusCode::OK {
+            return Ok(answer.into_body().to_vec());
+        }
+        Err(serde_json::from_slice(answer.body()).unwrap_or_else(|_| {
+            Error::new(
+                ErrorKind::Unknown,
+                format!("the member at {peer_address} answered {}", answer.status()),
+            )
+        }))
+    }
+}
