@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    backup, config, deploy, explain, query, refresh, restore, serve, status, verify,
+    backup, config, deploy, explain, gateway, query, refresh, restore, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -20,6 +20,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Serve(serve::Serve),
+    Gateway(gateway::GatewayArgs),
     Deploy(deploy::Deploy),
     Refresh(refresh::Refresh),
     Query(query::Query),
@@ -35,6 +36,7 @@ impl Command {
     pub async fn run(&self) -> Outcome {
         match self {
             Self::Serve(args) => serve::run(args).await,
+            Self::Gateway(args) => gateway::run(args).await,
             Self::Deploy(args) => deploy::run(args).await,
             Self::Refresh(args) => refresh::run(args).await,
             Self::Query(args) => query::run(args).await,

@@ -165,8 +165,16 @@ pub fn percent_encode(text: &str) -> String {
     out
 }
 
+/// `host:port` of a server's URL.
+///
+/// # Errors
+/// `Usage` for a text that names no server to be reached over http.
+pub fn authority(text: &str) -> Outcome<String> {
+    base_url(text).map(|url| url.trim_start_matches("http://").to_owned())
+}
+
 fn base_url(text: &str) -> Outcome<String> {
-    let wrong = |why: &str| Failure::Usage(format!("--server '{text}' cannot be used: {why}"));
+    let wrong = |why: &str| Failure::Usage(format!("the server '{text}' cannot be used: {why}"));
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let uri: Uri = full.parse().map_err(|e| wrong(&format!("{e}")))?;
     match uri.scheme_str() {

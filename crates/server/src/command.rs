@@ -5,6 +5,7 @@ pub mod config;
 pub mod credentials;
 pub mod deploy;
 pub mod explain;
+pub mod gateway;
 pub mod query;
 pub mod refresh;
 pub mod restore;

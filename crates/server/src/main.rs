@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod config;
 mod failure;
+mod gateway;
 mod http;
 mod output;
 mod transport;

@@ -1,4 +1,4 @@
-//! Messages to other members over HTTP: consensus, objects, forwarded requests.
+//! Messages to servers over HTTP: consensus, objects, forwarded and relayed requests.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::Transport;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -31,26 +32,34 @@ impl PeerClient {
         Self { pool }
     }
 
-    /// Sends a request to a member and reads its whole answer.
+    /// Sends a request and gives the answer's head as soon as it is there.
     ///
     /// # Errors
-    /// `Unavailable` where the member surely did not get the request, `Unknown` otherwise.
+    /// `Unavailable` where the server surely did not get the request, `Unknown` otherwise.
+    pub async fn open(&self, request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>> {
+        let to = authority_of(&request);
+        self.pool.request(request).await.map_err(|e| {
+            let kind = if e.is_connect() { ErrorKind::Unavailable } else { ErrorKind::Unknown };
+            Error::new(kind, format!("the server at {to} was not reached: {e}"))
+        })
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; also where the answer is not whole within `limit`.
     pub async fn send(
         &self,
         request: Request<Full<Bytes>>,
         limit: Duration,
     ) -> Result<http::Response<Bytes>> {
-        let to = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let to = authority_of(&request);
         let exchange = async {
-            let response = self.pool.request(request).await.map_err(|e| {
-                let kind = if e.is_connect() { ErrorKind::Unavailable } else { ErrorKind::Unknown };
-                Error::new(kind, format!("the member at {to} was not reached: {e}"))
-            })?;
-            let (head, body) = response.into_parts();
+            let (head, body) = self.open(request).await?.into_parts();
             let body = body.collect().await.map_err(|e| {
                 Error::new(
                     ErrorKind::Unknown,
-                    format!("the connection to the member at {to} broke: {e}"),
+                    format!("the connection to the server at {to} broke: {e}"),
                 )
             })?;
             Ok(http::Response::from_parts(head, body.to_bytes()))
@@ -58,10 +67,14 @@ impl PeerClient {
         tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Unknown,
-                format!("the member at {to} did not answer within {} ms", limit.as_millis()),
+                format!("the server at {to} did not answer within {} ms", limit.as_millis()),
             ))
         })
     }
+}
+
+fn authority_of<B>(request: &Request<B>) -> String {
+    request.uri().authority().map(ToString::to_string).unwrap_or_default()
 }
 
 #[async_trait]

@@ -90,7 +90,7 @@ fn peer_listener(
     Ok(runtime)
 }
 
-fn start_logging() {
+pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("EVERCUBE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
     let _already_set =
@@ -184,7 +184,7 @@ fn announce(state: &ServerState, settings: &ServeSettings) {
 }
 
 /// SIGTERM or SIGINT.
-async fn terminated() {
+pub async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut term) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

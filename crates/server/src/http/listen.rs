@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,10 +21,12 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves every connection of `listener` with `answer` until `stop` turns true, then waits for
 /// the requests in flight.
-pub async fn serve<A, F>(listener: TcpListener, answer: A, mut stop: watch::Receiver<bool>)
+pub async fn serve<A, F, B>(listener: TcpListener, answer: A, mut stop: watch::Receiver<bool>)
 where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + From<&'static str> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let answer = Arc::new(answer);
     let mut connections = tokio::task::JoinSet::new();
@@ -52,10 +53,12 @@ where
     }
 }
 
-async fn connection<A, F>(stream: TcpStream, answer: Arc<A>, mut stop: watch::Receiver<bool>)
+async fn connection<A, F, B>(stream: TcpStream, answer: Arc<A>, mut stop: watch::Receiver<bool>)
 where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + From<&'static str> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _best_effort = stream.set_nodelay(true);
     let service = service_fn(move |request| {
@@ -63,7 +66,7 @@ where
         async move {
             Ok::<_, Infallible>(answered.await.unwrap_or_else(|_| {
                 let text = "a defect of the server stopped this request";
-                let mut response = Response::new(Full::from(text));
+                let mut response = Response::new(B::from(text));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }))

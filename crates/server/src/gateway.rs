@@ -1,0 +1,171 @@
+//! The gateway: one address in front of a group. Clients keep their connection while servers come
+//! and go, because every request is sent again elsewhere until one server has answered it whole.
+//!
+//! It keeps no results: an answer is held only until it is complete or too long to hold.
+
+mod exchange;
+mod long_answer;
+mod pool;
+mod relay;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evercube_base::{Error, ErrorKind};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::http::answer::{answer, failed};
+use crate::http::asked::{Asked, REQUEST_ID};
+use crate::http::{Place, rest, xmla};
+use exchange::{Outcome, Sent};
+pub use pool::Pool;
+pub use relay::Relay;
+
+/// Between two looks for a server while none can answer.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Headers about one connection only, not about the request.
+const OF_THE_CONNECTION: [&str; 9] = [
+    "connection",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a gateway works with.
+#[derive(Debug)]
+pub struct Gateway {
+    pub pool: Arc<Pool>,
+    /// How long a request waits while no server answers.
+    pub hold: Duration,
+    /// Bytes of an answer that are held until it is complete.
+    pub buffer: usize,
+}
+
+/// Answers a client with what one of the servers answers.
+pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Relay> {
+    let asked = match Asked::read(request).await {
+        Ok(asked) => asked,
+        Err(e) => return failed(&e).map(Relay::from),
+    };
+    if let Some(own) = own_health(&gateway, &asked) {
+        return own;
+    }
+    let is_read = is_read(&asked);
+    let asked = prepared(asked, is_read);
+    let mut last: Option<Response<Bytes>> = None;
+    let mut tried: Vec<usize> = Vec::new();
+    let mut since = Instant::now();
+    loop {
+        if let Some(member) = gateway.pool.choose(&tried) {
+            let begun = Instant::now();
+            let sent = Sent { asked: &asked, at: None, is_read };
+            match exchange::send(&gateway, member, &sent).await {
+                Outcome::Answered(response) => return response,
+                // An answer, but one that another server may better.
+                Outcome::Refused(response) => {
+                    tried.push(member);
+                    last = Some(response);
+                }
+                Outcome::Lost(why) => {
+                    tracing::debug!("{} did not answer: {why}", gateway.pool.name(member));
+                    tried.push(member);
+                }
+            }
+            // A server that worked for a while was no silence.
+            if begun.elapsed() > gateway.hold / 4 {
+                since = Instant::now();
+            }
+            continue;
+        }
+        // Every server has been asked. A refusal that is no "not now" is final.
+        if let Some(response) = last.take_if(|r| r.status() != StatusCode::SERVICE_UNAVAILABLE) {
+            return response.map(Relay::from);
+        }
+        if since.elapsed() >= gateway.hold {
+            return match last {
+                Some(response) => response.map(Relay::from),
+                None => nobody(&gateway, &asked),
+            };
+        }
+        tried.clear();
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a request changes nothing and can be asked again freely.
+fn is_read(asked: &Asked) -> bool {
+    if matches!(asked.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return true;
+    }
+    if xmla::is_endpoint(asked) {
+        // A message that cannot be read changes nothing.
+        return xmla::Message::read(asked).is_ok_and(|m| m.place() != Place::Leader);
+    }
+    asked.method == Method::POST && rest::place(asked) == Place::Reader
+}
+
+fn prepared(mut asked: Asked, is_read: bool) -> Asked {
+    for name in OF_THE_CONNECTION {
+        asked.headers.remove(name);
+    }
+    asked.headers.remove(header::CONTENT_LENGTH);
+    if !is_read && !asked.headers.contains_key(REQUEST_ID) {
+        asked.ensure_request_id();
+    }
+    asked
+}
+
+fn nobody(gateway: &Gateway, asked: &Asked) -> Response<Relay> {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "No server of the group answered within {} s; the gateway knows {}.",
+            gateway.hold.as_secs(),
+            gateway.pool.names().join(", ")
+        ),
+    );
+    if xmla::is_endpoint(asked) {
+        return xmla::Message::unread(&error).map(Relay::from);
+    }
+    failed(&error).map(Relay::from)
+}
+
+/// The gateway's own health: alive as a process, ready while a server is.
+fn own_health(gateway: &Gateway, asked: &Asked) -> Option<Response<Relay>> {
+    let text = "text/plain; charset=utf-8";
+    let own = match asked.path.as_str() {
+        "/health/live" => answer(StatusCode::OK, text, "ok\n"),
+        "/health/ready" if gateway.pool.is_ready() => answer(StatusCode::OK, text, "ok\n"),
+        "/health/ready" => answer(StatusCode::SERVICE_UNAVAILABLE, text, "no server is ready\n"),
+        _ => return None,
+    };
+    Some(own.map(Relay::from))
+}
+
+/// The request to one server.
+fn outgoing(sent: &Sent<'_>, authority: &str) -> Option<Request<http_body_util::Full<Bytes>>> {
+    let asked = sent.asked;
+    let target = match asked.query.as_str() {
+        "" => asked.path.clone(),
+        query => format!("{}?{query}", asked.path),
+    };
+    let mut request = Request::builder()
+        .method(asked.method.clone())
+        .uri(format!("http://{authority}{target}"))
+        .body(http_body_util::Full::new(asked.body.clone()))
+        .ok()?;
+    *request.headers_mut() = asked.headers.clone();
+    if let Some(seq) = sent.at {
+        let name = HeaderName::from_static("x-evercube-at");
+        request.headers_mut().insert(name, HeaderValue::from(seq));
+    }
+    Some(request)
+}

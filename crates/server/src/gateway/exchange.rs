@@ -1,0 +1,150 @@
+//! One request to one server: its whole answer, or why there is none.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use evercube_base::{Error, Result};
+use http::{Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use super::long_answer::LongAnswer;
+use super::pool::InFlight;
+use super::{Gateway, Relay, outgoing};
+use crate::http::asked::Asked;
+
+/// On every answer of a server; what lacks it comes from something else at that address.
+const VERSION: &str = "x-evercube-version";
+
+/// What is sent.
+pub(super) struct Sent<'a> {
+    pub asked: &'a Asked,
+    /// The version to answer from, where part of an answer from it was passed on already.
+    pub at: Option<u64>,
+    pub is_read: bool,
+}
+
+pub(super) enum Outcome {
+    /// For the client.
+    Answered(Response<Relay>),
+    /// An answer that says another server may do better.
+    Refused(Response<Bytes>),
+    /// No answer, or not all of it.
+    Lost(String),
+}
+
+/// An answer that is coming in.
+pub(super) struct Coming {
+    body: Incoming,
+    silent: watch::Receiver<bool>,
+    _counted: InFlight,
+}
+
+/// Sends the request and holds the answer until it is whole, or too long to be held.
+pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>) -> Outcome {
+    let (head, mut coming) = match open(gateway, member, sent).await {
+        Ok(opened) => opened,
+        Err(e) => {
+            gateway.pool.failed(member);
+            return Outcome::Lost(e.message);
+        }
+    };
+    let mut held = BytesMut::new();
+    loop {
+        match coming.piece().await {
+            Ok(Some(bytes)) => held.extend_from_slice(&bytes),
+            Ok(None) => break,
+            Err(e) => {
+                gateway.pool.failed(member);
+                return Outcome::Lost(e.to_string());
+            }
+        }
+        if held.len() > gateway.buffer {
+            let version = version_of(&head).filter(|_| sent.is_read);
+            let rest = LongAnswer::new(Arc::clone(gateway), sent.asked.clone(), version, member);
+            let relay = rest.start(held.freeze(), coming);
+            return Outcome::Answered(cleaned(Response::from_parts(head, relay)));
+        }
+    }
+    let is_ours = head.headers.contains_key(VERSION);
+    let elsewhere = match head.status {
+        StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT
+        | StatusCode::INTERNAL_SERVER_ERROR => true,
+        other => other.is_server_error() && !is_ours,
+    };
+    let response = cleaned(Response::from_parts(head, held.freeze()));
+    if elsewhere {
+        Outcome::Refused(response)
+    } else {
+        Outcome::Answered(response.map(Relay::from))
+    }
+}
+
+/// The answer's head, unless the server falls silent before.
+pub(super) async fn open(
+    gateway: &Arc<Gateway>,
+    member: usize,
+    sent: &Sent<'_>,
+) -> Result<(http::response::Parts, Coming)> {
+    let unknown = || Error::internal("the server is not known");
+    let (counted, mut silent) = gateway.pool.enter(member).ok_or_else(unknown)?;
+    let request = outgoing(sent, &gateway.pool.name(member))
+        .ok_or_else(|| Error::invalid("the request's path cannot be written"))?;
+    // A server that is silent already is asked all the same, being the last resort.
+    silent.mark_unchanged();
+    let response = tokio::select! {
+        answered = gateway.pool.client.open(request) => answered?,
+        () = fell_silent(&mut silent) => return Err(Error::internal("the server fell silent")),
+    };
+    let (head, body) = response.into_parts();
+    Ok((head, Coming { body, silent, _counted: counted }))
+}
+
+async fn fell_silent(silent: &mut watch::Receiver<bool>) {
+    loop {
+        if silent.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        if *silent.borrow_and_update() {
+            return;
+        }
+    }
+}
+
+impl Coming {
+    /// The next bytes, `None` at the end.
+    pub(super) async fn piece(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            let frame = tokio::select! {
+                frame = self.body.frame() => frame,
+                () = fell_silent(&mut self.silent) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the server fell silent"));
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(io::Error::other(e)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn version_of(head: &http::response::Parts) -> Option<u64> {
+    head.headers.get(VERSION)?.to_str().ok()?.parse().ok()
+}
+
+/// Without the headers of the server's own connection.
+fn cleaned<B>(mut response: Response<B>) -> Response<B> {
+    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        response.headers_mut().remove(name);
+    }
+    response
+}

@@ -1,0 +1,216 @@
+//! The servers behind a gateway, and which of them to ask.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::transport::PeerClient;
+
+/// Time between two looks at a server.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+const PROBE_LIMIT: Duration = Duration::from_millis(500);
+/// Silent looks in a row after which requests in flight are given up on.
+const SILENT_LOOKS: u32 = 3;
+/// Looks between two questions for the group's members.
+const LEARN_EVERY: u32 = 8;
+
+#[derive(Debug)]
+struct Member {
+    /// `host:port`.
+    authority: String,
+    /// Answers, in touch with the group, complete.
+    ready: AtomicBool,
+    /// Answers at all.
+    answers: AtomicBool,
+    in_flight: AtomicUsize,
+    /// True while the server is silent.
+    silent: watch::Sender<bool>,
+}
+
+/// A list that only grows: a server that is gone for good is simply never chosen.
+pub struct Pool {
+    members: RwLock<Vec<Arc<Member>>>,
+    pub client: PeerClient,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// Counts a request in flight until dropped.
+pub struct InFlight(Arc<Member>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    /// `servers` are `host:port`.
+    pub fn new(servers: Vec<String>) -> Self {
+        let pool = Self { members: RwLock::default(), client: PeerClient::new() };
+        for server in servers {
+            pool.add(server);
+        }
+        pool
+    }
+
+    fn members(&self) -> Vec<Arc<Member>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn member(&self, index: usize) -> Option<Arc<Member>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+    }
+
+    /// Adds a server that is not there yet.
+    fn add(&self, authority: String) -> Option<Arc<Member>> {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        if members.iter().any(|m| m.authority == authority) {
+            return None;
+        }
+        let member = Arc::new(Member {
+            authority,
+            ready: AtomicBool::new(false),
+            answers: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            silent: watch::Sender::new(false),
+        });
+        members.push(Arc::clone(&member));
+        Some(member)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.members().iter().map(|m| m.authority.clone()).collect()
+    }
+
+    pub fn name(&self, index: usize) -> String {
+        self.member(index).map(|m| m.authority.clone()).unwrap_or_default()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.members().iter().any(|m| m.ready.load(Ordering::Relaxed))
+    }
+
+    /// The best server not tried yet: ready before merely answering before silent, then the one
+    /// with the fewest requests in flight, then the first of the list.
+    pub fn choose(&self, tried: &[usize]) -> Option<usize> {
+        let members = self.members();
+        let open = members.iter().enumerate().filter(|(i, _)| !tried.contains(i));
+        let best = open.min_by_key(|(i, m)| {
+            let rank = match (m.ready.load(Ordering::Relaxed), m.answers.load(Ordering::Relaxed)) {
+                (true, _) => 0,
+                (false, true) => 1,
+                (false, false) => 2,
+            };
+            (rank, m.in_flight.load(Ordering::Relaxed), *i)
+        });
+        best.map(|(i, _)| i)
+    }
+
+    /// Marks a request to a server as in flight; also gives what tells that the server is silent.
+    pub fn enter(&self, index: usize) -> Option<(InFlight, watch::Receiver<bool>)> {
+        let member = self.member(index)?;
+        member.in_flight.fetch_add(1, Ordering::Relaxed);
+        let silent = member.silent.subscribe();
+        Some((InFlight(member), silent))
+    }
+
+    /// A connection to the server failed: it is not asked first until it answers again.
+    pub fn failed(&self, index: usize) {
+        if let Some(member) = self.member(index) {
+            member.ready.store(false, Ordering::Relaxed);
+            member.answers.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at every server from now on.
+    pub fn watch(self: &Arc<Self>) {
+        for member in self.members() {
+            self.watch_member(member);
+        }
+    }
+
+    fn watch_member(self: &Arc<Self>, member: Arc<Member>) {
+        let pool = Arc::clone(self);
+        // Boxed: watching learns of members, and learning of one starts watching it.
+        let watching: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            let mut silent_looks = 0;
+            for look in 0_u64.. {
+                let found = pool.look(&member, "/health/ready").await;
+                silent_looks = if found.is_some() { 0 } else { silent_looks + 1 };
+                member.answers.store(found.is_some(), Ordering::Relaxed);
+                let ready = found.is_some_and(|(status, _)| status == StatusCode::OK);
+                member.ready.store(ready, Ordering::Relaxed);
+                member.silent.send_replace(silent_looks >= SILENT_LOOKS);
+                if silent_looks == 0 && look.is_multiple_of(u64::from(LEARN_EVERY)) {
+                    pool.learn(&member).await;
+                }
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+        });
+        tokio::spawn(watching);
+    }
+
+    async fn look(&self, member: &Member, path: &str) -> Option<(StatusCode, Bytes)> {
+        let request = Request::get(format!("http://{}{path}", member.authority))
+            .body(Full::new(Bytes::new()))
+            .ok()?;
+        let answer = self.client.send(request, PROBE_LIMIT).await.ok()?;
+        Some((answer.status(), answer.into_body()))
+    }
+
+    /// Adds members of the group that nobody named. Where status needs a login there is nothing
+    /// to learn, and the named servers are all there are.
+    async fn learn(self: &Arc<Self>, member: &Member) {
+        let Some((StatusCode::OK, body)) = self.look(member, "/api/v1/status").await else {
+            return;
+        };
+        let Ok(group) = serde_json::from_slice::<GroupMembers>(&body) else { return };
+        for found in group.servers.into_iter().filter(|s| !s.address.is_empty()) {
+            if let Some(new) = self.add(found.address) {
+                self.watch_member(new);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct GroupMembers {
+    servers: Vec<GroupMember>,
+}
+
+#[derive(Deserialize)]
+struct GroupMember {
+    address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_servers_come_first_and_load_is_spread() {
+        let pool = Pool::new(vec!["a:1".into(), "b:1".into(), "c:1".into()]);
+        assert_eq!(pool.choose(&[]), Some(0));
+        pool.member(1).unwrap().ready.store(true, Ordering::Relaxed);
+        pool.member(2).unwrap().ready.store(true, Ordering::Relaxed);
+        assert_eq!(pool.choose(&[]), Some(1));
+        let busy = pool.enter(1);
+        assert_eq!(pool.choose(&[]), Some(2));
+        drop(busy);
+        pool.failed(1);
+        assert_eq!(pool.choose(&[2]), Some(0));
+        assert_eq!(pool.choose(&[0, 1, 2]), None);
+    }
+}

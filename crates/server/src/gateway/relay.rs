@@ -1,0 +1,69 @@
+//! The body of a relayed answer: whole, or coming in pieces.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+/// An answer's body. A streamed one that ends with an error breaks the client's connection, so
+/// that a part is never taken for the whole.
+#[derive(Debug)]
+pub enum Relay {
+    Whole(Full<Bytes>),
+    Streamed(mpsc::Receiver<io::Result<Bytes>>),
+}
+
+impl From<Bytes> for Relay {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+impl From<Full<Bytes>> for Relay {
+    fn from(body: Full<Bytes>) -> Self {
+        Self::Whole(body)
+    }
+}
+
+impl From<&'static str> for Relay {
+    fn from(text: &'static str) -> Self {
+        Self::Whole(Full::from(text))
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Whole(body) => {
+                Pin::new(body).poll_frame(cx).map(|f| f.map(|r| r.map_err(|never| match never {})))
+            }
+            Self::Streamed(pieces) => {
+                pieces.poll_recv(cx).map(|piece| piece.map(|r| r.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Streamed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Streamed(_) => SizeHint::default(),
+        }
+    }
+}
