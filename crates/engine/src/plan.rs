@@ -231,8 +231,27 @@ pub struct WindowNode {
     /// Columns by position in the relation.
     pub order_by: Vec<(Node, bool)>,
     pub partition_by: Vec<usize>,
-    /// For each column of the relation, where its current value comes from: a row context's column.
-    pub current: Vec<Option<(usize, usize)>>,
+    /// For each column of the relation, where its current value comes from.
+    pub current: Vec<Current>,
+}
+
+/// Where the current value of a column comes from.
+#[derive(Debug, Clone)]
+pub enum Current {
+    /// A row context's column.
+    Row { frame: usize, column: usize },
+    /// The only row of this table, if it has just one.
+    Visible(Box<Node>),
+    /// Nowhere: every value is current.
+    Unknown,
+}
+
+impl WindowNode {
+    /// Whether the function looks at the place of the current row, not at its partition alone.
+    pub fn needs_current(&self) -> bool {
+        let absolute = self.from.absolute && self.to.as_ref().is_none_or(|t| t.absolute);
+        !absolute || matches!(self.kind, WindowKind::RowNumber | WindowKind::Rank { .. })
+    }
 }
 
 /// What an expression does. Row contexts and variables are numbered from the outside in.
@@ -474,8 +493,6 @@ pub enum Kind {
         body: Box<Node>,
     },
     Window(Box<WindowNode>),
-    /// Rows fixed when the expression was bound (`INFO` functions).
-    Fixed(Arc<Vec<Vec<Value>>>),
 }
 
 impl Default for Node {

@@ -38,6 +38,14 @@ pub struct Browse {
     pub session_id: Option<String>,
 }
 
+/// One of several schema requests that come together.
+#[derive(Debug, Clone, Default)]
+pub struct SchemaRequest {
+    pub request_type: String,
+    /// Name and accepted values.
+    pub restrictions: Vec<(String, Vec<String>)>,
+}
+
 /// A database the caller may see, with what answers about it.
 struct Visible {
     version: Arc<LoadedVersion>,
@@ -79,11 +87,13 @@ impl Service {
     pub async fn discover_all(
         self: &Arc<Self>,
         call: &Call,
-        requests: Vec<(String, Vec<(String, Vec<String>)>)>,
+        requests: Vec<SchemaRequest>,
         browse: Browse,
     ) -> Result<(Vec<Rowset>, u64)> {
         self.browse(call, browse, move |context| {
-            requests.iter().map(|(name, r)| discover::discover(name, r, context)).collect()
+            let answer =
+                |r: &SchemaRequest| discover::discover(&r.request_type, &r.restrictions, context);
+            requests.iter().map(answer).collect()
         })
         .await
     }

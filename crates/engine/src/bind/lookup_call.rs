@@ -54,14 +54,14 @@ impl Binder<'_> {
                 Self::node(Kind::NetworkDays(bound), WHOLE, uses, span)
             }
             "NAMEOF" => literal(Value::from(self.name_of(&arguments[0])?), span),
-            "TOCSV" | "TOJSON" => self.to_text(scope, name, arguments, span)?,
+            "TOCSV" | "TOJSON" => self.text_of_table(scope, name, arguments, span)?,
             _ => return Ok(None),
         }))
     }
 
     fn contains(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
         let table = self.table(scope, &arguments[0])?;
-        if arguments.len() % 2 == 0 {
+        if arguments.len().is_multiple_of(2) {
             return Err(Error::invalid(
                 "CONTAINS takes a table and pairs of a column and a value.",
             ));
@@ -131,7 +131,7 @@ impl Binder<'_> {
         }
     }
 
-    fn to_text(
+    fn text_of_table(
         &mut self,
         scope: &Scope,
         name: &str,

@@ -6,7 +6,7 @@ use evercube_store::ColumnId;
 
 use super::call::{WHOLE, all_uses};
 use super::{Binder, CONTEXT, Scope, span_of};
-use crate::plan::{Kind, Node, Type, Uses, WindowEnd, WindowKind, WindowNode};
+use crate::plan::{Current, Kind, Node, Type, Uses, WindowEnd, WindowKind, WindowNode};
 
 /// The arguments after the position, told apart by what they are.
 #[derive(Default)]
@@ -138,7 +138,14 @@ impl Binder<'_> {
                 f.schema.iter().position(same).map(|column| (frame, column))
             })
         };
-        let current = schema.iter().map(outer).collect();
+        let current = schema
+            .iter()
+            .map(|c| match (outer(c), c.lineage) {
+                (Some((frame, column)), _) => Current::Row { frame, column },
+                (None, Some(l)) => Current::Visible(Box::new(self.values(vec![l], true, span))),
+                (None, None) => Current::Unknown,
+            })
+            .collect();
         let uses = all_uses(order_by.iter().map(|(n, _)| n)).outside_frame(depth);
         let (from, to) = ends;
         let ends = to.iter().fold(from.position.uses, |u, t| u.and(t.position.uses));

@@ -68,6 +68,9 @@ pub(crate) struct Shadow {
     pub keys_only: bool,
 }
 
+/// A variable's number, what it is, and the cell of its definition for each cell; `None`: its own.
+pub(crate) type Definition = (usize, Rc<Variable>, Option<Arc<Vec<u32>>>);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Cells {
     pub n: usize,
@@ -79,7 +82,7 @@ pub(crate) struct Cells {
     pub frames: Vec<Frame>,
     /// Frames before this one have become filters.
     pub transitioned: usize,
-    pub variables: Vec<(usize, Rc<Variable>, Option<Arc<Vec<u32>>>)>,
+    pub variables: Vec<Definition>,
     pub group: Option<Group>,
     pub shadows: Vec<Shadow>,
 }

@@ -26,12 +26,14 @@ impl Evaluator<'_> {
             let one = self.deeper(|| self.scalars_each(&cells.representative(), node))?;
             return Ok(Scalars::Same(one.get(0).clone()));
         }
-        if !node.uses.cell() && !node.uses.volatile && cells.n > 8 && is_heavy(&node.kind) {
-            if let Some((one_of_each, place)) = differing(cells) {
-                let values =
-                    self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
-                return Ok(values.for_cells(&place));
-            }
+        if !node.uses.cell()
+            && !node.uses.volatile
+            && cells.n > 8
+            && is_heavy(&node.kind)
+            && let Some((one_of_each, place)) = differing(cells)
+        {
+            let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
+            return Ok(values.for_cells(&place));
         }
         self.deeper(|| self.scalars_each(cells, node))
             .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))

@@ -26,22 +26,20 @@ impl Evaluator<'_> {
     fn deciding(&self, node: &Node, groups: &[ColumnId], out: &mut Vec<TableId>) -> Option<()> {
         match &node.kind {
             Kind::Measure { body, .. } => self.deciding(body, groups, out),
-            Kind::Iterate { fold, table, .. }
-                if matches!(
-                    fold,
+            Kind::Iterate {
+                fold:
                     Fold::Sum
-                        | Fold::Average
-                        | Fold::Min
-                        | Fold::Max
-                        | Fold::Count
-                        | Fold::CountBlank
-                        | Fold::DistinctCount
-                        | Fold::DistinctCountNoBlank
-                ) =>
-            {
-                self.deciding_rows(table, groups, out)
-            }
-            Kind::CountRows(table) => self.deciding_rows(table, groups, out),
+                    | Fold::Average
+                    | Fold::Min
+                    | Fold::Max
+                    | Fold::Count
+                    | Fold::CountBlank
+                    | Fold::DistinctCount
+                    | Fold::DistinctCountNoBlank,
+                table,
+                ..
+            } => deciding_rows(table, out),
+            Kind::CountRows(table) => deciding_rows(table, out),
             Kind::Binary { operator, left, right } => match operator {
                 BinaryOperator::Add | BinaryOperator::Subtract => {
                     self.deciding(left, groups, out)?;
@@ -87,24 +85,19 @@ impl Evaluator<'_> {
             _ => None,
         }
     }
+}
 
-    fn deciding_rows(
-        &self,
-        node: &Node,
-        groups: &[ColumnId],
-        out: &mut Vec<TableId>,
-    ) -> Option<()> {
-        match &node.kind {
-            Kind::ModelTable { table, .. } => {
-                out.push(*table);
-                Some(())
-            }
-            Kind::Values { columns, blank_row: false } => {
-                out.push(columns.first()?.table);
-                Some(())
-            }
-            Kind::Filter { table, .. } => self.deciding_rows(table, groups, out),
-            _ => None,
+fn deciding_rows(node: &Node, out: &mut Vec<TableId>) -> Option<()> {
+    match &node.kind {
+        Kind::ModelTable { table, .. } => {
+            out.push(*table);
+            Some(())
         }
+        Kind::Values { columns, blank_row: false } => {
+            out.push(columns.first()?.table);
+            Some(())
+        }
+        Kind::Filter { table, .. } => deciding_rows(table, out),
+        _ => None,
     }
 }

@@ -115,9 +115,6 @@ impl Evaluator<'_> {
             Kind::SubstituteWithIndex { table, index, on, keep, order_by } => self
                 .substitute_with_index(cells, (table, index), on, keep, order_by, &node.schema()),
             Kind::Window(window) => self.window(cells, window),
-            Kind::Fixed(rows) => {
-                Ok(CellTable::shared(Rows::from_values(node.schema(), rows.as_ref().clone())))
-            }
             _ => Err(Error::internal("a scalar expression was evaluated as a table")),
         }
     }

@@ -1,16 +1,271 @@
-//! Window functions.
+//! Window functions: `INDEX`, `OFFSET`, `WINDOW`, `ROWNUMBER`, `RANK`.
+//!
+//! The relation is cut into partitions and each is sorted. A cell's current rows are the rows of
+//! the relation that agree with what is known of it: with its row contexts, or, for a column that
+//! none of them has, with the only value visible in its filter context. A column of which neither
+//! is known leaves several rows current, and the function gives what it gives for each of them.
 
-use evercube_base::{Error, Result};
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
-use super::{CellTable, Cells, Evaluator, Scalars};
-use crate::plan::WindowNode;
+use evercube_base::{Error, ErrorKind, Result, Value};
+
+use super::rows::CellTable;
+use super::set_operations::ValueKey;
+use super::{Cells, Evaluator, Scalars};
+use crate::plan::{Current, Uses, WindowKind, WindowNode};
+use crate::scalar as rules;
+
+/// The relation of one cell, in order.
+struct Ordered {
+    /// Rows of the relation by partition, then by the keys.
+    rows: Vec<usize>,
+    /// For each row: where its partition begins and ends, its place in it from 0, its rank by the
+    /// keys alone from 1 (leaving numbers out after ties; not leaving any out).
+    places: HashMap<usize, Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    end: usize,
+    at: usize,
+    rank: usize,
+    dense_rank: usize,
+}
 
 impl Evaluator<'_> {
-    pub(crate) fn window(&self, _cells: &Cells, _window: &WindowNode) -> Result<CellTable> {
-        Err(Error::unsupported("Window functions are not evaluated in this version."))
+    pub(crate) fn window(&self, cells: &Cells, window: &WindowNode) -> Result<CellTable> {
+        let table = self.table(cells, &window.relation)?;
+        let from = self.scalars(cells, &window.from.position)?;
+        let to = match &window.to {
+            Some(to) => Some(self.scalars(cells, &to.position)?),
+            None => None,
+        };
+        let (mut kept, mut of) = (Vec::new(), Vec::new());
+        self.over_cells(cells, window, &table, |cell, ordered, current| {
+            let mut chosen: Vec<usize> = Vec::new();
+            for row in current {
+                let Some(place) = ordered.places.get(row) else { continue };
+                let len = (place.end - place.first) as i64;
+                let begin = self.end_at(from.get(cell), window.from.absolute, place, len)?;
+                let (begin, end) = match (&to, &window.to) {
+                    (Some(to), Some(node)) => {
+                        let end = self.end_at(to.get(cell), node.absolute, place, len)?;
+                        (begin.max(0), end.min(len - 1))
+                    }
+                    _ if (0..len).contains(&begin) => (begin, begin),
+                    _ => (0, -1),
+                };
+                let place_of = |at: i64| place.first + usize::try_from(at).unwrap_or(0);
+                chosen.extend((begin..=end).map(place_of));
+            }
+            chosen.sort_unstable();
+            chosen.dedup();
+            for at in chosen {
+                kept.push(ordered.rows[at] as u32);
+                of.push(cell as u32);
+            }
+            Ok(())
+        })?;
+        Ok(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n))
     }
 
-    pub(crate) fn window_rank(&self, _cells: &Cells, _window: &WindowNode) -> Result<Scalars> {
-        Err(Error::unsupported("Window functions are not evaluated in this version."))
+    /// Position in the partition from 0; may lie outside of it.
+    fn end_at(&self, position: &Value, absolute: bool, place: &Place, len: i64) -> Result<i64> {
+        let n = self.whole_number(position)?;
+        Ok(match (absolute, n) {
+            (false, n) => n.saturating_add(place.at as i64),
+            (true, 0) => -1,
+            (true, n) if n > 0 => n - 1,
+            (true, n) => len.saturating_add(n),
+        })
+    }
+
+    pub(crate) fn window_rank(&self, cells: &Cells, window: &WindowNode) -> Result<Scalars> {
+        let table = self.table(cells, &window.relation)?;
+        let mut out = Vec::with_capacity(cells.n);
+        self.over_cells(cells, window, &table, |_, ordered, current| {
+            let place = match current {
+                [] => None,
+                [one] => ordered.places.get(one),
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::Evaluation,
+                        "A row number or rank needs one current row, and several rows of the relation are current; name the missing columns in the row context, or leave them out of the relation.",
+                    ));
+                }
+            };
+            let number = place.map(|p| match window.kind {
+                WindowKind::Rank { dense: true } => p.dense_rank,
+                WindowKind::Rank { dense: false } => p.rank,
+                _ => p.at + 1,
+            });
+            out.push(number.map_or(Value::Blank, |n| Value::Int(n as i64)));
+            Ok(())
+        })?;
+        Ok(Scalars::each(out))
+    }
+
+    /// Gives each cell's relation in order, and the rows of it that are current.
+    fn over_cells(
+        &self,
+        cells: &Cells,
+        window: &WindowNode,
+        table: &CellTable,
+        mut found: impl FnMut(usize, &Ordered, &[usize]) -> Result<()>,
+    ) -> Result<()> {
+        // Where neither the relation nor its order differs between cells, it is sorted once.
+        let same = table.starts.is_none()
+            && cells.distinct.len() == 1
+            && cells.keys.is_empty()
+            && window.order_by.iter().all(|(node, _)| {
+                node.uses.slot == Uses::NONE && node.uses.frame >= cells.frames.len()
+            });
+        let rest = if same { cells.representative() } else { cells.clone() };
+        self.check_size((0..rest.n).map(|c| table.range(c).len()).sum())?;
+        let (inner, _) = rest.iterate(table);
+        let mut keys = Vec::new();
+        for (node, _) in &window.order_by {
+            keys.push(self.scalars(&inner, node)?);
+        }
+        let visible = self.visible_values(cells, window)?;
+        let mut once: Option<Ordered> = None;
+        let mut start = 0;
+        for cell in 0..cells.n {
+            self.check_cancelled()?;
+            let fresh = if once.is_none() || !same {
+                let range = table.range(cell);
+                let ordered = self.ordered(window, table, range.clone(), &keys, start);
+                start += range.len();
+                Some(ordered)
+            } else {
+                None
+            };
+            if fresh.is_some() {
+                once = fresh;
+            }
+            let Some(ordered) = &once else { continue };
+            let current = self.current_rows(cells, window, table, cell, &visible);
+            found(cell, ordered, &current)?;
+        }
+        Ok(())
+    }
+
+    /// For each column known by its filter context: its only visible value in each cell.
+    fn visible_values(
+        &self,
+        cells: &Cells,
+        window: &WindowNode,
+    ) -> Result<Vec<Option<Vec<Option<Value>>>>> {
+        let mut out = Vec::new();
+        for current in &window.current {
+            let Current::Visible(values) = current else {
+                out.push(None);
+                continue;
+            };
+            let table = self.table(cells, values)?;
+            let only = (0..cells.n).map(|cell| {
+                let range = table.range(cell);
+                (range.len() == 1).then(|| table.rows.value(self.store, 0, range.start))
+            });
+            out.push(Some(only.collect()));
+        }
+        Ok(out)
+    }
+
+    fn current_rows(
+        &self,
+        cells: &Cells,
+        window: &WindowNode,
+        table: &CellTable,
+        cell: usize,
+        visible: &[Option<Vec<Option<Value>>>],
+    ) -> Vec<usize> {
+        let mut known: Vec<(usize, ValueKey)> = Vec::new();
+        for (column, current) in window.current.iter().enumerate() {
+            // A place counted from the partition's ends asks for the partition alone.
+            let matters = window.needs_current() || window.partition_by.contains(&column);
+            let value = match current {
+                _ if !matters => None,
+                Current::Row { frame, column } => {
+                    let frame = &cells.frames[*frame];
+                    let row = frame.index[cell] as usize;
+                    Some(frame.rows.value(self.store, *column, row))
+                }
+                Current::Visible(_) => visible[column].as_ref().and_then(|v| v[cell].clone()),
+                Current::Unknown => None,
+            };
+            known.extend(value.map(|v| (column, self.key(&v))));
+        }
+        let agrees = |row: &usize| {
+            known.iter().all(|(c, key)| self.key(&table.rows.value(self.store, *c, *row)) == *key)
+        };
+        table.range(cell).filter(agrees).collect()
+    }
+
+    /// Sorts the rows `range` of a relation; `start` is where their sort keys begin.
+    fn ordered(
+        &self,
+        window: &WindowNode,
+        table: &CellTable,
+        range: std::ops::Range<usize>,
+        keys: &[Scalars],
+        start: usize,
+    ) -> Ordered {
+        let first_row = range.start;
+        let partition = |row: usize| -> Vec<ValueKey> {
+            let value = |c: &usize| self.key(&table.rows.value(self.store, *c, row));
+            window.partition_by.iter().map(value).collect()
+        };
+        let mut numbers: HashMap<Vec<ValueKey>, usize> = HashMap::new();
+        let mut partition_of = Vec::with_capacity(range.len());
+        for row in range.clone() {
+            let next = numbers.len();
+            partition_of.push(*numbers.entry(partition(row)).or_insert(next));
+        }
+        let by_keys = |a: usize, b: usize| {
+            let (a, b) = (start + a - first_row, start + b - first_row);
+            keys.iter().zip(&window.order_by).fold(Ordering::Equal, |order, (values, (_, down))| {
+                order.then_with(|| {
+                    let o = rules::total_order(values.get(a), values.get(b), &self.collation);
+                    if *down { o.reverse() } else { o }
+                })
+            })
+        };
+        // Rows that tie are put in the order of all their columns.
+        let by_columns = |a: usize, b: usize| {
+            (0..table.rows.columns.len()).fold(Ordering::Equal, |order, c| {
+                order.then_with(|| {
+                    let value = |row| table.rows.value(self.store, c, row);
+                    rules::total_order(&value(a), &value(b), &self.collation)
+                })
+            })
+        };
+        let mut rows: Vec<usize> = range.collect();
+        rows.sort_by(|a, b| {
+            partition_of[a - first_row]
+                .cmp(&partition_of[b - first_row])
+                .then_with(|| by_keys(*a, *b))
+                .then_with(|| by_columns(*a, *b))
+        });
+        let mut places = HashMap::with_capacity(rows.len());
+        let mut first = 0;
+        while first < rows.len() {
+            let own = partition_of[rows[first] - first_row];
+            let len = rows[first..].iter().take_while(|r| partition_of[**r - first_row] == own);
+            let end = first + len.count();
+            let (mut rank, mut dense_rank) = (1, 1);
+            for at in first..end {
+                if at > first && by_keys(rows[at - 1], rows[at]).is_ne() {
+                    rank = at - first + 1;
+                    dense_rank += 1;
+                }
+                let place = Place { first, end, at: at - first, rank, dense_rank };
+                places.insert(rows[at], place);
+            }
+            first = end;
+        }
+        Ordered { rows, places }
     }
 }

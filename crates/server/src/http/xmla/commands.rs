@@ -6,6 +6,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_model::changes::{ObjectChange, Verb};
 use evercube_model::tmsl::RefreshKind;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
+use evercube_service::browse::SchemaRequest;
 use evercube_service::call::WriteAnswer;
 use evercube_service::refresh::RefreshRequest;
 use evercube_xmla::{Backup, Cancel, Discover, Execute, ObjectCommand, Restore};
@@ -104,7 +105,10 @@ async fn discovered(
     execute: &Execute,
     requests: &[Discover],
 ) -> Result<Done> {
-    let asked = requests.iter().map(|d| (d.request_type.clone(), d.restrictions.clone()));
+    let asked = requests.iter().map(|d| SchemaRequest {
+        request_type: d.request_type.clone(),
+        restrictions: d.restrictions.clone(),
+    });
     let browse = browse(opened, &execute.properties);
     let (rowsets, seq) = state.service.discover_all(&opened.call, asked.collect(), browse).await?;
     let id = opened.id.as_deref();
