@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    backup, config, deploy, explain, gateway, query, refresh, restore, serve, status, verify,
+    backup, config, demo, deploy, explain, gateway, query, refresh, restore, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -30,6 +30,7 @@ pub enum Command {
     Verify(verify::Verify),
     Status(status::Status),
     Config(config::Config),
+    Demo(demo::Demo),
 }
 
 impl Command {
@@ -46,6 +47,7 @@ impl Command {
             Self::Verify(args) => verify::run(args).await,
             Self::Status(args) => status::run(args).await,
             Self::Config(args) => config::run(args),
+            Self::Demo(args) => Box::pin(demo::run(args)).await,
         }
     }
 }

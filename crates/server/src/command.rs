@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod config;
 pub mod credentials;
+pub mod demo;
 pub mod deploy;
 pub mod explain;
 pub mod gateway;

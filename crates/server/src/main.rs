@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod demo;
 mod failure;
 mod gateway;
 mod http;
