@@ -233,10 +233,17 @@ impl<'a> Binder<'a> {
             _ => None,
         };
         found.ok_or_else(|| {
-            Error::invalid(
-                "A reference to a column of the model is expected here, as Table[Column].",
-            )
-            .at(span_of(e))
+            let why = match &e.kind {
+                ExprKind::Qualified { table, name } if self.model.table_id(table).is_some() => {
+                    format!("Column '{name}' in table '{table}' cannot be found.")
+                }
+                ExprKind::Qualified { table, .. } => format!("Cannot find table '{table}'."),
+                ExprKind::Bracketed(name) => {
+                    format!("Column '{name}' cannot be found, or more than one table has it; write it as Table[{name}].")
+                }
+                _ => "A reference to a column of the model is expected here, as Table[Column].".into(),
+            };
+            Error::invalid(why).at(span_of(e))
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::QueryContext;
 pub use evercube_engine::{QueryResult, ResultTable};
+use evercube_model::tabular::Role;
 
 use crate::call::Call;
 use crate::running::RunningRequest;
@@ -130,6 +131,7 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
         }
     }
     if !session.roles.is_empty() {
+        refuse_hidden_objects(&model.roles, &session.roles)?;
         return Ok(session.roles.clone());
     }
     if session.is_admin && session.effective_user.is_none() {
@@ -147,7 +149,28 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
             version.name
         )));
     }
+    refuse_hidden_objects(&model.roles, &roles)?;
     Ok(roles)
+}
+
+/// Roles that hide tables or columns are not enforced yet: whoever is in one gets no answer rather
+/// than one with too much in it.
+fn refuse_hidden_objects(all: &[Role], in_force: &[String]) -> Result<()> {
+    let is_none = |p: &Option<String>| p.as_deref().is_some_and(|p| p.eq_ignore_ascii_case("none"));
+    let hides = |r: &&Role| {
+        r.table_permissions.iter().any(|t| {
+            is_none(&t.metadata_permission)
+                || t.column_permissions.iter().any(|c| is_none(&c.metadata_permission))
+        })
+    };
+    let named = |r: &&Role| in_force.iter().any(|n| n.eq_ignore_ascii_case(&r.name));
+    match all.iter().filter(named).find(hides) {
+        None => Ok(()),
+        Some(role) => Err(Error::unsupported(format!(
+            "The role '{}' hides tables or columns (object-level security), which this version does not enforce; remove its metadataPermission to let members query with row filters only.",
+            role.name
+        ))),
+    }
 }
 
 async fn finish_in_time<T>(

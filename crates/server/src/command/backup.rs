@@ -10,7 +10,7 @@ use crate::output::print;
 /// Back a database up while queries go on
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  evercube backup --server http://127.0.0.1:8383 Sales \
-    /backups/sales.ecb --password-file backup.secret")]
+    /backups/sales.evb --password-file backup.secret")]
 pub struct Backup {
     #[command(flatten)]
     account: AccountOfBackup,

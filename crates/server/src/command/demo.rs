@@ -108,12 +108,11 @@ async fn tour(args: &Demo, folder: &Path, sources: &Path) -> Outcome {
 impl Tour {
     /// Shows a command line and carries it out.
     async fn command(&self, words: &[&str]) -> Outcome {
-        let shown: Vec<String> = words
-            .iter()
-            .map(
-                |w| if w.contains([' ', '(', '\'']) { format!("\"{w}\"") } else { (*w).to_owned() },
-            )
-            .collect();
+        let quoted = |w: &&str| match w.contains([' ', '(', '\'', '"']) {
+            true => format!("\"{}\"", w.replace('"', "\\\"")),
+            false => (*w).to_owned(),
+        };
+        let shown: Vec<String> = words.iter().map(quoted).collect();
         println!("$ evercube {} --server {}", shown.join(" "), self.url);
         let server = ["--server", self.url.as_str()];
         let all = ["evercube"].iter().chain(words).chain(&server).copied();

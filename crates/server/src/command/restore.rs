@@ -10,7 +10,7 @@ use crate::output::print;
 /// Restore a backup, under its own or another name
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  evercube restore --server http://127.0.0.1:8383 \
-    /backups/sales.ecb --database SalesCopy")]
+    /backups/sales.evb --database SalesCopy")]
 pub struct Restore {
     #[command(flatten)]
     account: AccountOfBackup,

@@ -126,7 +126,7 @@ fn dates() -> Columns {
             years.push(i64::from(year));
             numbers.push(month as i64);
             months.push(MONTHS.get(month - 1).copied().unwrap_or_default().to_owned());
-            quarters.push(format!("Q{}", (month + 2) / 3));
+            quarters.push(format!("Q{}", month.div_ceil(3)));
         }
     }
     vec![

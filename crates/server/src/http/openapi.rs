@@ -44,6 +44,20 @@ const OPERATIONS: &[Operation] = &[
         &["query"],
     ),
     Operation(
+        "post",
+        "/databases/{database}/backup",
+        "Back up a database into one file",
+        &[],
+        &["target", "password", "overwrite"],
+    ),
+    Operation(
+        "post",
+        "/restore",
+        "Restore a database from a backup",
+        &[],
+        &["source", "database", "password", "overwrite", "roles"],
+    ),
+    Operation(
         "get",
         "/databases/{database}/verify",
         "Compare the database on all servers",

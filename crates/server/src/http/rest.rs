@@ -5,6 +5,7 @@ use std::sync::Arc;
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_model::tmsl::RefreshKind;
 use evercube_service::auth::Identity;
+use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
 use evercube_service::refresh::RefreshRequest;
@@ -27,6 +28,8 @@ enum Route {
     Query(String),
     Explain(String),
     Verify(String),
+    Backup(String),
+    Restore,
 }
 
 fn route(asked: &Asked) -> Option<Route> {
@@ -45,6 +48,8 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "refresh"] if post => Route::Refresh((*name).to_owned()),
         ["databases", name, "query"] if post => Route::Query((*name).to_owned()),
         ["databases", name, "explain"] if post => Route::Explain((*name).to_owned()),
+        ["databases", name, "backup"] if post => Route::Backup((*name).to_owned()),
+        ["restore"] if post => Route::Restore,
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         _ => return None,
     })
@@ -60,6 +65,8 @@ pub fn place(asked: &Asked) -> Place {
             | Route::Refresh(_)
             | Route::Drop(_)
             | Route::Operation(_)
+            | Route::Backup(_)
+            | Route::Restore
             | Route::Verify(_),
         ) => Place::Leader,
     }
@@ -91,6 +98,27 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         Route::Refresh(database) => {
             let request = refresh_request(asked)?;
             written(service.refresh(&call, &database, request).await?)
+        }
+        Route::Backup(database) => {
+            let given: BackupBody = body(asked)?;
+            let request = BackupRequest {
+                database,
+                target: given.target,
+                password: given.password,
+                overwrite: given.overwrite,
+            };
+            written(service.backup(&call, request).await?)
+        }
+        Route::Restore => {
+            let given: RestoreBody = body(asked)?;
+            let request = RestoreRequest {
+                source: given.source,
+                database: given.database,
+                password: given.password,
+                overwrite: given.overwrite,
+                roles: given.roles,
+            };
+            written(service.restore(&call, request).await?)
         }
         Route::Query(database) => {
             let text = query_text(asked, &mut call, database)?;
@@ -167,6 +195,31 @@ fn refresh_request(asked: &Asked) -> Result<RefreshRequest> {
     let kind = RefreshKind::parse(&given.kind)?;
     let objects = given.objects.into_iter().map(|o| (o.table, o.partition)).collect();
     Ok(RefreshRequest { kind, objects })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupBody {
+    target: String,
+    password: Option<String>,
+    #[serde(default)]
+    overwrite: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestoreBody {
+    source: String,
+    database: Option<String>,
+    password: Option<String>,
+    #[serde(default)]
+    overwrite: bool,
+    #[serde(default = "keep")]
+    roles: String,
+}
+
+fn keep() -> String {
+    "keep".into()
 }
 
 #[derive(serde::Deserialize)]

@@ -1,0 +1,139 @@
+//! Real server processes on loopback: asked over REST and XMLA, killed, restarted.
+
+#[path = "servers/process.rs"]
+mod process;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use process::{Group, execute, execute_in, post, xml_text};
+
+const MODEL: &str = r##"{"name":"Shop","compatibilityLevel":1600,"model":{"culture":"en-US",
+ "tables":[{"name":"Sales",
+  "columns":[{"name":"Item","dataType":"string","sourceColumn":"Item"},
+             {"name":"Amount","dataType":"double","sourceColumn":"Amount"}],
+  "partitions":[{"name":"Sales","mode":"import","source":{"type":"m",
+    "expression":"#table({\"Item\",\"Amount\"},{{\"a\",1.5},{\"b\",2},{\"c\",4}})"}}],
+  "measures":[{"name":"Total","expression":"SUM(Sales[Amount])"},
+              {"name":"Broken","expression":"SUM(Sales[Nothing])"}]}],
+ "roles":[{"name":"OnlyA","modelPermission":"read",
+  "tablePermissions":[{"name":"Sales","filterExpression":"Sales[Item] = \"a\""}]}]}}"##;
+
+const TOTAL: &str = "EVALUATE ROW(\"t\", [Total])";
+
+fn deployed(group: &Group, at: usize) {
+    let (status, body) = post(&group.url(at), "/api/v1/deploy", MODEL);
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("Nothing"), "the broken measure is named: {body}");
+    let (status, body) = post(&group.url(at), "/api/v1/databases/Shop/refresh", "{}");
+    assert_eq!(status, 200, "{body}");
+}
+
+fn total(url: &str) -> String {
+    let body = format!("{{\"query\":{}}}", serde_json::Value::from(TOTAL));
+    let (status, body) = post(url, "/api/v1/databases/Shop/query", &body);
+    assert_eq!(status, 200, "{body}");
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    answer["results"][0]["rows"][0][0].to_string()
+}
+
+#[test]
+fn one_server_answers_over_rest_and_xmla() {
+    let group = Group::start(1);
+    deployed(&group, 0);
+    assert_eq!(total(&group.url(0)), "7.5");
+    let url = group.url(0);
+
+    let catalog = "<Catalog>Shop</Catalog>";
+    let begun = execute_in(
+        &url,
+        "<BeginSession xmlns=\"urn:schemas-microsoft-com:xml-analysis\"/>",
+        "",
+        catalog,
+    );
+    let id = begun.split("SessionId=\"").nth(1).and_then(|t| t.split('"').next()).unwrap();
+    let header =
+        format!("<Session xmlns=\"urn:schemas-microsoft-com:xml-analysis\" SessionId=\"{id}\"/>");
+    let rows = execute_in(&url, &header, TOTAL, "");
+    assert!(rows.contains(">7.5<") && rows.contains("[t]"), "{rows}");
+
+    let secured = execute(&url, TOTAL, &format!("{catalog}<Roles>OnlyA</Roles>"));
+    assert!(secured.contains(">1.5<"), "{secured}");
+    let several = execute(&url, &format!("{TOTAL} EVALUATE Sales"), catalog);
+    assert_eq!(several.matches("<root").count(), 2, "{several}");
+    let tables = execute(&url, "SELECT [Name] FROM $SYSTEM.TMSCHEMA_TABLES", catalog);
+    assert!(tables.contains("Sales"), "{tables}");
+    for (statement, said) in [
+        ("SELECT [Measures].[Total] ON 0 FROM [Model]", "MDX is not supported yet"),
+        ("EVALUATE ROW(\"x\", [Broken])", "Nothing"),
+        ("EVALUATE Nowhere", "Nowhere"),
+    ] {
+        let fault = execute(&url, statement, catalog);
+        assert!(fault.contains("Fault") && fault.contains(said), "{statement}: {fault}");
+    }
+    let foreign =
+        "<Session xmlns=\"urn:schemas-microsoft-com:xml-analysis\" SessionId=\"made-up\"/>";
+    let fault = execute_in(&url, foreign, TOTAL, catalog);
+    assert!(fault.contains("Fault") && fault.contains("session"), "{fault}");
+    let unread = xml_text(&url, "<not-soap/>");
+    assert!(unread.contains("Fault"), "{unread}");
+
+    // A repeated write is answered, not repeated.
+    let tmsl = r#"{"refresh":{"type":"full","objects":[{"database":"Shop"}]}}"#;
+    let done = execute(&url, tmsl, "");
+    assert!(!done.contains("Fault"), "{done}");
+}
+
+#[test]
+fn a_killed_leader_costs_no_answer_and_no_commit() {
+    let mut group = Group::start(3);
+    deployed(&group, 1);
+    let gateway = group.start_gateway();
+    let stop = Arc::new(AtomicBool::new(false));
+    let answers = Arc::new(AtomicU64::new(0));
+    let reading = {
+        let (stop, answers, url) = (Arc::clone(&stop), Arc::clone(&answers), gateway.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(total(&url), "7.5");
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let leader = group.leader();
+    group.kill(leader);
+    // Through the gateway the next write waits for the new leader.
+    let (status, body) = post(&gateway, "/api/v1/databases/Shop/refresh", "{}");
+    assert_eq!(status, 200, "{body}");
+    let before = answers.load(Ordering::Relaxed);
+    let limit = Instant::now() + Duration::from_secs(20);
+    while answers.load(Ordering::Relaxed) < before + 5 && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    stop.store(true, Ordering::Relaxed);
+    reading.join().expect("every answer was right");
+    assert!(answers.load(Ordering::Relaxed) >= before + 5, "reads go on");
+    group.restart(leader);
+    group.wait_ready(3);
+    let verified = group.verify("Shop");
+    assert!(verified.contains("all servers hold the same"), "{verified}");
+}
+
+#[test]
+fn a_server_that_lost_its_folder_comes_back() {
+    let mut group = Group::start(3);
+    deployed(&group, 2);
+    group.kill(2);
+    group.delete_folder(2);
+    assert_eq!(total(&group.url(0)), "7.5");
+    group.restart(2);
+    group.wait_ready(3);
+    assert_eq!(total(&group.url(2)), "7.5");
+    assert!(group.verify("Shop").contains("all servers hold the same"));
+    // One flipped byte is found and named.
+    group.flip_a_byte(1);
+    let found = group.verify_deep("Shop");
+    assert_eq!(found.0, Some(4), "{}", found.1);
+    assert!(found.1.contains("s1"), "{}", found.1);
+}

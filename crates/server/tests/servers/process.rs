@@ -1,0 +1,239 @@
+//! Server processes of a test, and the little HTTP they are asked with.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct Member {
+    client: String,
+    peer: String,
+    process: Option<Child>,
+}
+
+/// Servers `s0`, `s1` … in regions of their own; killed when dropped.
+pub struct Group {
+    folder: tempfile::TempDir,
+    members: Vec<Member>,
+    gateway: Option<Child>,
+}
+
+fn free() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn evercube(folder: &Path, arguments: &[String]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evercube"));
+    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("EVERCUBE_")) {
+        command.env_remove(name);
+    }
+    let quiet = command.args(arguments).current_dir(folder).stdout(Stdio::null());
+    quiet.stderr(Stdio::null()).spawn().unwrap()
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let processes = self.members.iter_mut().filter_map(|m| m.process.take());
+        for mut process in processes.chain(self.gateway.take()) {
+            let _gone = process.kill();
+            let _waited = process.wait();
+        }
+    }
+}
+
+impl Group {
+    pub fn start(count: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let member = |_| Member { client: free(), peer: free(), process: None };
+        let members = (0..count).map(member).collect();
+        let mut group = Self { folder, members, gateway: None };
+        for i in 0..count {
+            group.restart(i);
+        }
+        group.wait_ready(count);
+        group
+    }
+
+    pub fn url(&self, at: usize) -> String {
+        self.members[at].client.clone()
+    }
+
+    fn data(&self, at: usize) -> PathBuf {
+        self.folder.path().join(format!("data{at}"))
+    }
+
+    /// Starts a server, on the folder it had before if that is still there.
+    pub fn restart(&mut self, at: usize) {
+        let member = &self.members[at];
+        let mut arguments = vec![
+            "serve".to_owned(),
+            "--no-auth".into(),
+            format!("--name=s{at}"),
+            format!("--region=r{at}"),
+            format!("--listen={}", member.client),
+            format!("--peer-listen={}", member.peer),
+            format!("--data={}", self.data(at).display()),
+        ];
+        if at > 0 {
+            arguments.push(format!("--join={}", self.members[0].peer));
+        }
+        let process = evercube(self.folder.path(), &arguments);
+        self.members[at].process = Some(process);
+    }
+
+    pub fn start_gateway(&mut self) -> String {
+        let address = free();
+        let servers: Vec<String> =
+            self.members.iter().map(|m| format!("http://{}", m.client)).collect();
+        let arguments = [
+            "gateway".to_owned(),
+            format!("--listen={address}"),
+            format!("--servers={}", servers.join(",")),
+        ];
+        self.gateway = Some(evercube(self.folder.path(), &arguments));
+        let limit = Instant::now() + PATIENCE;
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < limit, "the gateway does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        address
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        let up = self.members.iter().filter(|m| m.process.is_some());
+        let answers = up.filter_map(|m| exchange(&m.client, "GET", "/api/v1/status", "").ok());
+        answers
+            .filter(|(status, _)| *status == 200)
+            .find_map(|(_, b)| serde_json::from_str(&b).ok())
+    }
+
+    pub fn wait_ready(&self, count: usize) {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            let servers = status.as_ref().and_then(|s| s["servers"].as_array().cloned());
+            let servers = servers.unwrap_or_default();
+            if servers.iter().filter(|s| s["state"] == "ready").count() == count {
+                return;
+            }
+            assert!(Instant::now() < limit, "not ready: {status:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn leader(&self) -> usize {
+        let status = self.status().expect("a server answers");
+        let name = status["leader"].as_str().expect("there is a leader");
+        name.trim_start_matches('s').parse().unwrap()
+    }
+
+    pub fn kill(&mut self, at: usize) {
+        let mut process = self.members[at].process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    pub fn delete_folder(&self, at: usize) {
+        std::fs::remove_dir_all(self.data(at)).unwrap();
+    }
+
+    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let up = self.members.iter().find(|m| m.process.is_some()).unwrap();
+        let server = format!("http://{}", up.client);
+        let out = Command::new(env!("CARGO_BIN_EXE_evercube"))
+            .args(words)
+            .args(["--server", &server])
+            .output()
+            .unwrap();
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    pub fn verify(&self, database: &str) -> String {
+        self.run(&["verify", database]).1
+    }
+
+    pub fn verify_deep(&self, database: &str) -> (Option<i32>, String) {
+        self.run(&["verify", database, "--deep"])
+    }
+
+    /// Damages the largest file among the objects of a server.
+    pub fn flip_a_byte(&self, at: usize) {
+        let mut files = Vec::new();
+        let mut folders = vec![self.data(at).join("store")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    false => files.push((entry.metadata().unwrap().len(), entry.path())),
+                }
+            }
+        }
+        let (_, file) = files.into_iter().max().unwrap();
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+    }
+}
+
+fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let mut chunked = false;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut text = String::new();
+    reader.read_to_string(&mut text)?;
+    assert!(!chunked, "small answers come whole");
+    let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    Ok((status, text))
+}
+
+pub fn post(to: &str, path: &str, body: &str) -> (u16, String) {
+    exchange(to, "POST", path, body).unwrap()
+}
+
+/// Sends an XMLA message as it stands.
+pub fn xml_text(to: &str, message: &str) -> String {
+    let (status, text) = post(to, "/xmla", message);
+    assert_eq!(status, 200, "{text}");
+    text
+}
+
+/// Executes a statement with these properties, outside of a session.
+pub fn execute(to: &str, statement: &str, properties: &str) -> String {
+    execute_in(to, "", statement, properties)
+}
+
+/// Executes a statement with a header block.
+pub fn execute_in(to: &str, header: &str, statement: &str, properties: &str) -> String {
+    let statement = statement.replace('&', "&amp;").replace('<', "&lt;");
+    xml_text(
+        to,
+        &format!(
+            "<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Header>{header}</Header><Body>\
+             <Execute xmlns=\"urn:schemas-microsoft-com:xml-analysis\"><Command><Statement>{statement}</Statement></Command>\
+             <Properties><PropertyList>{properties}</PropertyList></Properties></Execute></Body></Envelope>"
+        ),
+    )
+}
