@@ -111,6 +111,14 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
             }
         }
     }
+    for group in model.calculation_groups() {
+        for (name, expression) in group.expressions() {
+            let Ok(expression) = expression else { continue };
+            if let Err(e) = binder.scalar(&scope, expression) {
+                out.push((format!("{}[{name}]", model.table(group.table).name), e));
+            }
+        }
+    }
     for filter in model.all_role_filters() {
         let Ok(expression) = &filter.expression else { continue };
         if let Err(e) = binder.in_rows_of(filter.table, expression) {
@@ -122,6 +130,11 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
 }
 
 impl<'a> Binder<'a> {
+    /// Gives variables numbers from here on.
+    pub fn start_slots(&mut self, first: usize) {
+        self.slots = first;
+    }
+
     /// An expression in the row context of a model table: a calculated column, a row filter.
     pub fn in_rows_of(&mut self, table: TableId, expression: &Expr) -> Result<Node> {
         let scope = Scope::default();
@@ -486,7 +499,9 @@ impl<'a> Binder<'a> {
         let in_rows = !scope.frames.is_empty();
         let key = name.to_lowercase();
         let node = |name: &str, body: Arc<Node>| {
-            let ty = body.ty.clone();
+            // A calculation item may turn a value of any type into one of another.
+            let is_plain = self.model.calculation_groups().is_empty();
+            let ty = if is_plain { body.ty.clone() } else { Type::Scalar(DataType::Variant) };
             // The rows around the reference become filters of the measure.
             let frame = if in_rows { 0 } else { Uses::NONE };
             let uses = Uses { frame, volatile: body.uses.volatile, ..CONTEXT };

@@ -10,6 +10,10 @@ use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::Expr;
 use evercube_dax::parse_expression;
 use evercube_model::tabular::{Database, Relationship, Table};
+
+use crate::calculation_group::{
+    CalculationGroupInfo, CalculationItemInfo, name_column, rows_expression,
+};
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
 
 /// Names are compared without regard to letter case.
@@ -81,6 +85,8 @@ pub struct CompiledModel {
     measures: Vec<MeasureInfo>,
     measure_ids: HashMap<String, usize>,
     relationships: Vec<RelationshipInfo>,
+    /// By falling precedence.
+    calculation_groups: Vec<CalculationGroupInfo>,
     role_filters: Vec<RoleFilter>,
     states: Vec<ObjectState>,
     /// The expressions of the objects in `states`.
@@ -98,6 +104,7 @@ impl CompiledModel {
             compiled.table_ids.insert(key(&table.name), id);
             let info = compiled.compile_table(table);
             compiled.tables.push(info);
+            compiled.compile_calculation_group(id, table);
             for measure in &table.measures {
                 let expression = compiled
                     .parse(format!("{}[{}]", table.name, measure.name), &measure.expression);
@@ -125,6 +132,7 @@ impl CompiledModel {
                 });
             }
         }
+        compiled.calculation_groups.sort_by_key(|g| std::cmp::Reverse(g.precedence));
         compiled.check();
         compiled
     }
@@ -151,8 +159,34 @@ impl CompiledModel {
             });
         }
         let text = table.partitions.iter().find_map(|p| p.source.calculated_expression());
-        let expression = text.map(|e| self.parse(table.name.clone(), e));
+        let expression = match &table.calculation_group {
+            Some(group) => Some(rows_expression(table, group)),
+            None => text.map(|e| self.parse(table.name.clone(), e)),
+        };
         TableInfo { name: table.name.clone(), columns, date_column, expression, column_ids }
+    }
+
+    fn compile_calculation_group(&mut self, id: TableId, table: &Table) {
+        let Some(group) = &table.calculation_group else { return };
+        let object = |name: &str| format!("{}[{name}]", table.name);
+        let items = group.calculation_items.iter().map(|item| CalculationItemInfo {
+            name: item.name.clone(),
+            expression: self.parse(object(&item.name), &item.expression),
+        });
+        let items = items.collect();
+        let mut selection = |name: &str| {
+            group.selection_expression(name).map(|text| self.parse(object(name), &text))
+        };
+        let no_selection = selection("noSelectionExpression");
+        let many_selected = selection("multipleOrEmptySelectionExpression");
+        self.calculation_groups.push(CalculationGroupInfo {
+            table: id,
+            column: ColumnId { table: id, column: name_column(table) },
+            precedence: group.precedence.unwrap_or_default(),
+            items,
+            no_selection,
+            many_selected,
+        });
     }
 
     fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
@@ -260,6 +294,11 @@ impl CompiledModel {
             (r.def.from, r.def.to) == (a, b) || (r.def.from, r.def.to) == (b, a)
         };
         self.relationships.iter().position(joins).map(|i| RelationshipId(i as u32))
+    }
+
+    /// Calculation groups, the first to apply first.
+    pub fn calculation_groups(&self) -> &[CalculationGroupInfo] {
+        &self.calculation_groups
     }
 
     /// The filters of all roles.

@@ -3,6 +3,7 @@
 mod aggregate;
 mod all_selected;
 mod calculate;
+mod calculation_item;
 mod cells;
 mod context_test;
 mod dates;
@@ -58,6 +59,8 @@ pub(crate) struct Evaluator<'a> {
     /// Role filters; part of every filter context.
     pub base_context: FilterContext,
     visible_rows: RefCell<VisibleRows>,
+    /// Bound calculation items, by group and number.
+    items: RefCell<HashMap<(usize, usize), Arc<Node>>>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
     random: Cell<u64>,
     depth: Cell<u32>,
@@ -85,6 +88,7 @@ impl<'a> Evaluator<'a> {
             control: ScanControl { cancel: Arc::clone(&context.cancel), ..ScanControl::default() },
             base_context: FilterContext::default(),
             visible_rows: RefCell::default(),
+            items: RefCell::default(),
             unique_columns: RefCell::default(),
             random: Cell::new(context.seed),
             depth: Cell::new(0),

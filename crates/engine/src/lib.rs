@@ -6,6 +6,7 @@
 
 mod bind;
 pub mod calculated;
+pub mod calculation_group;
 pub mod compiled_model;
 mod eval;
 mod explain;

@@ -254,6 +254,15 @@ impl WindowNode {
     }
 }
 
+/// What is asked about the measure a calculation item is applied to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectedMeasure {
+    Value,
+    Name,
+    FormatString,
+    IsOneOf(Vec<String>),
+}
+
 /// What an expression does. Row contexts and variables are numbered from the outside in.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -275,6 +284,8 @@ pub enum Kind {
         name: Arc<str>,
         body: Arc<Node>,
     },
+    /// The measure a calculation item is applied to.
+    SelectedMeasure(SelectedMeasure),
     Scalar {
         name: &'static str,
         function: ScalarFunction,

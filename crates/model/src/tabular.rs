@@ -341,6 +341,14 @@ pub struct CalculationGroup {
     pub extra: Extra,
 }
 
+impl CalculationGroup {
+    /// The text of `noSelectionExpression` or `multipleOrEmptySelectionExpression`, which stand
+    /// beside the items as `{"expression": …}`.
+    pub fn selection_expression(&self, name: &str) -> Option<Text> {
+        serde_json::from_value(self.extra.get(name)?.get("expression")?.clone()).ok()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CalculationItem {

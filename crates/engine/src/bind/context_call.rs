@@ -1,15 +1,34 @@
 //! Functions over the filter context and over row contexts.
 
-use evercube_base::{Error, Result, Value};
+use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{BOOLEAN, all_uses};
-use super::{Binder, CONTEXT, Scope, literal};
+use super::{Binder, CONTEXT, Scope, literal, span_of};
 use crate::filter_context::{FilterContext, Visibility};
-use crate::plan::{ContextTest, FilterArgument, Kind, Node, Type, Uses};
+use crate::plan::{ContextTest, FilterArgument, Kind, Node, SelectedMeasure, Type, Uses};
+
+/// The measure an argument names; whether there is one is not asked, as in any list of names.
+fn measure_name(e: &Expr) -> Result<String> {
+    match &e.kind {
+        ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. } => Ok(name.to_string()),
+        _ => Err(Error::invalid("ISSELECTEDMEASURE takes measures, as [Sales].").at(span_of(e))),
+    }
+}
 
 impl Binder<'_> {
+    fn selected_measure(scope: &Scope, what: SelectedMeasure, span: Span) -> Node {
+        let data_type = match &what {
+            SelectedMeasure::Value => DataType::Variant,
+            SelectedMeasure::Name | SelectedMeasure::FormatString => DataType::String,
+            SelectedMeasure::IsOneOf(_) => DataType::Boolean,
+        };
+        let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
+        let uses = Uses { frame, ..CONTEXT };
+        Self::node(Kind::SelectedMeasure(what), Type::Scalar(data_type), uses, span)
+    }
+
     pub(super) fn context_call(
         &mut self,
         scope: &Scope,
@@ -31,6 +50,15 @@ impl Binder<'_> {
             "RELATEDTABLE" => {
                 let body = self.table(scope, &arguments[0])?;
                 Self::calculate_table(scope, body, Vec::new(), span)
+            }
+            "SELECTEDMEASURE" => Self::selected_measure(scope, SelectedMeasure::Value, span),
+            "SELECTEDMEASURENAME" => Self::selected_measure(scope, SelectedMeasure::Name, span),
+            "SELECTEDMEASUREFORMATSTRING" => {
+                Self::selected_measure(scope, SelectedMeasure::FormatString, span)
+            }
+            "ISSELECTEDMEASURE" => {
+                let names = arguments.iter().map(measure_name).collect::<Result<_>>()?;
+                Self::selected_measure(scope, SelectedMeasure::IsOneOf(names), span)
             }
             "RELATED" => self.related(scope, &arguments[0], span)?,
             "EARLIER" | "EARLIEST" => self.earlier(scope, name, arguments, span)?,

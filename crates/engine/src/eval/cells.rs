@@ -12,6 +12,7 @@ use std::sync::Arc;
 use evercube_base::Value;
 use evercube_store::{BitSet, ColumnId, TableId};
 
+use super::calculation_item::Selected;
 use super::rows::{CellTable, Rows};
 use super::variable::Variable;
 use crate::filter_context::{Filter, FilterContext};
@@ -85,6 +86,8 @@ pub(crate) struct Cells {
     pub variables: Vec<Definition>,
     pub group: Option<Group>,
     pub shadows: Vec<Shadow>,
+    /// The measure that is evaluated, where the model has calculation groups.
+    pub selected: Option<Arc<Selected>>,
 }
 
 fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {
@@ -104,6 +107,7 @@ impl Cells {
             variables: Vec::new(),
             group: None,
             shadows: Vec::new(),
+            selected: None,
         }
     }
 
@@ -154,6 +158,7 @@ impl Cells {
                     keys_only: s.keys_only,
                 })
                 .collect(),
+            selected: self.selected.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::scan::Reach;
 use crate::plan::{Fold, Kind, Node};
+use crate::scalar as rules;
 
 impl Evaluator<'_> {
     pub(crate) fn iterate(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
@@ -36,10 +37,13 @@ impl Evaluator<'_> {
             let value = self.fold_cells(&one, &inner, &table, *fold, &values, extra, order_by)?;
             return Ok(Scalars::Same(value.into_iter().next().unwrap_or_default()));
         }
-        self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
-        let (inner, _) = cells.iterate(&table);
-        let values = self.scalars(&inner, body)?;
-        let folded = self.fold_cells(cells, &inner, &table, *fold, &values, extra, order_by)?;
+        let mut folded = Vec::with_capacity(cells.n);
+        self.each_run(cells, &table, body, |_, run, part| {
+            let (inner, _) = run.iterate(part);
+            let values = self.scalars(&inner, body)?;
+            folded.extend(self.fold_cells(run, &inner, part, *fold, &values, extra, order_by)?);
+            Ok(())
+        })?;
         Ok(Scalars::each(folded))
     }
 
@@ -122,6 +126,22 @@ impl Evaluator<'_> {
                 }
             }
             return Ok(Scalars::each(out));
+        }
+        // Rows of a filter are counted without being kept.
+        if let Kind::Filter { table, condition } = &table.kind {
+            let table = self.table(cells, table)?;
+            let mut counts = vec![0_i64; cells.n];
+            self.each_run(cells, &table, condition, |first, run, part| {
+                let (inner, parents) = run.iterate(part);
+                let test = self.scalars(&inner, condition)?;
+                for (i, parent) in parents.iter().enumerate() {
+                    if rules::to_bool(test.get(i))? {
+                        counts[first + *parent as usize] += 1;
+                    }
+                }
+                Ok(())
+            })?;
+            return Ok(Scalars::each(counts.into_iter().map(not_zero).collect()));
         }
         let table = self.table(cells, table)?;
         for (cell, v) in out.iter_mut().enumerate() {

@@ -205,6 +205,28 @@ impl CellTable {
         }
     }
 
+    /// The table of the cells in `cells` alone.
+    pub fn of_cells(&self, cells: std::ops::Range<usize>) -> Self {
+        let starts = self.starts.as_ref().map(|s| Arc::new(s[cells.start..=cells.end].to_vec()));
+        Self { rows: Arc::clone(&self.rows), starts }
+    }
+
+    /// Runs of cells with about `limit` rows each.
+    pub fn runs(&self, n: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
+        let mut out = Vec::new();
+        let (mut first, mut rows) = (0, 0);
+        for cell in 0..n {
+            let of_cell = self.range(cell).len();
+            if cell > first && rows + of_cell > limit {
+                out.push(first..cell);
+                (first, rows) = (cell, 0);
+            }
+            rows += of_cell;
+        }
+        out.push(first..n);
+        out
+    }
+
     /// (cell, row) of every row of every cell, cell by cell.
     pub fn pairs(&self, n: usize) -> (Vec<u32>, Vec<u32>) {
         let mut cells = Vec::new();

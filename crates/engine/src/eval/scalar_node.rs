@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use evercube_base::{DataType, Error, Result, Value};
+use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 
 use super::Evaluator;
@@ -35,8 +35,24 @@ impl Evaluator<'_> {
             let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
             return Ok(values.for_cells(&place));
         }
-        self.deeper(|| self.scalars_each(cells, node))
-            .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
+        let found = match self.deeper(|| self.scalars_each(cells, node)) {
+            Err(e) if e.kind == ErrorKind::Limit && cells.n > 1 && is_heavy(&node.kind) => {
+                self.scalars_by_halves(cells, node)
+            }
+            found => found,
+        };
+        found.map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
+    }
+
+    /// What is too large for all cells at once may not be for fewer.
+    fn scalars_by_halves(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
+        let middle = cells.n / 2;
+        let mut out = Vec::with_capacity(cells.n);
+        for half in [0..middle, middle..cells.n] {
+            let picked: Vec<u32> = half.clone().map(|c| c as u32).collect();
+            out.extend(self.scalars(&cells.select(&picked), node)?.into_vec(half.len()));
+        }
+        Ok(Scalars::each(out))
     }
 
     fn scalars_each(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
@@ -58,7 +74,8 @@ impl Evaluator<'_> {
                 Ok(Scalars::each(f.index.iter().map(value).collect()))
             }
             Kind::Variable(slot) => self.variable_scalars(cells, *slot),
-            Kind::Measure { body, .. } => self.scalars(&self.measure_cells(cells)?, body),
+            Kind::Measure { name, body } => self.measure_scalars(cells, name, body),
+            Kind::SelectedMeasure(what) => self.selected_measure(cells, what),
             Kind::Scalar { function, arguments, .. } => {
                 let arguments: Vec<Scalars> =
                     arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
@@ -320,6 +337,7 @@ fn is_heavy(kind: &Kind) -> bool {
     matches!(
         kind,
         Kind::Measure { .. }
+            | Kind::SelectedMeasure(_)
             | Kind::Iterate { .. }
             | Kind::Calculate { .. }
             | Kind::CountRows(_)

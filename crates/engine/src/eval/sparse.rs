@@ -25,7 +25,9 @@ impl Evaluator<'_> {
 
     fn deciding(&self, node: &Node, groups: &[ColumnId], out: &mut Vec<TableId>) -> Option<()> {
         match &node.kind {
-            Kind::Measure { body, .. } => self.deciding(body, groups, out),
+            Kind::Measure { body, .. } if self.model.calculation_groups().is_empty() => {
+                self.deciding(body, groups, out)
+            }
             Kind::Iterate {
                 fold:
                     Fold::Sum

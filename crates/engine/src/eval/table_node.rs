@@ -119,6 +119,34 @@ impl Evaluator<'_> {
         }
     }
 
+    /// Cells and their rows, as many at a time as are good to evaluate `body` over at once: all of
+    /// them would be too many where iterators are nested.
+    pub(crate) fn each_run(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        body: &Node,
+        mut run: impl FnMut(usize, &Cells, &CellTable) -> Result<()>,
+    ) -> Result<()> {
+        /// Arithmetic over rows that stay in the processor's cache.
+        const ROWS: usize = 1 << 17;
+        /// One scan answers many cells: the more the better.
+        const SCANNED_ROWS: usize = 1 << 22;
+        let limit = if body.uses.filter_context { SCANNED_ROWS } else { ROWS };
+        let runs = table.runs(cells.n, limit);
+        if runs.len() == 1 {
+            self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
+            return run(0, cells, table);
+        }
+        for of in runs {
+            let part = table.of_cells(of.clone());
+            self.check_size((0..of.len()).map(|c| part.range(c).len()).sum())?;
+            let picked: Vec<u32> = (of.start as u32..of.end as u32).collect();
+            run(of.start, &cells.select(&picked), &part)?;
+        }
+        Ok(())
+    }
+
     /// Rows where a condition on the row holds.
     pub(crate) fn filter_rows(
         &self,
@@ -126,18 +154,20 @@ impl Evaluator<'_> {
         table: &CellTable,
         condition: &Node,
     ) -> Result<CellTable> {
-        self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
-        let (inner, parents) = cells.iterate(table);
-        let test = self.scalars(&inner, condition)?;
-        let (_, rows) = table.pairs(cells.n);
         let mut kept = Vec::new();
         let mut of = Vec::new();
-        for i in 0..inner.n {
-            if rules::to_bool(test.get(i))? {
-                kept.push(rows[i]);
-                of.push(parents[i]);
+        self.each_run(cells, table, condition, |first, run, part| {
+            let (inner, parents) = run.iterate(part);
+            let test = self.scalars(&inner, condition)?;
+            let (_, rows) = part.pairs(run.n);
+            for i in 0..inner.n {
+                if rules::to_bool(test.get(i))? {
+                    kept.push(rows[i]);
+                    of.push(parents[i] + first as u32);
+                }
             }
-        }
+            self.check_size(kept.len())
+        })?;
         Ok(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n))
     }
 

@@ -17,7 +17,7 @@ use crate::refresh::partition::store;
 pub(crate) type Failures = BTreeMap<String, String>;
 
 pub(crate) fn is_calculated_table(table: &Table) -> bool {
-    table.partitions.iter().any(|p| is_calculated(&p.source))
+    table.calculation_group.is_some() || table.partitions.iter().any(|p| is_calculated(&p.source))
 }
 
 pub(crate) fn has_calculated(database: &Database) -> bool {
@@ -37,7 +37,8 @@ pub(crate) fn infer_columns(database: &mut Database, failures: &mut Failures) {
         let compiled = CompiledModel::compile(database);
         let mut changed = false;
         for (i, table) in (0u32..).zip(&mut database.model.tables) {
-            if !is_calculated_table(table) {
+            // The columns of a calculation group are given.
+            if !is_calculated_table(table) || table.calculation_group.is_some() {
                 continue;
             }
             failures.remove(&table.name);
