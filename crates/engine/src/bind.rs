@@ -59,13 +59,23 @@ struct GroupScope {
     slot: usize,
 }
 
+/// A measure the query defines.
+#[derive(Debug, Clone)]
+pub(crate) struct DefinedMeasure {
+    pub name: String,
+    pub table: Option<TableId>,
+    pub expression: Expr,
+}
+
 pub(crate) struct Binder<'a> {
     pub model: &'a CompiledModel,
     store: &'a evercube_store::StoreVersion,
     parameters: &'a [(String, Value)],
     slots: usize,
     /// Measures the query defines, by lower-case name.
-    pub defined: HashMap<String, (String, Expr)>,
+    pub defined: HashMap<String, DefinedMeasure>,
+    /// The table an expression belongs to: where columns without table name are looked up first.
+    home: Option<TableId>,
     measures: RefCell<HashMap<String, Arc<Node>>>,
     binding: Vec<String>,
     query_scope: Scope,
@@ -92,7 +102,7 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
         let Ok(expression) = &measure.expression else { continue };
         let key = measure.name.to_lowercase();
         binder.binding = vec![key];
-        if let Err(e) = binder.scalar(&scope, expression) {
+        if let Err(e) = binder.at_home(Some(measure.table), |b| b.scalar(&scope, expression)) {
             let table = &model.table(measure.table).name;
             out.push((format!("{table}[{}]", measure.name), e));
         }
@@ -140,7 +150,7 @@ impl<'a> Binder<'a> {
         let scope = Scope::default();
         let rows = self.model_table(table, false, expression.span);
         let inner = self.inside(&scope, &rows);
-        self.scalar(&inner, expression)
+        self.at_home(Some(table), |b| b.scalar(&inner, expression))
     }
 
     pub fn new(
@@ -154,6 +164,7 @@ impl<'a> Binder<'a> {
             parameters,
             slots: 0,
             defined: HashMap::new(),
+            home: None,
             measures: RefCell::default(),
             binding: Vec::new(),
             query_scope: Scope::default(),
@@ -238,6 +249,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn column_reference(&self, e: &Expr) -> Result<ColumnId> {
         let found = match &e.kind {
             ExprKind::Qualified { table, name } => self.model.column(table, name),
+            ExprKind::Bracketed(name) if self.home_column(name).is_some() => self.home_column(name),
             ExprKind::Bracketed(name) => {
                 let mut tables =
                     self.model.tables().iter().filter_map(|t| self.model.column(&t.name, name));
@@ -258,6 +270,18 @@ impl<'a> Binder<'a> {
             };
             Error::invalid(why).at(span_of(e))
         })
+    }
+
+    fn home_column(&self, name: &str) -> Option<ColumnId> {
+        self.model.column(&self.model.table(self.home?).name, name)
+    }
+
+    /// Binds an expression of an object of this table.
+    fn at_home<T>(&mut self, table: Option<TableId>, bind: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.home, table);
+        let bound = bind(self);
+        self.home = outer;
+        bound
     }
 
     /// A frame's row context for the rows of a table expression.
@@ -510,11 +534,12 @@ impl<'a> Binder<'a> {
         if let Some(body) = self.measures.borrow().get(&key) {
             return Ok(Some(node(name, Arc::clone(body))));
         }
-        let (shown, expression) = match self.defined.get(&key) {
-            Some((n, e)) => (n.clone(), e.clone()),
+        let (shown, home, expression) = match self.defined.get(&key) {
+            Some(m) => (m.name.clone(), m.table, m.expression.clone()),
             None => match self.model.measure(name) {
                 Some(m) => (
                     m.name.clone(),
+                    Some(m.table),
                     m.expression
                         .clone()
                         .map_err(|e| e.context(format!("The measure [{}] has an error", m.name)))?,
@@ -529,7 +554,7 @@ impl<'a> Binder<'a> {
         }
         self.binding.push(key.clone());
         let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
-        let bound = self.scalar(&own, &expression);
+        let bound = self.at_home(home, |b| b.scalar(&own, &expression));
         self.binding.pop();
         let bound = bound.map_err(|mut e| {
             e.span = None;

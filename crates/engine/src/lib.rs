@@ -1,6 +1,5 @@
-//! The meaning of DAX: models made ready for evaluation, filter contexts, the function library.
-//!
-//! Binding, planning and execution of whole queries are not here yet.
+//! The meaning of DAX: models made ready for evaluation, expressions bound to them, evaluation over
+//! tables of contexts, the function library, calculated columns and tables, row filters.
 //!
 //! Never here: network, clock, async.
 

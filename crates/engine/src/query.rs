@@ -7,7 +7,7 @@ use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
 use evercube_store::StoreVersion;
 
-use crate::bind::Binder;
+use crate::bind::{Binder, DefinedMeasure};
 use crate::compiled_model::CompiledModel;
 use crate::eval::{Cells, Evaluator};
 use crate::explain::tree;
@@ -145,8 +145,13 @@ fn run(
 /// Makes the definitions of a query known; gives its variables in order.
 fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
     for d in given {
-        if let DefinitionKind::Measure { name, expression, .. } = &d.kind {
-            binder.defined.insert(name.to_lowercase(), (name.to_string(), expression.clone()));
+        if let DefinitionKind::Measure { table, name, expression } = &d.kind {
+            let measure = DefinedMeasure {
+                name: name.to_string(),
+                table: table.as_ref().and_then(|t| binder.model.table_id(t)),
+                expression: expression.clone(),
+            };
+            binder.defined.insert(name.to_lowercase(), measure);
         }
     }
     let mut variables = Vec::new();

@@ -19,13 +19,15 @@ pub(crate) struct References<'a> {
     model: &'a CompiledModel,
     /// The table of a calculated column: its rows are the row context.
     home: Option<TableId>,
+    /// Where columns without table name are looked up: the table of the object at hand.
+    names: Option<TableId>,
     measures: HashSet<String>,
     pub found: BTreeSet<Item>,
 }
 
 impl<'a> References<'a> {
     pub fn new(model: &'a CompiledModel, home: Option<TableId>) -> Self {
-        Self { model, home, measures: HashSet::new(), found: BTreeSet::new() }
+        Self { model, home, names: home, measures: HashSet::new(), found: BTreeSet::new() }
     }
 
     pub fn visit(&mut self, e: &Expr) {
@@ -69,14 +71,16 @@ impl<'a> References<'a> {
         }
         let Some(measure) = self.model.measure(name) else { return };
         if let Ok(expression) = &measure.expression {
+            let outer = self.names.replace(measure.table);
             self.visit(expression);
+            self.names = outer;
         }
     }
 
     /// A column of the row context, most likely of the home table.
     fn unqualified(&mut self, name: &str) {
         let of = |id: TableId| self.model.column(&self.model.table(id).name, name);
-        if let Some(id) = self.home.and_then(of) {
+        if let Some(id) = self.names.and_then(of) {
             return self.column(id);
         }
         let all: Vec<ColumnId> =

@@ -1,5 +1,5 @@
-//! The use cases of the server. Today: membership, shipping and committing versions, loading and
-//! verifying them, read freshness, sealed sessions, passwords, schema rowsets and DMV queries.
+//! The use cases of the server: sessions, queries, schema rowsets, deploying and changing models,
+//! refreshing, shipping and committing versions, loading and verifying them, backup and restore.
 //!
 //! Never here: HTTP, XML.
 

@@ -184,9 +184,9 @@ impl Tour {
             return Err(Failure::Refused(format!("the open connection failed: {why}")));
         }
         println!(
-            "  the connection: {} answers, none failed, {} different; the longest took {} ms",
+            "  the connection: {} answers, none failed, {}; the longest took {} ms",
             seen.answers,
-            seen.different,
+            if seen.different == 1 { "all the same" } else { "not all the same" },
             seen.longest.as_millis()
         );
         println!("  the next write was committed {} ms after the kill", write.as_millis());

@@ -84,6 +84,7 @@ impl Reference<'_> {
             ExprKind::Qualified { table, name } => {
                 self.model.column(table, name).ok_or_else(|| unknown(table, name))
             }
+            ExprKind::Bracketed(_) => Err(unsupported("columns without their table")),
             _ => Err(Error::invalid("A column name is expected here.")),
         }
     }

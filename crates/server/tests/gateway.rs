@@ -1,0 +1,94 @@
+//! The gateway before servers that break in every way a server can: closing before the answer or
+//! in the middle of it, refusing, dying after a long part was passed on.
+
+#[path = "gateway/stub.rs"]
+mod stub;
+
+use stub::{Behaviour, Gateway, Stub};
+
+const QUERY: &str = "/api/v1/databases/Shop/query";
+const DEPLOY: &str = "/api/v1/deploy";
+
+fn whole(text: &str) -> Behaviour {
+    Behaviour::Answer { status: 200, body: text.to_owned(), written: usize::MAX }
+}
+
+#[test]
+fn a_server_that_closes_before_its_answer_is_no_error() {
+    let (a, b) = (Stub::start(Behaviour::Close), Stub::start(whole("from b")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    assert_eq!(gateway.post(QUERY, "{}"), (200, "from b".to_owned()));
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+}
+
+#[test]
+fn a_server_that_dies_in_its_answer_is_no_error() {
+    let part = Behaviour::Answer { status: 200, body: "from a".into(), written: 3 };
+    let (a, b) = (Stub::start(part), Stub::start(whole("from b")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    assert_eq!(gateway.post(QUERY, "{}"), (200, "from b".to_owned()));
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+}
+
+#[test]
+fn a_server_that_cannot_now_is_passed_over() {
+    let not_now = Behaviour::Answer { status: 503, body: "later".into(), written: usize::MAX };
+    let (a, b) = (Stub::start(not_now), Stub::start(whole("from b")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    assert_eq!(gateway.post(QUERY, "{}"), (200, "from b".to_owned()));
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+}
+
+#[test]
+fn a_refusal_is_an_answer() {
+    let refusal = Behaviour::Answer { status: 400, body: "no".into(), written: usize::MAX };
+    let (a, b) = (Stub::start(refusal), Stub::start(whole("from b")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    assert_eq!(gateway.post(QUERY, "{}"), (400, "no".to_owned()));
+    assert_eq!(b.asked(), 0);
+}
+
+#[test]
+fn a_write_is_sent_again_under_its_request_id() {
+    let (a, b) = (Stub::start(Behaviour::Close), Stub::start(whole("done")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    assert_eq!(gateway.post(DEPLOY, "{}"), (200, "done".to_owned()));
+    let (first, second) = (a.request_ids(), b.request_ids());
+    assert_eq!(first.len(), 1);
+    assert!(!first[0].is_empty());
+    assert_eq!(first, second);
+    assert_eq!(gateway.post(DEPLOY, "{}").0, 200);
+    let all = b.request_ids();
+    assert_ne!(all[0], all[1], "another write has an id of its own");
+}
+
+#[test]
+fn a_long_answer_goes_on_from_another_server() {
+    let text: String = (0..20_000).map(|i| format!("{i},")).collect();
+    let part = Behaviour::Answer { status: 200, body: text.clone(), written: 60_000 };
+    let (a, b) = (Stub::start(part), Stub::start(whole(&text)));
+    let gateway = Gateway::start(&[&a, &b], &["--buffer=1000"]);
+    assert_eq!(gateway.post(QUERY, "{}"), (200, text));
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+    assert_eq!(b.versions_asked_for(), ["7"], "the version the first part came from");
+}
+
+#[test]
+fn a_long_answer_that_differs_elsewhere_is_cut_not_mixed() {
+    let text: String = (0..20_000).map(|i| format!("{i},")).collect();
+    let part = Behaviour::Answer { status: 200, body: text.clone(), written: 60_000 };
+    let (a, b) = (Stub::start(part), Stub::start(whole(&text.replace('7', "8"))));
+    let gateway = Gateway::start(&[&a, &b], &["--buffer=1000"]);
+    let seen = gateway.post_raw(QUERY, "{}");
+    assert!(seen.is_err(), "the client sees that the answer ended early");
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+}
+
+#[test]
+fn without_any_server_the_gateway_says_so_after_its_time() {
+    let (a, b) = (Stub::start(Behaviour::Close), Stub::start(Behaviour::Close));
+    let gateway = Gateway::start(&[&a, &b], &["--hold=1"]);
+    let (status, text) = gateway.post(QUERY, "{}");
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("No server of the group answered within 1 s"), "{text}");
+}
