@@ -1,6 +1,6 @@
 //! Calculated columns and tables: computed over source data, in the order they need each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use evercube_base::{ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
@@ -108,18 +108,19 @@ struct Sorter<'a> {
 
 impl Sorter<'_> {
     fn visit(&mut self, item: Item) {
-        let (Some(expression), home) = expression_of(self.model, item) else { return };
+        if expression_of(self.model, item).0.is_none() {
+            return;
+        }
         if self.state.contains_key(&item) {
             return;
         }
         self.state.insert(item, false);
         self.path.push(item);
-        let mut references = References::new(self.model, home);
-        if let Ok(e) = expression {
-            references.visit(e);
-        }
-        if let Item::Column(id) = item {
-            references.found.insert(Item::Table(id.table));
+        let references = references_of(self.model, item);
+        for wished in references.perhaps {
+            if !self.state.contains_key(&wished) && !needs(self.model, wished, item) {
+                self.visit(wished);
+            }
         }
         let mut circle = None;
         for needed in references.found {
@@ -151,6 +152,32 @@ fn expression_of(model: &CompiledModel, item: Item) -> (Option<&Result<Expr>>, O
         Item::Table(t) => (model.table(t).expression.as_ref(), None),
         Item::Column(c) => (model.column_info(c).expression.as_ref(), Some(c.table)),
     }
+}
+
+fn references_of(model: &CompiledModel, item: Item) -> References<'_> {
+    let (expression, home) = expression_of(model, item);
+    let mut references = References::new(model, home);
+    if let Some(Ok(e)) = expression {
+        references.visit(e);
+    }
+    if let Item::Column(id) = item {
+        references.found.insert(Item::Table(id.table));
+    }
+    references
+}
+
+/// Whether an item needs another one, over others too.
+fn needs(model: &CompiledModel, item: Item, other: Item) -> bool {
+    let (mut open, mut seen) = (vec![item], BTreeSet::new());
+    while let Some(next) = open.pop() {
+        if next == other {
+            return true;
+        }
+        if seen.insert(next) {
+            open.extend(references_of(model, next).found);
+        }
+    }
+    false
 }
 
 fn name_of(model: &CompiledModel, item: Item) -> String {
@@ -241,9 +268,27 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A table cannot have a column that waits for the table itself.
+    fn check_is_computed(&self, table: TableId, schema: &[TableColumn]) -> Result<()> {
+        let waits = |id: &ColumnId| {
+            self.model.column_info(*id).expression.is_some()
+                && !self.out.columns.iter().any(|(done, _)| done == id)
+        };
+        let Some(id) = schema.iter().filter_map(|c| c.lineage).find(waits) else { return Ok(()) };
+        let (column, table) = (Item::Column(id), Item::Table(table));
+        if !needs(self.model, column, table) {
+            return Ok(());
+        }
+        let (column, table) = (name_of(self.model, column), name_of(self.model, table));
+        Err(Error::invalid(format!(
+            "A circular dependency was detected: {table}, {column}, {table}."
+        )))
+    }
+
     fn table(&mut self, table: TableId, expression: &Expr) -> Result<()> {
         let mut binder = Binder::new(self.model, &self.store, &[]);
         let node = binder.table(&Scope::default(), expression)?;
+        self.check_is_computed(table, &node.schema())?;
         let evaluator = Evaluator::new(self.model, &self.store, self.context, false);
         let found = evaluator.table(&evaluator.start(), &node)?;
         let schema = node.schema();

@@ -23,11 +23,20 @@ pub(crate) struct References<'a> {
     names: Option<TableId>,
     measures: HashSet<String>,
     pub found: BTreeSet<Item>,
+    /// What may be referred to; it comes first where that is possible.
+    pub perhaps: BTreeSet<Item>,
 }
 
 impl<'a> References<'a> {
     pub fn new(model: &'a CompiledModel, home: Option<TableId>) -> Self {
-        Self { model, home, names: home, measures: HashSet::new(), found: BTreeSet::new() }
+        Self {
+            model,
+            home,
+            names: home,
+            measures: HashSet::new(),
+            found: BTreeSet::new(),
+            perhaps: BTreeSet::new(),
+        }
     }
 
     pub fn visit(&mut self, e: &Expr) {
@@ -54,14 +63,15 @@ impl<'a> References<'a> {
         }
     }
 
-    /// A table as a whole. A table made of it has all its columns; a column beside it does not
-    /// wait for columns that it does not name.
+    /// A table as a whole. A table made of it may have all its columns; a column beside it does
+    /// not wait for columns that it does not name.
     fn table(&mut self, id: TableId) {
         self.found.insert(Item::Table(id));
         if self.home.is_none() {
-            for column in 0..self.model.table(id).columns.len() as u32 {
-                self.column(ColumnId { table: id, column });
-            }
+            let columns = (0..).zip(&self.model.table(id).columns);
+            let calculated = columns.filter(|(_, c)| c.expression.is_some());
+            let items = calculated.map(|(column, _)| Item::Column(ColumnId { table: id, column }));
+            self.perhaps.extend(items);
         }
     }
 
@@ -77,14 +87,17 @@ impl<'a> References<'a> {
         }
     }
 
-    /// A column of the row context, most likely of the home table.
+    /// A column of the row context: of the expression's own table, or of any other.
     fn unqualified(&mut self, name: &str) {
         let of = |id: TableId| self.model.column(&self.model.table(id).name, name);
         if let Some(id) = self.names.and_then(of) {
             return self.column(id);
         }
-        let all: Vec<ColumnId> =
-            (0..self.model.tables().len() as u32).filter_map(|t| of(TableId(t))).collect();
-        all.into_iter().for_each(|id| self.column(id));
+        for id in (0..self.model.tables().len() as u32).filter_map(|t| of(TableId(t))) {
+            self.perhaps.insert(Item::Table(id.table));
+            if self.model.column_info(id).expression.is_some() {
+                self.perhaps.insert(Item::Column(id));
+            }
+        }
     }
 }

@@ -154,7 +154,7 @@ impl Gateway {
         }
         // After its second look at a server it knows what the first one found.
         let looks = |s: &&Stub| s.seen.lock().unwrap().looks;
-        while servers.iter().any(|s| looks(&s) < 2) {
+        while servers.iter().any(|s| looks(s) < 2) {
             assert!(Instant::now() < limit, "the gateway does not look at its servers");
             std::thread::sleep(Duration::from_millis(20));
         }
