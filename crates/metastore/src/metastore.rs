@@ -144,7 +144,10 @@ impl Metastore {
         })?;
         let log = LogStore::open(&config_in.data_dir.join("log.redb"))?;
         let state = StateMachine::open(log.clone())?;
-        let timing = config(config_in.heartbeat, config_in.election_min, config_in.election_max)
+        // A witness waits longer, so that a data server leads wherever one can.
+        let patience = if config_in.kind == MemberKind::Witness { 2 } else { 1 };
+        let (least, most) = (config_in.election_min * patience, config_in.election_max * patience);
+        let timing = config(config_in.heartbeat, least, most)
             .map_err(|e| Error::invalid(format!("the consensus timing is not usable: {e}")))?;
         let (runtime, stop) = own_runtime()?;
         let network = Network { transport: Arc::clone(&transport), state: state.clone() };

@@ -110,7 +110,7 @@ impl State {
     }
 
     /// Members that keep data and vote: the ones commits count on.
-    fn data_members(&self) -> impl Iterator<Item = (&u64, &Member)> {
+    pub fn data_members(&self) -> impl Iterator<Item = (&u64, &Member)> {
         self.members.iter().filter(|(_, m)| m.kind == MemberKind::Data)
     }
 

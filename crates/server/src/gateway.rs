@@ -107,7 +107,7 @@ fn is_read(asked: &Asked) -> bool {
     }
     if xmla::is_endpoint(asked) {
         // A message that cannot be read changes nothing.
-        return xmla::Message::read(asked).is_ok_and(|m| m.place() != Place::Leader);
+        return xmla::Message::read(asked).is_ok_and(|m| m.place() != Place::Writer);
     }
     asked.method == Method::POST && rest::place(asked) == Place::Reader
 }

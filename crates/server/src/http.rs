@@ -45,7 +45,7 @@ pub enum Place {
     /// By any member that holds the data.
     Reader,
     /// By the member that takes writes.
-    Leader,
+    Writer,
 }
 
 /// A request told apart by its path.
@@ -126,7 +126,7 @@ pub async fn answered(
     let deadline = Instant::now() + HOLD;
     loop {
         let found = match place {
-            Place::Leader => at_leader(state, &task, &asked, by, forwarded).await,
+            Place::Writer => at_writer(state, &task, &asked, by, forwarded).await,
             Place::Reader => at_reader(state, &task, &asked, by, forwarded).await,
             Place::Here => task.run(state, &asked, by).await,
         };
@@ -138,27 +138,38 @@ pub async fn answered(
             Err(e) if e.kind != ErrorKind::Unavailable || Instant::now() >= deadline => {
                 return task.failed(&e);
             }
-            // No leader yet, or one that has just gone.
+            // Nobody takes writes yet, or the one who did has just gone.
             Err(_) => tokio::time::sleep(Duration::from_millis(40)).await,
         }
     }
 }
 
-async fn at_leader(
+async fn at_writer(
     state: &Arc<ServerState>,
     task: &Task,
     asked: &Asked,
     by: &Identity,
     forwarded: bool,
 ) -> Result<Answer> {
-    let leader = state.service.wait_for_leader(HOLD).await?;
-    if leader.is_me {
-        return task.run(state, asked, by).await;
-    }
+    let writers = state.service.wait_for_writers(HOLD).await?;
     if forwarded {
-        return Err(Error::new(ErrorKind::Unavailable, "this member is not the leader"));
+        return match writers.iter().any(|w| w.is_me) {
+            true => task.run(state, asked, by).await,
+            false => Err(Error::new(ErrorKind::Unavailable, "this member does not take writes")),
+        };
     }
-    forward::send(state, &leader.peer_address, asked, by).await
+    let mut failure = Error::new(ErrorKind::Unavailable, "no data server takes writes");
+    for writer in writers {
+        let answer = match writer.is_me {
+            true => task.run(state, asked, by).await,
+            false => forward::send(state, &writer.peer_address, asked, by).await,
+        };
+        match answer {
+            Err(e) if e.kind == ErrorKind::Unavailable => failure = e,
+            done => return done,
+        }
+    }
+    Err(failure)
 }
 
 async fn at_reader(

@@ -137,3 +137,21 @@ fn a_server_that_lost_its_folder_comes_back() {
     assert_eq!(found.0, Some(4), "{}", found.1);
     assert!(found.1.contains("s1"), "{}", found.1);
 }
+
+#[test]
+fn a_witness_that_leads_has_data_servers_write() {
+    // The founder leads, and holds no data.
+    let mut group = Group::of_kinds(&["witness", "data", "data"]);
+    assert_eq!(group.leader(), 0);
+    deployed(&group, 0);
+    for at in 0..3 {
+        assert_eq!(total(&group.url(at)), "7.5");
+    }
+    // A data server goes; the other one writes, whoever leads.
+    group.kill(1);
+    let (status, body) = post(&group.url(0), "/api/v1/databases/Shop/refresh", "{}");
+    assert_eq!(status, 200, "{body}");
+    group.restart(1);
+    group.wait_ready(3);
+    assert!(group.verify("Shop").contains("all servers hold the same"));
+}

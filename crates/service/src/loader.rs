@@ -46,7 +46,7 @@ fn spawn_recovery(weak: Weak<Service>) {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let Some(service) = weak.upgrade() else { return };
-            if service.leader().is_some_and(|l| l.is_me) {
+            if service.is_writer() {
                 service.recover_domains().await;
             }
         }

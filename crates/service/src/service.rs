@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evercube_base::{DateTime, Error, ErrorKind, Result};
-use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
+use evercube_metastore::{Bootstrap, Member, MemberKind, Metastore, Transport};
 use evercube_store::ObjectDir;
 use tokio::time::Instant;
 
@@ -45,9 +45,8 @@ impl std::fmt::Debug for Service {
 
 /// Where writes go now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leader {
+pub struct Writer {
     pub is_me: bool,
-    pub name: String,
     pub peer_address: String,
 }
 
@@ -169,24 +168,37 @@ impl Service {
 
     // Group --------------------------------------------------------------------------------
 
-    /// The member that takes writes, if one is known.
-    pub fn leader(&self) -> Option<Leader> {
-        let id = self.metastore.status().leader?;
+    /// The members that may take writes, the first one first; empty while there is no leader. The
+    /// leader alone, unless it is a witness: then the data servers, the next one where one does
+    /// not answer. Two that write at once are told apart by the version they expect.
+    pub fn writers(&self) -> Vec<Writer> {
+        let Some(id) = self.metastore.status().leader else { return Vec::new() };
         let state = self.metastore.state();
-        let member = state.members.get(&id)?;
-        Some(Leader {
-            is_me: id == self.identity.node_id,
-            name: member.name.clone(),
+        let writer = |(id, member): (&u64, &Member)| Writer {
+            is_me: *id == self.identity.node_id,
             peer_address: member.peer_address.clone(),
-        })
+        };
+        match state.members.get_key_value(&id) {
+            Some((_, leader)) if leader.kind == MemberKind::Witness => {
+                state.data_members().map(writer).collect()
+            }
+            Some(leader) => vec![writer(leader)],
+            None => Vec::new(),
+        }
     }
 
-    /// Waits for a leader for as long as `hold`.
-    pub async fn wait_for_leader(&self, hold: Duration) -> Result<Leader> {
+    /// Whether this server may take writes now.
+    pub fn is_writer(&self) -> bool {
+        self.writers().iter().any(|w| w.is_me)
+    }
+
+    /// Waits for as long as `hold` until somebody takes writes.
+    pub async fn wait_for_writers(&self, hold: Duration) -> Result<Vec<Writer>> {
         let deadline = Instant::now() + hold;
         loop {
-            if let Some(leader) = self.leader() {
-                return Ok(leader);
+            let writers = self.writers();
+            if !writers.is_empty() {
+                return Ok(writers);
             }
             if Instant::now() >= deadline {
                 return Err(Error::new(

@@ -55,7 +55,7 @@ impl Service {
     pub fn own_status(&self) -> ServerStatus {
         let state = self.metastore.state();
         let raft = self.metastore.status();
-        let is_leader = raft.leader == Some(self.identity.node_id);
+        let is_primary = self.writers().first().is_some_and(|w| w.is_me);
         let mut databases = Vec::new();
         for entry in state.databases.values() {
             let loaded = self.versions.get(&entry.name);
@@ -66,7 +66,7 @@ impl Service {
                 version: loaded.as_ref().map(|v| v.seq),
                 ready: current,
                 root: loaded.as_ref().map(|v| hex::encode(v.root)),
-                primary: is_leader,
+                primary: is_primary,
                 lag_ms: Some(if current { 0 } else { u64::try_from(behind).unwrap_or(0) }),
                 error: self.versions.failure(&entry.name).map(|e| e.message),
             });

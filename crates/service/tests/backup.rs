@@ -255,7 +255,7 @@ async fn a_bare_name_is_kept_on_two_members_and_restored_while_one_lives() {
     assert!(holders.contains(&"a"));
     world.kill("a").await;
     let leader = loop {
-        if let Some(s) = [&b, &c].into_iter().find(|s| s.leader().is_some_and(|l| l.is_me)) {
+        if let Some(s) = [&b, &c].into_iter().find(|s| s.is_writer()) {
             break s;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

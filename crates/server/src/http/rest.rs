@@ -68,7 +68,7 @@ pub fn place(asked: &Asked) -> Place {
             | Route::Backup(_)
             | Route::Restore
             | Route::Verify(_),
-        ) => Place::Leader,
+        ) => Place::Writer,
     }
 }
 

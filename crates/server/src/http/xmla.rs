@@ -70,17 +70,17 @@ impl Message {
 fn place_of(command: &Command) -> Place {
     match command {
         Command::Statement(text) => match language(text) {
-            Language::Script => Place::Leader,
+            Language::Script => Place::Writer,
             Language::SchemaQuery | Language::Dax => Place::Reader,
             Language::Other => Place::Here,
         },
         Command::Batch { commands, .. } => match commands.as_slice() {
             [] => Place::Here,
             all if all.iter().all(|c| matches!(c, Command::Discover(_))) => Place::Reader,
-            _ => Place::Leader,
+            _ => Place::Writer,
         },
         Command::Discover(_) => Place::Reader,
-        Command::Object { .. } | Command::Backup(_) | Command::Restore(_) => Place::Leader,
+        Command::Object { .. } | Command::Backup(_) | Command::Restore(_) => Place::Writer,
         _ => Place::Here,
     }
 }

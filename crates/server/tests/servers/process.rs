@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 struct Member {
     client: String,
     peer: String,
+    kind: &'static str,
     process: Option<Child>,
 }
 
@@ -47,9 +48,15 @@ impl Drop for Group {
 
 impl Group {
     pub fn start(count: usize) -> Self {
+        Self::of_kinds(&vec!["data"; count])
+    }
+
+    pub fn of_kinds(kinds: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let member = |_| Member { client: free(), peer: free(), process: None };
-        let members = (0..count).map(member).collect();
+        let count = kinds.len();
+        let member =
+            |kind: &&'static str| Member { client: free(), peer: free(), kind, process: None };
+        let members = kinds.iter().map(member).collect();
         let mut group = Self { folder, members, gateway: None };
         for i in 0..count {
             group.restart(i);
@@ -74,6 +81,7 @@ impl Group {
             "--no-auth".into(),
             format!("--name=s{at}"),
             format!("--region=r{at}"),
+            format!("--kind={}", member.kind),
             format!("--listen={}", member.client),
             format!("--peer-listen={}", member.peer),
             format!("--data={}", self.data(at).display()),
