@@ -7,6 +7,7 @@ mod context_call;
 mod date_call;
 mod filter_argument;
 mod grouping_call;
+mod info_call;
 mod lookup_call;
 mod table_call;
 mod window_call;
@@ -71,6 +72,8 @@ pub(crate) struct Binder<'a> {
     pub model: &'a CompiledModel,
     store: &'a evercube_store::StoreVersion,
     parameters: &'a [(String, Value)],
+    /// Where the metadata of `INFO` functions comes from; `None` outside queries.
+    pub rowsets: Option<crate::query::RowsetSource>,
     slots: usize,
     /// Measures the query defines, by lower-case name.
     pub defined: HashMap<String, DefinedMeasure>,
@@ -162,6 +165,7 @@ impl<'a> Binder<'a> {
             model,
             store,
             parameters,
+            rowsets: None,
             slots: 0,
             defined: HashMap::new(),
             home: None,
@@ -182,8 +186,14 @@ impl<'a> Binder<'a> {
         Ok((slot, Arc::new(node)))
     }
 
-    /// Makes a table of the query known: its columns are addressed as `Name[Column]`.
-    pub fn define_table(&mut self, name: &str, expression: &Expr) -> Result<(usize, Arc<Node>)> {
+    /// Makes a table of the query known, with the columns the query adds to it: they are
+    /// addressed as `Name[Column]`.
+    pub fn define_table(
+        &mut self,
+        name: &str,
+        expression: &Expr,
+        columns: &[(Arc<str>, &Expr)],
+    ) -> Result<(usize, Arc<Node>)> {
         let scope = self.query_scope.clone();
         let inner = self.table(&scope, expression)?;
         let own = |c: &TableColumn| TableColumn {
@@ -194,7 +204,10 @@ impl<'a> Binder<'a> {
         };
         let schema = inner.schema().iter().map(own).collect();
         let (uses, span) = (inner.uses, inner.span);
-        let node = Self::node(Kind::TreatAs(Box::new(inner)), table_type(schema), uses, span);
+        let mut node = Self::node(Kind::TreatAs(Box::new(inner)), table_type(schema), uses, span);
+        for (column, expression) in columns {
+            node = self.table_with_column(&scope, node, name, column, expression)?;
+        }
         let slot = self.next_slot();
         let v = BoundVariable { of_query: true, is_table: true, ..variable(name, slot, &node) };
         self.query_scope.variables.push(v);

@@ -26,7 +26,7 @@ pub struct Calculated {
 }
 
 /// Rows of a table that an expression is evaluated for at once.
-const ROWS_AT_ONCE: usize = 1 << 16;
+pub(crate) const ROWS_AT_ONCE: usize = 1 << 16;
 
 /// Computes every calculated table and column. `tables` holds the source data in model order:
 /// calculated columns blank, calculated tables empty.
@@ -323,7 +323,7 @@ impl Work<'_> {
 
 /// Values in a column's type; those that do not convert are blank here and refused where they are
 /// stored.
-fn stored(values: &[Value], data_type: DataType) -> ColumnData {
+pub(crate) fn stored(values: &[Value], data_type: DataType) -> ColumnData {
     let mut out = ColumnData::empty(data_type);
     let own = out.data_type();
     for v in values {

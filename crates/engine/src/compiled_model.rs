@@ -166,6 +166,14 @@ impl CompiledModel {
         TableInfo { name: table.name.clone(), columns, date_column, expression, column_ids }
     }
 
+    /// One more column at the end of a table, with values that are in the store already.
+    pub(crate) fn add_column(&mut self, table: TableId, name: &str, data_type: DataType) {
+        let info = &mut self.tables[table.0 as usize];
+        info.column_ids.insert(key(name), info.columns.len() as u32);
+        let name = name.to_owned();
+        info.columns.push(ColumnInfo { name, data_type, expression: None, source: None });
+    }
+
     fn compile_calculation_group(&mut self, id: TableId, table: &Table) {
         let Some(group) = &table.calculation_group else { return };
         let object = |name: &str| format!("{}[{name}]", table.name);

@@ -17,6 +17,7 @@ pub mod date_text;
 pub mod day_count;
 pub mod distributions;
 pub mod financial;
+pub mod info;
 pub mod information;
 pub mod math;
 pub mod special;
@@ -100,6 +101,7 @@ impl FunctionDef {
 
 /// One line of a family's table. The signature lists parameters between commas: `t:` table, `c:`
 /// column, `a:` any, else scalar; `[x]` optional; a trailing `...` repeating.
+#[derive(Clone, Copy)]
 pub(crate) struct Row(
     pub &'static str,
     pub &'static str,
@@ -150,6 +152,7 @@ fn registry() -> &'static Registry {
             math::FAMILIES,
             text::FAMILIES,
             date::FAMILIES,
+            info::FAMILIES,
             information::FAMILIES,
             distributions::FAMILIES,
             financial::FAMILIES,

@@ -13,6 +13,7 @@ pub mod filter_context;
 pub mod functions;
 mod plan;
 pub mod query;
+mod query_column;
 mod references;
 pub mod scalar;
 mod secured;
@@ -20,4 +21,6 @@ mod secured;
 pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
-pub use query::{Dataset, QueryContext, QueryResult, ResultColumn, ResultTable, explain, query};
+pub use query::{
+    Dataset, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource, explain, query,
+};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Value};
+use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Rowset, Value};
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
 use evercube_store::StoreVersion;
 
@@ -12,6 +12,7 @@ use crate::compiled_model::CompiledModel;
 use crate::eval::{Cells, Evaluator};
 use crate::explain::tree;
 use crate::plan::{Node, SortKey};
+use crate::query_column::with_column;
 use crate::scalar as rules;
 use crate::secured::secured;
 
@@ -20,6 +21,28 @@ use crate::secured::secured;
 pub struct Dataset {
     pub model: Arc<CompiledModel>,
     pub store: Arc<StoreVersion>,
+}
+
+type ReadRowset = dyn Fn(&str) -> Result<Rowset> + Send + Sync;
+
+/// Reads metadata rowsets, as `TMSCHEMA_TABLES`, for the caller of a query.
+#[derive(Clone)]
+pub struct RowsetSource(Arc<ReadRowset>);
+
+impl RowsetSource {
+    pub fn new(read: impl Fn(&str) -> Result<Rowset> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Result<Rowset> {
+        (self.0)(name)
+    }
+}
+
+impl std::fmt::Debug for RowsetSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RowsetSource")
+    }
 }
 
 /// Everything an evaluation may depend on besides model, data and text.
@@ -44,6 +67,8 @@ pub struct QueryContext {
     pub row_limit: usize,
     /// Values of `@parameters`.
     pub parameters: Vec<(String, Value)>,
+    /// Answers `INFO` functions.
+    pub rowsets: Option<RowsetSource>,
 }
 
 impl Default for QueryContext {
@@ -60,6 +85,7 @@ impl Default for QueryContext {
             memory_limit: usize::MAX,
             row_limit: usize::MAX,
             parameters: Vec::new(),
+            rowsets: None,
         }
     }
 }
@@ -109,7 +135,10 @@ fn run(
     mut plan: Option<&mut String>,
 ) -> Result<QueryResult> {
     let parsed = evercube_dax::parse_query(text).into_result()?;
+    let extended = with_defined_columns(dataset, context, &parsed.definitions)?;
+    let dataset = extended.as_ref().unwrap_or(dataset);
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    binder.rowsets.clone_from(&context.rowsets);
     let variables = define(&mut binder, &parsed.definitions)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, plan.is_some());
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
@@ -142,8 +171,34 @@ fn run(
     Ok(QueryResult { results })
 }
 
-/// Makes the definitions of a query known; gives its variables in order.
-fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
+/// Whether a definition is a table of this name.
+fn is_table(d: &Definition, name: &str) -> bool {
+    matches!(&d.kind, DefinitionKind::Table { name: n, .. } if n.eq_ignore_ascii_case(name))
+}
+
+/// The dataset with the columns a query defines on tables of the model, if it does.
+fn with_defined_columns(
+    dataset: &Dataset,
+    context: &QueryContext,
+    given: &[Definition],
+) -> Result<Option<Dataset>> {
+    let mut extended: Option<Dataset> = None;
+    for d in given {
+        let DefinitionKind::Column { table, name, expression } = &d.kind else { continue };
+        if given.iter().any(|d| is_table(d, table)) {
+            continue;
+        }
+        let base = extended.as_ref().unwrap_or(dataset);
+        let measures = |binder: &mut Binder<'_>| define_measures(binder, given);
+        let place = (d.span.start as usize, d.span.end as usize);
+        let wider = with_column(base, context, measures, (table, name), expression)
+            .map_err(|e| if e.span.is_none() { e.at(place) } else { e })?;
+        extended = Some(wider);
+    }
+    Ok(extended)
+}
+
+fn define_measures(binder: &mut Binder<'_>, given: &[Definition]) {
     for d in given {
         if let DefinitionKind::Measure { table, name, expression } = &d.kind {
             let measure = DefinedMeasure {
@@ -154,19 +209,33 @@ fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, A
             binder.defined.insert(name.to_lowercase(), measure);
         }
     }
+}
+
+/// Makes the definitions of a query known; gives its variables in order.
+fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
+    define_measures(binder, given);
     let mut variables = Vec::new();
     for d in given {
         match &d.kind {
-            DefinitionKind::Measure { .. } => {}
+            DefinitionKind::Measure { .. } | DefinitionKind::Column { .. } => {}
             DefinitionKind::Variable { name, expression } => {
                 variables.push(binder.define_variable(name, expression)?);
             }
             DefinitionKind::Table { name, expression } => {
-                variables.push(binder.define_table(name, expression)?);
+                let added = given.iter().filter_map(|d| match &d.kind {
+                    DefinitionKind::Column { table, name: column, expression }
+                        if table.eq_ignore_ascii_case(name) =>
+                    {
+                        Some((Arc::clone(column), expression))
+                    }
+                    _ => None,
+                });
+                let added: Vec<_> = added.collect();
+                variables.push(binder.define_table(name, expression, &added)?);
             }
-            DefinitionKind::Column { .. } | DefinitionKind::Function { .. } => {
+            DefinitionKind::Function { .. } => {
                 return Err(Error::unsupported(
-                    "DEFINE knows MEASURE, VAR and TABLE in this version, neither COLUMN nor FUNCTION.",
+                    "DEFINE knows MEASURE, VAR, TABLE and COLUMN in this version, not FUNCTION.",
                 )
                 .at((d.span.start as usize, d.span.end as usize)));
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use evercube_base::{DateTime, Error, Result, Rowset, Value};
 use evercube_engine::functions::{ParameterKind, ReturnType};
+use evercube_engine::{QueryContext, RowsetSource};
 
 use crate::call::Call;
 use crate::discover::{
@@ -28,6 +29,14 @@ const KEYWORDS: [&str; 17] = [
     "AND", "ASC", "BY", "COLUMN", "DEFINE", "DESC", "EVALUATE", "FALSE", "FUNCTION", "IN",
     "MEASURE", "NOT", "ORDER", "RETURN", "START", "TABLE", "VAR",
 ];
+
+/// The metadata rowsets of a version for the queries of a caller: administrators of the database
+/// read them, nobody else.
+pub(crate) fn metadata_of(version: &Arc<LoadedVersion>, context: &QueryContext) -> RowsetSource {
+    let is_admin = context.roles.is_empty();
+    let facts = VersionFacts::new(Arc::clone(version), context.clone());
+    RowsetSource::new(move |name| discover::metadata_rowset(name, &facts, is_admin))
+}
 
 /// What a schema request comes with besides its call.
 #[derive(Debug, Clone, Default)]

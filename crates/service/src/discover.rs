@@ -137,13 +137,18 @@ fn metadata(
             ))
         })?,
     };
-    if !database.is_admin {
+    metadata_rowset(name, database.facts, database.is_admin)
+}
+
+/// A rowset of tabular metadata, for somebody who is an administrator of its database or not.
+pub fn metadata_rowset(name: &str, facts: &dyn DatabaseFacts, is_admin: bool) -> Result<Rowset> {
+    if !is_admin {
         return Err(Error::new(
             ErrorKind::Denied,
-            format!("{name} may be read by administrators of database '{}' only.", database.name),
+            format!("{name} may be read by administrators of the database only."),
         ));
     }
-    if let Some(rowset) = database.facts.tmschema(name) {
+    if let Some(rowset) = facts.tmschema(name) {
         return Ok(rowset);
     }
     let (known, _) = metadata_object(name).ok_or_else(|| unknown(name))?;

@@ -9,6 +9,7 @@ use evercube_engine::QueryContext;
 pub use evercube_engine::{QueryResult, ResultTable};
 use evercube_model::tabular::Role;
 
+use crate::browse::metadata_of;
 use crate::call::Call;
 use crate::running::RunningRequest;
 use crate::service::Service;
@@ -57,7 +58,8 @@ impl Service {
         let database = self.resolve_catalog(call)?;
         let version = self.version(call, &database).await?;
         let cancel = Arc::new(AtomicBool::new(false));
-        let context = self.query_context(call, &version, Arc::clone(&cancel), parameters)?;
+        let mut context = self.query_context(call, &version, Arc::clone(&cancel), parameters)?;
+        context.rowsets = Some(metadata_of(&version, &context));
         let guard = self.running.enter(RunningRequest {
             session: call.session.number,
             user: call.session.user.clone(),
@@ -106,6 +108,7 @@ impl Service {
             memory_limit: self.config.query_memory,
             row_limit: self.config.query_rows,
             parameters,
+            rowsets: None,
         })
     }
 }

@@ -284,3 +284,28 @@ async fn saved_changes_and_new_names_keep_the_data() {
     let request = RefreshRequest { kind: RefreshKind::Calculate, objects: Vec::new() };
     w.service.refresh(&admin(), "Retail", request).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn info_functions_answer_administrators_alone() {
+    let w = world().await;
+    let roles = r#""model": { "roles": [ { "name": "Readers", "modelPermission": "read" } ], "#;
+    let model = retail("SUM ( Sales[Amount] )").replacen(r#""model": { "#, roles, 1);
+    w.deploy(&admin(), &model).await.unwrap();
+    let ask = async |call: &Call, query: &str| {
+        let mut call = call.clone();
+        call.session.catalog = Some("Retail".into());
+        let answer = w.service.query(&call, query, Vec::new()).await;
+        answer.map(|a| a.result.results[0].rows.clone()).map_err(|e| e.message)
+    };
+    let tables = r#"EVALUATE SELECTCOLUMNS ( INFO.TABLES ( ), "n", [Name] ) ORDER BY [n]"#;
+    let names = |all: &[&str]| all.iter().map(|n| vec![Value::from(*n)]).collect::<Vec<_>>();
+    assert_eq!(ask(&admin(), tables).await.unwrap(), names(&["Product", "Sales"]));
+    let one = r#"EVALUATE SELECTCOLUMNS ( INFO.MEASURES ( "Name", "total" ), [Expression] )"#;
+    assert_eq!(ask(&admin(), one).await.unwrap(), names(&["SUM ( Sales[Amount] )"]));
+    let wrong = ask(&admin(), r#"EVALUATE INFO.MEASURES ( "Colour", "1" )"#).await.unwrap_err();
+    assert!(wrong.contains("no column 'Colour'"), "{wrong}");
+    let mut reader = admin();
+    reader.session.roles = vec!["Readers".into()];
+    let denied = ask(&reader, tables).await.unwrap_err();
+    assert!(denied.contains("administrators"), "{denied}");
+}

@@ -105,6 +105,18 @@ impl TableData {
         Ok(Self { rows: self.rows, collation: self.collation, columns })
     }
 
+    /// The same rows with one more column, one value a row.
+    ///
+    /// # Errors
+    /// As [`TableData::with_columns`].
+    pub fn and_column(&self, data_type: DataType, data: ColumnData) -> Result<Self> {
+        let mut columns = self.columns.clone();
+        let parts = vec![PieceSource { rows: self.rows, column: None }];
+        columns.push(Arc::new(Column::new(data_type, self.collation, parts)));
+        let wider = Self { rows: self.rows, collation: self.collation, columns };
+        wider.with_columns(vec![(self.columns.len() as u32, data)])
+    }
+
     /// Whether a column is the very same object in both tables.
     pub(crate) fn shares(&self, other: &Self, column: u32) -> bool {
         let at = column as usize;

@@ -57,6 +57,9 @@ impl Binder<'_> {
         if let Some(node) = self.window_call(scope, name, arguments, span)? {
             return Ok(node);
         }
+        if let Some(node) = self.info_call(name, arguments, span)? {
+            return Ok(node);
+        }
         Err(Error::unsupported(format!(
             "{name} is a known function that this version does not evaluate here."
         )))

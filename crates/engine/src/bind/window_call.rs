@@ -14,6 +14,8 @@ struct Shape<'e> {
     relation: Option<&'e Expr>,
     order_by: &'e [Expr],
     partition_by: &'e [Expr],
+    /// The columns that tell the current row; all where none is named.
+    match_by: &'e [Expr],
 }
 
 fn word(e: &Expr) -> Option<String> {
@@ -138,9 +140,16 @@ impl Binder<'_> {
                 f.schema.iter().position(same).map(|column| (frame, column))
             })
         };
+        // Rows are told apart by all columns of the relation, or by those that are named for it.
+        let mut tells = partition_by.clone();
+        for e in shape.match_by {
+            tells.push(self.position(scope, &relation, e)?);
+        }
         let current = schema
             .iter()
-            .map(|c| match (outer(c), c.lineage) {
+            .enumerate()
+            .map(|(i, c)| match (outer(c), c.lineage) {
+                _ if !shape.match_by.is_empty() && !tells.contains(&i) => Current::Unknown,
                 (Some((frame, column)), _) => Current::Row { frame, column },
                 (None, Some(l)) => Current::Visible(Box::new(self.values(vec![l], true, span))),
                 (None, None) => Current::Unknown,
@@ -205,11 +214,10 @@ fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
             {
                 out.partition_by = arguments;
             }
-            // Rows are told apart by all columns of the relation.
-            ExprKind::Call { function, .. } if function.eq_ignore_ascii_case("MATCHBY") => {
-                return Err(
-                    Error::unsupported("MATCHBY is not known in this version.").at(span_of(e))
-                );
+            ExprKind::Call { function, arguments, .. }
+                if function.eq_ignore_ascii_case("MATCHBY") =>
+            {
+                out.match_by = arguments;
             }
             ExprKind::Name { name: word, quoted: false } if word.eq_ignore_ascii_case("KEEP") => {}
             ExprKind::Name { name: word, quoted: false }

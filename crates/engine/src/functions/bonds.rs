@@ -349,7 +349,10 @@ pub(crate) fn periods_between(
             return Ok(sum);
         }
         let (lo, hi) = (start.max(from), end.min(to));
-        if lo.days() < hi.days() {
+        if (lo, hi) == (start, end) {
+            // Whole, whatever the basis makes of the month ends.
+            sum += 1.0;
+        } else if lo.days() < hi.days() {
             sum += days_between(lo, hi, basis) / period_days(start, end, frequency, basis);
         }
         k += 1;

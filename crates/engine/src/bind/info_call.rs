@@ -1,0 +1,69 @@
+//! `INFO.…`: metadata rowsets as constant tables.
+
+use evercube_base::{ColumnKind, DataType, Error, Result, RowsetColumn, Value};
+use evercube_dax::ast::{Expr, ExprKind, Span};
+
+use super::{Binder, column, literal, table_type};
+use crate::functions::info;
+use crate::plan::{Kind, Node, Uses};
+use crate::scalar::to_text;
+
+impl Binder<'_> {
+    pub(super) fn info_call(
+        &mut self,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        let Some(rowset) = info::rowset_of(name) else { return Ok(None) };
+        let rowsets = self.rowsets.as_ref().ok_or_else(|| {
+            Error::invalid(format!("{name} can only be used in queries, not in the model."))
+        })?;
+        let rowset = rowsets.read(&rowset)?;
+        let mut wanted = Vec::new();
+        for pair in arguments.chunks(2) {
+            let [of, value] = pair else {
+                return Err(Error::invalid(format!(
+                    "The restrictions of {name} come in pairs of a name and a value."
+                )));
+            };
+            let of = constant_text(name, of)?;
+            let at = rowset.column(&of).ok_or_else(|| {
+                Error::invalid(format!("{name} has no column '{of}' to be restricted."))
+            })?;
+            wanted.push((at, constant_text(name, value)?));
+        }
+        let passes = |row: &&Vec<Value>| {
+            wanted.iter().all(|(at, v)| to_text(&row[*at]).eq_ignore_ascii_case(v))
+        };
+        let cells = |row: &Vec<Value>| row.iter().map(|v| literal(v.clone(), span)).collect();
+        let rows = rowset.rows.iter().filter(passes).map(cells).collect();
+        let schema = rowset.columns.iter().map(|c| column(&c.name, data_type(c))).collect();
+        Ok(Some(Self::node(Kind::Rows(rows), table_type(schema), Uses::default(), span)))
+    }
+}
+
+fn constant_text(function: &str, e: &Expr) -> Result<String> {
+    match &e.kind {
+        ExprKind::Literal(v) => Ok(to_text(v)),
+        _ => Err(Error::invalid(format!("The restrictions of {function} are constants."))
+            .at(super::span_of(e))),
+    }
+}
+
+fn data_type(c: &RowsetColumn) -> DataType {
+    match c.kind {
+        ColumnKind::UnsignedLong
+        | ColumnKind::Long
+        | ColumnKind::UnsignedInt
+        | ColumnKind::Int
+        | ColumnKind::UnsignedShort
+        | ColumnKind::Short => DataType::Int64,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::DateTime => DataType::DateTime,
+        ColumnKind::Double => DataType::Double,
+        ColumnKind::Decimal => DataType::Decimal,
+        ColumnKind::String | ColumnKind::Uuid | ColumnKind::Xml => DataType::String,
+        ColumnKind::Variant | ColumnKind::Nested => DataType::Variant,
+    }
+}

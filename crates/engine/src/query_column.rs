@@ -1,0 +1,62 @@
+//! `DEFINE COLUMN` on tables of the model: the query runs over a model and a version that have the
+//! column, computed as the caller may see the data.
+
+use std::sync::Arc;
+
+use evercube_base::{DataType, Error, Result};
+use evercube_dax::ast::Expr;
+
+use crate::bind::Binder;
+use crate::calculated::{ROWS_AT_ONCE, stored};
+use crate::eval::{CellTable, Evaluator};
+use crate::query::{Dataset, QueryContext};
+use crate::secured::secured;
+
+/// The dataset with one more column in a table.
+///
+/// # Errors
+/// Where the table is unknown, the name is taken, or the expression is wrong.
+pub(crate) fn with_column(
+    dataset: &Dataset,
+    context: &QueryContext,
+    define_measures: impl FnOnce(&mut Binder<'_>),
+    (table, name): (&str, &str),
+    expression: &Expr,
+) -> Result<Dataset> {
+    let id = dataset.model.table_id(table).ok_or_else(|| {
+        Error::invalid(format!("Cannot define the column '{name}': there is no table '{table}'."))
+    })?;
+    if dataset.model.column(table, name).is_some() {
+        return Err(Error::invalid(format!(
+            "Cannot define the column '{table}'[{name}]: the table has a column of this name."
+        )));
+    }
+    let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    define_measures(&mut binder);
+    let rows = binder.model_table(id, false, expression.span);
+    let node = binder.in_rows_of(id, expression)?;
+    // Every row gets a value, also those the caller does not see.
+    let reader = Evaluator::new(&dataset.model, &dataset.store, context, false);
+    let all = reader.table(&reader.start(), &rows)?;
+    let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
+    evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
+    let start = evaluator.start();
+    let mut values = Vec::with_capacity(all.rows.len);
+    for first in (0..all.rows.len).step_by(ROWS_AT_ONCE) {
+        let last = (first + ROWS_AT_ONCE).min(all.rows.len);
+        let some: Vec<u32> = (first as u32..last as u32).collect();
+        let (cells, _) = start.iterate(&CellTable::shared(all.rows.take(&some)));
+        values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
+    }
+    let data_type = match node.data_type() {
+        DataType::Variant => values.iter().find_map(|v| v.data_type()).unwrap_or(DataType::String),
+        known => known,
+    };
+    let mut tables = dataset.store.tables.clone();
+    let place = &mut tables[id.0 as usize];
+    *place = Arc::new(place.and_column(data_type, stored(&values, data_type))?);
+    let mut model = (*dataset.model).clone();
+    model.add_column(id, name, data_type);
+    let store = dataset.store.with_tables(tables, &model.relationship_defs());
+    Ok(Dataset { model: Arc::new(model), store: Arc::new(store) })
+}
