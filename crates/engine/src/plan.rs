@@ -201,9 +201,15 @@ pub struct NamedNode {
 /// are rolled up together, with the column that tells so.
 #[derive(Debug, Clone, Default)]
 pub struct Rollup {
-    /// For each level, outermost first: the group columns it takes away when rolled up, and the
-    /// name of its subtotal flag.
-    pub levels: Vec<(Vec<usize>, Option<Arc<str>>)>,
+    /// Rolled up independently of each other; levels outermost first.
+    pub chains: Vec<Vec<RollupLevel>>,
+}
+
+/// The group columns a level takes away when rolled up, and the name of its subtotal flag.
+#[derive(Debug, Clone)]
+pub struct RollupLevel {
+    pub columns: Vec<usize>,
+    pub flag: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::all_uses;
+use super::table_call::projection;
 use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
 use crate::eval::flag_columns;
-use crate::plan::{FilterArgument, Kind, NamedNode, Node, Rollup, TableColumn, Uses};
+use crate::plan::{FilterArgument, Kind, NamedNode, Node, Rollup, RollupLevel, TableColumn, Uses};
 
 /// The parts of a call of `SUMMARIZECOLUMNS`.
 #[derive(Default)]
@@ -98,6 +99,7 @@ impl Binder<'_> {
         let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
         let uses = all_uses(columns.iter().map(|c| &c.node).chain(tables));
         let uses = uses.and(Uses { frame, ..CONTEXT });
+        let order = shown_order(parts.groups.len(), &parts.rollup, schema.len());
         let kind = Kind::SummarizeColumns {
             groups: parts.groups,
             rollup: parts.rollup,
@@ -105,7 +107,15 @@ impl Binder<'_> {
             columns,
             ignored,
         };
-        Ok(Self::node(kind, table_type(schema), uses, span))
+        let node = Self::node(kind, table_type(schema), uses, span);
+        Ok(if order.is_sorted() {
+            node
+        } else {
+            {
+                let schema = node.schema();
+                projection(scope, node, &schema, &order, span)
+            }
+        })
     }
 
     fn parts<'e>(&mut self, arguments: &'e [Expr]) -> Result<Parts<'e>> {
@@ -146,13 +156,9 @@ impl Binder<'_> {
         Ok(out)
     }
 
-    /// `ROLLUPADDISSUBTOTAL ( [filter,] column or group, "flag", … )`.
+    /// `ROLLUPADDISSUBTOTAL ( column or group, "flag", … )`.
     fn rollup<'e>(&mut self, levels: &'e [Expr], out: &mut Parts<'e>) -> Result<()> {
-        if !out.rollup.levels.is_empty() {
-            return Err(Error::unsupported(
-                "Several ROLLUPADDISSUBTOTAL in one SUMMARIZECOLUMNS are not known in this version.",
-            ));
-        }
+        let mut chain = Vec::new();
         let mut rest = levels;
         while let Some((e, after)) = rest.split_first() {
             rest = after;
@@ -179,8 +185,9 @@ impl Binder<'_> {
                 }
                 _ => None,
             };
-            out.rollup.levels.push((of_level, name));
+            chain.push(RollupLevel { columns: of_level, flag: name });
         }
+        out.rollup.chains.push(chain);
         Ok(())
     }
 
@@ -195,6 +202,7 @@ impl Binder<'_> {
                 break;
             }
             rest = after;
+            let mut chain = Vec::new();
             for (columns, rolled) in summarize_level(e) {
                 let mut of_level = Vec::new();
                 for c in columns {
@@ -204,8 +212,11 @@ impl Binder<'_> {
                     schema.push(shown);
                 }
                 if rolled {
-                    rollup.levels.push((of_level, None));
+                    chain.push(RollupLevel { columns: of_level, flag: None });
                 }
+            }
+            if !chain.is_empty() {
+                rollup.chains.push(chain);
             }
         }
         let mut of_groups = scope.clone();
@@ -275,6 +286,21 @@ impl Binder<'_> {
         let kind = Kind::GroupBy { table: Box::new(table), groups, columns };
         Ok(Self::node(kind, table_type(schema), uses, span))
     }
+}
+
+/// Where each shown column is among groups, flags and expressions: a flag follows the columns of
+/// its level.
+fn shown_order(groups: usize, rollup: &Rollup, columns: usize) -> Vec<usize> {
+    let flagged = rollup.chains.iter().flatten().filter(|l| l.flag.is_some());
+    let lasts: Vec<Option<usize>> = flagged.map(|l| l.columns.iter().max().copied()).collect();
+    let mut order = Vec::with_capacity(columns);
+    for group in 0..groups {
+        order.push(group);
+        let flags = lasts.iter().enumerate().filter(|(_, last)| **last == Some(group));
+        order.extend(flags.map(|(flag, _)| groups + flag));
+    }
+    order.extend(groups + lasts.len()..columns);
+    order
 }
 
 /// The columns of one argument of `SUMMARIZE`, and whether they are rolled up.

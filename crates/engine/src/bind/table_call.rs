@@ -513,7 +513,13 @@ fn extension(
     Node { kind, ty, uses, span }
 }
 
-fn projection(scope: &Scope, table: Node, schema: &Schema, at: &[usize], span: Span) -> Node {
+pub(super) fn projection(
+    scope: &Scope,
+    table: Node,
+    schema: &Schema,
+    at: &[usize],
+    span: Span,
+) -> Node {
     let frame = scope.frames.len();
     let reference = |i: &usize| NamedNode {
         name: Arc::clone(&schema[*i].name),

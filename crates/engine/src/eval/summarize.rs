@@ -108,6 +108,7 @@ impl Evaluator<'_> {
 }
 
 /// One combination of columns grouped by.
+#[derive(Debug, Clone)]
 pub(crate) struct GroupingSet {
     /// For each group column: rolled up here.
     pub columns: Vec<bool>,
@@ -115,19 +116,24 @@ pub(crate) struct GroupingSet {
     pub flags: Vec<bool>,
 }
 
-/// The detail, then with levels taken away from the innermost out.
+/// For each chain the detail, then with levels taken away from the innermost out; every
+/// combination of the chains.
 pub(crate) fn grouping_sets(groups: usize, rollup: &Rollup) -> Vec<GroupingSet> {
-    let levels = &rollup.levels;
-    (0..=levels.len())
-        .map(|taken| {
-            let mut columns = vec![false; groups];
-            let gone = &levels[levels.len() - taken..];
-            gone.iter().flat_map(|(c, _)| c).for_each(|c| columns[*c] = true);
-            let flags = levels.iter().enumerate().filter(|(_, (_, name))| name.is_some());
-            let flags = flags.map(|(i, _)| i >= levels.len() - taken).collect();
-            GroupingSet { columns, flags }
-        })
-        .collect()
+    let mut sets = vec![GroupingSet { columns: vec![false; groups], flags: Vec::new() }];
+    for chain in &rollup.chains {
+        let with_taken = |set: &GroupingSet, taken: usize| {
+            let mut set = set.clone();
+            for (i, level) in chain.iter().enumerate() {
+                let is_gone = i >= chain.len() - taken;
+                level.columns.iter().for_each(|c| set.columns[*c] |= is_gone);
+                set.flags.extend(level.flag.is_some().then_some(is_gone));
+            }
+            set
+        };
+        let each = sets.iter().flat_map(|s| (0..=chain.len()).map(move |taken| (s, taken)));
+        sets = each.map(|(s, taken)| with_taken(s, taken)).collect();
+    }
+    sets
 }
 
 /// The flag columns of a rollup.
@@ -138,5 +144,5 @@ pub(crate) fn flag_columns(rollup: &Rollup) -> Vec<TableColumn> {
         table: None,
         data_type: DataType::Boolean,
     };
-    rollup.levels.iter().filter_map(|(_, name)| name.as_ref().map(flag)).collect()
+    rollup.chains.iter().flatten().filter_map(|level| level.flag.as_ref().map(flag)).collect()
 }
