@@ -149,6 +149,32 @@ impl Column {
         self.dictionary.integer(code)
     }
 
+    /// The raw integers of codes above 0.
+    pub(crate) fn integers(&self, codes: &[u32]) -> Vec<i64> {
+        match &self.dictionary {
+            Dictionary::Range { base, unit, .. } => {
+                codes.iter().map(|c| base + (i64::from(*c) - 1) * unit).collect()
+            }
+            other => codes.iter().map(|c| other.integer(*c)).collect(),
+        }
+    }
+
+    /// Smallest value and distance of neighbours, where codes are offsets.
+    pub(crate) fn range(&self) -> Option<(i64, i64)> {
+        match &self.dictionary {
+            Dictionary::Range { base, unit, .. } => Some((*base, *unit)),
+            _ => None,
+        }
+    }
+
+    /// The double of a code above 0 of a column of doubles.
+    pub(crate) fn double(&self, code: u32) -> f64 {
+        match &self.dictionary {
+            Dictionary::Doubles(v) => v[code as usize - 1],
+            _ => 0.0,
+        }
+    }
+
     /// Codes of `out.len()` rows from `first_row` on; rows past the end are blank.
     pub fn read_codes(&self, first_row: usize, out: &mut [u32]) {
         let mut row = first_row;

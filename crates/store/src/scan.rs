@@ -5,11 +5,13 @@
 //! chunks are put together in order: the answer does not depend on the number of threads.
 
 mod accumulate;
+mod code_set;
 mod filter;
+mod groups;
+mod integers;
 mod path;
 mod row_value;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,8 +20,9 @@ use rayon::prelude::*;
 
 use crate::scan_request::{ScanRequest, ScanResult};
 use crate::version::StoreVersion;
-use accumulate::{Accumulator, Plan};
+use accumulate::Plan;
 use filter::RowFilter;
+use groups::{Groups, KeySpace};
 use path::CodeReader;
 
 /// Limits of one scan.
@@ -54,25 +57,22 @@ pub(crate) fn run(
         request.aggregates.iter().map(|a| Plan::new(version, a)).collect::<Result<_>>()?;
     let chunk = rows.div_ceil(CHUNKS).next_multiple_of(MORSEL).max(MORSEL * 8);
     let starts: Vec<usize> = (0..rows).step_by(chunk).collect();
-    let parts: Vec<Groups> = starts
+    let space = KeySpace::new(&keys, chunk);
+    let parts: Vec<Groups<'_>> = starts
         .par_iter()
         .map(|start| {
             let end = (start + chunk).min(rows);
-            scan_chunk(*start, end, &filter, &keys, &plans, control)
+            scan_chunk((*start, end), &filter, (&keys, &space), &plans, control)
         })
         .collect::<Result<_>>()?;
-    let mut all = Groups::new(&plans);
+    let mut all = Groups::new(&space, &plans);
     for part in parts {
         all.merge(part)?;
-        if all.keys.len() > control.max_groups {
+        if all.len() > control.max_groups {
             return Err(too_many(control.max_groups));
         }
     }
-    if keys.is_empty() {
-        all.number(&[]);
-        all.grow();
-    }
-    all.finish(keys.len())
+    all.finish()
 }
 
 fn too_many(limit: usize) -> Error {
@@ -82,95 +82,41 @@ fn too_many(limit: usize) -> Error {
     )
 }
 
-fn scan_chunk(
-    start: usize,
-    end: usize,
+fn scan_chunk<'s>(
+    (start, end): (usize, usize),
     filter: &RowFilter<'_>,
-    keys: &[CodeReader<'_>],
+    (keys, space): (&[CodeReader<'_>], &'s KeySpace),
     plans: &[Plan<'_>],
     control: &ScanControl,
-) -> Result<Groups> {
-    let mut groups = Groups::new(plans);
+) -> Result<Groups<'s>> {
+    let mut groups = Groups::new(space, plans);
     let mut selected = Vec::with_capacity(MORSEL);
-    let mut key_codes = vec![vec![0u32; MORSEL]; keys.len()];
+    let mut scratch = vec![0; MORSEL];
+    let mut key_codes = vec![Vec::with_capacity(MORSEL); keys.len()];
     let mut numbers = Vec::with_capacity(MORSEL);
-    let mut key = vec![0u32; keys.len()];
     for first in (start..end).step_by(MORSEL) {
         if control.cancel.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
         }
-        let n = MORSEL.min(end - first);
-        filter.select(first, n, &mut selected);
+        let scratch = &mut scratch[..MORSEL.min(end - first)];
+        filter.select(first, scratch, &mut selected);
         if selected.is_empty() {
             continue;
         }
         for (reader, codes) in keys.iter().zip(&mut key_codes) {
-            reader.read(first, &mut codes[..n]);
+            reader.read_selected(first, &selected, scratch, codes);
         }
-        numbers.clear();
-        for offset in &selected {
-            for (k, codes) in key.iter_mut().zip(&key_codes) {
-                *k = codes[*offset as usize];
-            }
-            numbers.push(groups.number(&key));
-        }
-        if groups.keys.len() > control.max_groups {
+        groups.number_all(&key_codes, selected.len(), &mut numbers);
+        if groups.len() > control.max_groups {
             return Err(too_many(control.max_groups));
         }
         groups.grow();
         for (accumulator, plan) in groups.accumulators.iter_mut().zip(plans) {
-            accumulator.add(plan, first, n, &selected, &numbers)?;
+            accumulator.add(plan, first, &selected, &numbers, scratch)?;
         }
+    }
+    for (accumulator, plan) in groups.accumulators.iter_mut().zip(plans) {
+        accumulator.settle(plan);
     }
     Ok(groups)
-}
-
-/// Groups met so far, in the order they were met, and what is known of each.
-struct Groups {
-    numbers: HashMap<Box<[u32]>, u32, foldhash::fast::FixedState>,
-    keys: Vec<Box<[u32]>>,
-    accumulators: Vec<Accumulator>,
-}
-
-impl Groups {
-    fn new(plans: &[Plan<'_>]) -> Self {
-        Self {
-            numbers: HashMap::default(),
-            keys: Vec::new(),
-            accumulators: plans.iter().map(Plan::accumulator).collect(),
-        }
-    }
-
-    fn number(&mut self, key: &[u32]) -> u32 {
-        if let Some(n) = self.numbers.get(key) {
-            return *n;
-        }
-        let n = self.keys.len() as u32;
-        self.numbers.insert(key.into(), n);
-        self.keys.push(key.into());
-        n
-    }
-
-    fn grow(&mut self) {
-        let n = self.keys.len();
-        for a in &mut self.accumulators {
-            a.grow(n);
-        }
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        let numbers: Vec<u32> = other.keys.iter().map(|k| self.number(k)).collect();
-        self.grow();
-        for (mine, theirs) in self.accumulators.iter_mut().zip(other.accumulators) {
-            mine.merge(theirs, &numbers)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self, key_count: usize) -> Result<ScanResult> {
-        let keys = (0..key_count).map(|i| self.keys.iter().map(|k| k[i]).collect()).collect();
-        let aggregates =
-            self.accumulators.into_iter().map(Accumulator::finish).collect::<Result<_>>()?;
-        Ok(ScanResult { keys, aggregates, groups: self.keys.len() })
-    }
 }

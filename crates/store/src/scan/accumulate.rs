@@ -1,10 +1,11 @@
 //! Aggregates of groups, as they grow.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 
+use super::code_set::CodeSet;
+use super::integers::Integers;
 use super::path::CodeReader;
 use super::row_value::{RowPlan, overflow};
 use crate::scan_request::{Aggregate, PathColumn, RowExpr};
@@ -15,6 +16,9 @@ pub(super) enum Plan<'a> {
     CountRows,
     /// Sum of a column of whole numbers or fixed decimals.
     SumIntegers(CodeReader<'a>),
+    /// Sum of arithmetic over whole numbers.
+    SumCalculated(Integers<'a>),
+    SumDoubles(CodeReader<'a>),
     Sum(RowPlan<'a>),
     Extreme {
         value: RowPlan<'a>,
@@ -39,7 +43,8 @@ impl<'a> Plan<'a> {
                 let reader = codes(c)?;
                 match reader.column.data_type() {
                     DataType::Int64 | DataType::Decimal => Self::SumIntegers(reader),
-                    DataType::Double | DataType::DateTime => Self::Sum(RowPlan::Column(reader)),
+                    DataType::Double => Self::SumDoubles(reader),
+                    DataType::DateTime => Self::Sum(RowPlan::Column(reader)),
                     other => {
                         return Err(Error::evaluation(format!(
                             "a column of type {other} cannot be summed"
@@ -47,7 +52,10 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            Aggregate::Sum(e) => Self::Sum(row(e)?),
+            Aggregate::Sum(e) => match Integers::new(version, e)? {
+                Some(integers) => Self::SumCalculated(integers),
+                None => Self::Sum(row(e)?),
+            },
             Aggregate::Min(e) => Self::extreme(row(e)?, Ordering::Less),
             Aggregate::Max(e) => Self::extreme(row(e)?, Ordering::Greater),
             Aggregate::Count(e) => Self::Count(row(e)?),
@@ -72,8 +80,12 @@ impl<'a> Plan<'a> {
             Self::SumIntegers(c) => Accumulator::SumIntegers {
                 decimal: c.column.data_type() == DataType::Decimal,
                 sums: Vec::new(),
+                offsets: Vec::new(),
             },
-            Self::Sum(_) => Accumulator::Sum(Vec::new()),
+            Self::SumCalculated(_) => {
+                Accumulator::SumIntegers { decimal: false, sums: Vec::new(), offsets: Vec::new() }
+            }
+            Self::Sum(_) | Self::SumDoubles(_) => Accumulator::Sum(Vec::new()),
             Self::Extreme { want, collation, .. } => {
                 Accumulator::Extreme { want: *want, collation: *collation, values: Vec::new() }
             }
@@ -102,6 +114,8 @@ pub(super) enum Accumulator {
     SumIntegers {
         decimal: bool,
         sums: Vec<(i128, bool)>,
+        /// Sum and number of the codes of a column whose codes are offsets, until the chunk ends.
+        offsets: Vec<(u64, u64)>,
     },
     Sum(Vec<Sum>),
     Extreme {
@@ -109,7 +123,7 @@ pub(super) enum Accumulator {
         collation: Collation,
         values: Vec<Value>,
     },
-    Distinct(Vec<HashSet<u32, foldhash::fast::FixedState>>),
+    Distinct(Vec<CodeSet>),
     /// `None`: no row yet; `Some(None)`: several values.
     Single {
         codes: Vec<Option<Option<u32>>>,
@@ -124,71 +138,108 @@ impl Accumulator {
             Self::SumIntegers { sums, .. } => sums.resize(groups, (0, false)),
             Self::Sum(v) => v.resize(groups, Sum::default()),
             Self::Extreme { values, .. } => values.resize(groups, Value::Blank),
-            Self::Distinct(v) => v.resize_with(groups, HashSet::default),
+            Self::Distinct(v) => v.resize_with(groups, CodeSet::default),
             Self::Single { codes, .. } => codes.resize(groups, None),
         }
     }
 
-    /// Adds the selected rows (offsets from `first` among `n` rows) to the groups `numbers`.
+    /// Adds the selected rows (offsets from `first`) to the groups `numbers`. `scratch` is as long
+    /// as the rows there are to choose from.
     pub(super) fn add(
         &mut self,
         plan: &Plan<'_>,
         first: usize,
-        n: usize,
         selected: &[u32],
         numbers: &[u32],
+        scratch: &mut [u32],
     ) -> Result<()> {
-        let read = |reader: &CodeReader<'_>| {
-            let mut codes = vec![0; n];
-            reader.read(first, &mut codes);
+        let mut read = |reader: &CodeReader<'_>| {
+            let mut codes = Vec::with_capacity(selected.len());
+            reader.read_selected(first, selected, scratch, &mut codes);
             codes
         };
         let groups = numbers.iter().map(|g| *g as usize);
         match (self, plan) {
+            (Self::Count(v), Plan::CountRows) if v.len() == 1 => v[0] += selected.len() as u64,
             (Self::Count(v), Plan::CountRows) => groups.for_each(|g| v[g] += 1),
             (Self::Count(v), Plan::Count(e)) => {
-                for (g, value) in groups.zip(e.evaluate(first, n, selected)?) {
+                for (g, value) in groups.zip(e.evaluate(first, selected, scratch)?) {
                     v[g] += u64::from(!value.is_blank());
                 }
             }
-            (Self::SumIntegers { sums, .. }, Plan::SumIntegers(c)) => {
+            (Self::SumIntegers { sums, offsets, .. }, Plan::SumIntegers(c)) => {
                 let codes = read(c);
-                for (g, offset) in groups.zip(selected) {
-                    let code = codes[*offset as usize];
+                if c.column.range().is_some() {
+                    offsets.resize(sums.len(), (0, 0));
+                    add_codes(offsets, &codes, numbers);
+                    return Ok(());
+                }
+                for (g, code) in groups.zip(codes) {
                     if code != 0 {
                         sums[g].0 += i128::from(c.column.integer(code));
                         sums[g].1 = true;
                     }
                 }
             }
+            (Self::SumIntegers { sums, .. }, Plan::SumCalculated(e)) => {
+                let values = e.evaluate(first, selected, scratch)?;
+                if let [(sum, any)] = sums.as_mut_slice() {
+                    *sum += values.iter().map(|v| i128::from(*v)).sum::<i128>();
+                    *any |= !values.is_empty();
+                    return Ok(());
+                }
+                for (g, value) in groups.zip(values) {
+                    sums[g].0 += i128::from(value);
+                    sums[g].1 = true;
+                }
+            }
+            (Self::Sum(v), Plan::SumDoubles(c)) => {
+                for (g, code) in groups.zip(read(c)) {
+                    if code != 0 {
+                        v[g].add_double(c.column.double(code));
+                    }
+                }
+            }
             (Self::Sum(v), Plan::Sum(e)) => {
-                for (g, value) in groups.zip(e.evaluate(first, n, selected)?) {
+                for (g, value) in groups.zip(e.evaluate(first, selected, scratch)?) {
                     v[g].add(&value)?;
                 }
             }
             (Self::Extreme { want, collation, values }, Plan::Extreme { value, .. }) => {
-                for (g, value) in groups.zip(value.evaluate(first, n, selected)?) {
+                for (g, value) in groups.zip(value.evaluate(first, selected, scratch)?) {
                     keep(&mut values[g], value, *want, *collation);
                 }
             }
             (Self::Distinct(v), Plan::Distinct { column, with_blank }) => {
-                let codes = read(column);
-                for (g, offset) in groups.zip(selected) {
-                    let code = codes[*offset as usize];
+                let all = column.column.cardinality();
+                for (g, code) in groups.zip(read(column)) {
                     if code != 0 || *with_blank {
-                        v[g].insert(code);
+                        v[g].insert(code, all);
                     }
                 }
             }
             (Self::Single { codes: v, .. }, Plan::Single(column)) => {
-                let codes = read(column);
-                for (g, offset) in groups.zip(selected) {
-                    v[g] = one(v[g], Some(codes[*offset as usize]));
+                for (g, code) in groups.zip(read(column)) {
+                    v[g] = one(v[g], Some(code));
                 }
             }
             _ => return Err(Error::internal("an aggregate met the state of another")),
         }
         Ok(())
+    }
+
+    /// Ends a chunk: sums of offsets become sums of values.
+    pub(super) fn settle(&mut self, plan: &Plan<'_>) {
+        let (Self::SumIntegers { sums, offsets, .. }, Plan::SumIntegers(c)) = (self, plan) else {
+            return;
+        };
+        let Some((base, unit)) = c.column.range() else { return };
+        for ((sum, any), (codes, count)) in sums.iter_mut().zip(offsets.drain(..)) {
+            // The value of code c is base + (c - 1) * unit.
+            let steps = i128::from(codes) - i128::from(count);
+            *sum += i128::from(base) * i128::from(count) + steps * i128::from(unit);
+            *any |= count > 0;
+        }
     }
 
     /// Adds another chunk's groups; `numbers` are their numbers here.
@@ -203,7 +254,7 @@ impl Accumulator {
             (Self::Extreme { want, collation, values }, Self::Extreme { values: theirs, .. }) => {
                 at.zip(theirs).for_each(|(g, x)| keep(&mut values[g], x, *want, *collation));
             }
-            (Self::Distinct(a), Self::Distinct(b)) => at.zip(b).for_each(|(g, x)| a[g].extend(x)),
+            (Self::Distinct(a), Self::Distinct(b)) => at.zip(b).for_each(|(g, x)| a[g].merge(x)),
             (Self::Single { codes: a, .. }, Self::Single { codes: b, .. }) => {
                 for (g, x) in at.zip(b) {
                     if let Some(code) = x {
@@ -220,9 +271,9 @@ impl Accumulator {
         let count = |n: u64| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
         Ok(match self {
             Self::Count(v) => v.into_iter().map(count).collect(),
-            Self::Distinct(v) => v.into_iter().map(|s| count(s.len() as u64)).collect(),
+            Self::Distinct(v) => v.into_iter().map(|s| count(s.len())).collect(),
             Self::Extreme { values, .. } => values,
-            Self::SumIntegers { decimal, sums } => sums
+            Self::SumIntegers { decimal, sums, .. } => sums
                 .into_iter()
                 .map(|(sum, any)| if any { whole(sum, decimal) } else { Ok(Value::Blank) })
                 .collect::<Result<_>>()?,
@@ -233,6 +284,20 @@ impl Accumulator {
                 .map(Option::unwrap_or_default)
                 .collect(),
         })
+    }
+}
+
+/// Adds codes, and how many are not blank, to their groups.
+fn add_codes(sums: &mut [(u64, u64)], codes: &[u32], groups: &[u32]) {
+    if let [(sum, count)] = sums {
+        *sum += codes.iter().map(|c| u64::from(*c)).sum::<u64>();
+        *count += codes.iter().map(|c| u64::from(*c != 0)).sum::<u64>();
+        return;
+    }
+    for (group, code) in groups.iter().zip(codes) {
+        let (sum, count) = &mut sums[*group as usize];
+        *sum += u64::from(*code);
+        *count += u64::from(*code != 0);
     }
 }
 
@@ -268,6 +333,12 @@ impl Sum {
         }
         self.any = true;
         Ok(())
+    }
+
+    fn add_double(&mut self, value: f64) {
+        self.doubles += value;
+        self.has_double = true;
+        self.any = true;
     }
 
     fn merge(&mut self, other: &Self) {

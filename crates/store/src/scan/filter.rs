@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::Result;
 
-use super::path::{CodeReader, rows_behind, step};
+use super::path::{CodeReader, codes_behind, rows_behind, step};
 use crate::column::Column;
 use crate::scan_request::{BitSet, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
@@ -33,9 +33,9 @@ impl<'a> RowFilter<'a> {
                     match column.path.split_first() {
                         None => Test::Code(of, Arc::clone(codes)),
                         Some((first, rest)) => {
-                            let rows = rows_behind(version, *first, rest)?;
-                            let pass = |r: &u32| codes.get(of.code(*r as usize) as usize);
-                            Test::Target(step(version, *first)?, bits(&rows, pass))
+                            let behind = codes_behind(version, of, *first, rest)?;
+                            let pass = |c: &u32| codes.get(*c as usize);
+                            Test::Target(step(version, *first)?, bits(&behind, pass))
                         }
                     }
                 }
@@ -55,32 +55,32 @@ impl<'a> RowFilter<'a> {
         }
         // Cheap tests first; tuples see only what the others left.
         tests.sort_by_key(|t| match t {
-            Test::Row(_) => 0,
-            Test::Target(..) => 1,
-            Test::Code(..) => 2,
-            Test::Tuples(..) => 3,
+            Test::Row(rows) => (0, per_mille(rows)),
+            Test::Target(_, rows) => (1, per_mille(rows)),
+            Test::Code(_, codes) => (1, per_mille(codes)),
+            Test::Tuples(..) => (2, 0),
         });
         Ok(Self { tests })
     }
 
-    /// Offsets from `first` of the rows that pass, among `n` rows.
-    pub(super) fn select(&self, first: usize, n: usize, selected: &mut Vec<u32>) {
+    /// Offsets from `first` of the rows that pass, among as many rows as `scratch` is long.
+    pub(super) fn select(&self, first: usize, scratch: &mut [u32], selected: &mut Vec<u32>) {
+        let n = scratch.len();
         selected.clear();
         selected.extend(0..n as u32);
-        let mut codes = Vec::new();
         for test in &self.tests {
             if selected.is_empty() {
                 return;
             }
             match test {
-                Test::Row(rows) => selected.retain(|o| rows.get(first + *o as usize)),
+                Test::Row(rows) => keep(selected, |o| rows.get(first + o)),
                 Test::Target(targets, pass) => {
-                    selected.retain(|o| pass.get(targets[first + *o as usize] as usize));
+                    let targets = &targets[first..first + n];
+                    keep(selected, |o| pass.get(targets[o] as usize));
                 }
                 Test::Code(column, set) => {
-                    codes.resize(n, 0);
-                    column.read_codes(first, &mut codes);
-                    selected.retain(|o| set.get(codes[*o as usize] as usize));
+                    column.read_codes(first, scratch);
+                    keep(selected, |o| set.get(scratch[o] as usize));
                 }
                 Test::Tuples(readers, tuples) => {
                     let columns: Vec<Vec<u32>> = readers
@@ -102,6 +102,22 @@ impl<'a> RowFilter<'a> {
             }
         }
     }
+}
+
+/// `Vec::retain` without branches: which rows pass cannot be foreseen.
+fn keep(selected: &mut Vec<u32>, pass: impl Fn(usize) -> bool) {
+    let mut kept = 0;
+    for i in 0..selected.len() {
+        let offset = selected[i];
+        selected[kept] = offset;
+        kept += usize::from(pass(offset as usize));
+    }
+    selected.truncate(kept);
+}
+
+/// How much of a set passes, to order tests by.
+fn per_mille(set: &BitSet) -> usize {
+    set.count() * 1000 / set.len().max(1)
 }
 
 fn bits(rows: &[u32], pass: impl Fn(&u32) -> bool) -> BitSet {

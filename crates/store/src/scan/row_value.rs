@@ -37,17 +37,22 @@ impl<'a> RowPlan<'a> {
     }
 
     /// Values of the selected rows.
-    pub(super) fn evaluate(&self, first: usize, n: usize, selected: &[u32]) -> Result<Vec<Value>> {
+    pub(super) fn evaluate(
+        &self,
+        first: usize,
+        selected: &[u32],
+        scratch: &mut [u32],
+    ) -> Result<Vec<Value>> {
         match self {
             Self::Constant(v) => Ok(vec![v.clone(); selected.len()]),
             Self::Column(reader) => {
-                let mut codes = vec![0; n];
-                reader.read(first, &mut codes);
-                Ok(selected.iter().map(|o| reader.column.value(codes[*o as usize])).collect())
+                let mut codes = Vec::with_capacity(selected.len());
+                reader.read_selected(first, selected, scratch, &mut codes);
+                Ok(codes.into_iter().map(|c| reader.column.value(c)).collect())
             }
             Self::Binary(op, a, b) => {
-                let a = a.evaluate(first, n, selected)?;
-                let b = b.evaluate(first, n, selected)?;
+                let a = a.evaluate(first, selected, scratch)?;
+                let b = b.evaluate(first, selected, scratch)?;
                 a.iter().zip(&b).map(|(a, b)| combine(*op, a, b)).collect()
             }
         }
