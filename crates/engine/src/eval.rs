@@ -15,6 +15,7 @@ mod rank;
 mod rows;
 mod scalar_node;
 mod scan;
+mod scan_together;
 mod set_operations;
 mod sort;
 mod sparse;

@@ -46,9 +46,9 @@ pub(crate) type MakeAggregates<'f> = &'f dyn Fn(&Reach) -> Result<Vec<Aggregate>
 
 /// The cells of one explicit context with their easy keys: columns to group by, and which cells
 /// have which codes.
-struct KeyedCells {
-    columns: Vec<PathColumn>,
-    by_codes: HashMap<Vec<u32>, Vec<u32>>,
+pub(super) struct KeyedCells {
+    pub columns: Vec<PathColumn>,
+    pub by_codes: HashMap<Vec<u32>, Vec<u32>>,
 }
 
 impl Evaluator<'_> {
@@ -155,7 +155,7 @@ impl Evaluator<'_> {
     }
 
     /// Splits the keys of cells for a base table: `Err` has those that must become filters.
-    fn keyed(
+    pub(super) fn keyed(
         &self,
         cells: &Cells,
         members: &[u32],
@@ -262,8 +262,14 @@ impl Evaluator<'_> {
         blank_row: bool,
         make: MakeAggregates<'_>,
     ) -> Result<Grouped> {
+        let contexts = Self::by_context(cells);
+        if !blank_row
+            && let Some(found) = self.scan_together(cells, &contexts, base, group, make)?
+        {
+            return Ok(found);
+        }
         let mut out = Grouped { keys: vec![Vec::new(); group.len()], ..Grouped::default() };
-        for (context, members) in Self::by_context(cells) {
+        for (context, members) in contexts {
             self.check_cancelled()?;
             let context = &cells.distinct[context];
             let reach = self.reach(context, base);
@@ -308,7 +314,7 @@ impl Evaluator<'_> {
     }
 
     /// Leaves out groups that no cell asks for.
-    fn narrow(&self, keyed: &KeyedCells, filters: &mut Vec<ScanFilter>) {
+    pub(super) fn narrow(&self, keyed: &KeyedCells, filters: &mut Vec<ScanFilter>) {
         for (i, column) in keyed.columns.iter().enumerate() {
             let of = self.store.table(column.column.table).column(column.column.column);
             let mut codes = BitSet::new(of.cardinality() as usize, false);
@@ -512,7 +518,7 @@ impl Grouped {
         self.keys.iter_mut().for_each(keep);
     }
 
-    fn push_aggregates(&mut self, values: &[Vec<Value>], group: usize) {
+    pub(super) fn push_aggregates(&mut self, values: &[Vec<Value>], group: usize) {
         if self.aggregates.len() < values.len() {
             self.aggregates.resize_with(values.len(), Vec::new);
         }
