@@ -10,6 +10,7 @@ mod dates;
 mod extend;
 mod group_by;
 mod iterate;
+mod known_scans;
 mod lookup;
 mod rank;
 mod rows;
@@ -63,6 +64,7 @@ pub(crate) struct Evaluator<'a> {
     /// Bound calculation items, by group and number.
     items: RefCell<HashMap<(usize, usize), Arc<Node>>>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
+    known_scans: RefCell<Vec<known_scans::KnownScan>>,
     random: Cell<u64>,
     depth: Cell<u32>,
     scans: Cell<u64>,
@@ -91,6 +93,7 @@ impl<'a> Evaluator<'a> {
             visible_rows: RefCell::default(),
             items: RefCell::default(),
             unique_columns: RefCell::default(),
+            known_scans: RefCell::default(),
             random: Cell::new(context.seed),
             depth: Cell::new(0),
             scans: Cell::new(0),

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
 
+use crate::scan_request::BitSet;
 use crate::segment::{CodeMap, Dictionary, SegmentColumn};
 use crate::segment_file::double_key;
 
@@ -48,6 +49,7 @@ pub struct Column {
     has_blank: bool,
     lookup: OnceLock<Lookup>,
     ranks: OnceLock<Arc<Vec<u32>>>,
+    present: OnceLock<BitSet>,
 }
 
 impl Column {
@@ -76,6 +78,7 @@ impl Column {
             has_blank: false,
             lookup: OnceLock::new(),
             ranks: OnceLock::new(),
+            present: OnceLock::new(),
         };
         column.has_blank = column.pieces.iter().any(|p| match p.source.column() {
             Some(c) => (0..c.codes.len()).any(|r| c.codes.get(r) == 0),
@@ -256,6 +259,20 @@ impl Column {
                 }
             }
             l
+        })
+    }
+
+    /// The codes some row has. Offsets of a range may have no row, others always have one.
+    pub(crate) fn present(&self) -> &BitSet {
+        self.present.get_or_init(|| {
+            let mut present = BitSet::new(self.cardinality() as usize, false);
+            let mut codes = vec![0; 1 << 14];
+            for first in (0..self.rows).step_by(codes.len()) {
+                let n = codes.len().min(self.rows - first);
+                self.read_codes(first, &mut codes[..n]);
+                codes[..n].iter().for_each(|c| present.insert(*c as usize));
+            }
+            present
         })
     }
 

@@ -49,6 +49,9 @@ pub(crate) fn run(
     request: &ScanRequest,
     control: &ScanControl,
 ) -> Result<ScanResult> {
+    if let Some(found) = values_of_column(version, request) {
+        return Ok(found);
+    }
     let rows = version.table(request.table).rows();
     let filter = RowFilter::new(version, request)?;
     let keys: Vec<CodeReader<'_>> =
@@ -73,6 +76,17 @@ pub(crate) fn run(
         }
     }
     all.finish()
+}
+
+/// All values of one column of the table itself, which the column knows.
+fn values_of_column(version: &StoreVersion, request: &ScanRequest) -> Option<ScanResult> {
+    let [key] = request.keys.as_slice() else { return None };
+    if !key.path.is_empty() || !request.filters.is_empty() || !request.aggregates.is_empty() {
+        return None;
+    }
+    let column = version.table(key.column.table).column(key.column.column);
+    let codes: Vec<u32> = column.present().iter().map(|c| c as u32).collect();
+    Some(ScanResult { groups: codes.len(), keys: vec![codes], aggregates: Vec::new() })
 }
 
 fn too_many(limit: usize) -> Error {

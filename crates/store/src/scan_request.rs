@@ -118,7 +118,7 @@ impl BitSet {
 }
 
 /// A condition on the rows of the base table. All conditions of a request hold together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ScanFilter {
     /// The code of the column is in the set (global codes of the column; code 0 is blank).
     Codes { column: PathColumn, codes: Arc<BitSet> },
@@ -164,7 +164,7 @@ pub enum Aggregate {
 }
 
 /// Group the rows of `table` that pass `filters` by `keys` and aggregate each group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScanRequest {
     pub table: TableId,
     pub filters: Vec<ScanFilter>,

@@ -55,43 +55,11 @@ impl Evaluator<'_> {
         table: TableId,
         body: &Node,
     ) -> Result<Option<Scalars>> {
-        let frame = cells.frames.len();
-        let plain = match &body.kind {
-            Kind::RowColumn { frame: f, column } if *f == frame => {
-                Some(ColumnId { table, column: *column as u32 })
-            }
-            _ => None,
-        };
-        let numeric = body.data_type().is_numeric();
-        let expression = match fold {
-            Fold::Sum | Fold::Average if !numeric => None,
-            Fold::Min | Fold::Max | Fold::Count if plain.is_some() => {
-                plain.map(|c| RowExpr::Column(own(c)))
-            }
-            _ => row_expression(body, frame, table),
-        };
-        let make = |_: &Reach| -> Result<Vec<Aggregate>> {
-            Ok(match (fold, &expression, plain) {
-                (Fold::DistinctCount | Fold::DistinctCountNoBlank, _, Some(c)) => {
-                    let with_blank = fold == Fold::DistinctCount;
-                    vec![Aggregate::DistinctCount { column: own(c), with_blank }]
-                }
-                (Fold::Sum, Some(e), _) => vec![Aggregate::Sum(e.clone())],
-                (Fold::Min, Some(e), _) => vec![Aggregate::Min(e.clone())],
-                (Fold::Max, Some(e), _) => vec![Aggregate::Max(e.clone())],
-                (Fold::Count, Some(e), _) => vec![Aggregate::Count(e.clone())],
-                (Fold::CountBlank, Some(e), _) => {
-                    vec![Aggregate::CountRows, Aggregate::Count(e.clone())]
-                }
-                (Fold::Average, Some(e), _) => {
-                    vec![Aggregate::Sum(e.clone()), Aggregate::Count(e.clone())]
-                }
-                _ => Vec::new(),
-            })
-        };
-        if make(&self.reach(&self.base_context, table))?.is_empty() {
+        let aggregates = plain_aggregates(fold, table, body, cells.frames.len());
+        if aggregates.is_empty() {
             return Ok(None);
         }
+        let make = |_: &Reach| Ok(aggregates.clone());
         let grouped = self.scan(cells, table, &[], false, &make)?;
         let mut out = vec![Value::Blank; cells.n];
         for (g, cell) in grouped.cells.iter().enumerate() {
@@ -148,6 +116,43 @@ impl Evaluator<'_> {
             *v = not_zero(table.range(cell).len() as i64);
         }
         Ok(Scalars::each(out))
+    }
+}
+
+/// The aggregates a scan takes for an iteration over a model table that is row context `frame`;
+/// none where its body is more than plain arithmetic.
+pub(super) fn plain_aggregates(
+    fold: Fold,
+    table: TableId,
+    body: &Node,
+    frame: usize,
+) -> Vec<Aggregate> {
+    let plain = match &body.kind {
+        Kind::RowColumn { frame: f, column } if *f == frame => {
+            Some(ColumnId { table, column: *column as u32 })
+        }
+        _ => None,
+    };
+    let numeric = body.data_type().is_numeric();
+    let expression = match fold {
+        Fold::Sum | Fold::Average if !numeric => None,
+        Fold::Min | Fold::Max | Fold::Count if plain.is_some() => {
+            plain.map(|c| RowExpr::Column(own(c)))
+        }
+        _ => row_expression(body, frame, table),
+    };
+    match (fold, expression, plain) {
+        (Fold::DistinctCount | Fold::DistinctCountNoBlank, _, Some(c)) => {
+            let with_blank = fold == Fold::DistinctCount;
+            vec![Aggregate::DistinctCount { column: own(c), with_blank }]
+        }
+        (Fold::Sum, Some(e), _) => vec![Aggregate::Sum(e)],
+        (Fold::Min, Some(e), _) => vec![Aggregate::Min(e)],
+        (Fold::Max, Some(e), _) => vec![Aggregate::Max(e)],
+        (Fold::Count, Some(e), _) => vec![Aggregate::Count(e)],
+        (Fold::CountBlank, Some(e), _) => vec![Aggregate::CountRows, Aggregate::Count(e)],
+        (Fold::Average, Some(e), _) => vec![Aggregate::Sum(e.clone()), Aggregate::Count(e)],
+        _ => Vec::new(),
     }
 }
 

@@ -288,12 +288,17 @@ impl Evaluator<'_> {
                     Error::internal("a group column is not in the expanded table of its scan")
                 })?);
             }
-            let mut filters = self.scan_filters(context, base, &reach);
-            self.narrow(&keyed, &mut filters);
-            let request = ScanRequest { table: base, filters, keys, aggregates: make(&reach)? };
-            let result = self.store.scan(&request, &self.control)?;
-            self.scans.set(self.scans.get() + 1);
-            self.note_scan(&request, &result);
+            let aggregates = make(&reach)?;
+            let result = match self.recall(context, base, &keys, &aggregates) {
+                Some(known) => known,
+                None => {
+                    let mut filters = self.scan_filters(context, base, &reach);
+                    let of_context = filters.len();
+                    self.narrow(&keyed, &mut filters);
+                    let whole = (filters.len() == of_context).then(|| Arc::clone(context));
+                    self.run_scan(ScanRequest { table: base, filters, keys, aggregates }, whole)?
+                }
+            };
             let width = keyed.columns.len();
             for g in 0..result.groups {
                 let codes: Vec<u32> = result.keys[..width].iter().map(|k| k[g]).collect();

@@ -92,9 +92,7 @@ impl Evaluator<'_> {
         let asked = by_codes.keys().map(|codes| (codes.clone(), Vec::new())).collect();
         self.narrow(&KeyedCells { columns, by_codes: asked }, &mut filters);
         let request = ScanRequest { table: base, filters, keys, aggregates };
-        let result = self.store.scan(&request, &self.control)?;
-        self.scans.set(self.scans.get() + 1);
-        self.note_scan(&request, &result);
+        let result = self.run_scan(request.clone(), None)?;
         self.check_size(result.groups)?;
         self.put_together(&together, &by_codes, group.len(), &request, &result).map(Some)
     }

@@ -24,6 +24,7 @@ impl Evaluator<'_> {
             let kept: Vec<usize> = (0..groups.len()).filter(|g| !set.columns[*g]).collect();
             let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
+            self.scan_ahead(&outer, &of, columns)?;
             let candidates = self.group_rows(&outer, &of, columns, &own)?;
             let (inner, parents, rows) = self.group_cells(&outer, &of, &candidates);
             let named: Vec<_> =
