@@ -7,7 +7,7 @@ use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
 
 use crate::scan_request::BitSet;
 use crate::segment::{CodeMap, Dictionary, SegmentColumn};
-use crate::segment_file::double_key;
+use crate::segment_file::{double_key, greatest_common_divisor};
 
 /// One segment's part of a column.
 #[derive(Debug, Clone)]
@@ -315,39 +315,64 @@ fn merge(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMa
     }
 }
 
-/// Ranges of one unit whose union is not much wider than they are stay a range.
+/// Ranges, and whole numbers of a dictionary among them, stay a range where that is not much wider
+/// than they are.
 fn merge_ranges(parts: &[&Dictionary]) -> Option<(Dictionary, Vec<CodeMap>)> {
-    let mut ranges = Vec::new();
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    let (mut held, mut ranges) = (0u64, 0);
+    for p in parts {
+        let (first, last) = match p {
+            Dictionary::Range { base, unit, count } => {
+                ranges += 1;
+                (*base, base.checked_add(unit.checked_mul(i64::from(*count) - 1)?)?)
+            }
+            Dictionary::Integers(v) if v.is_empty() => continue,
+            Dictionary::Integers(v) => (*v.iter().min()?, *v.iter().max()?),
+            _ => return None,
+        };
+        (low, high) = (low.min(first), high.max(last));
+        held += u64::from(p.len());
+    }
+    if ranges == 0 {
+        return None;
+    }
+    let width = u64::try_from(high.checked_sub(low)?).ok()?;
+    let offset = |v: i64| v.wrapping_sub(low) as u64;
+    let mut unit = 0;
     for p in parts {
         match p {
-            Dictionary::Range { base, unit, count } => ranges.push((*base, *unit, *count)),
-            Dictionary::Integers(v) if v.is_empty() => {}
+            Dictionary::Range { base, unit: of, count } => {
+                unit = greatest_common_divisor(unit, offset(*base));
+                if *count > 1 {
+                    unit = greatest_common_divisor(unit, *of as u64);
+                }
+            }
+            Dictionary::Integers(v) => {
+                unit = v.iter().fold(unit, |u, x| greatest_common_divisor(u, offset(*x)));
+            }
             _ => return None,
         }
     }
-    let (_, unit, _) = *ranges.first()?;
-    let low = ranges.iter().map(|r| r.0).min()?;
-    let mut top = 0i64;
-    let mut held = 0u64;
-    for (base, u, count) in &ranges {
-        let offset = base.checked_sub(low)?;
-        if *u != unit || offset % unit != 0 {
-            return None;
-        }
-        top = top.max((offset / unit).checked_add(i64::from(*count))?);
-        held += u64::from(*count);
-    }
-    let count = u32::try_from(top).ok().filter(|c| *c < 1 << 31)?;
-    if u64::from(count) > held.saturating_mul(8) {
+    let unit = unit.max(1);
+    let count = u32::try_from(width / unit + 1).ok().filter(|c| *c < 1 << 31)?;
+    if u64::from(count) > held.saturating_mul(8).max(256) {
         return None;
     }
-    let maps = parts.iter().map(|p| match p {
-        Dictionary::Range { base, .. } if *base != low => {
-            CodeMap::Shift(((base - low) / unit) as u32)
+    let steps = |v: i64| (offset(v) / unit) as u32;
+    let map = |p: &&Dictionary| match p {
+        Dictionary::Range { base, unit: of, .. } => match (steps(*base), *of as u64 / unit) {
+            (0, 1) => CodeMap::Same,
+            (by, 1) => CodeMap::Shift(by),
+            // A single value may be of any unit.
+            (by, factor) => CodeMap::Scale { by, factor: factor as u32 },
+        },
+        Dictionary::Integers(v) => {
+            CodeMap::Table(std::iter::once(0).chain(v.iter().map(|x| steps(*x) + 1)).collect())
         }
         _ => CodeMap::Same,
-    });
-    Some((Dictionary::Range { base: low, unit, count }, maps.collect()))
+    };
+    let maps = parts.iter().map(map).collect();
+    Some((Dictionary::Range { base: low, unit: unit as i64, count }, maps))
 }
 
 fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
@@ -394,4 +419,35 @@ fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec
         maps.push(CodeMap::Table(std::iter::once(0).chain(codes).collect()));
     }
     (Dictionary::Integers(all), maps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_dictionaries_keep_every_value() {
+        let range = |base, unit, count| Dictionary::Range { base, unit, count };
+        let listed = |v: &[i64]| Dictionary::Integers(v.to_vec());
+        let cases = [
+            (true, vec![range(10, 1, 20), range(5, 1, 20)]),
+            (true, vec![range(0, 10, 50), range(5, 5, 60), range(-20, 30, 8)]),
+            (true, vec![range(7, 3, 40), listed(&[1, 10, 130])]),
+            (true, vec![range(7, 1, 1), range(100, 4, 30), listed(&[])]),
+            (false, vec![range(0, 1, 100), range(1 << 40, 1, 100)]),
+            (false, vec![listed(&[1, 1000]), listed(&[5, 1000, 1 << 50])]),
+            (false, vec![range(i64::MIN, 1, 3), range(i64::MAX - 5, 1, 3)]),
+        ];
+        for (stays_range, parts) in &cases {
+            let parts: Vec<&Dictionary> = parts.iter().collect();
+            let (merged, maps) = merge(&parts, Collation::default());
+            assert_eq!(matches!(merged, Dictionary::Range { .. }), *stays_range, "{parts:?}");
+            for (part, map) in parts.iter().zip(&maps) {
+                assert_eq!(map.get(0), 0);
+                for code in 1..=part.len() {
+                    assert_eq!(merged.integer(map.get(code)), part.integer(code), "{parts:?}");
+                }
+            }
+        }
+    }
 }

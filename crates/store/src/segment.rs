@@ -92,6 +92,12 @@ fn translate<T>(from: &[T], map: &CodeMap, out: &mut [u32], widen: impl Fn(&T) -
                 *o = if c == 0 { 0 } else { c + by };
             }
         }
+        CodeMap::Scale { by, factor } => {
+            for (o, c) in out.iter_mut().zip(from) {
+                let c = widen(c);
+                *o = if c == 0 { 0 } else { by + (c - 1) * factor + 1 };
+            }
+        }
         CodeMap::Table(t) => {
             for (o, c) in out.iter_mut().zip(from) {
                 *o = t[widen(c) as usize];
@@ -106,6 +112,12 @@ pub(crate) enum CodeMap {
     Same,
     /// Value encoding with another smallest value: codes but blank move by this much.
     Shift(u32),
+    /// Value encoding with another smallest value and another unit: neighbours become this far
+    /// apart.
+    Scale {
+        by: u32,
+        factor: u32,
+    },
     Table(Vec<u32>),
 }
 
@@ -116,6 +128,8 @@ impl CodeMap {
             Self::Same => code,
             Self::Shift(_) if code == 0 => 0,
             Self::Shift(by) => code + by,
+            Self::Scale { .. } if code == 0 => 0,
+            Self::Scale { by, factor } => by + (code - 1) * factor + 1,
             Self::Table(t) => t[code as usize],
         }
     }

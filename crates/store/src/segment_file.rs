@@ -86,15 +86,28 @@ pub(crate) fn encode_column(data: &ColumnData, collation: Collation) -> SegmentC
     SegmentColumn { data_type: data.data_type(), dictionary, codes: Codes::pack(&codes) }
 }
 
-fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+pub(crate) fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
     a
 }
 
+/// Whether a column's values repeat so little that a dictionary would be about as long as the
+/// column, told by some rows spread over it.
+fn repeats_little(values: impl Iterator<Item = Option<i64>>, rows: u64) -> bool {
+    const SAMPLE: u64 = 4096;
+    let step = usize::try_from(rows / SAMPLE).unwrap_or(1).max(1);
+    let mut sample: Vec<i64> = values.flatten().step_by(step).collect();
+    let taken = sample.len();
+    sample.sort_unstable();
+    sample.dedup();
+    sample.len() * 2 > taken
+}
+
 /// Offsets from the smallest value, in the largest unit that divides all of them, where the range
-/// is not much wider than the rows are many; a dictionary elsewhere.
+/// is not much wider than the rows are many, or not very much and a dictionary would not be short;
+/// a dictionary elsewhere.
 fn encode_integers(values: impl Iterator<Item = Option<i64>> + Clone) -> (Dictionary, Vec<u32>) {
     let present = || values.clone().flatten();
     let Some(min) = present().min() else {
@@ -111,7 +124,9 @@ fn encode_integers(values: impl Iterator<Item = Option<i64>> + Clone) -> (Dictio
     }
     let unit = unit.max(1);
     let count = widest / unit + 1;
-    if count <= 256.max(rows.saturating_mul(8)).min(1 << 31)
+    let is_narrow = count <= 256.max(rows.saturating_mul(8)).min(1 << 31);
+    let is_usable = count <= rows.saturating_mul(64).min(1 << 28);
+    if (is_narrow || is_usable && repeats_little(values.clone(), rows))
         && let (Ok(unit), Ok(count)) = (i64::try_from(unit), u32::try_from(count))
     {
         let code = |v: i64| ((v.wrapping_sub(min) as u64 / unit as u64) as u32).saturating_add(1);

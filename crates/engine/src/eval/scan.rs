@@ -4,7 +4,6 @@
 //! columns. A key that reaches the table only over a two-way or limited relationship cannot be a
 //! scan key: it becomes an explicit filter first.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,6 +11,7 @@ use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_store::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, TableId,
 };
+use hashbrown::HashMap;
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, NO_CODE};
@@ -458,20 +458,21 @@ impl Evaluator<'_> {
         }
         self.check_size(grouped.cells.len())?;
         // By cell, then by value: an order that every server finds.
-        let ranks: Vec<Arc<Vec<u32>>> = columns
+        let ranks: Vec<Vec<u32>> = columns
             .iter()
-            .map(|c| self.store.table(c.table).column(c.column).sorted_ranks())
+            .zip(&grouped.keys)
+            .map(|(c, codes)| {
+                let of = self.store.table(c.table).column(c.column).sorted_ranks();
+                codes.iter().map(|code| of[*code as usize]).collect()
+            })
             .collect();
         let mut order: Vec<u32> = (0..grouped.cells.len() as u32).collect();
         order.sort_by(|a, b| {
             let (a, b) = (*a as usize, *b as usize);
-            grouped.cells[a].cmp(&grouped.cells[b]).then_with(|| {
-                let by = |g: usize| {
-                    let place = |(k, r): (&Vec<u32>, &Arc<Vec<u32>>)| r[k[g] as usize];
-                    grouped.keys.iter().zip(&ranks).map(place).collect::<Vec<u32>>()
-                };
-                by(a).cmp(&by(b))
-            })
+            let by_value = || ranks.iter().map(|r| r[a].cmp(&r[b])).find(|o| o.is_ne());
+            grouped.cells[a]
+                .cmp(&grouped.cells[b])
+                .then_with(|| by_value().unwrap_or(std::cmp::Ordering::Equal))
         });
         let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
         let row_columns = columns.iter().zip(&grouped.keys).map(|(column, codes)| {

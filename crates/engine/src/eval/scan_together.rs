@@ -2,8 +2,6 @@
 //! the dimension's rows, and each context puts together the rows it sees. Year-to-date, prior-year
 //! and moving totals over a hundred months are one scan at day grain instead of a hundred.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
@@ -11,6 +9,8 @@ use evercube_store::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, ScanResult,
     TableId,
 };
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::Evaluator;
 use super::aggregate::sum;
