@@ -61,18 +61,22 @@ pub(crate) fn run(
     let chunk = rows.div_ceil(CHUNKS).next_multiple_of(MORSEL).max(MORSEL * 8);
     let starts: Vec<usize> = (0..rows).step_by(chunk).collect();
     let space = KeySpace::new(&keys, chunk);
-    let parts: Vec<Groups<'_>> = starts
-        .par_iter()
-        .map(|start| {
-            let end = (start + chunk).min(rows);
-            scan_chunk((*start, end), &filter, (&keys, &space), &plans, control)
-        })
-        .collect::<Result<_>>()?;
     let mut all = Groups::new(&space, &plans);
-    for part in parts {
-        all.merge(part)?;
-        if all.len() > control.max_groups {
-            return Err(too_many(control.max_groups));
+    all.settle(&plans);
+    // Some chunks at a time: many groups of many chunks would take much memory.
+    for some in starts.chunks(rayon::current_num_threads() * 2) {
+        let parts: Vec<Groups<'_>> = some
+            .par_iter()
+            .map(|start| {
+                let end = (start + chunk).min(rows);
+                scan_chunk((*start, end), &filter, (&keys, &space), &plans, control)
+            })
+            .collect::<Result<_>>()?;
+        for part in parts {
+            all.merge(part)?;
+            if all.len() > control.max_groups {
+                return Err(too_many(control.max_groups));
+            }
         }
     }
     all.finish()
@@ -129,8 +133,6 @@ fn scan_chunk<'s>(
             accumulator.add(plan, first, &selected, &numbers, scratch)?;
         }
     }
-    for (accumulator, plan) in groups.accumulators.iter_mut().zip(plans) {
-        accumulator.settle(plan);
-    }
+    groups.settle(plans);
     Ok(groups)
 }

@@ -77,14 +77,14 @@ impl<'a> Plan<'a> {
     pub(super) fn accumulator(&self) -> Accumulator {
         match self {
             Self::CountRows | Self::Count(_) => Accumulator::Count(Vec::new()),
+            Self::SumIntegers(c) if c.column.range().is_some() => {
+                Accumulator::SumOffsets(Vec::new())
+            }
             Self::SumIntegers(c) => Accumulator::SumIntegers {
                 decimal: c.column.data_type() == DataType::Decimal,
                 sums: Vec::new(),
-                offsets: Vec::new(),
             },
-            Self::SumCalculated(_) => {
-                Accumulator::SumIntegers { decimal: false, sums: Vec::new(), offsets: Vec::new() }
-            }
+            Self::SumCalculated(_) => Accumulator::SumIntegers { decimal: false, sums: Vec::new() },
             Self::Sum(_) | Self::SumDoubles(_) => Accumulator::Sum(Vec::new()),
             Self::Extreme { want, collation, .. } => {
                 Accumulator::Extreme { want: *want, collation: *collation, values: Vec::new() }
@@ -114,9 +114,9 @@ pub(super) enum Accumulator {
     SumIntegers {
         decimal: bool,
         sums: Vec<(i128, bool)>,
-        /// Sum and number of the codes of a column whose codes are offsets, until the chunk ends.
-        offsets: Vec<(u64, u64)>,
     },
+    /// Sum and number of the codes of a column whose codes are offsets, until the chunk ends.
+    SumOffsets(Vec<(u64, u64)>),
     Sum(Vec<Sum>),
     Extreme {
         want: Ordering,
@@ -136,6 +136,7 @@ impl Accumulator {
         match self {
             Self::Count(v) => v.resize(groups, 0),
             Self::SumIntegers { sums, .. } => sums.resize(groups, (0, false)),
+            Self::SumOffsets(v) => v.resize(groups, (0, 0)),
             Self::Sum(v) => v.resize(groups, Sum::default()),
             Self::Extreme { values, .. } => values.resize(groups, Value::Blank),
             Self::Distinct(v) => v.resize_with(groups, CodeSet::default),
@@ -167,14 +168,9 @@ impl Accumulator {
                     v[g] += u64::from(!value.is_blank());
                 }
             }
-            (Self::SumIntegers { sums, offsets, .. }, Plan::SumIntegers(c)) => {
-                let codes = read(c);
-                if c.column.range().is_some() {
-                    offsets.resize(sums.len(), (0, 0));
-                    add_codes(offsets, &codes, numbers);
-                    return Ok(());
-                }
-                for (g, code) in groups.zip(codes) {
+            (Self::SumOffsets(sums), Plan::SumIntegers(c)) => add_codes(sums, &read(c), numbers),
+            (Self::SumIntegers { sums, .. }, Plan::SumIntegers(c)) => {
+                for (g, code) in groups.zip(read(c)) {
                     if code != 0 {
                         sums[g].0 += i128::from(c.column.integer(code));
                         sums[g].1 = true;
@@ -230,16 +226,17 @@ impl Accumulator {
 
     /// Ends a chunk: sums of offsets become sums of values.
     pub(super) fn settle(&mut self, plan: &Plan<'_>) {
-        let (Self::SumIntegers { sums, offsets, .. }, Plan::SumIntegers(c)) = (self, plan) else {
-            return;
-        };
-        let Some((base, unit)) = c.column.range() else { return };
-        for ((sum, any), (codes, count)) in sums.iter_mut().zip(offsets.drain(..)) {
+        let (Self::SumOffsets(offsets), Plan::SumIntegers(c)) = (&mut *self, plan) else { return };
+        let (base, unit) = c.column.range().unwrap_or((0, 1));
+        let value = |(codes, count): (u64, u64)| {
             // The value of code c is base + (c - 1) * unit.
             let steps = i128::from(codes) - i128::from(count);
-            *sum += i128::from(base) * i128::from(count) + steps * i128::from(unit);
-            *any |= count > 0;
-        }
+            (i128::from(base) * i128::from(count) + steps * i128::from(unit), count > 0)
+        };
+        *self = Self::SumIntegers {
+            decimal: c.column.data_type() == DataType::Decimal,
+            sums: offsets.drain(..).map(value).collect(),
+        };
     }
 
     /// Adds another chunk's groups; `numbers` are their numbers here.
@@ -273,7 +270,10 @@ impl Accumulator {
             Self::Count(v) => v.into_iter().map(count).collect(),
             Self::Distinct(v) => v.into_iter().map(|s| count(s.len())).collect(),
             Self::Extreme { values, .. } => values,
-            Self::SumIntegers { decimal, sums, .. } => sums
+            Self::SumOffsets(_) => {
+                return Err(Error::internal("a chunk of a scan was not ended"));
+            }
+            Self::SumIntegers { decimal, sums } => sums
                 .into_iter()
                 .map(|(sum, any)| if any { whole(sum, decimal) } else { Ok(Value::Blank) })
                 .collect::<Result<_>>()?,

@@ -121,6 +121,13 @@ impl<'a> Groups<'a> {
         }
     }
 
+    /// Ends a chunk: what follows is merging alone.
+    pub(super) fn settle(&mut self, plans: &[Plan<'_>]) {
+        for (accumulator, plan) in self.accumulators.iter_mut().zip(plans) {
+            accumulator.settle(plan);
+        }
+    }
+
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         let width = self.space.radix.len();
         let mut keys = vec![Vec::with_capacity(other.len); width];
