@@ -311,6 +311,7 @@ impl<'a> Binder<'a> {
             | Kind::Sample { table, .. }
             | Kind::Distinct(table)
             | Kind::Unfiltered(table)
+            | Kind::KeepFilters(table)
             | Kind::CalculateTable { body: table, .. }
             | Kind::AllSelected { body: table, .. }
             | Kind::Extend { table, keep: true, .. } => self.base_of(scope, table),

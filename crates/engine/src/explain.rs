@@ -85,6 +85,7 @@ fn parts(node: &Node) -> Vec<&Node> {
         | Kind::CountRows(inner)
         | Kind::IsEmpty(inner)
         | Kind::Unfiltered(inner)
+        | Kind::KeepFilters(inner)
         | Kind::Distinct(inner)
         | Kind::TreatAs(inner) => vec![inner],
         Kind::If { condition, then, otherwise } => {

@@ -414,6 +414,8 @@ pub enum Kind {
     },
     /// The same without any filter but those of security.
     Unfiltered(Box<Node>),
+    /// A table whose rows, where an iteration makes them filters, leave those that are there.
+    KeepFilters(Box<Node>),
     /// `FILTERS`: values a column is filtered to directly.
     Filters(ColumnId),
     Filter {

@@ -86,9 +86,11 @@ impl Binder<'_> {
             "ISCROSSFILTERED" => self.test(ContextTest::IsCrossFiltered, arguments, span)?,
             "HASONEFILTER" => self.test(ContextTest::HasOneFilter, arguments, span)?,
             "ISINSCOPE" => self.test(ContextTest::IsInScope, arguments, span)?,
-            // What iterates over the table keeps filters by itself: rows that VALUES and FILTER give
-            // are within the filters there are.
-            "KEEPFILTERS" if arguments.len() == 1 => self.table(scope, &arguments[0])?,
+            "KEEPFILTERS" if arguments.len() == 1 => {
+                let table = self.table(scope, &arguments[0])?;
+                let (ty, uses) = (table.ty.clone(), table.uses);
+                Self::node(Kind::KeepFilters(Box::new(table)), ty, uses, span)
+            }
             "REMOVEFILTERS" | "USERELATIONSHIP" | "CROSSFILTER" => {
                 return Err(Error::invalid(format!(
                     "{name} can stand only among the filter arguments of CALCULATE and CALCULATETABLE."

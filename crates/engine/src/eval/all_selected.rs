@@ -47,6 +47,7 @@ impl Evaluator<'_> {
                 .filter(|i| rows.schema[*i].lineage.is_some_and(|l| columns.contains(&l)))
                 .collect();
             let narrowed = Rows {
+                keep: false,
                 schema: std::sync::Arc::new(kept.iter().map(|i| rows.schema[*i].clone()).collect()),
                 len: rows.len,
                 base: None,

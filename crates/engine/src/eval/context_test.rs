@@ -112,6 +112,7 @@ impl Evaluator<'_> {
             }
         }
         let rows = Rows {
+            keep: false,
             schema: Arc::clone(schema),
             len: codes.len(),
             base: None,

@@ -44,7 +44,13 @@ impl Evaluator<'_> {
             out.push(RowColumn::Values(Arc::new(values.into_vec(inner.n))));
         }
         let base = if keep { table.rows.base.clone() } else { None };
-        let rows = Rows { schema: Arc::clone(schema), len: table.rows.len, base, columns: out };
+        let rows = Rows {
+            keep: false,
+            schema: Arc::clone(schema),
+            len: table.rows.len,
+            base,
+            columns: out,
+        };
         Ok(table.with_rows(rows))
     }
 
@@ -103,7 +109,13 @@ impl Evaluator<'_> {
         let columns = (0..left.columns.len())
             .map(|c| left.detached(self.store, c))
             .chain((0..right.columns.len()).map(|c| right.detached(self.store, c)));
-        Rows { schema: Arc::new(schema), len: left.len, base: None, columns: columns.collect() }
+        Rows {
+            keep: false,
+            schema: Arc::new(schema),
+            len: left.len,
+            base: None,
+            columns: columns.collect(),
+        }
     }
 
     pub(crate) fn generate(
@@ -157,7 +169,7 @@ impl Evaluator<'_> {
             RowColumn::Values(Arc::new(take.iter().enumerate().map(value).collect()))
         });
         let columns = columns.collect();
-        Rows { schema: Arc::clone(&rows.schema), len: take.len(), base: None, columns }
+        Rows { keep: false, schema: Arc::clone(&rows.schema), len: take.len(), base: None, columns }
     }
 }
 

@@ -51,8 +51,13 @@ impl Evaluator<'_> {
             let values = self.scalars(&group_cells, &column.node)?;
             out.push(RowColumn::Values(Arc::new(values.into_vec(group_cells.n))));
         }
-        let rows =
-            Rows { schema: Arc::clone(schema), len: found.cells.len(), base: None, columns: out };
+        let rows = Rows {
+            keep: false,
+            schema: Arc::clone(schema),
+            len: found.cells.len(),
+            base: None,
+            columns: out,
+        };
         Ok(CellTable::from_cells(&rows, &found.cells, cells.n))
     }
 
@@ -80,8 +85,13 @@ impl Evaluator<'_> {
     /// Groups rows by their keys, in the order of first appearance.
     pub(crate) fn form_groups(&self, n: usize, table: &CellTable, keys: &[RowColumn]) -> Groups {
         let (of, rows) = table.pairs(n);
-        let all =
-            Rows { schema: Arc::default(), len: of.len(), base: None, columns: keys.to_vec() };
+        let all = Rows {
+            keep: false,
+            schema: Arc::default(),
+            len: of.len(),
+            base: None,
+            columns: keys.to_vec(),
+        };
         let mut known: HashMap<(u32, Vec<GroupKey>), usize> = HashMap::new();
         let mut out = Groups { first: Vec::new(), cells: Vec::new(), members: Vec::new() };
         for i in 0..of.len() {

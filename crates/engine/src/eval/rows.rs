@@ -29,6 +29,8 @@ pub(crate) struct Rows {
     /// after its last row).
     pub base: Option<(TableId, Arc<Vec<u32>>)>,
     pub columns: Vec<RowColumn>,
+    /// Where the rows become filters, those that are there stay (`KEEPFILTERS`).
+    pub keep: bool,
 }
 
 impl Rows {
@@ -41,7 +43,7 @@ impl Rows {
             }
         }
         let columns = columns.into_iter().map(|c| RowColumn::Values(Arc::new(c))).collect();
-        Self { schema, len, base: None, columns }
+        Self { keep: false, schema, len, base: None, columns }
     }
 
     pub fn value(&self, store: &StoreVersion, column: usize, row: usize) -> Value {
@@ -102,6 +104,7 @@ impl Rows {
             RowColumn::Own(c) => RowColumn::Own(*c),
         });
         Self {
+            keep: self.keep,
             schema: Arc::clone(&self.schema),
             len: rows.len(),
             base: self.base.as_ref().map(|(t, r)| (*t, pick(r))),
@@ -128,7 +131,7 @@ impl Rows {
             return Self { schema, ..self.clone() };
         }
         let columns = (0..self.columns.len()).map(|c| self.detached(store, c)).collect();
-        Self { schema, len: self.len, base: None, columns }
+        Self { keep: false, schema, len: self.len, base: None, columns }
     }
 
     /// All rows of `parts` one after the other; their schemas have equal width.
@@ -160,7 +163,7 @@ impl Rows {
             }
         });
         let columns = columns.collect();
-        Self { schema, len, base: None, columns }
+        Self { keep: false, schema, len, base: None, columns }
     }
 }
 

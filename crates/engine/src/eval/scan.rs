@@ -416,6 +416,7 @@ impl Evaluator<'_> {
         let columns =
             (0..schema.len() as u32).map(|column| RowColumn::Own(ColumnId { table, column }));
         Rows {
+            keep: false,
             schema: Arc::clone(schema),
             len: rows.len(),
             base: Some((table, Arc::new(rows))),
@@ -480,6 +481,7 @@ impl Evaluator<'_> {
             RowColumn::Codes { column: *column, codes: Arc::new(codes) }
         });
         let rows = Rows {
+            keep: false,
             schema: Arc::clone(schema),
             len: order.len(),
             base: None,

@@ -187,7 +187,8 @@ impl Evaluator<'_> {
         let mut columns: Vec<RowColumn> =
             keep.iter().map(|c| taken.detached(self.store, *c)).collect();
         columns.push(RowColumn::Values(Arc::new(numbers)));
-        let rows = Rows { schema: Arc::clone(schema), len: of.len(), base: None, columns };
+        let rows =
+            Rows { keep: false, schema: Arc::clone(schema), len: of.len(), base: None, columns };
         Ok(CellTable::from_cells(&rows, &of, cells.n))
     }
 }

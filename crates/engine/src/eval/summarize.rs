@@ -33,6 +33,7 @@ impl Evaluator<'_> {
             let of_kept: Vec<RowColumn> = kept.iter().map(|k| keys[*k].clone()).collect();
             let found = self.form_groups(cells.n, &table, &of_kept);
             let kept_rows = Rows {
+                keep: false,
                 schema: Arc::new(kept.iter().map(|k| schema[*k].clone()).collect()),
                 len: found.cells.len(),
                 base: None,
@@ -82,7 +83,7 @@ impl Evaluator<'_> {
             let lineage = shown.lineage.filter(|_| !is_rolled);
             of.push(TableColumn { lineage, ..shown.clone() });
         }
-        Rows { schema: Arc::new(of), len: kept.len, base: None, columns }
+        Rows { keep: false, schema: Arc::new(of), len: kept.len, base: None, columns }
     }
 
     /// Rows of one grouping set in the shape of the result: group columns (blank where rolled
@@ -103,7 +104,7 @@ impl Evaluator<'_> {
             columns.push(RowColumn::Values(Arc::new(vec![Value::Boolean(*flag); len])));
         }
         columns.extend(named.into_iter().map(|v| RowColumn::Values(Arc::new(v))));
-        Rows { schema: Arc::clone(schema), len, base: None, columns }
+        Rows { keep: false, schema: Arc::clone(schema), len, base: None, columns }
     }
 }
 

@@ -114,6 +114,7 @@ impl Evaluator<'_> {
             joined.rows.schema.iter().position(|s| s.lineage == Some(*c)).unwrap_or_default()
         };
         let rows = Rows {
+            keep: false,
             schema: Arc::clone(schema),
             len: joined.rows.len,
             base: None,

@@ -45,6 +45,11 @@ impl Evaluator<'_> {
                 });
                 Ok(self.table(&free, inner)?.as_shared())
             }
+            Kind::KeepFilters(inner) => {
+                let mut found = self.table(cells, inner)?;
+                Arc::make_mut(&mut found.rows).keep = true;
+                Ok(found)
+            }
             Kind::Filters(column) => self.direct_filters(cells, *column, &node.schema()),
             Kind::Variable(slot) => match self.variable(cells, *slot)? {
                 (Evaluated::Table(t), Some(index)) => Ok(t.for_cells(&index)),

@@ -34,7 +34,7 @@ impl Evaluator<'_> {
     fn transition_frame(&self, cells: &mut Cells, frame: &Frame) -> Result<()> {
         if let Some((table, numbers)) = &frame.rows.base {
             let rows: Vec<u32> = frame.index.iter().map(|i| numbers[*i as usize]).collect();
-            self.transition_row(cells, *table, &rows);
+            self.transition_row(cells, *table, &rows, frame.rows.keep);
         }
         for (i, column) in frame.rows.schema.iter().enumerate() {
             let Some(lineage) = column.lineage else { continue };
@@ -45,19 +45,27 @@ impl Evaluator<'_> {
             let codes: Vec<u32> = (0..frame.rows.len)
                 .map(|r| key_code(frame.rows.code(self.store, i, lineage, r)))
                 .collect();
-            cells.set_key(lineage, frame.index.iter().map(|r| codes[*r as usize]).collect());
+            let codes = frame.index.iter().map(|r| codes[*r as usize]).collect();
+            if frame.rows.keep {
+                let target = KeyTarget::Column(lineage);
+                cells.keys.push(Key { target, codes: Arc::new(codes) });
+            } else {
+                cells.set_key(lineage, codes);
+            }
         }
         Ok(())
     }
 
     /// A row of a model table filters the table and everything on the one side of it.
-    fn transition_row(&self, cells: &mut Cells, table: TableId, rows: &[u32]) {
+    fn transition_row(&self, cells: &mut Cells, table: TableId, rows: &[u32], keep: bool) {
         let Some(context) = cells.distinct.first().cloned() else { return };
         for (reached, path) in self.visibility().expanded(&context, table) {
-            cells.remove(&self.columns_of(reached));
-            cells.keys.retain(
-                |k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached),
-            );
+            if !keep {
+                cells.remove(&self.columns_of(reached));
+                cells.keys.retain(
+                    |k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached),
+                );
+            }
             let codes = rows.iter().map(|r| self.visibility().reached(&path, *r as usize) as u32);
             cells.keys.push(Key {
                 target: KeyTarget::Row { table: reached, without: Vec::new() },
