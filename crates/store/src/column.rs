@@ -178,6 +178,30 @@ impl Column {
         }
     }
 
+    /// Codes of the rows at the ascending offsets from `first_row`, appended to `out`.
+    pub(crate) fn gather(&self, first_row: usize, offsets: &[u32], out: &mut Vec<u32>) {
+        let mut rest = offsets;
+        while let Some(offset) = rest.first() {
+            let Some(piece) = self.piece(first_row + *offset as usize) else { break };
+            let start = piece.first_row;
+            let end = start + piece.source.rows;
+            let n = rest.partition_point(|o| first_row + (*o as usize) < end);
+            let (here, later) = rest.split_at(n);
+            match piece.source.column() {
+                Some(c) => out.extend(
+                    here.iter()
+                        .map(|o| piece.map.get(c.codes.get(first_row + *o as usize - start))),
+                ),
+                None => out.extend(here.iter().map(|_| 0)),
+            }
+            if n == 0 {
+                break;
+            }
+            rest = later;
+        }
+        out.extend(rest.iter().map(|_| 0));
+    }
+
     /// Codes of `out.len()` rows from `first_row` on; rows past the end are blank.
     pub fn read_codes(&self, first_row: usize, out: &mut [u32]) {
         let mut row = first_row;

@@ -140,6 +140,10 @@ impl TableData {
         &self.columns[column as usize]
     }
 
+    pub(crate) fn shared_column(&self, column: u32) -> Arc<Column> {
+        Arc::clone(&self.columns[column as usize])
+    }
+
     pub fn columns(&self) -> usize {
         self.columns.len()
     }

@@ -7,6 +7,7 @@ use evercube_base::Result;
 
 use super::path::{CodeReader, codes_behind, rows_behind, step};
 use crate::column::Column;
+use crate::relationship::RelationshipIndex;
 use crate::scan_request::{BitSet, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
 
@@ -15,10 +16,8 @@ pub(super) struct RowFilter<'a> {
 }
 
 enum Test<'a> {
-    /// The code of a base column is in the set.
+    /// The code of a base column, which may be the key of a relationship, is in the set.
     Code(&'a Column, Arc<BitSet>),
-    /// The first step's row of a base row is in the set.
-    Target(&'a [u32], BitSet),
     Row(Arc<BitSet>),
     Tuples(Vec<CodeReader<'a>>, HashSet<Vec<u32>>),
 }
@@ -34,8 +33,7 @@ impl<'a> RowFilter<'a> {
                         None => Test::Code(of, Arc::clone(codes)),
                         Some((first, rest)) => {
                             let behind = codes_behind(version, of, *first, rest)?;
-                            let pass = |c: &u32| codes.get(*c as usize);
-                            Test::Target(step(version, *first)?, bits(&behind, pass))
+                            key_test(step(version, *first)?, &behind, |c| codes.get(c as usize))
                         }
                     }
                 }
@@ -43,8 +41,7 @@ impl<'a> RowFilter<'a> {
                     None => Test::Row(Arc::clone(rows)),
                     Some((first, rest)) => {
                         let behind = rows_behind(version, *first, rest)?;
-                        let pass = |r: &u32| rows.get(*r as usize);
-                        Test::Target(step(version, *first)?, bits(&behind, pass))
+                        key_test(step(version, *first)?, &behind, |r| rows.get(r as usize))
                     }
                 },
                 ScanFilter::Tuples { columns, tuples } => Test::Tuples(
@@ -56,7 +53,6 @@ impl<'a> RowFilter<'a> {
         // Cheap tests first; tuples see only what the others left.
         tests.sort_by_key(|t| match t {
             Test::Row(rows) => (0, per_mille(rows)),
-            Test::Target(_, rows) => (1, per_mille(rows)),
             Test::Code(_, codes) => (1, per_mille(codes)),
             Test::Tuples(..) => (2, 0),
         });
@@ -74,10 +70,6 @@ impl<'a> RowFilter<'a> {
             }
             match test {
                 Test::Row(rows) => keep(selected, |o| rows.get(first + o)),
-                Test::Target(targets, pass) => {
-                    let targets = &targets[first..first + n];
-                    keep(selected, |o| pass.get(targets[o] as usize));
-                }
                 Test::Code(column, set) => {
                     column.read_codes(first, scratch);
                     keep(selected, |o| set.get(scratch[o] as usize));
@@ -120,12 +112,18 @@ fn per_mille(set: &BitSet) -> usize {
     set.count() * 1000 / set.len().max(1)
 }
 
-fn bits(rows: &[u32], pass: impl Fn(&u32) -> bool) -> BitSet {
-    let mut set = BitSet::new(rows.len(), false);
-    for (i, r) in rows.iter().enumerate() {
-        if pass(r) {
-            set.insert(i);
+/// A test of what lies behind the rows of a relationship's one side as a test of its key's codes.
+fn key_test<'a>(
+    relationship: &'a RelationshipIndex,
+    behind: &[u32],
+    pass: impl Fn(u32) -> bool,
+) -> Test<'a> {
+    let rows = relationship.row_of_code();
+    let mut codes = BitSet::new(rows.len(), false);
+    for (code, row) in rows.iter().enumerate() {
+        if pass(behind[*row as usize]) {
+            codes.insert(code);
         }
     }
-    set
+    Test::Code(relationship.key(), Arc::new(codes))
 }

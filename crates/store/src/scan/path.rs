@@ -3,15 +3,16 @@
 use evercube_base::{Error, Result};
 
 use crate::column::Column;
+use crate::relationship::RelationshipIndex;
 use crate::scan_request::{PathColumn, RelationshipId};
 use crate::version::StoreVersion;
 
 /// Reads the codes of a column for rows of the base table.
 pub(super) struct CodeReader<'a> {
     pub(super) column: &'a Column,
-    /// For a column over relationships: the first step's row for each base row, and the code
-    /// behind each of those rows.
-    over: Option<(&'a [u32], Vec<u32>)>,
+    /// For a column over relationships: the key column of the first step, and the code behind each
+    /// of its codes.
+    over: Option<(&'a Column, Vec<u32>)>,
 }
 
 impl<'a> CodeReader<'a> {
@@ -20,8 +21,10 @@ impl<'a> CodeReader<'a> {
         let over = match at.path.split_first() {
             None => None,
             Some((first, rest)) => {
-                let targets = step(version, *first)?;
-                Some((targets, codes_behind(version, column, *first, rest)?))
+                let behind = codes_behind(version, column, *first, rest)?;
+                let step = step(version, *first)?;
+                let codes = step.row_of_code().iter().map(|r| behind[*r as usize]).collect();
+                Some((step.key(), codes))
             }
         };
         Ok(Self { column, over })
@@ -37,18 +40,16 @@ impl<'a> CodeReader<'a> {
         out: &mut Vec<u32>,
     ) {
         out.clear();
-        match &self.over {
-            Some((targets, codes)) => {
-                let targets = &targets[first..];
-                out.extend(selected.iter().map(|o| codes[targets[*o as usize] as usize]));
-            }
-            None => {
-                self.column.read_codes(first, scratch);
-                if selected.len() == scratch.len() {
-                    out.extend_from_slice(scratch);
-                } else {
-                    out.extend(selected.iter().map(|o| scratch[*o as usize]));
-                }
+        let base = self.over.as_ref().map_or(self.column, |(key, _)| *key);
+        if selected.len() * 8 < scratch.len() {
+            base.gather(first, selected, out);
+        } else {
+            base.read_codes(first, scratch);
+            out.extend(selected.iter().map(|o| scratch[*o as usize]));
+        }
+        if let Some((_, codes)) = &self.over {
+            for code in out {
+                *code = codes[*code as usize];
             }
         }
     }
@@ -57,12 +58,8 @@ impl<'a> CodeReader<'a> {
     pub(super) fn is_never_blank(&self) -> bool {
         match &self.over {
             None => !self.column.has_blank(),
-            // The last row is the blank one.
-            Some((targets, codes)) => {
-                let blank_row = codes.len() as u32 - 1;
-                !self.column.has_blank()
-                    && codes[..blank_row as usize].iter().all(|c| *c != 0)
-                    && !targets.contains(&blank_row)
+            Some((key, codes)) => {
+                codes.iter().all(|c| *c != 0) || key.present().iter().all(|c| codes[c] != 0)
             }
         }
     }
@@ -71,18 +68,19 @@ impl<'a> CodeReader<'a> {
     pub(super) fn read(&self, first: usize, out: &mut [u32]) {
         match &self.over {
             None => self.column.read_codes(first, out),
-            Some((targets, codes)) => {
-                for (o, t) in out.iter_mut().zip(&targets[first..]) {
-                    *o = codes[*t as usize];
+            Some((key, codes)) => {
+                key.read_codes(first, out);
+                for o in out {
+                    *o = codes[*o as usize];
                 }
             }
         }
     }
 }
 
-/// One-side row for each row of the first step's many side.
-pub(super) fn step(version: &StoreVersion, id: RelationshipId) -> Result<&[u32]> {
-    version.relationship(id).map(|r| r.targets()).ok_or_else(|| {
+/// The index of a step.
+pub(super) fn step(version: &StoreVersion, id: RelationshipId) -> Result<&RelationshipIndex> {
+    version.relationship(id).ok_or_else(|| {
         Error::internal("a scan was asked to follow a relationship that has no index")
     })
 }
@@ -111,15 +109,10 @@ pub(super) fn rows_behind(
     first: RelationshipId,
     rest: &[RelationshipId],
 ) -> Result<Vec<u32>> {
-    let one_side = version
-        .relationship(first)
-        .map(|r| version.table(r.def.to.table).rows())
-        .ok_or_else(|| Error::internal("a scan path names a relationship without an index"))?;
+    let one_side = version.table(step(version, first)?.def.to.table).rows();
     let mut rows: Vec<u32> = (0..=one_side as u32).collect();
     for id in rest {
-        let relationship = version
-            .relationship(*id)
-            .ok_or_else(|| Error::internal("a scan path names a relationship without an index"))?;
+        let relationship = step(version, *id)?;
         for row in &mut rows {
             *row = relationship.target(*row as usize);
         }
