@@ -44,6 +44,7 @@ use crate::filter_context::FilterContext;
 use crate::functions::ScalarContext;
 use crate::plan::Node;
 use crate::query::QueryContext;
+use crate::rules::Rule;
 
 pub(crate) use cells::{Cells, Scalars};
 pub(crate) use rows::CellTable;
@@ -99,6 +100,10 @@ impl<'a> Evaluator<'a> {
             scans: Cell::new(0),
             journal: explain.then(RefCell::default),
         }
+    }
+
+    fn has(&self, rule: Rule) -> bool {
+        self.context.rules.has(rule)
     }
 
     /// The one cell a query starts in.

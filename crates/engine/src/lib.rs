@@ -15,6 +15,7 @@ mod plan;
 pub mod query;
 mod query_column;
 mod references;
+mod rules;
 pub mod scalar;
 mod secured;
 
@@ -24,3 +25,4 @@ pub use filter_context::{Direction, Filter, FilterContext, Visibility};
 pub use query::{
     Dataset, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource, explain, query,
 };
+pub use rules::{Rule, Rules};

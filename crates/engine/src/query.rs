@@ -13,6 +13,7 @@ use crate::eval::{Cells, Evaluator};
 use crate::explain::tree;
 use crate::plan::{Node, SortKey};
 use crate::query_column::with_column;
+use crate::rules::Rules;
 use crate::scalar as rules;
 use crate::secured::secured;
 
@@ -69,6 +70,8 @@ pub struct QueryContext {
     pub parameters: Vec<(String, Value)>,
     /// Answers `INFO` functions.
     pub rowsets: Option<RowsetSource>,
+    /// Optimizations in force.
+    pub rules: Rules,
 }
 
 impl Default for QueryContext {
@@ -86,6 +89,7 @@ impl Default for QueryContext {
             row_limit: usize::MAX,
             parameters: Vec::new(),
             rowsets: None,
+            rules: Rules::all(),
         }
     }
 }

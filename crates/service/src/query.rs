@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result, Value};
-use evercube_engine::QueryContext;
+use evercube_engine::{QueryContext, Rules};
 pub use evercube_engine::{QueryResult, ResultTable};
 use evercube_model::tabular::Role;
 
@@ -109,6 +109,7 @@ impl Service {
             row_limit: self.config.query_rows,
             parameters,
             rowsets: None,
+            rules: Rules::all(),
         })
     }
 }

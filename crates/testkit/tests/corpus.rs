@@ -13,7 +13,7 @@ use evercube_base::{
     Collation, ColumnData, DataType, DateTime, Decimal, ErrorKind, RowBatch, Value,
 };
 use evercube_engine::{
-    CompiledModel, Dataset, QueryContext, ResultTable, calculate, query, scalar,
+    CompiledModel, Dataset, QueryContext, ResultTable, Rule, Rules, calculate, query, scalar,
 };
 use evercube_model::tabular::Database;
 use evercube_store::{StoreVersion, TableData};
@@ -157,9 +157,13 @@ fn refer(dataset: &Dataset, text: &str) -> Option<String> {
 }
 
 fn answer(dataset: &Dataset, text: &str, memory_limit: usize) -> String {
+    answer_with(dataset, text, QueryContext { memory_limit, ..QueryContext::default() })
+}
+
+fn answer_with(dataset: &Dataset, text: &str, context: QueryContext) -> String {
     let asked = text.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
     let roles = asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default();
-    let context = QueryContext { roles, now: now(), memory_limit, ..QueryContext::default() };
+    let context = QueryContext { roles, now: now(), ..context };
     match query(dataset, text, &context) {
         Ok(found) => {
             let shown = |t: &ResultTable| {
@@ -230,6 +234,20 @@ fn little_memory_changes_no_answer() {
         }
     });
     assert!(refused.get() * 2 < cases, "{} of {cases} refused", refused.get());
+}
+
+/// No optimization changes an answer: without one of them, and without all, it is the same.
+#[test]
+fn rules_change_no_answer() {
+    let dataset = retail();
+    let every = [Rules::none()].into_iter().chain(Rule::ALL.map(|r| Rules::all().without(r)));
+    let every: Vec<Rules> = every.collect();
+    run_folder("tests/scripts", &dataset, |query, got| {
+        for rules in &every {
+            let context = QueryContext { rules: *rules, ..QueryContext::default() };
+            assert_eq!(answer_with(&dataset, query, context), got, "{rules:?}\n{query}");
+        }
+    });
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::scalar_node::differing;
 use super::scan::key_code;
 use crate::filter_context::Filter;
 use crate::plan::{FilterArgument, Node};
+use crate::rules::Rule;
 
 impl Evaluator<'_> {
     /// The cells inside `CALCULATE` with these arguments.
@@ -61,6 +62,7 @@ impl Evaluator<'_> {
     fn filter_table(&self, cells: &Cells, table: &Node) -> Result<CellTable> {
         if !table.uses.cell()
             && !table.uses.is_constant()
+            && self.has(Rule::EqualCells)
             && let Some((one_of_each, place)) = differing(cells)
         {
             let found = self.table(&cells.select(&one_of_each), table)?;

@@ -9,6 +9,7 @@ use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::scan::Reach;
 use crate::plan::{Fold, Kind, Node};
+use crate::rules::Rule;
 use crate::scalar as rules;
 
 impl Evaluator<'_> {
@@ -17,6 +18,7 @@ impl Evaluator<'_> {
             return Ok(Scalars::Same(Value::Blank));
         };
         if let Kind::ModelTable { table, blank_row: false } = table.kind
+            && self.has(Rule::IterationAsScan)
             && let Some(values) = self.scanned(cells, *fold, table, body)?
         {
             return Ok(values);
@@ -27,6 +29,7 @@ impl Evaluator<'_> {
             && cells.n > 1
             && cells.keys.is_empty()
             && cells.of.is_none()
+            && self.has(Rule::EqualCells)
             && only_uses_frame(body, cells.frames.len())
             && extra.iter().all(|e| e.uses.is_constant())
             && order_by.is_empty()

@@ -11,6 +11,7 @@ use super::Evaluator;
 use super::cells::Cells;
 use crate::filter_context::FilterContext;
 use crate::plan::{Kind, NamedNode, Node};
+use crate::rules::Rule;
 
 /// A scan that was made.
 pub(crate) struct KnownScan {
@@ -30,7 +31,8 @@ impl Evaluator<'_> {
         request: ScanRequest,
         of: Option<Arc<FilterContext>>,
     ) -> Result<Rc<ScanResult>> {
-        let same = |k: &&KnownScan| k.request == request;
+        let keep = self.has(Rule::KnownScans);
+        let same = |k: &&KnownScan| keep && k.request == request;
         if let Some(known) = self.known_scans.borrow().iter().find(same) {
             return Ok(Rc::clone(&known.result));
         }
@@ -39,7 +41,7 @@ impl Evaluator<'_> {
         self.note_scan(&request, &result);
         let mut known = self.known_scans.borrow_mut();
         let held: usize = known.iter().map(|k| k.result.groups).sum();
-        if held + result.groups <= MOST_GROUPS {
+        if keep && held + result.groups <= MOST_GROUPS {
             known.push(KnownScan { request, result: Rc::clone(&result), of });
         }
         Ok(result)
@@ -83,7 +85,7 @@ impl Evaluator<'_> {
         groups: &[ColumnId],
         named: &[NamedNode],
     ) -> Result<()> {
-        if cells.distinct.len() != 1 {
+        if cells.distinct.len() != 1 || !self.has(Rule::ScanAhead) {
             return Ok(());
         }
         let mut asked = Vec::new();

@@ -11,6 +11,7 @@ use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::variable::{Evaluated, Variable};
 use crate::plan::{Kind, Node};
+use crate::rules::Rule;
 use crate::scalar as rules;
 
 impl Evaluator<'_> {
@@ -30,6 +31,7 @@ impl Evaluator<'_> {
             && !node.uses.volatile
             && cells.n > 8
             && is_heavy(&node.kind)
+            && self.has(Rule::EqualCells)
             && let Some((one_of_each, place)) = differing(cells)
         {
             let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;

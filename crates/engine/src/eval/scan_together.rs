@@ -17,6 +17,7 @@ use super::aggregate::sum;
 use super::cells::Cells;
 use super::scan::{Grouped, KeyedCells, MakeAggregates, Reach};
 use crate::filter_context::{Filter, FilterContext};
+use crate::rules::Rule;
 use crate::scalar as rules;
 
 /// Fewer contexts than this are scanned for one by one.
@@ -52,6 +53,9 @@ impl Evaluator<'_> {
         group: &[ColumnId],
         make: MakeAggregates<'_>,
     ) -> Result<Option<Grouped>> {
+        if !self.has(Rule::ScanTogether) {
+            return Ok(None);
+        }
         let Some(together) = self.together(cells, contexts, base) else { return Ok(None) };
         let aggregates = make(&together.reach)?;
         let adds_up = |a: &Aggregate| {

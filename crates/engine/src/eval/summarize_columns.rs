@@ -10,6 +10,7 @@ use super::cells::{Cells, Key, KeyTarget, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize::grouping_sets;
 use crate::plan::{Kind, NamedNode, Node, Schema, TableColumn};
+use crate::rules::Rule;
 
 impl Evaluator<'_> {
     pub(crate) fn summarize_columns(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
@@ -89,7 +90,9 @@ impl Evaluator<'_> {
             return Ok(CellTable::shared(rows));
         }
         let context = outer.distinct.first().cloned().unwrap_or_default();
-        if let Some(tables) = self.deciding_tables(named, columns) {
+        if self.has(Rule::DecidingTables)
+            && let Some(tables) = self.deciding_tables(named, columns)
+        {
             let reached = |t: &TableId| {
                 let reach = self.reach(&context, *t);
                 columns.iter().all(|c| reach.path(c.table).is_some())

@@ -1,0 +1,65 @@
+//! The evaluator's optimizations, each under a name that switches it off. Without any of them
+//! every query has the same answer: what a rule may change is the way there.
+
+/// A way of doing less for the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Iterations of plain arithmetic over a model table are aggregates of a scan.
+    IterationAsScan,
+    /// Before a grouping looks for its groups, one scan takes all that its expressions ask of a
+    /// table.
+    ScanAhead,
+    /// The same scan is made once in a query.
+    KnownScans,
+    /// Contexts that differ on one dimension alone are one scan at the grain of its rows.
+    ScanTogether,
+    /// Groups are looked for in the tables without whose rows every expression is blank.
+    DecidingTables,
+    /// Cells that do not differ are evaluated once.
+    EqualCells,
+}
+
+impl Rule {
+    pub const ALL: [Self; 6] = [
+        Self::IterationAsScan,
+        Self::ScanAhead,
+        Self::KnownScans,
+        Self::ScanTogether,
+        Self::DecidingTables,
+        Self::EqualCells,
+    ];
+}
+
+/// The rules in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules(u32);
+
+impl Rules {
+    pub const fn all() -> Self {
+        Self(u32::MAX)
+    }
+
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    #[must_use]
+    pub const fn without(self, rule: Rule) -> Self {
+        Self(self.0 & !(1 << rule as u32))
+    }
+
+    #[must_use]
+    pub const fn with(self, rule: Rule) -> Self {
+        Self(self.0 | 1 << rule as u32)
+    }
+
+    pub const fn has(self, rule: Rule) -> bool {
+        self.0 >> rule as u32 & 1 == 1
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::all()
+    }
+}
