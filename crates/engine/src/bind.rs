@@ -381,10 +381,11 @@ impl<'a> Binder<'a> {
             ExprKind::Omitted => Ok(literal(Value::Blank, span)),
             ExprKind::Unary { operator, operand } => {
                 let inner = self.scalar(scope, operand)?;
-                let (uses, ty) = (inner.uses, inner.ty.clone());
+                let uses = inner.uses;
                 Ok(match operator {
                     UnaryOperator::Plus => inner,
                     UnaryOperator::Minus => {
+                        let ty = Type::Scalar(negated_type(inner.data_type()));
                         Self::node(Kind::Negate(Box::new(inner)), ty, uses, span)
                     }
                     UnaryOperator::Not => Self::node(
@@ -398,7 +399,7 @@ impl<'a> Binder<'a> {
             ExprKind::Binary { operator, left, right } => {
                 let (l, r) = (self.scalar(scope, left)?, self.scalar(scope, right)?);
                 let uses = l.uses.and(r.uses);
-                let ty = Type::Scalar(operator_type(*operator, l.data_type(), r.data_type()));
+                let ty = Type::Scalar(operator_type(*operator, &l, &r));
                 let (left, right) = (Box::new(l), Box::new(r));
                 let kind = match operator {
                     BinaryOperator::And => Kind::And(left, right),
@@ -593,7 +594,9 @@ impl<'a> Binder<'a> {
             let nodes: Vec<Node> =
                 row.iter().map(|e| self.scalar(scope, e)).collect::<Result<_>>()?;
             for (t, n) in types.iter_mut().zip(&nodes) {
-                *t = Some(t.map_or(n.data_type(), |t| common_type(t, n.data_type())));
+                if !n.is_blank_literal() {
+                    *t = Some(t.map_or(n.data_type(), |t| common_type(t, n.data_type())));
+                }
                 uses = uses.and(n.uses);
             }
             bound.push(nodes);
@@ -629,11 +632,10 @@ pub(crate) fn literal(v: Value, span: Span) -> Node {
     Node { kind: Kind::Literal(v), ty, uses: Uses::default(), span }
 }
 
-/// The type two alternatives share; a blank takes the other's.
+/// The type two alternatives share.
 pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
     match (a, b) {
         _ if a == b => a,
-        (DataType::Variant, t) | (t, DataType::Variant) => t,
         _ if a.is_numeric() && b.is_numeric() => {
             if a == DataType::Double || b == DataType::Double {
                 DataType::Double
@@ -645,18 +647,54 @@ pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
     }
 }
 
-fn operator_type(operator: BinaryOperator, a: DataType, b: DataType) -> DataType {
+/// The type several alternatives share; `BLANK ()` is of any.
+pub(crate) fn shared_type<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> DataType {
+    let typed = nodes.into_iter().filter(|n| !n.is_blank_literal());
+    typed.map(Node::data_type).reduce(common_type).unwrap_or(DataType::Variant)
+}
+
+/// As arithmetic sees a value; `None` where only the value tells (text, or of any type).
+fn arithmetic_type(t: DataType) -> Option<DataType> {
+    match t {
+        DataType::Boolean => Some(DataType::Int64),
+        DataType::String | DataType::Variant | DataType::Binary => None,
+        t => Some(t),
+    }
+}
+
+fn negated_type(t: DataType) -> DataType {
+    match arithmetic_type(t) {
+        Some(DataType::DateTime) => DataType::Double,
+        Some(t) => t,
+        None => DataType::Variant,
+    }
+}
+
+/// The type of what [`crate::scalar::binary`] gives.
+fn operator_type(operator: BinaryOperator, left: &Node, right: &Node) -> DataType {
     use BinaryOperator as Op;
+    use DataType as D;
+    let operand = |n: &Node| match n.is_blank_literal() {
+        true => Some(D::Int64),
+        false => arithmetic_type(n.data_type()),
+    };
     match operator {
-        Op::Concatenate => DataType::String,
-        Op::Add | Op::Subtract if a == DataType::DateTime || b == DataType::DateTime => {
-            if operator == Op::Subtract && a == b { DataType::Double } else { DataType::DateTime }
+        Op::Concatenate => return D::String,
+        Op::Power => return D::Double,
+        Op::Add | Op::Subtract | Op::Multiply | Op::Divide => {}
+        _ => return D::Boolean,
+    }
+    let (Some(a), Some(b)) = (operand(left), operand(right)) else { return D::Variant };
+    match (operator, a, b) {
+        (Op::Add, D::DateTime, _) | (Op::Add, _, D::DateTime) => D::DateTime,
+        (Op::Subtract, D::DateTime, _) => D::DateTime,
+        (Op::Multiply | Op::Divide, D::Decimal, D::Decimal) => D::Double,
+        (Op::Multiply, D::Decimal, _) | (Op::Multiply, _, D::Decimal) => D::Decimal,
+        (Op::Divide, D::Decimal, D::Int64 | D::Double) | (Op::Divide, D::Int64, D::Decimal) => {
+            D::Decimal
         }
-        Op::Add | Op::Subtract | Op::Multiply => {
-            let t = common_type(a, b);
-            if t.is_numeric() { t } else { DataType::Double }
-        }
-        Op::Divide | Op::Power => DataType::Double,
-        _ => DataType::Boolean,
+        (Op::Divide, _, _) => D::Double,
+        _ if a == D::DateTime || b == D::DateTime => D::Double,
+        _ => common_type(a, b),
     }
 }

@@ -96,6 +96,10 @@ impl Node {
             Type::Table(schema) => schema.first().map_or(DataType::Variant, |c| c.data_type),
         }
     }
+    /// `BLANK ()` and arguments left out, which have no type of their own.
+    pub fn is_blank_literal(&self) -> bool {
+        matches!(self.kind, Kind::Literal(Value::Blank))
+    }
     pub fn is_table(&self) -> bool {
         matches!(self.ty, Type::Table(_))
     }

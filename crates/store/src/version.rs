@@ -14,6 +14,8 @@ use crate::table::TableData;
 pub struct StoreVersion {
     pub tables: Vec<Arc<TableData>>,
     pub relationships: Vec<Option<Arc<RelationshipIndex>>>,
+    /// By table: whether it has a blank row.
+    blank_rows: Vec<bool>,
 }
 
 impl StoreVersion {
@@ -32,7 +34,7 @@ impl StoreVersion {
                 Some(Arc::new(RelationshipIndex::new(*def, from, to)?))
             });
         }
-        Ok(Self { tables, relationships })
+        Ok(Self::with_blank_rows(tables, relationships))
     }
 
     /// Other tables in place of these: relationships over unchanged columns keep their index, the
@@ -61,7 +63,27 @@ impl StoreVersion {
             RelationshipIndex::new(*def, from, to).ok().map(Arc::new)
         };
         let relationships = defs.iter().enumerate().map(index).collect();
-        Self { tables, relationships }
+        Self::with_blank_rows(tables, relationships)
+    }
+
+    fn with_blank_rows(
+        tables: Vec<Arc<TableData>>,
+        relationships: Vec<Option<Arc<RelationshipIndex>>>,
+    ) -> Self {
+        let mut blank_rows = vec![false; tables.len()];
+        loop {
+            let mut grew = false;
+            for r in relationships.iter().flatten() {
+                let (from, to) = (r.def.from.table.0 as usize, r.def.to.table.0 as usize);
+                if !blank_rows[to] && (r.has_orphans() || blank_rows[from]) {
+                    blank_rows[to] = true;
+                    grew = true;
+                }
+            }
+            if !grew {
+                return Self { tables, relationships, blank_rows };
+            }
+        }
     }
 
     pub fn table(&self, table: TableId) -> &TableData {
@@ -72,9 +94,10 @@ impl StoreVersion {
         self.relationships.get(id.0 as usize)?.as_deref()
     }
 
-    /// Whether some relationship into the table has orphans.
+    /// Whether some relationship into the table has orphans. The blank row of a table is itself an
+    /// orphan, so that blank rows go on along a snowflake.
     pub fn has_blank_row(&self, table: TableId) -> bool {
-        self.relationships.iter().flatten().any(|r| r.def.to.table == table && r.has_orphans())
+        self.blank_rows.get(table.0 as usize).copied().unwrap_or(false)
     }
 
     /// Answers a scan.

@@ -135,6 +135,21 @@ fn print(names: &[String], rows: &[Vec<Value>]) -> String {
     out
 }
 
+/// Whether a client that reads the column's type can read the value: any number as a double, and
+/// whole ones as fixed decimals.
+fn fits(value: &Value, to: DataType) -> bool {
+    use DataType as D;
+    match value {
+        Value::Blank => true,
+        Value::Int(_) => matches!(to, D::Int64 | D::Decimal | D::Double | D::Variant),
+        Value::Decimal(_) => matches!(to, D::Decimal | D::Double | D::Variant),
+        Value::Double(_) => matches!(to, D::Double | D::Variant),
+        Value::DateTime(_) => matches!(to, D::DateTime | D::Variant),
+        Value::Boolean(_) => matches!(to, D::Boolean | D::Variant),
+        Value::String(_) => matches!(to, D::String | D::Variant),
+    }
+}
+
 fn now() -> DateTime {
     DateTime::from_ymd(2024, 6, 15).unwrap()
 }
@@ -167,6 +182,11 @@ fn answer_with(dataset: &Dataset, text: &str, context: QueryContext) -> String {
     match query(dataset, text, &context) {
         Ok(found) => {
             let shown = |t: &ResultTable| {
+                for row in &t.rows {
+                    for (v, c) in row.iter().zip(&t.columns) {
+                        assert!(fits(v, c.data_type), "{v:?} is no {:?}\n{text}", c.data_type);
+                    }
+                }
                 let names: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
                 print(&names, &t.rows)
             };

@@ -3,7 +3,7 @@
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 
-use super::{Binder, Scope, common_type, literal};
+use super::{Binder, Scope, common_type, literal, shared_type};
 use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFunction};
 use crate::plan::{Kind, Node, Type, Uses};
 
@@ -89,12 +89,13 @@ impl Binder<'_> {
             ReturnType::SameAsArgument(i) => {
                 bound.get(i).map_or(DataType::Variant, Node::data_type)
             }
-            ReturnType::Numeric => bound
-                .iter()
-                .map(Node::data_type)
-                .filter(|t| t.is_numeric())
-                .reduce(common_type)
-                .unwrap_or(DataType::Double),
+            // A double holds whatever number a value of unknown type turns out to be.
+            ReturnType::Numeric => {
+                let of = |n: &Node| n.data_type();
+                let numeric = |t: DataType| if t.is_numeric() { t } else { DataType::Double };
+                let given = bound.iter().filter(|n| !n.is_blank_literal());
+                given.map(of).map(numeric).reduce(common_type).unwrap_or(DataType::Double)
+            }
             ReturnType::Table | ReturnType::Variant => converted_type(def.name, &bound),
         };
         let kind = Kind::Scalar { name: def.name, function, arguments: bound };
@@ -115,12 +116,12 @@ impl Binder<'_> {
             "SWITCH" => self.switch(scope, arguments, span)?,
             "COALESCE" => {
                 let bound = self.scalars_of(scope, arguments)?;
-                let (ty, uses) = (shared_type(&bound), all_uses(&bound));
+                let (ty, uses) = (Type::Scalar(shared_type(&bound)), all_uses(&bound));
                 Self::node(Kind::Coalesce(bound), ty, uses, span)
             }
             "IFERROR" => {
                 let [value, otherwise] = self.two(scope, arguments)?;
-                let ty = Type::Scalar(common_type(value.data_type(), otherwise.data_type()));
+                let ty = Type::Scalar(shared_type([&value, &otherwise]));
                 let uses = value.uses.and(otherwise.uses);
                 let kind = Kind::IfError { value: Box::new(value), otherwise: Box::new(otherwise) };
                 Self::node(kind, ty, uses, span)
@@ -132,7 +133,7 @@ impl Binder<'_> {
             }
             "MIN" | "MAX" if arguments.len() == 2 => {
                 let [left, right] = self.two(scope, arguments)?;
-                let ty = Type::Scalar(common_type(left.data_type(), right.data_type()));
+                let ty = Type::Scalar(shared_type([&left, &right]));
                 let uses = left.uses.and(right.uses);
                 let (left, right) = (Box::new(left), Box::new(right));
                 let larger = name == "MAX";
@@ -159,11 +160,10 @@ impl Binder<'_> {
         let then = self.scalar(scope, &arguments[1])?;
         let otherwise = arguments.get(2).map(|e| self.scalar(scope, e)).transpose()?;
         let mut uses = condition.uses.and(then.uses);
-        let mut data_type = then.data_type();
         if let Some(o) = &otherwise {
             uses = uses.and(o.uses);
-            data_type = common_type(data_type, o.data_type());
         }
+        let data_type = shared_type([&then].into_iter().chain(&otherwise));
         let kind = Kind::If {
             condition: Box::new(condition),
             then: Box::new(then),
@@ -179,17 +179,11 @@ impl Binder<'_> {
             return Err(Error::invalid("SWITCH needs at least one value with its result."));
         }
         let mut uses = value.uses;
-        let mut data_type: Option<DataType> = None;
-        let mut meet = |n: &Node| {
-            let t = n.data_type();
-            data_type = Some(data_type.map_or(t, |d| common_type(d, t)));
-        };
         let mut cases = Vec::new();
         let mut pairs = rest.chunks_exact(2);
         for pair in &mut pairs {
             let [case, result] = self.two(scope, pair)?;
             uses = uses.and(case.uses).and(result.uses);
-            meet(&result);
             cases.push((case, result));
         }
         let otherwise = match pairs.remainder() {
@@ -198,9 +192,8 @@ impl Binder<'_> {
         };
         if let Some(o) = &otherwise {
             uses = uses.and(o.uses);
-            meet(o);
         }
-        let ty = Type::Scalar(data_type.unwrap_or(DataType::Variant));
+        let ty = Type::Scalar(shared_type(cases.iter().map(|(_, r)| r).chain(&otherwise)));
         let otherwise = otherwise.map(Box::new);
         Ok(Self::node(Kind::Switch { value: Box::new(value), cases, otherwise }, ty, uses, span))
     }
@@ -217,11 +210,6 @@ pub(super) const WHOLE: Type = Type::Scalar(DataType::Int64);
 
 pub(super) fn all_uses<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Uses {
     nodes.into_iter().fold(Uses::default(), |u, n| u.and(n.uses))
-}
-
-fn shared_type(nodes: &[Node]) -> Type {
-    let common = nodes.iter().map(Node::data_type).reduce(common_type);
-    Type::Scalar(common.unwrap_or(DataType::Variant))
 }
 
 /// The type `CONVERT` names.

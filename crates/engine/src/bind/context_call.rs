@@ -74,9 +74,7 @@ impl Binder<'_> {
                 let column = self.column_reference(&arguments[0])?;
                 let values = self.values(vec![column], true, span);
                 let otherwise = arguments.get(1).map(|e| self.scalar(scope, e)).transpose()?;
-                let ty = otherwise.as_ref().map_or(values.data_type(), |o| {
-                    super::common_type(values.data_type(), o.data_type())
-                });
+                let ty = super::shared_type([&values].into_iter().chain(&otherwise));
                 let uses = otherwise.iter().fold(values.uses, |u, o| u.and(o.uses));
                 let otherwise = otherwise.map(Box::new);
                 let kind = Kind::SingleValue { table: Box::new(values), otherwise, strict: false };

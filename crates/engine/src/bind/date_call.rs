@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::all_uses;
-use super::{Binder, Scope, column, common_type, literal, span_of, table_type};
+use super::{Binder, Scope, column, literal, shared_type, span_of, table_type};
 use crate::functions::time_intelligence::{Interval, YearEnd, parse_year_end};
 use crate::plan::{DateSet, FilterArgument, Kind, Node, Uses};
 
@@ -135,9 +135,7 @@ impl Binder<'_> {
             }
             "GENERATESERIES" => {
                 let bound = self.scalars_of(scope, arguments)?;
-                let common = bound.iter().map(Node::data_type).reduce(common_type);
-                let data_type = common.unwrap_or(DataType::Variant);
-                let ty = table_type(vec![column("Value", data_type)]);
+                let ty = table_type(vec![column("Value", shared_type(&bound))]);
                 let uses = all_uses(&bound);
                 Self::node(Kind::GenerateSeries(bound), ty, uses, span)
             }

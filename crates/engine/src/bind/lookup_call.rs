@@ -103,7 +103,8 @@ impl Binder<'_> {
         let table = self.model_table(result.table, false, span);
         let uses = all_uses(pairs.iter().map(|(_, n)| n).chain(&otherwise));
         let of = self.model.column_info(result).data_type;
-        let data_type = otherwise.as_ref().map_or(of, |o| common_type(of, o.data_type()));
+        let typed = otherwise.iter().filter(|o| !o.is_blank_literal());
+        let data_type = typed.map(Node::data_type).fold(of, common_type);
         let otherwise = otherwise.map(Box::new);
         let kind = Kind::LookupValue { result, table: Box::new(table), pairs, otherwise };
         Ok(Self::node(kind, Type::Scalar(data_type), uses, span))

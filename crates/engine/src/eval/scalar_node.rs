@@ -124,7 +124,7 @@ impl Evaluator<'_> {
             }
             Kind::IfError { value, otherwise } => {
                 let found = self.tried(cells, value);
-                let failed: Vec<bool> = found.iter().map(Result::is_err).collect();
+                let failed: Vec<bool> = found.iter().map(is_failure).collect();
                 let mut out: Vec<Value> =
                     found.into_iter().map(Result::unwrap_or_default).collect();
                 self.branch(cells, &failed, true, Some(otherwise), &mut out)?;
@@ -132,7 +132,7 @@ impl Evaluator<'_> {
             }
             Kind::IsError(value) => {
                 let found = self.tried(cells, value);
-                Ok(Scalars::each(found.iter().map(|v| Value::Boolean(v.is_err())).collect()))
+                Ok(Scalars::each(found.iter().map(|v| Value::Boolean(is_failure(v))).collect()))
             }
             Kind::Pick { larger, left, right } => {
                 let (a, b) = (self.scalars(cells, left)?, self.scalars(cells, right)?);
@@ -369,4 +369,14 @@ pub(crate) fn differing(cells: &Cells) -> Option<(Vec<u32>, Vec<u32>)> {
         }
     }
     Some((first, place))
+}
+
+/// What `IFERROR` and `ISERROR` take for an error: infinity and NaN, which are values elsewhere,
+/// among them.
+fn is_failure(found: &Result<Value>) -> bool {
+    match found {
+        Ok(Value::Double(d)) => !d.is_finite(),
+        Ok(_) => false,
+        Err(_) => true,
+    }
 }

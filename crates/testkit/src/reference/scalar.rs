@@ -130,8 +130,11 @@ impl Reference<'_> {
             }
             "DIVIDE" => self.divide(env, arguments),
             "BLANK" => Ok(Value::Blank),
-            "IFERROR" => argument(0).or_else(|_| argument(1)),
-            "ISERROR" => Ok(argument(0).is_err().into()),
+            "IFERROR" => match argument(0) {
+                Ok(v) if is_finite(&v) => Ok(v),
+                _ => argument(1),
+            },
+            "ISERROR" => Ok((!argument(0).is_ok_and(|v| is_finite(&v))).into()),
             "CALCULATE" => {
                 let inner = self.calculate(env, &arguments[1..])?;
                 self.scalar(&inner, &arguments[0])
@@ -226,4 +229,9 @@ impl Reference<'_> {
 
 pub(super) fn unknown(table: &str, name: &str) -> Error {
     Error::invalid(format!("There is no column {table}[{name}]."))
+}
+
+/// Infinity and NaN count as errors where errors are asked for.
+fn is_finite(value: &Value) -> bool {
+    !matches!(value, Value::Double(d) if !d.is_finite())
 }
