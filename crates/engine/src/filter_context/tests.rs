@@ -109,7 +109,8 @@ fn a_two_way_relationship_filters_its_one_side() {
     assert_eq!(w.see(&product, "Category"), "1");
     let mut one_way = product;
     one_way.directions.push((RelationshipId(1), Direction::OneWay));
-    assert_eq!(w.see(&one_way, "Category"), "0 1 2");
+    // The blank row of the products brings one to the categories.
+    assert_eq!(w.see(&one_way, "Category"), "0 1 2 blank");
     let mut off = context(vec![w.equals("Category", "Key", &[100])]);
     off.directions.push((RelationshipId(1), Direction::None));
     assert_eq!(w.see(&off, "Sales"), "0 1 2 3 4");
