@@ -328,7 +328,17 @@ impl Visibility<'_> {
         let def = self.model.relationship(id).def;
         let n = self.store.table(def.from.table).rows();
         match self.store.relationship(id) {
-            Some(r) => collect(n, |row| one.get(r.target(row) as usize)),
+            Some(r) => {
+                let mut rows = BitSet::new(n + 1, false);
+                let mut see = |row, target| {
+                    if one.get(target) {
+                        rows.insert(row);
+                    }
+                };
+                r.each_target(&mut see);
+                see(n, r.target(n) as usize);
+                rows
+            }
             None => self.by_value(def.to, one, def.from),
         }
     }
@@ -339,10 +349,11 @@ impl Visibility<'_> {
         match self.store.relationship(id) {
             Some(r) => {
                 let mut rows = BitSet::new(n + 1, false);
-                let real = self.store.table(def.from.table).rows();
-                for row in many.iter().take_while(|row| *row < real) {
-                    rows.insert(r.target(row) as usize);
-                }
+                r.each_target(|row, target| {
+                    if many.get(row) {
+                        rows.insert(target);
+                    }
+                });
                 rows
             }
             None => self.by_value(def.from, many, def.to),

@@ -95,10 +95,6 @@ impl Column {
         self.rows
     }
 
-    pub(crate) fn collation(&self) -> Collation {
-        self.collation
-    }
-
     pub fn cardinality(&self) -> u32 {
         self.dictionary.len() + 1
     }
@@ -108,9 +104,15 @@ impl Column {
         self.has_blank
     }
 
-    fn piece(&self, row: usize) -> Option<&Piece> {
+    /// The piece that has a row.
+    pub(crate) fn piece(&self, row: usize) -> Option<&Piece> {
         let at = self.pieces.partition_point(|p| p.first_row <= row);
         self.pieces.get(at.checked_sub(1)?)
+    }
+
+    /// For each piece, the row after its last.
+    pub(crate) fn piece_ends(&self) -> impl Iterator<Item = usize> + '_ {
+        self.pieces.iter().map(|p| p.first_row + p.source.rows)
     }
 
     /// The code of a row; rows outside the table (its blank row) are blank.
@@ -152,13 +154,18 @@ impl Column {
         self.dictionary.integer(code)
     }
 
-    /// The raw integers of codes above 0.
-    pub(crate) fn integers(&self, codes: &[u32]) -> Vec<i64> {
+    /// The smallest and largest raw integer there can be; for the integer-like types.
+    pub(crate) fn integer_bounds(&self) -> (i128, i128) {
         match &self.dictionary {
-            Dictionary::Range { base, unit, .. } => {
-                codes.iter().map(|c| base + (i64::from(*c) - 1) * unit).collect()
+            Dictionary::Range { base, unit, count } => {
+                let last = i128::from(*base) + i128::from(*unit) * i128::from(count.max(&1) - 1);
+                (i128::from(*base), last)
             }
-            other => codes.iter().map(|c| other.integer(*c)).collect(),
+            Dictionary::Integers(v) => {
+                let ends = v.iter().min().zip(v.iter().max());
+                ends.map_or((0, 0), |(low, high)| (i128::from(*low), i128::from(*high)))
+            }
+            Dictionary::Doubles(_) | Dictionary::Strings(_) => (0, 0),
         }
     }
 
@@ -176,30 +183,6 @@ impl Column {
             Dictionary::Doubles(v) => v[code as usize - 1],
             _ => 0.0,
         }
-    }
-
-    /// Codes of the rows at the ascending offsets from `first_row`, appended to `out`.
-    pub(crate) fn gather(&self, first_row: usize, offsets: &[u32], out: &mut Vec<u32>) {
-        let mut rest = offsets;
-        while let Some(offset) = rest.first() {
-            let Some(piece) = self.piece(first_row + *offset as usize) else { break };
-            let start = piece.first_row;
-            let end = start + piece.source.rows;
-            let n = rest.partition_point(|o| first_row + (*o as usize) < end);
-            let (here, later) = rest.split_at(n);
-            match piece.source.column() {
-                Some(c) => out.extend(
-                    here.iter()
-                        .map(|o| piece.map.get(c.codes.get(first_row + *o as usize - start))),
-                ),
-                None => out.extend(here.iter().map(|_| 0)),
-            }
-            if n == 0 {
-                break;
-            }
-            rest = later;
-        }
-        out.extend(rest.iter().map(|_| 0));
     }
 
     /// Codes of `out.len()` rows from `first_row` on; rows past the end are blank.

@@ -64,6 +64,23 @@ impl RelationshipIndex {
         &self.row_of_code
     }
 
+    /// The number of the one side's blank row.
+    pub(crate) fn blank_row(&self) -> u32 {
+        self.blank_row
+    }
+
+    /// Calls `see` with each row of the many side and its row of the one side.
+    pub fn each_target(&self, mut see: impl FnMut(usize, usize)) {
+        let mut codes = vec![0; 4096];
+        for first in (0..self.key.rows()).step_by(codes.len()) {
+            let n = codes.len().min(self.key.rows() - first);
+            self.key.read_codes(first, &mut codes[..n]);
+            for (row, code) in (first..).zip(&codes[..n]) {
+                see(row, self.row_of_code[*code as usize] as usize);
+            }
+        }
+    }
+
     pub fn has_orphans(&self) -> bool {
         self.has_orphans
     }

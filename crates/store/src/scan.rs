@@ -5,25 +5,32 @@
 //! chunks are put together in order: the answer does not depend on the number of threads.
 
 mod accumulate;
+mod beside;
 mod code_set;
 mod filter;
 mod groups;
 mod integers;
+mod kernel;
+mod keys;
 mod path;
 mod row_value;
+mod rows;
+mod segment_test;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use evercube_base::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
 use crate::scan_request::{ScanRequest, ScanResult};
 use crate::version::StoreVersion;
-use accumulate::Plan;
-use filter::RowFilter;
+use accumulate::{Plan, ValueSpace};
+pub(crate) use beside::Attributes;
+use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
-use path::CodeReader;
+use keys::Keys;
+use rows::BLOCK;
 
 /// Limits of one scan.
 #[derive(Debug, Clone)]
@@ -39,10 +46,12 @@ impl Default for ScanControl {
     }
 }
 
-/// Rows decoded at a time.
-const MORSEL: usize = 8192;
-/// A scan is cut into at most this many chunks.
-const CHUNKS: usize = 32;
+/// A scan whose parts add up in any order is cut into parts of so many rows.
+const PART: usize = 1 << 17;
+/// A scan whose parts must be put together in order is cut into at most this many.
+const ORDERED_PARTS: usize = 32;
+/// Up to this many groups are numbered by an array.
+const MOST_DENSE: u64 = 1 << 22;
 
 pub(crate) fn run(
     version: &StoreVersion,
@@ -52,34 +61,175 @@ pub(crate) fn run(
     if let Some(found) = values_of_column(version, request) {
         return Ok(found);
     }
-    let rows = version.table(request.table).rows();
-    let filter = RowFilter::new(version, request)?;
-    let keys: Vec<CodeReader<'_>> =
-        request.keys.iter().map(|k| CodeReader::new(version, k)).collect::<Result<_>>()?;
-    let plans: Vec<Plan<'_>> =
-        request.aggregates.iter().map(|a| Plan::new(version, a)).collect::<Result<_>>()?;
-    let chunk = rows.div_ceil(CHUNKS).next_multiple_of(MORSEL).max(MORSEL * 8);
-    let starts: Vec<usize> = (0..rows).step_by(chunk).collect();
-    let space = KeySpace::new(&keys, chunk);
-    let mut all = Groups::new(&space, &plans);
-    all.settle(&plans);
-    // Some chunks at a time: many groups of many chunks would take much memory.
-    for some in starts.chunks(rayon::current_num_threads() * 2) {
-        let parts: Vec<Groups<'_>> = some
-            .par_iter()
-            .map(|start| {
-                let end = (start + chunk).min(rows);
-                scan_chunk((*start, end), &filter, (&keys, &space), &plans, control)
-            })
-            .collect::<Result<_>>()?;
-        for part in parts {
-            all.merge(part)?;
-            if all.len() > control.max_groups {
-                return Err(too_many(control.max_groups));
+    let scan = Scan::new(version, request, control)?;
+    let groups =
+        if scan.plans.iter().all(Plan::is_exact) { scan.in_any_order()? } else { scan.in_order()? };
+    let found = groups.finish(&scan.plans)?;
+    if found.groups > control.max_groups {
+        return Err(too_many(control.max_groups));
+    }
+    Ok(found)
+}
+
+/// A scan with all it needs.
+struct Scan<'a> {
+    control: &'a ScanControl,
+    rows: usize,
+    /// Rows of a part.
+    part: usize,
+    /// Ends of the table's segments.
+    ends: Vec<usize>,
+    filter: RowFilter<'a>,
+    keys: Keys<'a>,
+    plans: Vec<Plan<'a>>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        version: &'a StoreVersion,
+        request: &ScanRequest,
+        control: &'a ScanControl,
+    ) -> Result<Self> {
+        let table = version.table(request.table);
+        let rows = table.rows();
+        let scan = version.attributes.begin();
+        let filter = RowFilter::new(version, scan, request)?;
+        let plan = |a| Plan::new(version, scan, a, rows);
+        let plans: Vec<Plan<'a>> = request.aggregates.iter().map(plan).collect::<Result<_>>()?;
+        let is_exact = plans.iter().all(Plan::is_exact);
+        let part = match is_exact {
+            true => PART,
+            false => rows.div_ceil(ORDERED_PARTS).next_multiple_of(BLOCK).max(PART / 2),
+        };
+        // An array much longer than a part has rows costs more than it saves.
+        let most = match is_exact {
+            true if plans.iter().any(Plan::is_large) => rows as u64 / 16,
+            true => rows as u64 / 2,
+            false => part as u64 * 2,
+        };
+        let keys = Keys::new(version, scan, request, most.min(MOST_DENSE))?;
+        Ok(Self { control, rows, part, ends: table.piece_ends(), filter, keys, plans })
+    }
+
+    fn parts(&self) -> usize {
+        self.rows.div_ceil(self.part)
+    }
+
+    /// Each thread takes parts, and adds them to groups of its own, until there are none.
+    fn in_any_order(&self) -> Result<Groups<'_>> {
+        let next = AtomicUsize::new(0);
+        let work = |_| {
+            let mut worker = Worker::new(self);
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                if part >= self.parts() {
+                    return Ok(worker.groups);
+                }
+                worker.part(part)?;
+            }
+        };
+        let workers = rayon::current_num_threads().min(self.parts()).max(1);
+        let found: Vec<Groups<'_>> =
+            (0..workers).into_par_iter().with_max_len(1).map(work).collect::<Result<_>>()?;
+        self.together(found)
+    }
+
+    /// Parts have groups of their own and are put together in the order of the rows.
+    fn in_order(&self) -> Result<Groups<'_>> {
+        let mut all = Groups::new(&self.keys, &self.plans);
+        let parts: Vec<usize> = (0..self.parts()).collect();
+        // Some parts at a time: many groups of many parts would take much memory.
+        for some in parts.chunks(rayon::current_num_threads() * 2) {
+            let work = |part: &usize| {
+                let mut worker = Worker::new(self);
+                worker.part(*part).map(|()| worker.groups)
+            };
+            let mut found = vec![all];
+            found.extend(some.par_iter().map(work).collect::<Result<Vec<_>>>()?);
+            all = self.together(found)?;
+        }
+        Ok(all)
+    }
+
+    fn together<'s>(&'s self, found: Vec<Groups<'s>>) -> Result<Groups<'s>> {
+        let mut found = found.into_iter();
+        let mut all = found.next().unwrap_or_else(|| Groups::new(&self.keys, &self.plans));
+        for groups in found {
+            all.merge(groups)?;
+            if all.exceeds(self.control.max_groups) {
+                return Err(too_many(self.control.max_groups));
             }
         }
+        Ok(all)
     }
-    all.finish()
+}
+
+/// One thread's way through parts of a scan.
+struct Worker<'s> {
+    scan: &'s Scan<'s>,
+    groups: Groups<'s>,
+    selector: Selector<'s>,
+    /// The segment the selector is in.
+    segment: std::ops::Range<usize>,
+    keys: KeySpace,
+    values: ValueSpace,
+}
+
+impl<'s> Worker<'s> {
+    fn new(scan: &'s Scan<'s>) -> Self {
+        Self {
+            scan,
+            groups: Groups::new(&scan.keys, &scan.plans),
+            selector: scan.filter.selector(),
+            segment: 0..0,
+            keys: KeySpace::default(),
+            values: ValueSpace::default(),
+        }
+    }
+
+    fn part(&mut self, part: usize) -> Result<()> {
+        let mut row = part * self.scan.part;
+        let end = (row + self.scan.part).min(self.scan.rows);
+        while row < end {
+            if !self.segment.contains(&row) {
+                let at = self.scan.ends.partition_point(|e| *e <= row);
+                let first = at.checked_sub(1).map_or(0, |before| self.scan.ends[before]);
+                self.segment = first..self.scan.ends[at];
+                self.selector.enter(row);
+            }
+            let stop = end.min(self.segment.end);
+            if !self.selector.passes() {
+                row = stop;
+                continue;
+            }
+            // Segments pack their rows in blocks of this size from their first row on.
+            let within = (row - self.segment.start) % BLOCK;
+            let n = (BLOCK - within).min(stop - row);
+            self.block(row, n)?;
+            row += n;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, first: usize, n: usize) -> Result<()> {
+        let Self { scan, groups, selector, keys, values, .. } = self;
+        if scan.control.cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
+        }
+        let rows = selector.select(first, n);
+        if rows.len() == 0 {
+            return Ok(());
+        }
+        groups.number(rows, keys);
+        if groups.exceeds(scan.control.max_groups) {
+            return Err(too_many(scan.control.max_groups));
+        }
+        let numbers = (scan.keys.len() > 0).then_some(keys.numbers.as_slice());
+        for (accumulator, plan) in groups.accumulators.iter_mut().zip(&scan.plans) {
+            accumulator.add(plan, rows, numbers, values)?;
+        }
+        Ok(())
+    }
 }
 
 /// All values of one column of the table itself, which the column knows.
@@ -98,41 +248,4 @@ fn too_many(limit: usize) -> Error {
         ErrorKind::Limit,
         format!("the query forms more than {limit} groups; narrow it with a filter"),
     )
-}
-
-fn scan_chunk<'s>(
-    (start, end): (usize, usize),
-    filter: &RowFilter<'_>,
-    (keys, space): (&[CodeReader<'_>], &'s KeySpace),
-    plans: &[Plan<'_>],
-    control: &ScanControl,
-) -> Result<Groups<'s>> {
-    let mut groups = Groups::new(space, plans);
-    let mut selected = Vec::with_capacity(MORSEL);
-    let mut scratch = vec![0; MORSEL];
-    let mut key_codes = vec![Vec::with_capacity(MORSEL); keys.len()];
-    let mut numbers = Vec::with_capacity(MORSEL);
-    for first in (start..end).step_by(MORSEL) {
-        if control.cancel.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
-        }
-        let scratch = &mut scratch[..MORSEL.min(end - first)];
-        filter.select(first, scratch, &mut selected);
-        if selected.is_empty() {
-            continue;
-        }
-        for (reader, codes) in keys.iter().zip(&mut key_codes) {
-            reader.read_selected(first, &selected, scratch, codes);
-        }
-        groups.number_all(&key_codes, selected.len(), &mut numbers);
-        if groups.len() > control.max_groups {
-            return Err(too_many(control.max_groups));
-        }
-        groups.grow();
-        for (accumulator, plan) in groups.accumulators.iter_mut().zip(plans) {
-            accumulator.add(plan, first, &selected, &numbers, scratch)?;
-        }
-    }
-    groups.settle(plans);
-    Ok(groups)
 }

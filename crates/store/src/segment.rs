@@ -20,6 +20,16 @@ pub enum Codes {
     },
 }
 
+/// Codes of neighbouring rows, as narrow as they are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CodeBlock<'a> {
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    U32(&'a [u32]),
+    /// Every row has this code.
+    Constant(u32),
+}
+
 impl Codes {
     /// The narrowest form of `codes`.
     pub fn pack(codes: &[u32]) -> Self {
@@ -64,6 +74,16 @@ impl Codes {
             Self::U16(v) => u32::from(v[row]),
             Self::U32(v) => v[row],
             Self::Constant { code, .. } => *code,
+        }
+    }
+
+    /// Codes of `n` rows from row `first` on.
+    pub(crate) fn block(&self, first: usize, n: usize) -> CodeBlock<'_> {
+        match self {
+            Self::U8(v) => CodeBlock::U8(&v[first..first + n]),
+            Self::U16(v) => CodeBlock::U16(&v[first..first + n]),
+            Self::U32(v) => CodeBlock::U32(&v[first..first + n]),
+            Self::Constant { code, .. } => CodeBlock::Constant(*code),
         }
     }
 

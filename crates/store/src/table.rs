@@ -144,6 +144,14 @@ impl TableData {
         Arc::clone(&self.columns[column as usize])
     }
 
+    /// Ends of the pieces of all columns: between two of them every column is one segment's.
+    pub(crate) fn piece_ends(&self) -> Vec<usize> {
+        let mut ends: Vec<usize> = self.columns.iter().flat_map(|c| c.piece_ends()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+
     pub fn columns(&self) -> usize {
         self.columns.len()
     }

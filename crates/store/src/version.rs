@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evercube_base::Result;
 
 use crate::relationship::{RelationshipDef, RelationshipIndex};
-use crate::scan::ScanControl;
+use crate::scan::{Attributes, ScanControl};
 use crate::scan_request::{ColumnId, RelationshipId, ScanRequest, ScanResult, TableId};
 use crate::table::TableData;
 
@@ -16,6 +16,7 @@ pub struct StoreVersion {
     pub relationships: Vec<Option<Arc<RelationshipIndex>>>,
     /// By table: whether it has a blank row.
     blank_rows: Vec<bool>,
+    pub(crate) attributes: Attributes,
 }
 
 impl StoreVersion {
@@ -81,7 +82,8 @@ impl StoreVersion {
                 }
             }
             if !grew {
-                return Self { tables, relationships, blank_rows };
+                let attributes = Attributes::default();
+                return Self { tables, relationships, blank_rows, attributes };
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Aggregates of groups, as they grow.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 
@@ -8,23 +9,34 @@ use super::code_set::CodeSet;
 use super::integers::Integers;
 use super::path::CodeReader;
 use super::row_value::{RowPlan, overflow};
+use super::rows::Rows;
 use crate::scan_request::{Aggregate, PathColumn, RowExpr};
 use crate::version::StoreVersion;
+
+/// Bits that distinct codes of all groups may take before groups have sets of their own.
+const MOST_DISTINCT_BITS: usize = 1 << 28;
 
 /// An aggregate with its columns resolved.
 pub(super) enum Plan<'a> {
     CountRows,
+    /// Sum of whole numbers or fixed decimals that are never blank and cannot overflow.
+    SumIntegers(Integers<'a>),
     /// Sum of a column of whole numbers or fixed decimals.
-    SumIntegers(CodeReader<'a>),
-    /// Sum of arithmetic over whole numbers.
-    SumCalculated(Integers<'a>),
+    SumColumn(CodeReader<'a>),
     SumDoubles(CodeReader<'a>),
     Sum(RowPlan<'a>),
+    /// Smallest or largest value of a column, by the places of its codes in their order; `None`
+    /// where codes are in order themselves.
+    ExtremeCode {
+        column: CodeReader<'a>,
+        want: Ordering,
+        ranks: Option<Arc<Vec<u32>>>,
+    },
     Extreme {
         value: RowPlan<'a>,
         want: Ordering,
-        collation: Collation,
     },
+    CountColumn(CodeReader<'a>),
     Count(RowPlan<'a>),
     Distinct {
         column: CodeReader<'a>,
@@ -34,15 +46,24 @@ pub(super) enum Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(version: &'a StoreVersion, aggregate: &Aggregate) -> Result<Self> {
-        let row = |e: &RowExpr| RowPlan::new(version, e);
-        let codes = |c: &PathColumn| CodeReader::new(version, c);
+    pub(super) fn new(
+        version: &'a StoreVersion,
+        scan: u64,
+        aggregate: &Aggregate,
+        rows: usize,
+    ) -> Result<Self> {
+        let row = |e: &RowExpr| RowPlan::new(version, scan, e);
+        let codes = |c: &PathColumn| CodeReader::new(version, scan, c);
         Ok(match aggregate {
             Aggregate::CountRows => Self::CountRows,
-            Aggregate::Sum(RowExpr::Column(c)) => {
+            Aggregate::Sum(e) => {
+                if let Some(integers) = Integers::new(version, scan, e, rows)? {
+                    return Ok(Self::SumIntegers(integers));
+                }
+                let RowExpr::Column(c) = e else { return Ok(Self::Sum(row(e)?)) };
                 let reader = codes(c)?;
                 match reader.column.data_type() {
-                    DataType::Int64 | DataType::Decimal => Self::SumIntegers(reader),
+                    DataType::Int64 | DataType::Decimal => Self::SumColumn(reader),
                     DataType::Double => Self::SumDoubles(reader),
                     DataType::DateTime => Self::Sum(RowPlan::Column(reader)),
                     other => {
@@ -52,12 +73,12 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            Aggregate::Sum(e) => match Integers::new(version, e)? {
-                Some(integers) => Self::SumCalculated(integers),
-                None => Self::Sum(row(e)?),
-            },
             Aggregate::Min(e) => Self::extreme(row(e)?, Ordering::Less),
             Aggregate::Max(e) => Self::extreme(row(e)?, Ordering::Greater),
+            Aggregate::Count(RowExpr::Column(c)) => {
+                let column = codes(c)?;
+                if column.is_never_blank() { Self::CountRows } else { Self::CountColumn(column) }
+            }
             Aggregate::Count(e) => Self::Count(row(e)?),
             Aggregate::DistinctCount { column, with_blank } => {
                 Self::Distinct { column: codes(column)?, with_blank: *with_blank }
@@ -67,33 +88,45 @@ impl<'a> Plan<'a> {
     }
 
     fn extreme(value: RowPlan<'a>, want: Ordering) -> Self {
-        let collation = match &value {
-            RowPlan::Column(c) => c.column.collation(),
-            _ => Collation::default(),
-        };
-        Self::Extreme { value, want, collation }
+        match value {
+            RowPlan::Column(column) => {
+                let ranks = column.column.range().is_none().then(|| column.column.sorted_ranks());
+                Self::ExtremeCode { column, want, ranks }
+            }
+            value => Self::Extreme { value, want },
+        }
     }
 
-    pub(super) fn accumulator(&self) -> Accumulator {
+    /// Whether parts of the rows give the same answer in whatever order they are put together.
+    pub(super) fn is_exact(&self) -> bool {
+        !matches!(self, Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. })
+    }
+
+    /// Whether groups no row belongs to would take much memory all the same.
+    pub(super) fn is_large(&self) -> bool {
+        matches!(self, Self::Distinct { .. } | Self::Extreme { .. })
+    }
+
+    /// `groups`: as many as there will be, or 0 where that is not known.
+    pub(super) fn accumulator(&self, groups: usize) -> Accumulator {
         match self {
-            Self::CountRows | Self::Count(_) => Accumulator::Count(Vec::new()),
-            Self::SumIntegers(c) if c.column.range().is_some() => {
-                Accumulator::SumOffsets(Vec::new())
+            Self::CountRows | Self::CountColumn(_) | Self::Count(_) => {
+                Accumulator::Count(Vec::new())
             }
-            Self::SumIntegers(c) => Accumulator::SumIntegers {
-                decimal: c.column.data_type() == DataType::Decimal,
-                sums: Vec::new(),
-            },
-            Self::SumCalculated(_) => Accumulator::SumIntegers { decimal: false, sums: Vec::new() },
+            Self::SumIntegers(_) => Accumulator::SumIntegers(Vec::new()),
+            Self::SumColumn(_) => Accumulator::SumColumn(Vec::new()),
             Self::Sum(_) | Self::SumDoubles(_) => Accumulator::Sum(Vec::new()),
-            Self::Extreme { want, collation, .. } => {
-                Accumulator::Extreme { want: *want, collation: *collation, values: Vec::new() }
+            Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
+            Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
+            Self::Distinct { column, .. } => {
+                let words = (column.column.cardinality() as usize).div_ceil(64);
+                if groups > 0 && groups.saturating_mul(words) <= MOST_DISTINCT_BITS / 64 {
+                    Accumulator::DistinctBits { words, bits: Vec::new() }
+                } else {
+                    Accumulator::Distinct(Vec::new())
+                }
             }
-            Self::Distinct { .. } => Accumulator::Distinct(Vec::new()),
-            Self::Single(c) => {
-                let all = (0..c.column.cardinality()).map(|code| c.column.value(code)).collect();
-                Accumulator::Single { codes: Vec::new(), values: all }
-            }
+            Self::Single(_) => Accumulator::Single(Vec::new()),
         }
     }
 }
@@ -111,194 +144,267 @@ pub(super) struct Sum {
 
 pub(super) enum Accumulator {
     Count(Vec<u64>),
-    SumIntegers {
-        decimal: bool,
-        sums: Vec<(i128, bool)>,
-    },
-    /// Sum and number of the codes of a column whose codes are offsets, until the chunk ends.
-    SumOffsets(Vec<(u64, u64)>),
+    SumIntegers(Vec<i64>),
+    /// Sum, and whether any value was not blank.
+    SumColumn(Vec<(i128, bool)>),
     Sum(Vec<Sum>),
-    Extreme {
-        want: Ordering,
-        collation: Collation,
-        values: Vec<Value>,
+    /// Places in the order of values, one more than they are for smallest ones so that blank, which
+    /// does not count, is the largest.
+    ExtremeCode(Ordering, Vec<u32>),
+    Extreme(Ordering, Vec<Value>),
+    /// So many words of bits for each group.
+    DistinctBits {
+        words: usize,
+        bits: Vec<u64>,
     },
     Distinct(Vec<CodeSet>),
-    /// `None`: no row yet; `Some(None)`: several values.
-    Single {
-        codes: Vec<Option<Option<u32>>>,
-        values: Vec<Value>,
-    },
+    /// The only code of each group, or one of these.
+    Single(Vec<u32>),
+}
+
+const NO_ROW: u32 = u32::MAX;
+const SEVERAL: u32 = u32::MAX - 1;
+
+/// Memory that lasts from block to block.
+#[derive(Default)]
+pub(super) struct ValueSpace {
+    codes: Vec<u32>,
+    integers: Vec<i64>,
 }
 
 impl Accumulator {
     pub(super) fn grow(&mut self, groups: usize) {
         match self {
             Self::Count(v) => v.resize(groups, 0),
-            Self::SumIntegers { sums, .. } => sums.resize(groups, (0, false)),
-            Self::SumOffsets(v) => v.resize(groups, (0, 0)),
+            Self::SumIntegers(v) => v.resize(groups, 0),
+            Self::SumColumn(v) => v.resize(groups, (0, false)),
             Self::Sum(v) => v.resize(groups, Sum::default()),
-            Self::Extreme { values, .. } => values.resize(groups, Value::Blank),
+            Self::ExtremeCode(want, v) => v.resize(groups, no_place(*want)),
+            Self::Extreme(_, v) => v.resize(groups, Value::Blank),
+            Self::DistinctBits { words, bits } => bits.resize(groups * *words, 0),
             Self::Distinct(v) => v.resize_with(groups, CodeSet::default),
-            Self::Single { codes, .. } => codes.resize(groups, None),
+            Self::Single(v) => v.resize(groups, NO_ROW),
         }
     }
 
-    /// Adds the selected rows (offsets from `first`) to the groups `numbers`. `scratch` is as long
-    /// as the rows there are to choose from.
+    /// Adds rows to the groups `numbers`; without numbers, to the only group.
     pub(super) fn add(
         &mut self,
         plan: &Plan<'_>,
-        first: usize,
-        selected: &[u32],
-        numbers: &[u32],
-        scratch: &mut [u32],
+        rows: Rows<'_>,
+        numbers: Option<&[u32]>,
+        space: &mut ValueSpace,
     ) -> Result<()> {
-        let mut read = |reader: &CodeReader<'_>| {
-            let mut codes = Vec::with_capacity(selected.len());
-            reader.read_selected(first, selected, scratch, &mut codes);
-            codes
-        };
-        let groups = numbers.iter().map(|g| *g as usize);
+        let ValueSpace { codes, integers } = space;
         match (self, plan) {
-            (Self::Count(v), Plan::CountRows) if v.len() == 1 => v[0] += selected.len() as u64,
-            (Self::Count(v), Plan::CountRows) => groups.for_each(|g| v[g] += 1),
+            (Self::Count(v), Plan::CountRows) => match numbers {
+                None => v[0] += rows.len() as u64,
+                Some(numbers) => numbers.iter().for_each(|g| v[*g as usize] += 1),
+            },
+            (Self::Count(v), Plan::CountColumn(c)) => {
+                c.read(rows, codes);
+                each(numbers, codes.iter(), |g, code| v[g] += u64::from(*code != 0));
+            }
             (Self::Count(v), Plan::Count(e)) => {
-                for (g, value) in groups.zip(e.evaluate(first, selected, scratch)?) {
-                    v[g] += u64::from(!value.is_blank());
+                let values = e.evaluate(rows)?;
+                each(numbers, values.iter(), |g, value| v[g] += u64::from(!value.is_blank()));
+            }
+            (Self::SumIntegers(sums), Plan::SumIntegers(e)) => {
+                e.evaluate(rows, integers);
+                match numbers {
+                    // The plan's bounds leave no room for overflow.
+                    None => {
+                        sums[0] += integers.iter().fold(0i64, |sum, v| sum.wrapping_add(*v));
+                    }
+                    Some(numbers) => {
+                        for (g, value) in numbers.iter().zip(integers.iter()) {
+                            sums[*g as usize] += value;
+                        }
+                    }
                 }
             }
-            (Self::SumOffsets(sums), Plan::SumIntegers(c)) => add_codes(sums, &read(c), numbers),
-            (Self::SumIntegers { sums, .. }, Plan::SumIntegers(c)) => {
-                for (g, code) in groups.zip(read(c)) {
-                    if code != 0 {
-                        sums[g].0 += i128::from(c.column.integer(code));
+            (Self::SumColumn(sums), Plan::SumColumn(c)) => {
+                c.read(rows, codes);
+                each(numbers, codes.iter(), |g, code| {
+                    if *code != 0 {
+                        sums[g].0 += i128::from(c.column.integer(*code));
                         sums[g].1 = true;
                     }
-                }
-            }
-            (Self::SumIntegers { sums, .. }, Plan::SumCalculated(e)) => {
-                let values = e.evaluate(first, selected, scratch)?;
-                if let [(sum, any)] = sums.as_mut_slice() {
-                    *sum += values.iter().map(|v| i128::from(*v)).sum::<i128>();
-                    *any |= !values.is_empty();
-                    return Ok(());
-                }
-                for (g, value) in groups.zip(values) {
-                    sums[g].0 += i128::from(value);
-                    sums[g].1 = true;
-                }
+                });
             }
             (Self::Sum(v), Plan::SumDoubles(c)) => {
-                for (g, code) in groups.zip(read(c)) {
-                    if code != 0 {
-                        v[g].add_double(c.column.double(code));
+                c.read(rows, codes);
+                each(numbers, codes.iter(), |g, code| {
+                    if *code != 0 {
+                        v[g].add_double(c.column.double(*code));
                     }
-                }
+                });
             }
             (Self::Sum(v), Plan::Sum(e)) => {
-                for (g, value) in groups.zip(e.evaluate(first, selected, scratch)?) {
-                    v[g].add(&value)?;
+                for (i, value) in e.evaluate(rows)?.iter().enumerate() {
+                    v[numbers.map_or(0, |n| n[i] as usize)].add(value)?;
                 }
             }
-            (Self::Extreme { want, collation, values }, Plan::Extreme { value, .. }) => {
-                for (g, value) in groups.zip(value.evaluate(first, selected, scratch)?) {
-                    keep(&mut values[g], value, *want, *collation);
+            (Self::ExtremeCode(want, v), Plan::ExtremeCode { column, ranks, .. }) => {
+                column.read(rows, codes);
+                let rank = |code: u32| ranks.as_ref().map_or(code, |r| r[code as usize]);
+                match want {
+                    Ordering::Less => each(numbers, codes.iter(), |g, code| {
+                        v[g] = v[g].min(rank(*code).wrapping_sub(1));
+                    }),
+                    _ => each(numbers, codes.iter(), |g, code| v[g] = v[g].max(rank(*code))),
                 }
             }
-            (Self::Distinct(v), Plan::Distinct { column, with_blank }) => {
+            (Self::Extreme(want, v), Plan::Extreme { value, .. }) => {
+                each(numbers, value.evaluate(rows)?.into_iter(), |g, x| keep(&mut v[g], x, *want));
+            }
+            (Self::DistinctBits { words, bits }, Plan::Distinct { column, .. }) => {
+                column.read(rows, codes);
+                each(numbers, codes.iter(), |g, code| {
+                    bits[g * *words + *code as usize / 64] |= 1 << (code % 64);
+                });
+            }
+            (Self::Distinct(v), Plan::Distinct { column, .. }) => {
+                column.read(rows, codes);
                 let all = column.column.cardinality();
-                for (g, code) in groups.zip(read(column)) {
-                    if code != 0 || *with_blank {
-                        v[g].insert(code, all);
-                    }
-                }
+                each(numbers, codes.iter(), |g, code| v[g].insert(*code, all));
             }
-            (Self::Single { codes: v, .. }, Plan::Single(column)) => {
-                for (g, code) in groups.zip(read(column)) {
-                    v[g] = one(v[g], Some(code));
-                }
+            (Self::Single(v), Plan::Single(column)) => {
+                column.read(rows, codes);
+                each(numbers, codes.iter(), |g, code| v[g] = only(v[g], *code));
             }
             _ => return Err(Error::internal("an aggregate met the state of another")),
         }
         Ok(())
     }
 
-    /// Ends a chunk: sums of offsets become sums of values.
-    pub(super) fn settle(&mut self, plan: &Plan<'_>) {
-        let (Self::SumOffsets(offsets), Plan::SumIntegers(c)) = (&mut *self, plan) else { return };
-        let (base, unit) = c.column.range().unwrap_or((0, 1));
-        let value = |(codes, count): (u64, u64)| {
-            // The value of code c is base + (c - 1) * unit.
-            let steps = i128::from(codes) - i128::from(count);
-            (i128::from(base) * i128::from(count) + steps * i128::from(unit), count > 0)
-        };
-        *self = Self::SumIntegers {
-            decimal: c.column.data_type() == DataType::Decimal,
-            sums: offsets.drain(..).map(value).collect(),
-        };
-    }
-
-    /// Adds another chunk's groups; `numbers` are their numbers here.
-    pub(super) fn merge(&mut self, other: Self, numbers: &[u32]) -> Result<()> {
-        let at = numbers.iter().map(|g| *g as usize);
+    /// Adds another part's groups; `numbers` are their numbers here, where they differ.
+    pub(super) fn merge(&mut self, other: Self, numbers: Option<&[u32]>) -> Result<()> {
+        let at = |i: usize| numbers.map_or(i, |n| n[i] as usize);
         match (self, other) {
-            (Self::Count(a), Self::Count(b)) => at.zip(b).for_each(|(g, x)| a[g] += x),
-            (Self::SumIntegers { sums: a, .. }, Self::SumIntegers { sums: b, .. }) => {
-                at.zip(b).for_each(|(g, x)| a[g] = (a[g].0 + x.0, a[g].1 | x.1));
+            (Self::Count(a), Self::Count(b)) => {
+                b.into_iter().enumerate().for_each(|(i, x)| a[at(i)] += x);
             }
-            (Self::Sum(a), Self::Sum(b)) => at.zip(b).for_each(|(g, x)| a[g].merge(&x)),
-            (Self::Extreme { want, collation, values }, Self::Extreme { values: theirs, .. }) => {
-                at.zip(theirs).for_each(|(g, x)| keep(&mut values[g], x, *want, *collation));
+            (Self::SumIntegers(a), Self::SumIntegers(b)) => {
+                b.into_iter().enumerate().for_each(|(i, x)| a[at(i)] += x);
             }
-            (Self::Distinct(a), Self::Distinct(b)) => at.zip(b).for_each(|(g, x)| a[g].merge(x)),
-            (Self::Single { codes: a, .. }, Self::Single { codes: b, .. }) => {
-                for (g, x) in at.zip(b) {
-                    if let Some(code) = x {
-                        a[g] = one(a[g], code);
-                    }
+            (Self::SumColumn(a), Self::SumColumn(b)) => {
+                for (i, x) in b.into_iter().enumerate() {
+                    let sum = &mut a[at(i)];
+                    *sum = (sum.0 + x.0, sum.1 | x.1);
                 }
             }
-            _ => return Err(Error::internal("chunks of a scan disagree about an aggregate")),
+            (Self::Sum(a), Self::Sum(b)) => {
+                b.iter().enumerate().for_each(|(i, x)| a[at(i)].merge(x));
+            }
+            (Self::ExtremeCode(want, a), Self::ExtremeCode(_, b)) => {
+                for (i, x) in b.into_iter().enumerate() {
+                    let place = &mut a[at(i)];
+                    *place = if *want == Ordering::Less { x.min(*place) } else { x.max(*place) };
+                }
+            }
+            (Self::Extreme(want, a), Self::Extreme(_, b)) => {
+                b.into_iter().enumerate().for_each(|(i, x)| keep(&mut a[at(i)], x, *want));
+            }
+            (Self::DistinctBits { bits: a, .. }, Self::DistinctBits { bits: b, .. }) => {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
+            }
+            (Self::Distinct(a), Self::Distinct(b)) => {
+                b.into_iter().enumerate().for_each(|(i, x)| a[at(i)].merge(x));
+            }
+            (Self::Single(a), Self::Single(b)) => {
+                for (i, x) in b.into_iter().enumerate().filter(|(_, x)| *x != NO_ROW) {
+                    a[at(i)] = only(a[at(i)], x);
+                }
+            }
+            _ => return Err(Error::internal("parts of a scan disagree about an aggregate")),
         }
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Vec<Value>> {
+    /// The values of some groups, which all have rows, or of the only one, which may have none.
+    pub(super) fn finish(
+        self,
+        plan: &Plan<'_>,
+        groups: &[u32],
+        has_rows: bool,
+    ) -> Result<Vec<Value>> {
         let count = |n: u64| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
-        Ok(match self {
-            Self::Count(v) => v.into_iter().map(count).collect(),
-            Self::Distinct(v) => v.into_iter().map(|s| count(s.len())).collect(),
-            Self::Extreme { values, .. } => values,
-            Self::SumOffsets(_) => {
-                return Err(Error::internal("a chunk of a scan was not ended"));
+        let at = groups.iter().map(|g| *g as usize);
+        Ok(match (self, plan) {
+            (Self::Count(v), _) => at.map(|g| count(v[g])).collect(),
+            (Self::SumIntegers(_), _) if !has_rows => vec![Value::Blank; groups.len()],
+            (Self::SumIntegers(v), Plan::SumIntegers(e)) if e.is_decimal => {
+                at.map(|g| Value::Decimal(Decimal(v[g]))).collect()
             }
-            Self::SumIntegers { decimal, sums } => sums
-                .into_iter()
-                .map(|(sum, any)| if any { whole(sum, decimal) } else { Ok(Value::Blank) })
-                .collect::<Result<_>>()?,
-            Self::Sum(v) => v.into_iter().map(Sum::finish).collect::<Result<_>>()?,
-            Self::Single { codes, values } => codes
-                .into_iter()
-                .map(|c| c.flatten().and_then(|c| values.get(c as usize).cloned()))
-                .map(Option::unwrap_or_default)
-                .collect(),
+            (Self::SumIntegers(v), _) => at.map(|g| Value::Int(v[g])).collect(),
+            (Self::SumColumn(v), Plan::SumColumn(c)) => {
+                let is_decimal = c.column.data_type() == DataType::Decimal;
+                let value = |(sum, any): (i128, bool)| {
+                    if any { whole(sum, is_decimal) } else { Ok(Value::Blank) }
+                };
+                at.map(|g| value(v[g])).collect::<Result<_>>()?
+            }
+            (Self::Sum(v), _) => at.map(|g| v[g].finish()).collect::<Result<_>>()?,
+            (Self::ExtremeCode(want, v), Plan::ExtremeCode { column, ranks, .. }) => {
+                let codes = ranks.as_ref().map(|ranks| codes_by_rank(ranks));
+                let value = |place: u32| {
+                    if place == no_place(want) {
+                        return Value::Blank;
+                    }
+                    let rank = if want == Ordering::Less { place + 1 } else { place };
+                    column.column.value(codes.as_ref().map_or(rank, |c| c[rank as usize]))
+                };
+                at.map(|g| value(v[g])).collect()
+            }
+            (Self::Extreme(_, v), _) => at.map(|g| v[g].clone()).collect(),
+            (Self::DistinctBits { words, bits }, Plan::Distinct { with_blank, .. }) => {
+                let of = |g: usize| {
+                    let bits = &bits[g * words..(g + 1) * words];
+                    let all: u64 = bits.iter().map(|w| u64::from(w.count_ones())).sum();
+                    all - u64::from(!with_blank && bits[0] & 1 == 1)
+                };
+                at.map(|g| count(of(g))).collect()
+            }
+            (Self::Distinct(v), Plan::Distinct { with_blank, .. }) => {
+                let of = |set: &CodeSet| set.len() - u64::from(!with_blank && set.contains(0));
+                at.map(|g| count(of(&v[g]))).collect()
+            }
+            (Self::Single(v), Plan::Single(reader)) => {
+                let value = |code: u32| match code {
+                    NO_ROW | SEVERAL => Value::Blank,
+                    code => reader.column.value(code),
+                };
+                at.map(|g| value(v[g])).collect()
+            }
+            _ => return Err(Error::internal("an aggregate met the state of another")),
         })
     }
 }
 
-/// Adds codes, and how many are not blank, to their groups.
-fn add_codes(sums: &mut [(u64, u64)], codes: &[u32], groups: &[u32]) {
-    if let [(sum, count)] = sums {
-        *sum += codes.iter().map(|c| u64::from(*c)).sum::<u64>();
-        *count += codes.iter().map(|c| u64::from(*c != 0)).sum::<u64>();
-        return;
+/// Calls `add` with the group and the value of each row.
+#[inline]
+fn each<T>(
+    numbers: Option<&[u32]>,
+    values: impl Iterator<Item = T>,
+    mut add: impl FnMut(usize, T),
+) {
+    match numbers {
+        None => values.for_each(|v| add(0, v)),
+        Some(numbers) => numbers.iter().zip(values).for_each(|(g, v)| add(*g as usize, v)),
     }
-    for (group, code) in groups.iter().zip(codes) {
-        let (sum, count) = &mut sums[*group as usize];
-        *sum += u64::from(*code);
-        *count += u64::from(*code != 0);
+}
+
+fn no_place(want: Ordering) -> u32 {
+    if want == Ordering::Less { u32::MAX } else { 0 }
+}
+
+fn codes_by_rank(ranks: &[u32]) -> Vec<u32> {
+    let mut codes = vec![0; ranks.len()];
+    for (code, rank) in (0u32..).zip(ranks) {
+        codes[*rank as usize] = code;
     }
+    codes
 }
 
 fn whole(sum: i128, decimal: bool) -> Result<Value> {
@@ -306,11 +412,11 @@ fn whole(sum: i128, decimal: bool) -> Result<Value> {
     Ok(if decimal { Value::Decimal(Decimal(fit)) } else { Value::Int(fit) })
 }
 
-fn one(known: Option<Option<u32>>, code: Option<u32>) -> Option<Option<u32>> {
+fn only(known: u32, code: u32) -> u32 {
     match known {
-        None => Some(code),
-        Some(k) if k == code => known,
-        Some(_) => Some(None),
+        NO_ROW => code,
+        known if known == code => known,
+        _ => SEVERAL,
     }
 }
 
@@ -367,13 +473,13 @@ impl Sum {
 }
 
 /// Keeps the smaller or larger of two values of one type; blanks do not count.
-fn keep(kept: &mut Value, value: Value, want: Ordering, collation: Collation) {
+fn keep(kept: &mut Value, value: Value, want: Ordering) {
     if value.is_blank() {
         return;
     }
     let order = match (&value, &*kept) {
         (_, Value::Blank) => want,
-        (Value::String(a), Value::String(b)) => collation.compare(a, b),
+        (Value::String(a), Value::String(b)) => Collation::default().compare(a, b),
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
         (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
         (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),

@@ -42,6 +42,13 @@ impl CodeSet {
         }
     }
 
+    pub(super) fn contains(&self, code: u32) -> bool {
+        match &self.bits {
+            Some(bits) => bits.get(code as usize),
+            None => self.few.contains(&code),
+        }
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.bits.as_ref().map_or(self.few.len(), BitSet::count) as u64
     }

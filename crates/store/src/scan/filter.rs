@@ -1,129 +1,300 @@
 //! Which rows of the base table pass.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use evercube_base::Result;
+use foldhash::fast::FixedState;
 
-use super::path::{CodeReader, codes_behind, rows_behind, step};
-use crate::column::Column;
-use crate::relationship::RelationshipIndex;
+use super::kernel::{self, Level};
+use super::path::{CodeReader, close, index, rows_behind};
+use super::rows::{BLOCK, Rows, Source};
+use super::segment_test::SegmentTest;
 use crate::scan_request::{BitSet, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
 
 pub(super) struct RowFilter<'a> {
-    tests: Vec<Test<'a>>,
+    rows: Vec<Arc<BitSet>>,
+    pub(super) codes: Vec<CodeTest<'a>>,
+    tuples: Vec<TupleTest<'a>>,
 }
 
-enum Test<'a> {
-    /// The code of a base column, which may be the key of a relationship, is in the set.
-    Code(&'a Column, Arc<BitSet>),
-    Row(Arc<BitSet>),
-    Tuples(Vec<CodeReader<'a>>, HashSet<Vec<u32>>),
+/// The code of a source is in a set.
+pub(super) struct CodeTest<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) set: BitSet,
+}
+
+/// The codes of several columns together are one of the tuples.
+struct TupleTest<'a> {
+    columns: Vec<CodeReader<'a>>,
+    tuples: HashSet<Vec<u32>, FixedState>,
 }
 
 impl<'a> RowFilter<'a> {
-    pub(super) fn new(version: &'a StoreVersion, request: &ScanRequest) -> Result<Self> {
-        let mut tests = Vec::new();
+    pub(super) fn new(version: &'a StoreVersion, scan: u64, request: &ScanRequest) -> Result<Self> {
+        let mut filter = Self { rows: Vec::new(), codes: Vec::new(), tuples: Vec::new() };
+        // What the request asks of each column of the base table, its own or a relationship's key.
+        let mut of_columns: BTreeMap<u32, Vec<&ScanFilter>> = BTreeMap::new();
         for f in &request.filters {
-            tests.push(match f {
-                ScanFilter::Codes { column, codes } => {
-                    let of = version.table(column.column.table).column(column.column.column);
-                    match column.path.split_first() {
-                        None => Test::Code(of, Arc::clone(codes)),
-                        Some((first, rest)) => {
-                            let behind = codes_behind(version, of, *first, rest)?;
-                            key_test(step(version, *first)?, &behind, |c| codes.get(c as usize))
-                        }
-                    }
+            let path = match f {
+                ScanFilter::Codes { column, .. } if column.path.is_empty() => {
+                    of_columns.entry(column.column.column).or_default().push(f);
+                    continue;
                 }
-                ScanFilter::Rows { path, rows } => match path.split_first() {
-                    None => Test::Row(Arc::clone(rows)),
-                    Some((first, rest)) => {
-                        let behind = rows_behind(version, *first, rest)?;
-                        key_test(step(version, *first)?, &behind, |r| rows.get(r as usize))
-                    }
-                },
-                ScanFilter::Tuples { columns, tuples } => Test::Tuples(
-                    columns.iter().map(|c| CodeReader::new(version, c)).collect::<Result<_>>()?,
-                    tuples.iter().cloned().collect(),
-                ),
-            });
-        }
-        // Cheap tests first; tuples see only what the others left.
-        tests.sort_by_key(|t| match t {
-            Test::Row(rows) => (0, per_mille(rows)),
-            Test::Code(_, codes) => (1, per_mille(codes)),
-            Test::Tuples(..) => (2, 0),
-        });
-        Ok(Self { tests })
-    }
-
-    /// Offsets from `first` of the rows that pass, among as many rows as `scratch` is long.
-    pub(super) fn select(&self, first: usize, scratch: &mut [u32], selected: &mut Vec<u32>) {
-        let n = scratch.len();
-        selected.clear();
-        selected.extend(0..n as u32);
-        for test in &self.tests {
-            if selected.is_empty() {
-                return;
-            }
-            match test {
-                Test::Row(rows) => keep(selected, |o| rows.get(first + o)),
-                Test::Code(column, set) => {
-                    column.read_codes(first, scratch);
-                    keep(selected, |o| set.get(scratch[o] as usize));
+                ScanFilter::Codes { column, .. } => &column.path,
+                ScanFilter::Rows { path, rows } if path.is_empty() => {
+                    filter.rows.push(Arc::clone(rows));
+                    continue;
                 }
-                Test::Tuples(readers, tuples) => {
-                    let columns: Vec<Vec<u32>> = readers
-                        .iter()
-                        .map(|r| {
-                            let mut out = vec![0; n];
-                            r.read(first, &mut out);
-                            out
-                        })
-                        .collect();
-                    let mut tuple = vec![0; columns.len()];
-                    selected.retain(|o| {
-                        for (t, c) in tuple.iter_mut().zip(&columns) {
-                            *t = c[*o as usize];
-                        }
-                        tuples.contains(&tuple)
+                ScanFilter::Rows { path, .. } => path,
+                ScanFilter::Tuples { columns, tuples } => {
+                    let reader = |c| CodeReader::new(version, scan, c);
+                    filter.tuples.push(TupleTest {
+                        columns: columns.iter().map(reader).collect::<Result<_>>()?,
+                        tuples: tuples.iter().cloned().collect(),
                     });
+                    continue;
+                }
+            };
+            let key = index(version, path[0])?.def.from.column;
+            of_columns.entry(key).or_default().push(f);
+        }
+        for (column, filters) in of_columns {
+            filter.add_column(version, scan, (request, column), &filters)?;
+        }
+        Ok(filter)
+    }
+
+    /// Adds the tests of one column of the base table: one of its codes, or those of attribute
+    /// codes where all of them are there or come to be.
+    fn add_column(
+        &mut self,
+        version: &'a StoreVersion,
+        scan: u64,
+        (request, column): (&ScanRequest, u32),
+        filters: &[&ScanFilter],
+    ) -> Result<()> {
+        let beside = |f: &&ScanFilter| match f {
+            ScanFilter::Codes { column, codes } => {
+                let source = Source::Beside(version.attributes.known(scan, column)?);
+                Some(CodeTest { source, set: codes.as_ref().clone() })
+            }
+            _ => None,
+        };
+        if let Some(tests) = filters.iter().map(beside).collect::<Option<Vec<_>>>() {
+            self.codes.extend(tests);
+            return Ok(());
+        }
+        let column = version.table(request.table).column(column);
+        let set = pass_set(version, column.cardinality() as usize, filters)?;
+        let test = CodeTest { source: Source::Column(column), set };
+        // One range of keys is as quick as attribute codes are.
+        if !test.is_range() {
+            let mut tests = Vec::new();
+            for f in filters {
+                if let ScanFilter::Codes { column, codes } = f
+                    && !column.path.is_empty()
+                    && let Some(codes_beside) = version.attributes.wanted(version, scan, column)?
+                {
+                    let (source, set) = (Source::Beside(codes_beside), codes.as_ref().clone());
+                    tests.push(CodeTest { source, set });
                 }
             }
+            if tests.len() == filters.len() {
+                self.codes.extend(tests);
+                return Ok(());
+            }
+        }
+        self.codes.push(test);
+        Ok(())
+    }
+
+    pub(super) fn selector(&self) -> Selector<'_> {
+        Selector {
+            filter: self,
+            level: Level::best(),
+            bound: Vec::new(),
+            passes: true,
+            order: (0..self.codes.len()).collect(),
+            seen: self.codes.iter().map(CodeTest::guess).collect(),
+            blocks: 0,
+            mask: [0; BLOCK / 64],
+            picked: Vec::with_capacity(BLOCK + 16),
         }
     }
 }
 
-/// `Vec::retain` without branches: which rows pass cannot be foreseen.
-fn keep(selected: &mut Vec<u32>, pass: impl Fn(usize) -> bool) {
-    let mut kept = 0;
-    for i in 0..selected.len() {
-        let offset = selected[i];
-        selected[kept] = offset;
-        kept += usize::from(pass(offset as usize));
+impl CodeTest<'_> {
+    fn is_range(&self) -> bool {
+        let mut set = self.set.iter();
+        let (low, high) = (set.next(), set.last());
+        high.is_none_or(|high| low.is_some_and(|low| high - low + 1 == self.set.count()))
     }
-    selected.truncate(kept);
+
+    /// Rows tested and passed, before any were.
+    fn guess(&self) -> (u64, u64) {
+        (1024, (self.set.count() * 1024 / self.set.len().max(1)) as u64)
+    }
 }
 
-/// How much of a set passes, to order tests by.
-fn per_mille(set: &BitSet) -> usize {
-    set.count() * 1000 / set.len().max(1)
+/// Adds the codes that lead to something wanted.
+fn take(set: &mut BitSet, behind: &[u32], wanted: &BitSet) {
+    let passing = behind.iter().enumerate().filter(|(_, c)| wanted.get(**c as usize));
+    passing.for_each(|(code, _)| set.insert(code));
 }
 
-/// A test of what lies behind the rows of a relationship's one side as a test of its key's codes.
-fn key_test<'a>(
-    relationship: &'a RelationshipIndex,
-    behind: &[u32],
-    pass: impl Fn(u32) -> bool,
-) -> Test<'a> {
-    let rows = relationship.row_of_code();
-    let mut codes = BitSet::new(rows.len(), false);
-    for (code, row) in rows.iter().enumerate() {
-        if pass(behind[*row as usize]) {
-            codes.insert(code);
+/// The codes of a column of the base table that pass all filters on it or over it.
+fn pass_set(version: &StoreVersion, codes: usize, filters: &[&ScanFilter]) -> Result<BitSet> {
+    let mut all: Option<BitSet> = None;
+    for f in filters {
+        let mut set = BitSet::new(codes, false);
+        let path = match f {
+            ScanFilter::Codes { column, codes } if column.path.is_empty() => {
+                let all = set.len();
+                codes.iter().take_while(|c| *c < all).for_each(|c| set.insert(c));
+                &column.path
+            }
+            ScanFilter::Codes { column, codes: wanted } => {
+                take(&mut set, &version.attributes.behind(version, column)?.codes, wanted);
+                &column.path
+            }
+            ScanFilter::Rows { path, rows } => {
+                take(&mut set, &rows_behind(version, path)?, rows);
+                path
+            }
+            ScanFilter::Tuples { .. } => continue,
+        };
+        if let Some(first) = path.first() {
+            close(index(version, *first)?, &mut set);
+        }
+        match &mut all {
+            Some(all) => all.intersect(&set),
+            None => all = Some(set),
         }
     }
-    Test::Code(relationship.key(), Arc::new(codes))
+    Ok(all.unwrap_or_else(|| BitSet::new(codes, true)))
+}
+
+/// Applies a filter block by block; tests that let least through for their cost come first.
+pub(super) struct Selector<'f> {
+    filter: &'f RowFilter<'f>,
+    level: Level,
+    /// The tests as they are in the present segment.
+    bound: Vec<SegmentTest<'f>>,
+    /// Whether any row of the present segment can pass.
+    passes: bool,
+    order: Vec<usize>,
+    /// Rows each test has seen, and how many of them passed.
+    seen: Vec<(u64, u64)>,
+    blocks: u32,
+    mask: [u64; BLOCK / 64],
+    picked: Vec<u32>,
+}
+
+impl Selector<'_> {
+    /// Goes to the segment of a row.
+    pub(super) fn enter(&mut self, row: usize) {
+        self.bound = self.filter.codes.iter().map(|t| SegmentTest::new(t, row)).collect();
+        self.passes = !self.bound.iter().any(|t| matches!(t, SegmentTest::Nothing));
+        self.reorder();
+    }
+
+    /// Whether any row of the present segment can pass.
+    pub(super) fn passes(&self) -> bool {
+        self.passes
+    }
+
+    /// The rows that pass, of `n` from `first` on; all are of the segment entered last.
+    pub(super) fn select(&mut self, first: usize, n: usize) -> Rows<'_> {
+        let none = Rows { first, n, picked: Some(&[]) };
+        let words = n.div_ceil(64);
+        let mask = &mut self.mask[..words];
+        mask.fill(u64::MAX);
+        if !n.is_multiple_of(64) {
+            mask[words - 1] = (1 << (n % 64)) - 1;
+        }
+        for rows in &self.filter.rows {
+            and_rows(mask, rows.words(), first);
+        }
+        let mut left = n as u64;
+        if !self.filter.rows.is_empty() {
+            left = count(mask);
+        }
+        for test in &self.order {
+            if left == 0 {
+                return none;
+            }
+            let bound = &self.bound[*test];
+            if matches!(bound, SegmentTest::All) {
+                continue;
+            }
+            bound.refine(self.level, &self.filter.codes[*test].source, (first, n), mask);
+            let passed = count(mask);
+            let seen = &mut self.seen[*test];
+            *seen = (seen.0 + left, seen.1 + passed);
+            left = passed;
+        }
+        self.blocks += 1;
+        if self.blocks.is_multiple_of(16) && self.order.len() > 1 {
+            self.reorder();
+        }
+        if left == 0 {
+            return none;
+        }
+        if left == n as u64 && self.filter.tuples.is_empty() {
+            return Rows { first, n, picked: None };
+        }
+        self.picked.clear();
+        kernel::positions(self.level, &self.mask[..words], &mut self.picked);
+        for test in &self.filter.tuples {
+            test.keep(first, n, &mut self.picked);
+        }
+        Rows { first, n, picked: Some(&self.picked) }
+    }
+
+    fn reorder(&mut self) {
+        let rank = |test: &usize| {
+            let (tested, passed) = self.seen[*test];
+            let drops = (tested - passed).max(1) as f64 / tested.max(1) as f64;
+            self.bound[*test].cost() / drops
+        };
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+        self.order = order;
+    }
+}
+
+fn count(mask: &[u64]) -> u64 {
+    mask.iter().map(|w| u64::from(w.count_ones())).sum()
+}
+
+/// Keeps rows of the table whose bit is set; the mask's first row is `first`.
+fn and_rows(mask: &mut [u64], rows: &[u64], first: usize) {
+    let (at, shift) = (first / 64, first % 64);
+    let word = |i: usize| rows.get(i).copied().unwrap_or(0);
+    for (i, m) in mask.iter_mut().enumerate() {
+        let low = word(at + i) >> shift;
+        let high = if shift == 0 { 0 } else { word(at + i + 1) << (64 - shift) };
+        *m &= low | high;
+    }
+}
+
+impl TupleTest<'_> {
+    fn keep(&self, first: usize, n: usize, picked: &mut Vec<u32>) {
+        let rows = Rows { first, n, picked: Some(picked) };
+        let mut columns = vec![Vec::new(); self.columns.len()];
+        for (reader, codes) in self.columns.iter().zip(&mut columns) {
+            reader.read(rows, codes);
+        }
+        let mut tuple = vec![0; columns.len()];
+        let mut at = 0;
+        picked.retain(|_| {
+            for (t, c) in tuple.iter_mut().zip(&columns) {
+                *t = c[at];
+            }
+            at += 1;
+            self.tuples.contains(&tuple)
+        });
+    }
 }

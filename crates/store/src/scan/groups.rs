@@ -1,4 +1,4 @@
-//! Groups of a scan: key codes become group numbers, and each group has its aggregates.
+//! Groups of a scan: each row's group number, and what is known of each group.
 
 use std::collections::HashMap;
 
@@ -6,159 +6,165 @@ use evercube_base::Result;
 use foldhash::fast::FixedState;
 
 use super::accumulate::{Accumulator, Plan};
-use super::path::CodeReader;
+use super::keys::{Keys, Numbering};
+use super::rows::Rows;
 use crate::scan_request::ScanResult;
 
-/// How many codes each key has, and whether a combination of them fits one number.
-pub(super) struct KeySpace {
-    radix: Vec<u64>,
-    /// Combinations there can be; `None` where they are more than a `u64` counts.
-    size: Option<u64>,
-    /// Up to this many combinations are numbered by an array.
-    dense: u64,
-}
-
-impl KeySpace {
-    /// `rows`: how many rows a chunk has; an array much longer than that costs more than it saves.
-    pub(super) fn new(keys: &[CodeReader<'_>], rows: usize) -> Self {
-        let radix: Vec<u64> = keys.iter().map(|k| u64::from(k.column.cardinality())).collect();
-        let size = radix.iter().try_fold(1u64, |all, r| all.checked_mul(*r));
-        Self { radix, size, dense: (rows as u64 * 2).clamp(1 << 12, 1 << 20) }
-    }
-
-    fn numbers(&self) -> Numbers {
-        match self.size {
-            Some(n) if n <= self.dense => Numbers::Dense(vec![NONE; n as usize]),
-            Some(_) => Numbers::Packed(HashMap::default()),
-            None => Numbers::Wide(HashMap::default()),
-        }
-    }
-}
-
-const NONE: u32 = u32::MAX;
-
-enum Numbers {
-    /// By the combination of codes as one number.
-    Dense(Vec<u32>),
-    Packed(HashMap<u64, u32, FixedState>),
-    Wide(HashMap<Box<[u32]>, u32, FixedState>),
-}
-
-/// Groups met so far, in the order they were met, and what is known of each.
+/// Groups met so far and what is known of each.
 pub(super) struct Groups<'a> {
-    space: &'a KeySpace,
-    numbers: Numbers,
-    /// The codes of one group after the other.
-    codes: Vec<u32>,
+    keys: &'a Keys<'a>,
+    known: Known,
     len: usize,
     pub(super) accumulators: Vec<Accumulator>,
 }
 
+enum Known {
+    /// Whether any row was met.
+    One(bool),
+    /// Whether a row of each number was met.
+    Dense(Vec<bool>),
+    Listed(Listed),
+}
+
+/// Groups in the order they were met.
+#[derive(Default)]
+struct Listed {
+    packed: HashMap<u64, u32, FixedState>,
+    wide: HashMap<Box<[u32]>, u32, FixedState>,
+    /// The codes of one group after the other.
+    codes: Vec<u32>,
+}
+
+/// Memory that lasts from block to block.
+#[derive(Default)]
+pub(super) struct KeySpace {
+    codes: Vec<Vec<u32>>,
+    pub(super) numbers: Vec<u32>,
+}
+
 impl<'a> Groups<'a> {
-    pub(super) fn new(space: &'a KeySpace, plans: &[Plan<'_>]) -> Self {
-        Self {
-            space,
-            numbers: space.numbers(),
-            codes: Vec::new(),
-            len: 0,
-            accumulators: plans.iter().map(Plan::accumulator).collect(),
+    pub(super) fn new(keys: &'a Keys<'a>, plans: &[Plan<'_>]) -> Self {
+        let (known, len) = match keys.numbering() {
+            Numbering::None => (Known::One(false), 1),
+            Numbering::Dense { size, .. } => (Known::Dense(vec![false; *size]), *size),
+            Numbering::Packed | Numbering::Wide => (Known::Listed(Listed::default()), 0),
+        };
+        let mut accumulators: Vec<Accumulator> =
+            plans.iter().map(|plan| plan.accumulator(len)).collect();
+        accumulators.iter_mut().for_each(|a| a.grow(len));
+        Self { keys, known, len, accumulators }
+    }
+
+    /// Whether there are more groups than `limit`, as far as that is known before the end.
+    pub(super) fn exceeds(&self, limit: usize) -> bool {
+        matches!(self.known, Known::Listed(_)) && self.len > limit
+    }
+
+    /// Finds the group numbers of rows; they are in `space.numbers`, unless there is one group.
+    pub(super) fn number(&mut self, rows: Rows<'_>, space: &mut KeySpace) {
+        match (&mut self.known, self.keys.numbering()) {
+            (Known::Dense(met), Numbering::Dense { keys, .. }) => {
+                self.keys.number(keys, rows, &mut space.numbers);
+                space.numbers.iter().for_each(|n| met[*n as usize] = true);
+            }
+            (Known::Listed(listed), numbering) => {
+                space.codes.resize(self.keys.len(), Vec::new());
+                self.keys.read(rows, &mut space.codes);
+                let is_packed = matches!(numbering, Numbering::Packed);
+                let radix: Vec<u64> = self.keys.radix().collect();
+                let packed = is_packed.then_some(radix.as_slice());
+                listed.number(packed, &space.codes, rows.len(), &mut self.len, &mut space.numbers);
+                self.accumulators.iter_mut().for_each(|a| a.grow(self.len));
+            }
+            (Known::One(met), _) => *met = true,
+            _ => {}
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Adds another part's groups.
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
+        let mut numbers = Vec::new();
+        match (&mut self.known, other.known) {
+            (Known::Dense(met), Known::Dense(theirs)) => {
+                met.iter_mut().zip(theirs).for_each(|(m, t)| *m |= t);
+            }
+            (Known::One(met), Known::One(theirs)) => *met |= theirs,
+            (Known::Listed(listed), Known::Listed(theirs)) if other.len > 0 => {
+                let width = self.keys.len();
+                let key = |i| theirs.codes.iter().skip(i).step_by(width).copied().collect();
+                let codes: Vec<Vec<u32>> = (0..width).map(key).collect();
+                let radix: Vec<u64> = self.keys.radix().collect();
+                let is_packed = matches!(self.keys.numbering(), Numbering::Packed);
+                let packed = is_packed.then_some(radix.as_slice());
+                listed.number(packed, &codes, other.len, &mut self.len, &mut numbers);
+                self.accumulators.iter_mut().for_each(|a| a.grow(self.len));
+            }
+            _ => {}
+        }
+        let same_numbers = !matches!(self.known, Known::Listed(_));
+        let numbers = (!same_numbers).then_some(numbers.as_slice());
+        for (mine, theirs) in self.accumulators.iter_mut().zip(other.accumulators) {
+            mine.merge(theirs, numbers)?;
+        }
+        Ok(())
     }
 
-    /// Group numbers of `n` rows; `keys` has the codes of each key.
-    pub(super) fn number_all(&mut self, keys: &[Vec<u32>], n: usize, out: &mut Vec<u32>) {
-        out.clear();
-        let Some((first, rest)) = keys.split_first() else {
-            self.len = 1;
-            out.resize(n, 0);
-            return;
+    pub(super) fn finish(self, plans: &[Plan<'_>]) -> Result<ScanResult> {
+        let groups: Vec<u32> = match &self.known {
+            Known::Dense(met) => {
+                (0u32..).zip(met).filter_map(|(number, met)| met.then_some(number)).collect()
+            }
+            _ => (0..self.len as u32).collect(),
         };
-        let Self { space, numbers, codes, len, .. } = self;
+        let keys = match (&self.known, self.keys.numbering()) {
+            (Known::Listed(listed), _) => {
+                let width = self.keys.len();
+                let key = |i| listed.codes.iter().skip(i).step_by(width).copied().collect();
+                (0..width).map(key).collect()
+            }
+            (_, Numbering::Dense { keys, .. }) => {
+                keys.iter().map(|key| groups.iter().map(|g| key.code(*g)).collect()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let has_rows = !matches!(self.known, Known::One(false));
+        let values = |(a, plan): (Accumulator, &Plan<'_>)| a.finish(plan, &groups, has_rows);
+        let aggregates =
+            self.accumulators.into_iter().zip(plans).map(values).collect::<Result<_>>()?;
+        Ok(ScanResult { keys, aggregates, groups: groups.len() })
+    }
+}
+
+impl Listed {
+    /// Numbers of `n` rows by the codes of each key; `radix` where they fit one number.
+    fn number(
+        &mut self,
+        radix: Option<&[u64]>,
+        keys: &[Vec<u32>],
+        n: usize,
+        len: &mut usize,
+        out: &mut Vec<u32>,
+    ) {
+        let Self { packed, wide, codes } = self;
         let mut add = |row: usize| {
             codes.extend(keys.iter().map(|k| k[row]));
             *len += 1;
             *len as u32 - 1
         };
-        if let Numbers::Wide(known) = numbers {
-            for row in 0..n {
-                let key: Box<[u32]> = keys.iter().map(|k| k[row]).collect();
-                out.push(*known.entry(key).or_insert_with(|| add(row)));
-            }
-            return;
-        }
-        let mut packed: Vec<u64> = first.iter().map(|c| u64::from(*c)).collect();
-        for (codes, radix) in rest.iter().zip(&space.radix[1..]) {
-            for (p, c) in packed.iter_mut().zip(codes) {
-                *p = *p * radix + u64::from(*c);
-            }
-        }
-        match numbers {
-            Numbers::Dense(slots) => {
-                for (row, p) in packed.iter().enumerate() {
-                    let slot = &mut slots[*p as usize];
-                    if *slot == NONE {
-                        *slot = add(row);
-                    }
-                    out.push(*slot);
+        out.clear();
+        for row in 0..n {
+            out.push(match radix {
+                Some(radix) => {
+                    let digits = keys.iter().zip(radix);
+                    let key = digits.fold(0, |all, (k, r)| all * r + u64::from(k[row]));
+                    *packed.entry(key).or_insert_with(|| add(row))
                 }
-            }
-            Numbers::Packed(known) => {
-                for (row, p) in packed.iter().enumerate() {
-                    out.push(*known.entry(*p).or_insert_with(|| add(row)));
+                None => {
+                    let key: Box<[u32]> = keys.iter().map(|k| k[row]).collect();
+                    *wide.entry(key).or_insert_with(|| add(row))
                 }
-            }
-            Numbers::Wide(_) => {}
+            });
         }
-    }
-
-    pub(super) fn grow(&mut self) {
-        for a in &mut self.accumulators {
-            a.grow(self.len);
-        }
-    }
-
-    /// Ends a chunk: what follows is merging alone.
-    pub(super) fn settle(&mut self, plans: &[Plan<'_>]) {
-        for (accumulator, plan) in self.accumulators.iter_mut().zip(plans) {
-            accumulator.settle(plan);
-        }
-    }
-
-    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
-        let width = self.space.radix.len();
-        let mut keys = vec![Vec::with_capacity(other.len); width];
-        for codes in other.codes.chunks_exact(width.max(1)) {
-            for (key, code) in keys.iter_mut().zip(codes) {
-                key.push(*code);
-            }
-        }
-        let mut numbers = Vec::new();
-        if other.len > 0 {
-            self.number_all(&keys, other.len, &mut numbers);
-        }
-        self.grow();
-        for (mine, theirs) in self.accumulators.iter_mut().zip(other.accumulators) {
-            mine.merge(theirs, &numbers)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> Result<ScanResult> {
-        let width = self.space.radix.len();
-        if width == 0 {
-            // Without keys there is always one group.
-            self.len = 1;
-            self.grow();
-        }
-        let key = |i: usize| self.codes.iter().skip(i).step_by(width).copied().collect();
-        let keys = (0..width).map(key).collect();
-        let aggregates =
-            self.accumulators.into_iter().map(Accumulator::finish).collect::<Result<_>>()?;
-        Ok(ScanResult { keys, aggregates, groups: self.len })
     }
 }
 
@@ -167,19 +173,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_of_numbering_gives_the_same_groups() {
+    fn packed_and_wide_keys_give_the_same_groups() {
         let keys = [vec![0u32, 2, 1, 2, 0, 1, 2], vec![4u32, 0, 3, 0, 4, 1, 4]];
-        let of = |size, dense| KeySpace { radix: vec![3, 5], size, dense };
-        for space in [of(Some(15), 15), of(Some(15), 0), of(None, 0)] {
-            let (mut groups, mut numbers) = (Groups::new(&space, &[]), Vec::new());
-            groups.number_all(&keys, 7, &mut numbers);
+        for radix in [Some([3, 5].as_slice()), None] {
+            let (mut listed, mut numbers, mut len) = (Listed::default(), Vec::new(), 0);
+            listed.number(radix, &keys, 7, &mut len, &mut numbers);
             assert_eq!(numbers, [0, 1, 2, 1, 0, 3, 4]);
-            let mut other = Groups::new(&space, &[]);
-            other.number_all(&[vec![2, 1], vec![2, 1]], 2, &mut numbers);
-            groups.merge(other).unwrap();
-            let found = groups.finish().unwrap();
-            assert_eq!(found.keys, [vec![0, 2, 1, 1, 2, 2], vec![4, 0, 3, 1, 4, 2]]);
-            assert_eq!(found.groups, 6);
+            listed.number(radix, &[vec![2, 1], vec![2, 1]], 2, &mut len, &mut numbers);
+            assert_eq!((numbers, len), (vec![5, 3], 6));
+            assert_eq!(listed.codes, [0, 4, 2, 0, 1, 3, 1, 1, 2, 4, 2, 2]);
         }
     }
 }

@@ -1,63 +1,211 @@
-//! Arithmetic over whole numbers that are never blank, without a value for each row.
+//! Sums of whole numbers and fixed decimals that are never blank and cannot overflow, without a
+//! value for each row.
+//!
+//! What a column's dictionary holds bounds its values, and so those of arithmetic over them; where
+//! the bounds leave no room for overflow, nothing is checked row by row.
 
 use evercube_base::{DataType, Result, Value};
 
 use super::path::CodeReader;
-use super::row_value::overflow;
+use super::rows::{Rows, Source};
 use crate::scan_request::RowExpr;
+use crate::segment::Dictionary;
 use crate::version::StoreVersion;
 
-pub(super) enum Integers<'a> {
-    Column(CodeReader<'a>),
-    Constant(i64),
-    Binary(fn(i64, i64) -> Option<i64>, Box<Integers<'a>>, Box<Integers<'a>>),
+pub(super) struct Integers<'a> {
+    node: Node<'a>,
+    /// Values are ten-thousandths.
+    pub(super) is_decimal: bool,
 }
 
+enum Node<'a> {
+    Column(CodeReader<'a>),
+    Constant(i64),
+    Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
+}
+
+#[derive(Clone, Copy)]
+enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+/// A part of an expression with what is known of its values.
+struct Typed<'a> {
+    node: Node<'a>,
+    is_decimal: bool,
+    /// Smallest and largest value.
+    bounds: (i128, i128),
+}
+
+const SCALE: i64 = 10_000;
+
 impl<'a> Integers<'a> {
-    /// `None` where the expression is of another kind.
-    pub(super) fn new(version: &'a StoreVersion, expression: &RowExpr) -> Result<Option<Self>> {
-        let (operator, a, b): (fn(i64, i64) -> Option<i64>, _, _) = match expression {
-            RowExpr::Column(c) => {
-                let reader = CodeReader::new(version, c)?;
-                let fits = reader.column.data_type() == DataType::Int64 && reader.is_never_blank();
-                return Ok(fits.then_some(Self::Column(reader)));
-            }
-            RowExpr::Constant(Value::Int(v)) => return Ok(Some(Self::Constant(*v))),
-            RowExpr::Constant(_) | RowExpr::Divide(..) => return Ok(None),
-            RowExpr::Add(a, b) => (i64::checked_add, a, b),
-            RowExpr::Subtract(a, b) => (i64::checked_sub, a, b),
-            RowExpr::Multiply(a, b) => (i64::checked_mul, a, b),
-        };
-        let (Some(a), Some(b)) = (Self::new(version, a)?, Self::new(version, b)?) else {
-            return Ok(None);
-        };
-        Ok(Some(Self::Binary(operator, Box::new(a), Box::new(b))))
+    /// `None` where the expression is of another kind or `rows` of it might overflow.
+    pub(super) fn new(
+        version: &'a StoreVersion,
+        scan: u64,
+        expression: &RowExpr,
+        rows: usize,
+    ) -> Result<Option<Self>> {
+        let Some(typed) = Typed::new(version, scan, expression)? else { return Ok(None) };
+        let largest = typed.bounds.0.abs().max(typed.bounds.1.abs());
+        let fits = largest.saturating_mul(rows.max(1) as i128) <= i128::from(i64::MAX);
+        Ok(fits.then_some(Self { node: typed.node, is_decimal: typed.is_decimal }))
     }
 
-    /// Values of the selected rows.
-    ///
-    /// # Errors
-    /// `Evaluation` where a row's value does not fit.
-    pub(super) fn evaluate(
-        &self,
-        first: usize,
-        selected: &[u32],
-        scratch: &mut [u32],
-    ) -> Result<Vec<i64>> {
-        match self {
-            Self::Constant(v) => Ok(vec![*v; selected.len()]),
-            Self::Column(reader) => {
-                let mut codes = Vec::with_capacity(selected.len());
-                reader.read_selected(first, selected, scratch, &mut codes);
-                Ok(reader.column.integers(&codes))
+    /// Values of a block's rows.
+    pub(super) fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
+        self.node.evaluate(rows, out);
+    }
+}
+
+impl<'a> Typed<'a> {
+    fn new(version: &'a StoreVersion, scan: u64, expression: &RowExpr) -> Result<Option<Self>> {
+        let (operator, a, b) = match expression {
+            RowExpr::Column(c) => {
+                let reader = CodeReader::new(version, scan, c)?;
+                return Ok(Self::column(reader));
             }
+            RowExpr::Constant(value) => return Ok(Self::constant(value)),
+            RowExpr::Divide(..) => return Ok(None),
+            RowExpr::Add(a, b) => (Operator::Add, a, b),
+            RowExpr::Subtract(a, b) => (Operator::Subtract, a, b),
+            RowExpr::Multiply(a, b) => (Operator::Multiply, a, b),
+        };
+        let (Some(a), Some(b)) = (Self::new(version, scan, a)?, Self::new(version, scan, b)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Self::binary(operator, a, b))
+    }
+
+    fn column(reader: CodeReader<'a>) -> Option<Self> {
+        let is_decimal = match reader.column.data_type() {
+            DataType::Int64 => false,
+            DataType::Decimal => true,
+            _ => return None,
+        };
+        if !reader.is_never_blank() {
+            return None;
+        }
+        let bounds = reader.column.integer_bounds();
+        Some(Self { node: Node::Column(reader), is_decimal, bounds })
+    }
+
+    fn constant(value: &Value) -> Option<Self> {
+        let (raw, is_decimal) = match value {
+            Value::Int(v) => (*v, false),
+            Value::Decimal(d) => (d.0, true),
+            _ => return None,
+        };
+        let bounds = (i128::from(raw), i128::from(raw));
+        Some(Self { node: Node::Constant(raw), is_decimal, bounds })
+    }
+
+    fn binary(operator: Operator, a: Self, b: Self) -> Option<Self> {
+        // A product of two decimals is rounded.
+        let is_product = matches!(operator, Operator::Multiply);
+        if is_product && a.is_decimal && b.is_decimal {
+            return None;
+        }
+        let is_decimal = a.is_decimal || b.is_decimal;
+        let scaled = |t: Self| if is_decimal && !is_product { t.into_decimal() } else { Some(t) };
+        let (a, b) = (scaled(a)?, scaled(b)?);
+        let (al, ah) = a.bounds;
+        let (bl, bh) = b.bounds;
+        let bounds = match operator {
+            Operator::Add => (al + bl, ah + bh),
+            Operator::Subtract => (al - bh, ah - bl),
+            Operator::Multiply => {
+                let corners = [al * bl, al * bh, ah * bl, ah * bh];
+                (*corners.iter().min()?, *corners.iter().max()?)
+            }
+        };
+        let node = Node::Binary(operator, Box::new(a.node), Box::new(b.node));
+        Self { node, is_decimal, bounds }.fitting()
+    }
+
+    fn into_decimal(self) -> Option<Self> {
+        if self.is_decimal {
+            return Some(self);
+        }
+        let by = i128::from(SCALE);
+        let bounds = (self.bounds.0 * by, self.bounds.1 * by);
+        let node =
+            Node::Binary(Operator::Multiply, Box::new(self.node), Box::new(Node::Constant(SCALE)));
+        Self { node, is_decimal: true, bounds }.fitting()
+    }
+
+    fn fitting(self) -> Option<Self> {
+        let fits = |v: i128| i64::try_from(v).is_ok();
+        (fits(self.bounds.0) && fits(self.bounds.1)).then_some(self)
+    }
+}
+
+impl Node<'_> {
+    fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
+        match self {
+            Self::Constant(v) => {
+                out.clear();
+                out.resize(rows.len(), *v);
+            }
+            Self::Column(reader) => read(reader, rows, out),
             Self::Binary(operator, a, b) => {
-                let mut left = a.evaluate(first, selected, scratch)?;
-                let right = b.evaluate(first, selected, scratch)?;
-                for (l, r) in left.iter_mut().zip(right) {
-                    *l = operator(*l, r).ok_or_else(overflow)?;
+                a.evaluate(rows, out);
+                if let Self::Constant(b) = **b {
+                    operator.apply(out, std::iter::repeat(b));
+                } else {
+                    let mut right = Vec::with_capacity(rows.len());
+                    b.evaluate(rows, &mut right);
+                    operator.apply(out, right.into_iter());
                 }
-                Ok(left)
+            }
+        }
+    }
+}
+
+impl Operator {
+    /// The bounds leave no room for overflow.
+    fn apply(self, left: &mut [i64], right: impl Iterator<Item = i64>) {
+        let pairs = left.iter_mut().zip(right);
+        match self {
+            Self::Add => pairs.for_each(|(l, r)| *l = l.wrapping_add(r)),
+            Self::Subtract => pairs.for_each(|(l, r)| *l = l.wrapping_sub(r)),
+            Self::Multiply => pairs.for_each(|(l, r)| *l = l.wrapping_mul(r)),
+        }
+    }
+}
+
+fn read(reader: &CodeReader<'_>, rows: Rows<'_>, out: &mut Vec<i64>) {
+    out.clear();
+    out.resize(rows.len(), 0);
+    let out = out.as_mut_slice();
+    let local = reader.source.local(rows.first);
+    let column = reader.column;
+    match (&reader.source, &reader.behind, local.dictionary) {
+        // The segment's own dictionary needs no way into the column's.
+        (Source::Column(_), None, Some(Dictionary::Range { base, unit, .. })) => {
+            let zero = base.wrapping_sub(*unit);
+            local.each(rows, |i, code| out[i] = zero.wrapping_add(i64::from(code) * unit));
+        }
+        (Source::Column(_), None, Some(Dictionary::Integers(values))) => {
+            local.each(rows, |i, code| out[i] = values[code as usize - 1]);
+        }
+        (_, behind, _) => {
+            let code_behind = |code: u32| match behind {
+                Some(behind) => behind.codes[code as usize],
+                None => code,
+            };
+            match column.range() {
+                Some((base, unit)) => local.each_mapped(rows, |i, code| {
+                    let steps = i64::from(code_behind(code)) - 1;
+                    out[i] = base.wrapping_add(steps.wrapping_mul(unit));
+                }),
+                None => local.each_mapped(rows, |i, code| {
+                    out[i] = column.integer(code_behind(code));
+                }),
             }
         }
     }

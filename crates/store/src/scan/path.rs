@@ -1,121 +1,150 @@
 //! Columns seen from the base table of a scan, over relationships.
 
+use std::sync::Arc;
+
 use evercube_base::{Error, Result};
 
+use super::rows::{BLOCK, Rows, Source};
 use crate::column::Column;
 use crate::relationship::RelationshipIndex;
-use crate::scan_request::{PathColumn, RelationshipId};
+use crate::scan_request::{BitSet, PathColumn, RelationshipId};
 use crate::version::StoreVersion;
 
 /// Reads the codes of a column for rows of the base table.
 pub(super) struct CodeReader<'a> {
     pub(super) column: &'a Column,
-    /// For a column over relationships: the key column of the first step, and the code behind each
-    /// of its codes.
-    over: Option<(&'a Column, Vec<u32>)>,
+    /// The codes that are read.
+    pub(super) source: Source<'a>,
+    /// The column's code for each code of the source, where they differ.
+    pub(super) behind: Option<Arc<Behind>>,
 }
 
 impl<'a> CodeReader<'a> {
-    pub(super) fn new(version: &'a StoreVersion, at: &PathColumn) -> Result<Self> {
+    /// Reads over the relationships' keys.
+    pub(super) fn over(version: &'a StoreVersion, at: &PathColumn) -> Result<Self> {
         let column = version.table(at.column.table).column(at.column.column);
-        let over = match at.path.split_first() {
-            None => None,
-            Some((first, rest)) => {
-                let behind = codes_behind(version, column, *first, rest)?;
-                let step = step(version, *first)?;
-                let codes = step.row_of_code().iter().map(|r| behind[*r as usize]).collect();
-                Some((step.key(), codes))
-            }
-        };
-        Ok(Self { column, over })
+        Ok(match at.path.first() {
+            None => Self { column, source: Source::Column(column), behind: None },
+            Some(first) => Self {
+                column,
+                source: Source::Column(index(version, *first)?.key()),
+                behind: Some(version.attributes.behind(version, at)?),
+            },
+        })
     }
 
-    /// Codes of the base rows at the offsets `selected` from `first`. `scratch` is as long as the
-    /// rows there are to choose from.
-    pub(super) fn read_selected(
+    /// Reads attribute codes beside the rows, where there are some.
+    pub(super) fn new(version: &'a StoreVersion, scan: u64, at: &PathColumn) -> Result<Self> {
+        if !at.path.is_empty()
+            && let Some(codes) = version.attributes.wanted(version, scan, at)?
+        {
+            let column = version.table(at.column.table).column(at.column.column);
+            return Ok(Self { column, source: Source::Beside(codes), behind: None });
+        }
+        Self::over(version, at)
+    }
+
+    /// Codes of a block's rows.
+    pub(super) fn read(&self, rows: Rows<'_>, out: &mut Vec<u32>) {
+        out.clear();
+        out.resize(rows.len(), 0);
+        self.source.local(rows.first).each_mapped(rows, |i, code| out[i] = code);
+        if let Some(behind) = &self.behind {
+            out.iter_mut().for_each(|o| *o = behind.codes[*o as usize]);
+        }
+    }
+
+    /// Codes of all rows from `first` on, as many as `out` holds. `ends`: of the table's segments.
+    pub(super) fn read_all<T>(
         &self,
         first: usize,
-        selected: &[u32],
-        scratch: &mut [u32],
-        out: &mut Vec<u32>,
+        ends: &[usize],
+        out: &mut [T],
+        mut narrow: impl FnMut(u32) -> T,
     ) {
-        out.clear();
-        let base = self.over.as_ref().map_or(self.column, |(key, _)| *key);
-        if selected.len() * 8 < scratch.len() {
-            base.gather(first, selected, out);
-        } else {
-            base.read_codes(first, scratch);
-            out.extend(selected.iter().map(|o| scratch[*o as usize]));
-        }
-        if let Some((_, codes)) = &self.over {
-            for code in out {
-                *code = codes[*code as usize];
+        let (mut row, end) = (first, first + out.len());
+        let mut codes = Vec::new();
+        while row < end {
+            let piece_end = ends[ends.partition_point(|e| *e <= row)];
+            let n = BLOCK.min(piece_end.min(end) - row);
+            self.read(Rows { first: row, n, picked: None }, &mut codes);
+            for (o, code) in out[row - first..].iter_mut().zip(&codes) {
+                *o = narrow(*code);
             }
+            row += n;
         }
     }
 
     /// Whether no base row has a blank here.
     pub(super) fn is_never_blank(&self) -> bool {
-        match &self.over {
-            None => !self.column.has_blank(),
-            Some((key, codes)) => {
-                codes.iter().all(|c| *c != 0) || key.present().iter().all(|c| codes[c] != 0)
-            }
-        }
-    }
-
-    /// Codes of `out.len()` base rows from `first` on.
-    pub(super) fn read(&self, first: usize, out: &mut [u32]) {
-        match &self.over {
-            None => self.column.read_codes(first, out),
-            Some((key, codes)) => {
-                key.read_codes(first, out);
-                for o in out {
-                    *o = codes[*o as usize];
-                }
-            }
+        match (&self.source, &self.behind) {
+            (Source::Beside(codes), _) => !codes.has_blank,
+            (_, Some(behind)) => !behind.has_blank,
+            (Source::Column(column), None) => !column.has_blank(),
         }
     }
 }
 
-/// The index of a step.
-pub(super) fn step(version: &StoreVersion, id: RelationshipId) -> Result<&RelationshipIndex> {
+pub(super) fn index(version: &StoreVersion, id: RelationshipId) -> Result<&RelationshipIndex> {
     version.relationship(id).ok_or_else(|| {
         Error::internal("a scan was asked to follow a relationship that has no index")
     })
 }
 
-/// For each row of the one side of `first` (its blank row last): the code of a column reached over
-/// `rest`.
-pub(super) fn codes_behind(
-    version: &StoreVersion,
-    column: &Column,
-    first: RelationshipId,
-    rest: &[RelationshipId],
-) -> Result<Vec<u32>> {
-    let rows = rows_behind(version, first, rest)?;
-    // Rows past the end are blank, so that one more is the blank row.
-    let mut codes = vec![0; column.rows() + 1];
-    column.read_codes(0, &mut codes);
-    if rest.is_empty() {
-        return Ok(codes);
-    }
-    Ok(rows.into_iter().map(|r| codes[(r as usize).min(column.rows())]).collect())
+/// The code of a column over relationships for each code of the first one's key.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    pub(super) codes: Vec<u32>,
+    /// Whether a key that occurs leads to a blank.
+    pub(super) has_blank: bool,
 }
 
-/// For each row of the one side of `first` (its blank row last): the row reached over `rest`.
-pub(super) fn rows_behind(
-    version: &StoreVersion,
-    first: RelationshipId,
-    rest: &[RelationshipId],
-) -> Result<Vec<u32>> {
-    let one_side = version.table(step(version, first)?.def.to.table).rows();
-    let mut rows: Vec<u32> = (0..=one_side as u32).collect();
+impl Behind {
+    pub(super) fn new(version: &StoreVersion, at: &PathColumn) -> Result<Self> {
+        let column = version.table(at.column.table).column(at.column.column);
+        let rows = rows_behind(version, &at.path)?;
+        // Rows past the end are blank, so that one more is the blank row.
+        let mut of_rows = vec![0; column.rows() + 1];
+        column.read_codes(0, &mut of_rows);
+        let last = column.rows();
+        let codes: Vec<u32> = rows.iter().map(|r| of_rows[(*r as usize).min(last)]).collect();
+        let has_blank = match at.path.first() {
+            Some(first) => {
+                let index = index(version, *first)?;
+                (0..codes.len()).any(|c| codes[c] == 0 && may_occur(index, c))
+            }
+            None => column.has_blank(),
+        };
+        Ok(Self { codes, has_blank })
+    }
+}
+
+/// Whether a row may have this key; that none has is known of some keys alone.
+fn may_occur(index: &RelationshipIndex, code: usize) -> bool {
+    let is_orphan = index.row_of_code()[code] == index.blank_row();
+    (code != 0 || index.key().has_blank()) && (!is_orphan || index.has_orphans())
+}
+
+/// For each code of the key of a path's first relationship: the row the path leads to.
+pub(super) fn rows_behind(version: &StoreVersion, path: &[RelationshipId]) -> Result<Vec<u32>> {
+    let Some((first, rest)) = path.split_first() else {
+        return Err(Error::internal("a scan was asked for rows behind no relationship"));
+    };
+    let mut rows = index(version, *first)?.row_of_code().to_vec();
     for id in rest {
-        let relationship = step(version, *id)?;
-        for row in &mut rows {
-            *row = relationship.target(*row as usize);
-        }
+        let relationship = index(version, *id)?;
+        rows.iter_mut().for_each(|row| *row = relationship.target(*row as usize));
     }
     Ok(rows)
+}
+
+/// Keys that no row has are added where that makes what passes one range.
+pub(super) fn close(index: &RelationshipIndex, pass: &mut BitSet) {
+    let mut set = pass.iter();
+    let (Some(low), high) = (set.next(), set.last()) else { return };
+    let high = high.unwrap_or(low);
+    let joins = (low..=high).all(|code| pass.get(code) || !may_occur(index, code));
+    if joins {
+        (low..=high).for_each(|code| pass.insert(code));
+    }
 }

@@ -3,6 +3,7 @@
 use evercube_base::{DataType, Decimal, Error, Result, Value};
 
 use super::path::CodeReader;
+use super::rows::Rows;
 use crate::scan_request::RowExpr;
 use crate::version::StoreVersion;
 
@@ -22,12 +23,13 @@ pub(super) enum Operator {
 }
 
 impl<'a> RowPlan<'a> {
-    pub(super) fn new(version: &'a StoreVersion, expression: &RowExpr) -> Result<Self> {
+    pub(super) fn new(version: &'a StoreVersion, scan: u64, expression: &RowExpr) -> Result<Self> {
         let binary = |op, a: &RowExpr, b: &RowExpr| -> Result<Self> {
-            Ok(Self::Binary(op, Box::new(Self::new(version, a)?), Box::new(Self::new(version, b)?)))
+            let (a, b) = (Self::new(version, scan, a)?, Self::new(version, scan, b)?);
+            Ok(Self::Binary(op, Box::new(a), Box::new(b)))
         };
         match expression {
-            RowExpr::Column(c) => Ok(Self::Column(CodeReader::new(version, c)?)),
+            RowExpr::Column(c) => Ok(Self::Column(CodeReader::new(version, scan, c)?)),
             RowExpr::Constant(v) => Ok(Self::Constant(v.clone())),
             RowExpr::Add(a, b) => binary(Operator::Add, a, b),
             RowExpr::Subtract(a, b) => binary(Operator::Subtract, a, b),
@@ -36,23 +38,17 @@ impl<'a> RowPlan<'a> {
         }
     }
 
-    /// Values of the selected rows.
-    pub(super) fn evaluate(
-        &self,
-        first: usize,
-        selected: &[u32],
-        scratch: &mut [u32],
-    ) -> Result<Vec<Value>> {
+    /// Values of a block's rows.
+    pub(super) fn evaluate(&self, rows: Rows<'_>) -> Result<Vec<Value>> {
         match self {
-            Self::Constant(v) => Ok(vec![v.clone(); selected.len()]),
+            Self::Constant(v) => Ok(vec![v.clone(); rows.len()]),
             Self::Column(reader) => {
-                let mut codes = Vec::with_capacity(selected.len());
-                reader.read_selected(first, selected, scratch, &mut codes);
+                let mut codes = Vec::with_capacity(rows.len());
+                reader.read(rows, &mut codes);
                 Ok(codes.into_iter().map(|c| reader.column.value(c)).collect())
             }
             Self::Binary(op, a, b) => {
-                let a = a.evaluate(first, selected, scratch)?;
-                let b = b.evaluate(first, selected, scratch)?;
+                let (a, b) = (a.evaluate(rows)?, b.evaluate(rows)?);
                 a.iter().zip(&b).map(|(a, b)| combine(*op, a, b)).collect()
             }
         }

@@ -1,0 +1,65 @@
+//! The loops as plain code: what the others must agree with, and what they use for ends of blocks.
+
+/// A code of any width.
+pub(super) trait Code: Copy + PartialOrd + Into<u32> {}
+impl Code for u8 {}
+impl Code for u16 {}
+impl Code for u32 {}
+
+/// Few rows of a word are tested one by one.
+pub(super) const FEW: u32 = 6;
+
+#[inline]
+pub(super) fn has(set: &[u64], code: u32) -> bool {
+    set.get(code as usize / 64).is_some_and(|w| w >> (code % 64) & 1 == 1)
+}
+
+/// One word's rows, at most 64.
+#[inline]
+pub(super) fn refine_word<T: Copy>(codes: &[T], word: &mut u64, pass: impl Fn(T) -> bool) {
+    let mut passed = 0;
+    for (i, code) in codes.iter().enumerate().take(64) {
+        passed |= u64::from(pass(*code)) << i;
+    }
+    *word &= passed;
+}
+
+/// As [`refine_word`], looking at rows whose bit is set alone.
+#[inline]
+pub(super) fn refine_few<T: Copy>(codes: &[T], word: &mut u64, pass: impl Fn(T) -> bool) {
+    let mut rest = *word;
+    while rest != 0 {
+        let at = rest.trailing_zeros() as usize;
+        let lowest = rest & rest.wrapping_neg();
+        rest ^= lowest;
+        if !codes.get(at).is_some_and(|c| pass(*c)) {
+            *word ^= lowest;
+        }
+    }
+}
+
+pub(super) fn in_range<T: Code>(codes: &[T], (low, high): (T, T), mask: &mut [u64]) {
+    for (codes, word) in codes.chunks(64).zip(mask).filter(|(_, w)| **w != 0) {
+        refine_word(codes, word, |c| low <= c && c <= high);
+    }
+}
+
+pub(super) fn in_set<T: Code>(codes: &[T], set: &[u64], mask: &mut [u64]) {
+    for (codes, word) in codes.chunks(64).zip(mask).filter(|(_, w)| **w != 0) {
+        if word.count_ones() <= FEW {
+            refine_few(codes, word, |c| has(set, c.into()));
+        } else {
+            refine_word(codes, word, |c| has(set, c.into()));
+        }
+    }
+}
+
+pub(super) fn positions(mask: &[u64], out: &mut Vec<u32>) {
+    for (word, first) in mask.iter().zip((0u32..).step_by(64)) {
+        let mut rest = *word;
+        while rest != 0 {
+            out.push(first + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+}

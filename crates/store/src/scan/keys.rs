@@ -1,0 +1,211 @@
+//! The keys of a scan, and how their codes become one number.
+
+use evercube_base::Result;
+
+use super::path::{CodeReader, rows_behind};
+use super::rows::Rows;
+use crate::scan_request::{BitSet, PathColumn, ScanFilter, ScanRequest};
+use crate::version::StoreVersion;
+
+/// Up to this many combinations are numbered by an array whatever the table.
+const FEW: u64 = 1 << 12;
+/// More combinations than this are worth looking for codes that no passing row has.
+const WORTH_NARROWING: u64 = 1 << 15;
+
+pub(super) struct Keys<'a> {
+    readers: Vec<CodeReader<'a>>,
+    numbering: Numbering,
+}
+
+pub(super) enum Numbering {
+    /// There is one group.
+    None,
+    /// The group's number is the sum of what each key's code stands for.
+    Dense { keys: Vec<DenseKey>, size: usize },
+    /// Combinations of codes as one number.
+    Packed,
+    /// Combinations of codes as they are.
+    Wide,
+}
+
+/// One key of a dense numbering.
+pub(super) struct DenseKey {
+    /// For each code of the source: its place among the codes there can be, times `stride`.
+    numbers: Vec<u32>,
+    /// The codes there can be.
+    codes: Vec<u32>,
+    stride: u32,
+}
+
+impl<'a> Keys<'a> {
+    /// `most`: combinations that may be numbered by an array.
+    pub(super) fn new(
+        version: &'a StoreVersion,
+        scan: u64,
+        request: &ScanRequest,
+        most: u64,
+    ) -> Result<Self> {
+        let reader = |k| CodeReader::new(version, scan, k);
+        let readers: Vec<CodeReader<'a>> =
+            request.keys.iter().map(reader).collect::<Result<_>>()?;
+        let mut numbering = Numbering::Wide;
+        if readers.is_empty() {
+            numbering = Numbering::None;
+        } else if let Some(all) = size(readers.iter().map(|r| u64::from(r.column.cardinality()))) {
+            numbering = Numbering::Packed;
+            let codes = possible_codes(version, request, &readers, all)?;
+            let narrow = size(codes.iter().zip(&readers).map(|(c, r)| match c {
+                Some(codes) => codes.len() as u64,
+                None => u64::from(r.column.cardinality()),
+            }));
+            if let Some(size) = narrow.filter(|n| *n <= most.max(FEW)) {
+                let keys = dense(&readers, codes);
+                numbering = Numbering::Dense { keys, size: size as usize };
+            }
+        }
+        Ok(Self { readers, numbering })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.readers.len()
+    }
+
+    pub(super) fn numbering(&self) -> &Numbering {
+        &self.numbering
+    }
+
+    /// How many codes each key has.
+    pub(super) fn radix(&self) -> impl Iterator<Item = u64> + '_ {
+        self.readers.iter().map(|r| u64::from(r.column.cardinality()))
+    }
+
+    /// The codes of each key.
+    pub(super) fn read(&self, rows: Rows<'_>, out: &mut [Vec<u32>]) {
+        for (reader, codes) in self.readers.iter().zip(out) {
+            reader.read(rows, codes);
+        }
+    }
+
+    /// Group numbers of the rows in a dense numbering.
+    pub(super) fn number(&self, keys: &[DenseKey], rows: Rows<'_>, out: &mut Vec<u32>) {
+        for (i, (reader, key)) in self.readers.iter().zip(keys).enumerate() {
+            let local = reader.source.local(rows.first);
+            let numbers = key.numbers.as_slice();
+            if i == 0 {
+                out.clear();
+                out.resize(rows.len(), 0);
+                let out = out.as_mut_slice();
+                local.each_mapped(rows, |row, code| out[row] = numbers[code as usize]);
+            } else {
+                let out = out.as_mut_slice();
+                local.each_mapped(rows, |row, code| out[row] += numbers[code as usize]);
+            }
+        }
+    }
+}
+
+impl DenseKey {
+    /// The key's code in a group.
+    pub(super) fn code(&self, group: u32) -> u32 {
+        self.codes[(group / self.stride) as usize % self.codes.len()]
+    }
+}
+
+fn size(mut radix: impl Iterator<Item = u64>) -> Option<u64> {
+    radix.try_fold(1u64, u64::checked_mul)
+}
+
+fn dense(readers: &[CodeReader<'_>], codes: Vec<Option<Vec<u32>>>) -> Vec<DenseKey> {
+    let mut keys = Vec::new();
+    let mut stride = 1u32;
+    for (reader, codes) in readers.iter().zip(codes) {
+        let all = reader.column.cardinality();
+        let codes = codes.unwrap_or_else(|| (0..all).collect());
+        let mut places = vec![0; all as usize];
+        for (place, code) in (0u32..).zip(&codes) {
+            places[*code as usize] = place * stride;
+        }
+        let numbers = match &reader.behind {
+            Some(behind) => behind.codes.iter().map(|c| places[*c as usize]).collect(),
+            None => places,
+        };
+        let length = codes.len() as u32;
+        keys.push(DenseKey { numbers, codes, stride });
+        stride = stride.saturating_mul(length.max(1));
+    }
+    keys
+}
+
+/// For each key the codes a passing row can have, where filters leave few; `None`: all.
+fn possible_codes(
+    version: &StoreVersion,
+    request: &ScanRequest,
+    readers: &[CodeReader<'_>],
+    all: u64,
+) -> Result<Vec<Option<Vec<u32>>>> {
+    let mut found: Vec<Option<Vec<u32>>> = vec![None; readers.len()];
+    let mut left = all;
+    for (i, (key, reader)) in request.keys.iter().zip(readers).enumerate() {
+        if left <= WORTH_NARROWING {
+            break;
+        }
+        let cardinality = u64::from(reader.column.cardinality());
+        let Some(codes) = codes_that_pass(version, request, key)? else { continue };
+        left = left / cardinality.max(1) * (codes.len() as u64).max(1);
+        found[i] = Some(codes);
+    }
+    Ok(found)
+}
+
+/// The codes of a key in rows that pass the filters on its own way; `None` where there are none.
+fn codes_that_pass(
+    version: &StoreVersion,
+    request: &ScanRequest,
+    key: &PathColumn,
+) -> Result<Option<Vec<u32>>> {
+    let on_the_way = |f: &&ScanFilter| match f {
+        ScanFilter::Codes { column, .. } if key.path.is_empty() => column == key,
+        ScanFilter::Codes { column: PathColumn { path, .. }, .. }
+        | ScanFilter::Rows { path, .. } => !path.is_empty() && path.first() == key.path.first(),
+        ScanFilter::Tuples { .. } => false,
+    };
+    let filters: Vec<&ScanFilter> = request.filters.iter().filter(on_the_way).collect();
+    if filters.is_empty() {
+        return Ok(None);
+    }
+    let mut of_column = BitSet::new(
+        version.table(key.column.table).column(key.column.column).cardinality() as usize,
+        false,
+    );
+    if key.path.is_empty() {
+        of_column.invert();
+    } else {
+        let behind = version.attributes.behind(version, key)?;
+        // Codes of the relationship's key that pass.
+        let mut pass = BitSet::new(behind.codes.len(), true);
+        for f in &filters {
+            let drop = |codes: &[u32], wanted: &BitSet, pass: &mut BitSet| {
+                let fails = codes.iter().enumerate().filter(|(_, c)| !wanted.get(**c as usize));
+                fails.for_each(|(code, _)| pass.remove(code));
+            };
+            match f {
+                ScanFilter::Codes { column, codes } => {
+                    drop(&version.attributes.behind(version, column)?.codes, codes, &mut pass);
+                }
+                ScanFilter::Rows { path, rows } => {
+                    drop(&rows_behind(version, path)?, rows, &mut pass);
+                }
+                ScanFilter::Tuples { .. } => {}
+            }
+        }
+        pass.iter().for_each(|code| of_column.insert(behind.codes[code] as usize));
+    }
+    for f in filters {
+        if let ScanFilter::Codes { column, codes } = f
+            && column == key
+        {
+            of_column.intersect(codes);
+        }
+    }
+    Ok(Some(of_column.iter().map(|c| c as u32).collect()))
+}

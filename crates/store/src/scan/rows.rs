@@ -1,0 +1,137 @@
+//! Rows of one block of the base table, and where their codes lie.
+
+use std::sync::Arc;
+
+use super::beside::Beside;
+use crate::column::Column;
+use crate::segment::{CodeBlock, CodeMap, Codes, Dictionary};
+
+/// Rows looked at together. No block crosses the end of a segment.
+pub(super) const BLOCK: usize = 4096;
+
+/// The rows of a block that passed.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) first: usize,
+    /// Rows of the block, whether they passed or not.
+    pub(super) n: usize,
+    /// Offsets from `first` of those that passed; `None`: all.
+    pub(super) picked: Option<&'a [u32]>,
+}
+
+impl Rows<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.picked.map_or(self.n, <[u32]>::len)
+    }
+}
+
+/// Codes of base rows: of a column of the base table, or attribute codes beside it.
+#[derive(Clone)]
+pub(super) enum Source<'a> {
+    Column(&'a Column),
+    Beside(Arc<Beside>),
+}
+
+/// The codes around one row: those of its segment.
+pub(super) struct Local<'s> {
+    codes: LocalCodes<'s>,
+    /// From these codes to those of the whole column.
+    pub(super) map: &'s CodeMap,
+    /// What the codes stand for, where it is known.
+    pub(super) dictionary: Option<&'s Dictionary>,
+}
+
+enum LocalCodes<'s> {
+    Segment { codes: &'s Codes, first_row: usize },
+    Beside(&'s Beside),
+}
+
+static BLANK: Codes = Codes::Constant { code: 0, rows: usize::MAX };
+static SAME: CodeMap = CodeMap::Same;
+
+impl<'a> Source<'a> {
+    /// Codes around a row of the table.
+    pub(super) fn local(&self, row: usize) -> Local<'_> {
+        match self {
+            Self::Beside(codes) => {
+                Local { codes: LocalCodes::Beside(codes), map: &SAME, dictionary: None }
+            }
+            Self::Column(column) => Self::of_column(column, row),
+        }
+    }
+
+    pub(super) fn of_column(column: &'a Column, row: usize) -> Local<'a> {
+        let piece = column.piece(row);
+        match piece.and_then(|p| Some((p, p.source.column()?))) {
+            Some((piece, segment)) => Local {
+                codes: LocalCodes::Segment { codes: &segment.codes, first_row: piece.first_row },
+                map: &piece.map,
+                dictionary: Some(&segment.dictionary),
+            },
+            None => Local {
+                codes: LocalCodes::Segment { codes: &BLANK, first_row: 0 },
+                map: &SAME,
+                dictionary: None,
+            },
+        }
+    }
+}
+
+impl<'s> Local<'s> {
+    /// Codes of `n` rows from `row` of the table on, all of the same segment.
+    pub(super) fn block(&self, row: usize, n: usize) -> CodeBlock<'s> {
+        match self.codes {
+            LocalCodes::Segment { codes, first_row } => codes.block(row - first_row, n),
+            LocalCodes::Beside(beside) => beside.block(row, n),
+        }
+    }
+
+    /// The rows' codes, through `of`, given to `see` with their places.
+    #[inline]
+    pub(super) fn each(&self, rows: Rows<'_>, mut see: impl FnMut(usize, u32)) {
+        #[inline]
+        fn through<T: Copy + Into<u32>>(
+            codes: &[T],
+            picked: Option<&[u32]>,
+            see: &mut impl FnMut(usize, u32),
+        ) {
+            match picked {
+                None => codes.iter().enumerate().for_each(|(i, c)| see(i, (*c).into())),
+                Some(picked) => {
+                    for (i, at) in picked.iter().enumerate() {
+                        see(i, codes[*at as usize].into());
+                    }
+                }
+            }
+        }
+        match self.block(rows.first, rows.n) {
+            CodeBlock::U8(codes) => through(codes, rows.picked, &mut see),
+            CodeBlock::U16(codes) => through(codes, rows.picked, &mut see),
+            CodeBlock::U32(codes) => through(codes, rows.picked, &mut see),
+            CodeBlock::Constant(code) => (0..rows.len()).for_each(|i| see(i, code)),
+        }
+    }
+
+    /// As [`Local::each`], with the codes of the whole column.
+    #[inline]
+    pub(super) fn each_mapped(&self, rows: Rows<'_>, mut see: impl FnMut(usize, u32)) {
+        match self.map {
+            CodeMap::Same => self.each(rows, see),
+            CodeMap::Shift(by) => {
+                self.each(rows, |i, c| see(i, if c == 0 { 0 } else { c + by }));
+            }
+            CodeMap::Table(table) => self.each(rows, |i, c| see(i, table[c as usize])),
+            scaled @ CodeMap::Scale { .. } => self.each(rows, |i, c| see(i, scaled.get(c))),
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Whether some row has a blank.
+    pub(super) fn has_blank(&self) -> bool {
+        match self {
+            Self::Column(column) => column.has_blank(),
+            Self::Beside(codes) => codes.has_blank,
+        }
+    }
+}
