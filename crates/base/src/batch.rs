@@ -13,6 +13,11 @@ pub enum ColumnData {
     Double(Vec<Option<f64>>),
     DateTime(Vec<Option<DateTime>>),
     String(Vec<Option<Arc<str>>>),
+    /// Texts by number: `codes` has each row's place in `values`, from 1; 0 is blank.
+    Texts {
+        values: Vec<Arc<str>>,
+        codes: Vec<u32>,
+    },
 }
 
 impl ColumnData {
@@ -34,7 +39,7 @@ impl ColumnData {
             Self::Decimal(_) => DataType::Decimal,
             Self::Double(_) => DataType::Double,
             Self::DateTime(_) => DataType::DateTime,
-            Self::String(_) => DataType::String,
+            Self::String(_) | Self::Texts { .. } => DataType::String,
         }
     }
     pub fn len(&self) -> usize {
@@ -45,6 +50,7 @@ impl ColumnData {
             Self::Double(v) => v.len(),
             Self::DateTime(v) => v.len(),
             Self::String(v) => v.len(),
+            Self::Texts { codes, .. } => codes.len(),
         }
     }
     pub fn is_empty(&self) -> bool {
@@ -61,6 +67,10 @@ impl ColumnData {
                 v.get(row).copied().flatten().map_or(Value::Blank, Value::DateTime)
             }
             Self::String(v) => v.get(row).cloned().flatten().map_or(Value::Blank, Value::String),
+            Self::Texts { values, codes } => {
+                let place = codes.get(row).and_then(|c| (*c as usize).checked_sub(1));
+                place.and_then(|i| values.get(i).cloned()).map_or(Value::Blank, Value::String)
+            }
         }
     }
     /// Appends a value of the column's own type or blank; gives the value back where it is of another.
@@ -72,6 +82,10 @@ impl ColumnData {
             (Self::Double(v), Value::Double(x)) => v.push(Some(x)),
             (Self::DateTime(v), Value::DateTime(x)) => v.push(Some(x)),
             (Self::String(v), Value::String(x)) => v.push(Some(x)),
+            (Self::Texts { values, codes }, Value::String(x)) => {
+                values.push(x);
+                codes.push(values.len() as u32);
+            }
             (this, Value::Blank) => this.push_blank(),
             (_, other) => return Err(other),
         }
@@ -85,6 +99,7 @@ impl ColumnData {
             Self::Double(v) => v.push(None),
             Self::DateTime(v) => v.push(None),
             Self::String(v) => v.push(None),
+            Self::Texts { codes, .. } => codes.push(0),
         }
     }
 }
@@ -94,4 +109,22 @@ impl ColumnData {
 pub struct RowBatch {
     pub columns: Vec<ColumnData>,
     pub rows: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_texts_read_and_grow_as_plain_ones_do() {
+        let mut column =
+            ColumnData::Texts { values: vec!["a".into(), "b".into()], codes: vec![2, 0] };
+        column.push(Value::text("c")).unwrap();
+        column.push_blank();
+        assert!(column.push(Value::Int(1)).is_err());
+        let got: Vec<Value> = (0..5).map(|r| column.value(r)).collect();
+        let blank = || Value::Blank;
+        assert_eq!(got, [Value::text("b"), blank(), Value::text("c"), blank(), blank()]);
+        assert_eq!((column.len(), column.data_type()), (4, DataType::String));
+    }
 }

@@ -91,6 +91,10 @@ pub(crate) fn cell(a: &dyn Array, at: usize) -> Result<M> {
             Ok(M::Time(a.as_primitive::<Time64NanosecondType>().value(at).div_euclid(1000)))
         }
         A::Time64(_) => Ok(M::Time(a.as_primitive::<Time64MicrosecondType>().value(at))),
+        A::Dictionary(key, _) if **key == A::Int32 => {
+            let d = a.as_dictionary::<Int32Type>();
+            cell(d.values().as_ref(), d.key(at).unwrap_or(usize::MAX))
+        }
         A::Dictionary(_, _) => {
             let d = a.as_any_dictionary();
             let key = d.normalized_keys().get(at).copied().unwrap_or(usize::MAX);

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, cast::AsArray, types::*};
-use arrow_schema::DataType as A;
+use arrow_array::{Array, DictionaryArray, cast::AsArray, types::*};
+use arrow_schema::{DataType as A, TimeUnit};
 use evercube_base::{
     ColumnData, DataType, DateTime, Decimal, Error, Result, Value, datetime::MICROS_PER_DAY,
 };
 
-use crate::arrow_cell::{date, micros, timestamp};
+use crate::arrow_cell::{date, micros};
 use crate::m::print::number;
 use crate::m::value::{Base, M, MType, Num};
 use crate::steps::is_text;
@@ -286,67 +286,114 @@ impl Converter {
 
     /// Arrays whose every value converts without a question.
     fn fast(&mut self, a: &dyn Array, c: &Column, rows: usize) -> Option<ColumnData> {
-        let places = (0..rows).map(|r| c.position(r));
-        macro_rules! cells {
-            ($array:expr, $f:expr) => {{
-                let array = $array;
-                let n = array.len();
-                #[allow(clippy::redundant_closure_call)]
-                places.map(|i| (i < n && array.is_valid(i)).then(|| $f(array.value(i)))).collect()
-            }};
-        }
         Some(match (self.to, a.data_type()) {
-            (DataType::Int64, A::Int64) => {
-                ColumnData::Int64(cells!(a.as_primitive::<Int64Type>(), |v| v))
-            }
-            (DataType::Int64, A::Int32) => {
-                ColumnData::Int64(cells!(a.as_primitive::<Int32Type>(), i64::from))
-            }
-            (DataType::Int64, A::Int16) => {
-                ColumnData::Int64(cells!(a.as_primitive::<Int16Type>(), i64::from))
-            }
-            (DataType::Int64, A::Int8) => {
-                ColumnData::Int64(cells!(a.as_primitive::<Int8Type>(), i64::from))
-            }
+            (DataType::Int64, A::Int64) => ColumnData::Int64(whole::<Int64Type>(a, c, rows)?),
+            (DataType::Int64, A::Int32) => ColumnData::Int64(whole::<Int32Type>(a, c, rows)?),
+            (DataType::Int64, A::Int16) => ColumnData::Int64(whole::<Int16Type>(a, c, rows)?),
+            (DataType::Int64, A::Int8) => ColumnData::Int64(whole::<Int8Type>(a, c, rows)?),
             (DataType::Double, A::Float64) => {
-                ColumnData::Double(cells!(a.as_primitive::<Float64Type>(), |v| v))
+                ColumnData::Double(cells::<Float64Type, _>(a, c, rows, Some)?)
             }
             (DataType::Double, A::Float32) => {
-                ColumnData::Double(cells!(a.as_primitive::<Float32Type>(), f64::from))
+                ColumnData::Double(cells::<Float32Type, _>(a, c, rows, |v| Some(v.into()))?)
             }
-            (DataType::Boolean, A::Boolean) => ColumnData::Boolean(cells!(a.as_boolean(), |v| v)),
+            (DataType::Boolean, A::Boolean) => {
+                let array = a.as_boolean();
+                let cell = |i| (i < a.len() && a.is_valid(i)).then(|| array.value(i));
+                ColumnData::Boolean((0..rows).map(|r| cell(c.position(r))).collect())
+            }
             (DataType::DateTime, A::Date32) => {
-                let array = a.as_primitive::<Date32Type>();
-                let mut out = Vec::with_capacity(rows);
-                for i in places {
-                    out.push(if i < a.len() && a.is_valid(i) {
-                        Some(date(array.value(i).into())?)
-                    } else {
-                        None
-                    });
-                }
-                ColumnData::DateTime(out)
+                ColumnData::DateTime(cells::<Date32Type, _>(a, c, rows, |d| date(d.into()))?)
             }
             (DataType::DateTime, A::Timestamp(unit, _)) => {
-                let mut out = Vec::with_capacity(rows);
-                for i in places {
-                    out.push(if i < a.len() && a.is_valid(i) {
-                        Some(
-                            micros(timestamp(a, *unit, i), *unit)
-                                .and_then(DateTime::from_unix_micros)?,
-                        )
-                    } else {
-                        None
-                    });
-                }
-                ColumnData::DateTime(out)
+                let unit = *unit;
+                let instant = |v| micros(v, unit).and_then(DateTime::from_unix_micros);
+                ColumnData::DateTime(match unit {
+                    TimeUnit::Second => cells::<TimestampSecondType, _>(a, c, rows, instant)?,
+                    TimeUnit::Millisecond => {
+                        cells::<TimestampMillisecondType, _>(a, c, rows, instant)?
+                    }
+                    TimeUnit::Microsecond => {
+                        cells::<TimestampMicrosecondType, _>(a, c, rows, instant)?
+                    }
+                    TimeUnit::Nanosecond => {
+                        cells::<TimestampNanosecondType, _>(a, c, rows, instant)?
+                    }
+                })
             }
             (DataType::String, A::Utf8) => {
                 let array = a.as_string::<i32>();
-                let mut text = |v| self.intern(v);
-                ColumnData::String(cells!(array, &mut text))
+                let mut text =
+                    |i: usize| (i < a.len() && a.is_valid(i)).then(|| self.intern(array.value(i)));
+                ColumnData::String((0..rows).map(|r| text(c.position(r))).collect())
+            }
+            (DataType::String, A::Dictionary(key, value))
+                if (&**key, &**value) == (&A::Int32, &A::Utf8) =>
+            {
+                let (values, codes) = numbered(a.as_dictionary::<Int32Type>(), c, rows)?;
+                ColumnData::Texts { values, codes }
             }
             _ => return None,
         })
     }
+}
+
+/// Cells of an array through a conversion; `None` where it refuses one.
+fn cells<T: ArrowPrimitiveType, V>(
+    a: &dyn Array,
+    c: &Column,
+    rows: usize,
+    convert: impl Fn(T::Native) -> Option<V>,
+) -> Option<Vec<Option<V>>> {
+    let array = a.as_primitive_opt::<T>()?;
+    let mut out = Vec::with_capacity(rows);
+    if c.chosen.is_none() && a.null_count() == 0 && a.len() == rows {
+        for v in array.values() {
+            out.push(Some(convert(*v)?));
+        }
+        return Some(out);
+    }
+    for row in 0..rows {
+        let i = c.position(row);
+        out.push(if i < a.len() && a.is_valid(i) { Some(convert(array.value(i))?) } else { None });
+    }
+    Some(out)
+}
+
+fn whole<T: ArrowPrimitiveType>(a: &dyn Array, c: &Column, rows: usize) -> Option<Vec<Option<i64>>>
+where
+    i64: From<T::Native>,
+{
+    cells::<T, _>(a, c, rows, |v| Some(i64::from(v)))
+}
+
+/// The texts a batch really has, and each row's place among them from 1. `None` where the
+/// dictionary has so many more texts than the batch has rows that it is not worth it.
+fn numbered(
+    a: &DictionaryArray<Int32Type>,
+    c: &Column,
+    rows: usize,
+) -> Option<(Vec<Arc<str>>, Vec<u32>)> {
+    let all = a.values().as_string_opt::<i32>()?;
+    if all.len() > rows.saturating_mul(16) {
+        return None;
+    }
+    let mut number_of = vec![0u32; all.len()];
+    let mut values: Vec<Arc<str>> = Vec::new();
+    let mut codes = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let i = c.position(row);
+        let key = if i < a.len() { a.key(i) } else { None };
+        codes.push(match key.filter(|k| *k < all.len() && all.is_valid(*k)) {
+            None => 0,
+            Some(key) => {
+                if number_of[key] == 0 {
+                    values.push(all.value(key).into());
+                    number_of[key] = values.len() as u32;
+                }
+                number_of[key]
+            }
+        });
+    }
+    Some((values, codes))
 }

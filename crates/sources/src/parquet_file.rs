@@ -2,11 +2,16 @@
 
 use std::fs::File;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow_array::RecordBatchReader;
+use arrow_schema::{DataType as A, Fields, Schema, SchemaRef};
 use evercube_base::{Error, ErrorKind, Result};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 
 use crate::m::eval::Interp;
 use crate::m::value::Binary;
@@ -30,12 +35,32 @@ fn builder(binary: &Binary) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     match binary {
         Binary::File(p) => {
             let f = File::open(p).map_err(|e| fault(binary, e))?;
-            ParquetRecordBatchReaderBuilder::try_new(f).map_err(|e| fault(binary, e))
+            let found = ArrowReaderMetadata::load(&f, ArrowReaderOptions::default())
+                .map_err(|e| fault(binary, e))?;
+            let options =
+                ArrowReaderOptions::default().with_schema(with_dictionaries(found.schema()));
+            // Columns are read as the file has them where the hint does not suit it.
+            let found = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+                .unwrap_or(found);
+            Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(f, found))
         }
         Binary::Bytes(_) => {
             Err(Error::unsupported("Parquet.Document reads files: give it File.Contents(…)"))
         }
     }
+}
+
+/// The schema with texts as dictionaries, as most files have them: each value is then looked at once
+/// and not in every row.
+fn with_dictionaries(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|f| match f.data_type() {
+        A::Utf8 => {
+            let coded = A::Dictionary(Box::new(A::Int32), Box::new(A::Utf8));
+            Arc::new(f.as_ref().clone().with_data_type(coded))
+        }
+        _ => Arc::clone(f),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
 }
 
 /// The table of a Parquet file; only the footer is read here.

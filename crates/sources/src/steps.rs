@@ -389,7 +389,11 @@ pub(crate) fn combine(tables: Vec<Rc<Table>>) -> Table {
 /// True for cells that hold text already.
 pub(crate) fn is_text(c: &Column) -> bool {
     match &c.cells {
-        Cells::Arrow(a) => *a.data_type() == arrow_schema::DataType::Utf8,
+        Cells::Arrow(a) => match a.data_type() {
+            arrow_schema::DataType::Utf8 => true,
+            arrow_schema::DataType::Dictionary(_, of) => **of == arrow_schema::DataType::Utf8,
+            _ => false,
+        },
         Cells::Values(_) => false,
     }
 }
