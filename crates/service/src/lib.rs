@@ -9,6 +9,7 @@ pub mod backup_use;
 pub mod browse;
 pub mod call;
 pub mod change;
+mod collect;
 pub mod commit;
 pub mod config;
 pub mod deploy;

@@ -149,7 +149,8 @@ pub(crate) async fn answer(
         "has" => {
             blocking(move || {
                 let (hashes, _) = body.as_chunks::<32>();
-                Ok(hashes.iter().map(|h| u8::from(objects.has(h))).collect())
+                // Who asks goes on to count on what is here.
+                Ok(hashes.iter().map(|h| u8::from(objects.hold(h))).collect())
             })
             .await
         }

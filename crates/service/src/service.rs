@@ -92,6 +92,7 @@ impl Service {
             service.ensure_first_administrator().await?;
         }
         crate::loader::spawn(&service);
+        crate::collect::spawn(&service);
         Ok(service)
     }
 

@@ -113,6 +113,17 @@ impl Versions {
         slots.values().filter_map(|s| s.current.clone()).collect()
     }
 
+    /// The objects of every version in memory.
+    pub(crate) fn objects(&self) -> Vec<Hash> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let versions = slots.values().flat_map(|s| s.current.iter().chain(&s.earlier));
+        let of = |v: &Arc<LoadedVersion>| {
+            let segments = v.manifest.objects().into_iter().map(|(_, hash)| hash);
+            segments.chain([v.model_hash, v.manifest_hash]).collect::<Vec<_>>()
+        };
+        versions.flat_map(of).collect()
+    }
+
     /// Makes `version` the one that queries get.
     pub fn set(&self, version: Arc<LoadedVersion>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);

@@ -114,7 +114,7 @@ fn model() -> StoredModel {
 fn state(server: &Service, expected_seq: u64, amounts: &[i64]) -> NewState {
     let mut builder = SegmentBuilder::new(&[DataType::Int64], Collation::default());
     let columns = vec![ColumnData::Int64(amounts.iter().copied().map(Some).collect())];
-    builder.push(RowBatch { columns, rows: amounts.len() }).unwrap();
+    builder.push(&RowBatch { columns, rows: amounts.len() }).unwrap();
     let bytes = builder.finish().to_bytes().unwrap();
     let segment = SegmentRef {
         hash: server.objects.put(&bytes).unwrap(),
@@ -193,6 +193,34 @@ async fn one_flipped_byte_is_found_named_and_healed() {
     assert_eq!(version.seq, seq);
     let report = b.verify(&call, "Retail", true).await.unwrap();
     assert!(report.same, "{:?}", report.difference);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_failed_and_forgotten_changes_are_collected() {
+    let world = world();
+    let a = world.start("a", &[]).await;
+    let mut seq = a.commit("r1", state(&a, 0, &[1])).await.unwrap();
+    let first = a.versions.get("retail").unwrap().manifest.objects()[0].1;
+    // Written, but for another version than there is.
+    let failed = state(&a, seq + 7, &[2]);
+    let left = failed.manifest.objects()[0].1;
+    assert!(a.commit("r2", failed).await.is_err());
+    assert_eq!(a.collect(Duration::from_secs(60)).await.unwrap(), (0, 0));
+    // Its segment and manifest; the model is that of the first version.
+    assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 2);
+    assert!(!a.objects.has(&left) && a.objects.has(&first));
+    // Two earlier versions stay in memory, and whole.
+    for amount in [3, 4, 5] {
+        seq = a.commit(&format!("r{amount}"), state(&a, seq, &[amount])).await.unwrap();
+        assert!(a.objects.has(&first));
+        if amount < 5 {
+            assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 0);
+        }
+    }
+    assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 2);
+    assert!(!a.objects.has(&first));
+    let report = a.verify(&Call::default(), "Retail", true).await.unwrap();
+    assert!(report.same, "{report:?}");
 }
 
 fn object_file(data_dir: &Path, hash: &str) -> PathBuf {

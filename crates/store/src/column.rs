@@ -5,9 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
 
+use crate::blocks::{BLOCK_ROWS, Cell};
+use crate::code_map::CodeMap;
+use crate::dictionary::Dictionary;
+use crate::encode::double_key;
+use crate::merge::merge;
 use crate::scan_request::BitSet;
-use crate::segment::{CodeMap, Dictionary, SegmentColumn};
-use crate::segment_file::{double_key, greatest_common_divisor};
+use crate::segment::{CodeBlock, SegmentColumn};
 
 /// One segment's part of a column.
 #[derive(Debug, Clone)]
@@ -33,7 +37,6 @@ impl PieceSource {
 /// How a value is found again.
 #[derive(Debug, Default)]
 struct Lookup {
-    integers: HashMap<i64, u32>,
     doubles: HashMap<u64, u32>,
     strings: HashMap<String, u32>,
 }
@@ -69,22 +72,21 @@ impl Column {
             rows += source.rows;
             pieces.push(Piece { first_row, source, map });
         }
-        let mut column = Self {
+        let has_blank = pieces.iter().any(|p: &Piece| match p.source.column() {
+            Some(c) => c.codes.rows() > 0 && c.codes.zone(0, c.codes.rows()).0 == 0,
+            None => p.source.rows > 0,
+        });
+        Self {
             data_type,
             collation,
             dictionary,
             pieces,
             rows,
-            has_blank: false,
+            has_blank,
             lookup: OnceLock::new(),
             ranks: OnceLock::new(),
             present: OnceLock::new(),
-        };
-        column.has_blank = column.pieces.iter().any(|p| match p.source.column() {
-            Some(c) => (0..c.codes.len()).any(|r| c.codes.get(r) == 0),
-            None => p.source.rows > 0,
-        });
-        column
+        }
     }
 
     pub fn data_type(&self) -> DataType {
@@ -131,12 +133,7 @@ impl Column {
 
     /// Bytes of the column's dictionary in memory, about.
     pub fn dictionary_bytes(&self) -> usize {
-        match &self.dictionary {
-            Dictionary::Range { .. } => 0,
-            Dictionary::Integers(v) => v.len() * 8,
-            Dictionary::Doubles(v) => v.len() * 8,
-            Dictionary::Strings(v) => v.iter().map(|s| s.len() + 16).sum(),
-        }
+        self.dictionary.bytes()
     }
 
     /// Whether values are kept in a dictionary rather than as offsets.
@@ -144,9 +141,10 @@ impl Column {
         !matches!(self.dictionary, Dictionary::Range { .. })
     }
 
-    /// Rows and bits for each value of the column's segments, in the order of the rows.
-    pub fn segments(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        self.pieces.iter().map(|p| (p.source.rows, p.source.column().map_or(0, |c| c.codes.bits())))
+    /// Rows of the column's segments and the bytes of their codes, in the order of the rows.
+    pub fn segments(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let bytes = |p: &Piece| p.source.column().map_or(0, |c| c.codes.bytes());
+        self.pieces.iter().map(move |p| (p.source.rows, bytes(p)))
     }
 
     /// The raw integer of a code above 0 (see [`Dictionary`]), for exact sums.
@@ -187,22 +185,26 @@ impl Column {
 
     /// Codes of `out.len()` rows from `first_row` on; rows past the end are blank.
     pub fn read_codes(&self, first_row: usize, out: &mut [u32]) {
+        self.read(first_row, out);
+    }
+
+    /// As [`Column::read_codes`], into cells that hold every code of the column.
+    pub(crate) fn read<T: Cell>(&self, first_row: usize, out: &mut [T]) {
         let mut row = first_row;
         let mut filled = 0;
         while filled < out.len() && row < self.rows {
             let Some(piece) = self.piece(row) else { break };
             let offset = row - piece.first_row;
             let n = (piece.source.rows - offset).min(out.len() - filled);
+            let part = &mut out[filled..filled + n];
             match piece.source.column() {
-                Some(c) => {
-                    c.codes.read_mapped(offset, &piece.map, &mut out[filled..filled + n]);
-                }
-                None => out[filled..filled + n].fill(0),
+                Some(c) => c.codes.read(offset, &piece.map, part),
+                None => part.fill(T::of(0)),
             }
             filled += n;
             row += n;
         }
-        out[filled..].fill(0);
+        out[filled..].fill(T::of(0));
     }
 
     /// The code of a value, by the column's type and collation; numbers of other types match
@@ -223,7 +225,9 @@ impl Column {
                 let fits = offset >= 0 && offset % unit == 0 && offset / unit < i64::from(*count);
                 fits.then(|| (offset / unit) as u32 + 1)
             }
-            (Dictionary::Integers(_), v) => self.lookup().integers.get(&self.raw(v)?).copied(),
+            (Dictionary::Integers(all), v) => {
+                all.binary_search(&self.raw(v)?).ok().map(|i| i as u32 + 1)
+            }
             (Dictionary::Strings(_), _) => None,
         }
     }
@@ -253,15 +257,12 @@ impl Column {
         self.lookup.get_or_init(|| {
             let mut l = Lookup::default();
             match &self.dictionary {
-                Dictionary::Range { .. } => {}
-                Dictionary::Integers(v) => {
-                    l.integers = v.iter().zip(1..).map(|(x, c)| (*x, c)).collect();
-                }
+                Dictionary::Range { .. } | Dictionary::Integers(_) => {}
                 Dictionary::Doubles(v) => {
                     l.doubles = v.iter().zip(1..).map(|(x, c)| (double_key(*x), c)).collect();
                 }
                 Dictionary::Strings(v) => {
-                    let key = |s: &Arc<str>| self.collation.key(s).into_owned();
+                    let key = |s: &str| self.collation.key(s).into_owned();
                     l.strings = v.iter().zip(1..).map(|(x, c)| (key(x), c)).collect();
                 }
             }
@@ -273,11 +274,15 @@ impl Column {
     pub(crate) fn present(&self) -> &BitSet {
         self.present.get_or_init(|| {
             let mut present = BitSet::new(self.cardinality() as usize, false);
-            let mut codes = vec![0; 1 << 14];
-            for first in (0..self.rows).step_by(codes.len()) {
-                let n = codes.len().min(self.rows - first);
-                self.read_codes(first, &mut codes[..n]);
-                codes[..n].iter().for_each(|c| present.insert(*c as usize));
+            for piece in self.pieces.iter().filter(|p| p.source.rows > 0) {
+                match piece.source.column() {
+                    Some(c) => {
+                        let of = of_segment(c, piece.source.rows);
+                        of.iter()
+                            .for_each(|code| present.insert(piece.map.get(code as u32) as usize));
+                    }
+                    None => present.insert(0),
+                }
             }
             present
         })
@@ -288,13 +293,12 @@ impl Column {
         Arc::clone(self.ranks.get_or_init(|| {
             let mut codes: Vec<u32> = (1..self.cardinality()).collect();
             match &self.dictionary {
-                Dictionary::Range { .. } => {}
-                Dictionary::Integers(v) => codes.sort_by_key(|c| v[*c as usize - 1]),
+                Dictionary::Range { .. } | Dictionary::Integers(_) => {}
                 Dictionary::Doubles(v) => {
                     codes.sort_by(|a, b| v[*a as usize - 1].total_cmp(&v[*b as usize - 1]));
                 }
                 Dictionary::Strings(v) => codes.sort_by(|a, b| {
-                    self.collation.compare(&v[*a as usize - 1], &v[*b as usize - 1])
+                    self.collation.compare(v.get(*a as usize - 1), v.get(*b as usize - 1))
                 }),
             }
             let mut ranks = vec![0; self.cardinality() as usize];
@@ -306,155 +310,24 @@ impl Column {
     }
 }
 
+/// The codes some row of a segment has.
+fn of_segment(column: &SegmentColumn, rows: usize) -> BitSet {
+    let mut seen = BitSet::new(column.dictionary.len() as usize + 1, false);
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let n = BLOCK_ROWS.min(rows - first);
+        column.codes.with_block(first, n, |block| match block {
+            CodeBlock::U8(codes) => codes.iter().for_each(|c| seen.insert((*c).into())),
+            CodeBlock::U16(codes) => codes.iter().for_each(|c| seen.insert((*c).into())),
+            CodeBlock::U32(codes) => codes.iter().for_each(|c| seen.insert(*c as usize)),
+            CodeBlock::Constant(code) => seen.insert(code as usize),
+        });
+    }
+    seen
+}
+
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Blank | Value::String(_) | Value::Boolean(_) => None,
         v => v.as_f64(),
-    }
-}
-
-/// One dictionary for all segments, and each segment's way into it.
-fn merge(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
-    match parts {
-        [] => (Dictionary::Integers(Vec::new()), Vec::new()),
-        [only] => ((*only).clone(), vec![CodeMap::Same]),
-        _ => merge_ranges(parts).unwrap_or_else(|| merge_values(parts, collation)),
-    }
-}
-
-/// Ranges, and whole numbers of a dictionary among them, stay a range where that is not much wider
-/// than they are.
-fn merge_ranges(parts: &[&Dictionary]) -> Option<(Dictionary, Vec<CodeMap>)> {
-    let (mut low, mut high) = (i64::MAX, i64::MIN);
-    let (mut held, mut ranges) = (0u64, 0);
-    for p in parts {
-        let (first, last) = match p {
-            Dictionary::Range { base, unit, count } => {
-                ranges += 1;
-                (*base, base.checked_add(unit.checked_mul(i64::from(*count) - 1)?)?)
-            }
-            Dictionary::Integers(v) if v.is_empty() => continue,
-            Dictionary::Integers(v) => (*v.iter().min()?, *v.iter().max()?),
-            _ => return None,
-        };
-        (low, high) = (low.min(first), high.max(last));
-        held += u64::from(p.len());
-    }
-    if ranges == 0 {
-        return None;
-    }
-    let width = u64::try_from(high.checked_sub(low)?).ok()?;
-    let offset = |v: i64| v.wrapping_sub(low) as u64;
-    let mut unit = 0;
-    for p in parts {
-        match p {
-            Dictionary::Range { base, unit: of, count } => {
-                unit = greatest_common_divisor(unit, offset(*base));
-                if *count > 1 {
-                    unit = greatest_common_divisor(unit, *of as u64);
-                }
-            }
-            Dictionary::Integers(v) => {
-                unit = v.iter().fold(unit, |u, x| greatest_common_divisor(u, offset(*x)));
-            }
-            _ => return None,
-        }
-    }
-    let unit = unit.max(1);
-    let count = u32::try_from(width / unit + 1).ok().filter(|c| *c < 1 << 31)?;
-    if u64::from(count) > held.saturating_mul(8).max(256) {
-        return None;
-    }
-    let steps = |v: i64| (offset(v) / unit) as u32;
-    let map = |p: &&Dictionary| match p {
-        Dictionary::Range { base, unit: of, .. } => match (steps(*base), *of as u64 / unit) {
-            (0, 1) => CodeMap::Same,
-            (by, 1) => CodeMap::Shift(by),
-            // A single value may be of any unit.
-            (by, factor) => CodeMap::Scale { by, factor: factor as u32 },
-        },
-        Dictionary::Integers(v) => {
-            CodeMap::Table(std::iter::once(0).chain(v.iter().map(|x| steps(*x) + 1)).collect())
-        }
-        _ => CodeMap::Same,
-    };
-    let maps = parts.iter().map(map).collect();
-    Some((Dictionary::Range { base: low, unit: unit as i64, count }, maps))
-}
-
-fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
-    let mut maps = Vec::new();
-    if parts.iter().any(|p| matches!(p, Dictionary::Strings(_))) {
-        let (mut at, mut all): (HashMap<String, u32>, Vec<Arc<str>>) = Default::default();
-        for p in parts {
-            let mut map = vec![0];
-            if let Dictionary::Strings(v) = p {
-                for s in v {
-                    map.push(*at.entry(collation.key(s).into_owned()).or_insert_with(|| {
-                        all.push(Arc::clone(s));
-                        all.len() as u32
-                    }));
-                }
-            }
-            maps.push(CodeMap::Table(map));
-        }
-        return (Dictionary::Strings(all), maps);
-    }
-    if parts.iter().any(|p| matches!(p, Dictionary::Doubles(_))) {
-        let (mut at, mut all): (HashMap<u64, u32>, Vec<f64>) = Default::default();
-        for p in parts {
-            let mut map = vec![0];
-            if let Dictionary::Doubles(v) = p {
-                for x in v {
-                    map.push(*at.entry(double_key(*x)).or_insert_with(|| {
-                        all.push(*x);
-                        all.len() as u32
-                    }));
-                }
-            }
-            maps.push(CodeMap::Table(map));
-        }
-        return (Dictionary::Doubles(all), maps);
-    }
-    let values = |p: &Dictionary| -> Vec<i64> { (1..=p.len()).map(|c| p.integer(c)).collect() };
-    let mut all: Vec<i64> = parts.iter().flat_map(|p| values(p)).collect();
-    all.sort_unstable();
-    all.dedup();
-    let at: HashMap<i64, u32> = all.iter().zip(1..).map(|(v, c)| (*v, c)).collect();
-    for p in parts {
-        let codes = values(p).into_iter().map(|v| at.get(&v).copied().unwrap_or(0));
-        maps.push(CodeMap::Table(std::iter::once(0).chain(codes).collect()));
-    }
-    (Dictionary::Integers(all), maps)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merged_dictionaries_keep_every_value() {
-        let range = |base, unit, count| Dictionary::Range { base, unit, count };
-        let listed = |v: &[i64]| Dictionary::Integers(v.to_vec());
-        let cases = [
-            (true, vec![range(10, 1, 20), range(5, 1, 20)]),
-            (true, vec![range(0, 10, 50), range(5, 5, 60), range(-20, 30, 8)]),
-            (true, vec![range(7, 3, 40), listed(&[1, 10, 130])]),
-            (true, vec![range(7, 1, 1), range(100, 4, 30), listed(&[])]),
-            (false, vec![range(0, 1, 100), range(1 << 40, 1, 100)]),
-            (false, vec![listed(&[1, 1000]), listed(&[5, 1000, 1 << 50])]),
-            (false, vec![range(i64::MIN, 1, 3), range(i64::MAX - 5, 1, 3)]),
-        ];
-        for (stays_range, parts) in &cases {
-            let parts: Vec<&Dictionary> = parts.iter().collect();
-            let (merged, maps) = merge(&parts, Collation::default());
-            assert_eq!(matches!(merged, Dictionary::Range { .. }), *stays_range, "{parts:?}");
-            for (part, map) in parts.iter().zip(&maps) {
-                assert_eq!(map.get(0), 0);
-                for code in 1..=part.len() {
-                    assert_eq!(merged.integer(map.get(code)), part.integer(code), "{parts:?}");
-                }
-            }
-        }
     }
 }

@@ -2,9 +2,16 @@
 //!
 //! Never here: DAX, names. Tables and columns are ids; what they mean is the engine's.
 
+mod blocks;
+mod bytes;
 mod checksum;
+mod code_map;
 mod column;
+mod dictionary;
+mod encode;
 mod manifest;
+mod mapped_file;
+mod merge;
 mod object_dir;
 mod relationship;
 mod scan;
@@ -14,8 +21,11 @@ mod segment_file;
 mod table;
 mod version;
 
+pub use blocks::Packing;
+pub use bytes::Bytes;
 pub use checksum::logical_checksum;
 pub use column::Column;
+pub use dictionary::{Dictionary, Texts};
 pub use manifest::{Manifest, PartitionManifest, SegmentRef, TableManifest, state_root};
 pub use object_dir::{Hash, ObjectDir};
 pub use relationship::{RelationshipDef, RelationshipIndex};
@@ -24,7 +34,7 @@ pub use scan_request::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowExpr, ScanFilter, ScanRequest,
     ScanResult, TableId,
 };
-pub use segment::{Codes, Dictionary, Segment, SegmentColumn};
+pub use segment::{Segment, SegmentColumn};
 pub use segment_file::{SEGMENT_ROWS, SegmentBuilder};
 pub use table::{RowGroup, TableData};
 pub use version::StoreVersion;

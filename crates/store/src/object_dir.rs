@@ -2,12 +2,20 @@
 //!
 //! `objects/ab/<64 hexadecimal digits>`; a file appears whole or not at all.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, SystemTime};
 
 use evercube_base::{Error, ErrorKind, Result};
+
+use crate::bytes::Bytes;
+use crate::mapped_file::MappedFile;
+use crate::segment::Segment;
 
 /// BLAKE3 hash of an object's bytes, which is its name.
 pub type Hash = [u8; 32];
@@ -16,6 +24,10 @@ pub type Hash = [u8; 32];
 pub struct ObjectDir {
     root: PathBuf,
     temporary: AtomicU64,
+    /// Written to while an object is looked at and deleted.
+    sweeping: RwLock<()>,
+    /// Segments that somebody uses.
+    segments: Mutex<HashMap<Hash, Weak<Segment>>>,
 }
 
 fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
@@ -36,7 +48,12 @@ impl ObjectDir {
     pub fn open(folder: &Path) -> Result<Self> {
         let root = folder.join("objects");
         fs::create_dir_all(&root).map_err(|e| failed("made", &root, &e))?;
-        Ok(Self { root, temporary: AtomicU64::new(0) })
+        Ok(Self {
+            root,
+            temporary: AtomicU64::new(0),
+            sweeping: RwLock::default(),
+            segments: Mutex::default(),
+        })
     }
 
     fn path(&self, hash: &Hash) -> PathBuf {
@@ -49,7 +66,7 @@ impl ObjectDir {
     pub fn put(&self, bytes: &[u8]) -> Result<Hash> {
         let hash = *blake3::hash(bytes).as_bytes();
         let path = self.path(&hash);
-        if path.exists() {
+        if self.hold(&hash) {
             return Ok(hash);
         }
         let shelf = path.parent().unwrap_or(&self.root);
@@ -74,6 +91,37 @@ impl ObjectDir {
         self.path(hash).exists()
     }
 
+    /// Whether an object is here; if so it counts as used now and outlives the next
+    /// [`ObjectDir::sweep`].
+    pub fn hold(&self, hash: &Hash) -> bool {
+        let _not_swept = self.sweeping.read().unwrap_or_else(PoisonError::into_inner);
+        let used = fs::File::open(self.path(hash)).and_then(|f| f.set_modified(SystemTime::now()));
+        used.is_ok()
+    }
+
+    /// Deletes what is neither to be kept nor was written or held for `unused`: objects, and what
+    /// writing or setting aside left behind. How many files that were, and their bytes.
+    pub fn sweep(&self, keep: &HashSet<Hash>, unused: Duration) -> Result<(usize, u64)> {
+        let kept: HashSet<String> = keep.iter().map(hex).collect();
+        let read = |path: &Path| fs::read_dir(path).map_err(|e| failed("listed", path, &e));
+        let mut swept = (0, 0);
+        for shelf in read(&self.root)?.flatten().filter(|s| s.path().is_dir()) {
+            for file in read(&shelf.path())?.flatten() {
+                if file.file_name().to_str().is_some_and(|name| kept.contains(name)) {
+                    continue;
+                }
+                // Nobody takes hold of the file between the look and the deletion.
+                let _alone = self.sweeping.write().unwrap_or_else(PoisonError::into_inner);
+                let Ok(meta) = file.metadata() else { continue };
+                let age = meta.modified().ok().and_then(|m| m.elapsed().ok());
+                if age.is_some_and(|age| age >= unused) && fs::remove_file(file.path()).is_ok() {
+                    swept = (swept.0 + 1, swept.1 + meta.len());
+                }
+            }
+        }
+        Ok(swept)
+    }
+
     /// Length of an object, without reading it.
     pub fn length(&self, hash: &Hash) -> Result<u64> {
         let path = self.path(hash);
@@ -87,19 +135,43 @@ impl ObjectDir {
     /// `NotFound`, or `Corrupt` where the bytes are not what the name says.
     pub fn get(&self, hash: &Hash) -> Result<Vec<u8>> {
         let path = self.path(hash);
-        let bytes = fs::read(&path).map_err(|e| {
-            if e.kind() == std::io::ErrorKind::NotFound {
-                Error::not_found(format!("object {} is not on this server", hex(hash)))
-            } else {
-                failed("read", &path, &e)
-            }
-        })?;
+        let bytes = fs::read(&path).map_err(|e| unread(hash, &path, &e))?;
+        self.checked(hash, &path, bytes)
+    }
+
+    /// The bytes of an object as [`ObjectDir::get`] gives them, of its file mapped.
+    ///
+    /// # Errors
+    /// As [`ObjectDir::get`].
+    pub fn map(&self, hash: &Hash) -> Result<Bytes> {
+        let path = self.path(hash);
+        let file = MappedFile::open(&path).map_err(|e| unread(hash, &path, &e))?;
+        self.checked(hash, &path, Bytes::from(file))
+    }
+
+    fn checked<T: Deref<Target = [u8]>>(&self, hash: &Hash, path: &Path, bytes: T) -> Result<T> {
         if blake3::hash(&bytes).as_bytes() == hash {
             return Ok(bytes);
         }
         let aside = path.with_extension("damaged");
-        let _best_effort = fs::rename(&path, &aside);
+        let _best_effort = fs::rename(path, &aside);
         Err(damaged(hash))
+    }
+
+    /// A segment, checked against its name. One that is in use already is shared.
+    ///
+    /// # Errors
+    /// As [`ObjectDir::get`], or `Unsupported` where it is of a format this server does not know.
+    pub fn segment(&self, hash: &Hash) -> Result<Arc<Segment>> {
+        let in_use = || self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = in_use().get(hash).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let segment = Arc::new(Segment::from_bytes(&self.map(hash)?)?);
+        let mut in_use = in_use();
+        in_use.retain(|_, s| s.strong_count() > 0);
+        in_use.insert(*hash, Arc::downgrade(&segment));
+        Ok(segment)
     }
 
     /// Reads an object again and compares it with its name, leaving it where it is; its length.
@@ -116,6 +188,14 @@ impl ObjectDir {
     pub fn delete(&self, hash: &Hash) -> Result<()> {
         let path = self.path(hash);
         fs::remove_file(&path).map_err(|e| failed("deleted", &path, &e))
+    }
+}
+
+fn unread(hash: &Hash, path: &Path, e: &std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::NotFound {
+        Error::not_found(format!("object {} is not on this server", hex(hash)))
+    } else {
+        failed("read", path, e)
     }
 }
 
@@ -143,5 +223,25 @@ mod tests {
         assert_eq!(dir.get(&hash).unwrap_err().kind, ErrorKind::Corrupt);
         assert!(!dir.has(&hash));
         assert_eq!(dir.get(&hash).unwrap_err().kind, ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_sweep_leaves_what_is_kept_or_was_used_lately() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ObjectDir::open(folder.path()).unwrap();
+        let [kept, held, put, gone] =
+            ["kept", "held", "put", "gone"].map(|t| dir.put(t.as_bytes()).unwrap());
+        let hour = Duration::from_secs(3600);
+        for hash in [kept, held, put, gone] {
+            let file = fs::File::open(dir.path(&hash)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * hour).unwrap();
+        }
+        assert!(dir.hold(&held));
+        dir.put(b"put").unwrap();
+        let fresh = dir.put(b"fresh").unwrap();
+        assert_eq!(dir.sweep(&HashSet::from([kept]), hour).unwrap(), (1, 4));
+        assert!([kept, held, put, fresh].iter().all(|h| dir.has(h)) && !dir.has(&gone));
+        assert!(!dir.hold(&gone));
+        assert_eq!(dir.sweep(&HashSet::from([kept]), Duration::ZERO).unwrap(), (3, 12));
     }
 }

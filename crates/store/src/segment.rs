@@ -3,24 +3,24 @@
 //! Code 0 of every column is blank. Other codes are either positions in the segment's own
 //! dictionary (code 1 is its first value) or offsets from a smallest value.
 
-use std::sync::Arc;
+use evercube_base::DataType;
 
-use evercube_base::{DataType, DateTime, Decimal, Value};
+use crate::blocks::{BLOCK_ROWS, Blocks, Cell, Packing};
+use crate::code_map::CodeMap;
+use crate::dictionary::Dictionary;
 
-/// Codes at the smallest width that holds them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Codes {
-    U8(Vec<u8>),
-    U16(Vec<u16>),
-    U32(Vec<u32>),
+/// The codes of a column's rows.
+#[derive(Debug, Clone)]
+pub(crate) enum Codes {
     /// Every row has this code.
     Constant {
         code: u32,
         rows: usize,
     },
+    Blocks(Blocks),
 }
 
-/// Codes of neighbouring rows, as narrow as they are kept.
+/// Codes of neighbouring rows, as narrow as the segment's codes allow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum CodeBlock<'a> {
     U8(&'a [u8]),
@@ -31,200 +31,114 @@ pub(crate) enum CodeBlock<'a> {
 }
 
 impl Codes {
-    /// The narrowest form of `codes`.
-    pub fn pack(codes: &[u32]) -> Self {
-        let max = codes.iter().copied().max().unwrap_or(0);
+    pub(crate) fn pack(codes: &[u32], packing: Packing) -> Self {
         match codes.first() {
             Some(first) if codes.iter().all(|c| c == first) => {
                 Self::Constant { code: *first, rows: codes.len() }
             }
-            _ if max <= 0xff => Self::U8(codes.iter().map(|c| *c as u8).collect()),
-            _ if max <= 0xffff => Self::U16(codes.iter().map(|c| *c as u16).collect()),
-            _ => Self::U32(codes.to_vec()),
+            None => Self::Constant { code: 0, rows: 0 },
+            Some(_) => Self::Blocks(Blocks::pack(codes, packing)),
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         match self {
-            Self::U8(v) => v.len(),
-            Self::U16(v) => v.len(),
-            Self::U32(v) => v.len(),
             Self::Constant { rows, .. } => *rows,
+            Self::Blocks(b) => b.rows(),
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Bits each row takes.
-    pub fn bits(&self) -> u32 {
+    /// Bytes of the codes.
+    pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::U8(_) => 8,
-            Self::U16(_) => 16,
-            Self::U32(_) => 32,
             Self::Constant { .. } => 0,
+            Self::Blocks(b) => b.len(),
         }
     }
 
     #[inline]
-    pub fn get(&self, row: usize) -> u32 {
+    pub(crate) fn get(&self, row: usize) -> u32 {
         match self {
-            Self::U8(v) => u32::from(v[row]),
-            Self::U16(v) => u32::from(v[row]),
-            Self::U32(v) => v[row],
             Self::Constant { code, .. } => *code,
+            Self::Blocks(b) => b.get(row),
         }
     }
 
-    /// Codes of `n` rows from row `first` on.
-    pub(crate) fn block(&self, first: usize, n: usize) -> CodeBlock<'_> {
+    /// Smallest and largest code of some rows, or less and more.
+    pub(crate) fn zone(&self, first: usize, rows: usize) -> (u32, u32) {
         match self {
-            Self::U8(v) => CodeBlock::U8(&v[first..first + n]),
-            Self::U16(v) => CodeBlock::U16(&v[first..first + n]),
-            Self::U32(v) => CodeBlock::U32(&v[first..first + n]),
-            Self::Constant { code, .. } => CodeBlock::Constant(*code),
+            Self::Constant { code, .. } => (*code, *code),
+            Self::Blocks(b) => b.zone(first, rows),
         }
     }
 
-    /// Translates `out.len()` codes from row `first` on through `map`.
-    pub(crate) fn read_mapped(&self, first: usize, map: &CodeMap, out: &mut [u32]) {
-        let n = out.len();
+    /// The segment's codes of up to [`BLOCK_ROWS`] rows from `first` on, as `see` gets them.
+    pub(crate) fn with_block<R>(
+        &self,
+        first: usize,
+        n: usize,
+        see: impl FnOnce(CodeBlock<'_>) -> R,
+    ) -> R {
         match self {
-            Self::U8(v) => translate(&v[first..first + n], map, out, |c| u32::from(*c)),
-            Self::U16(v) => translate(&v[first..first + n], map, out, |c| u32::from(*c)),
-            Self::U32(v) => translate(&v[first..first + n], map, out, |c| *c),
-            Self::Constant { code, .. } => out.fill(map.get(*code)),
-        }
-    }
-}
-
-fn translate<T>(from: &[T], map: &CodeMap, out: &mut [u32], widen: impl Fn(&T) -> u32) {
-    match map {
-        CodeMap::Same => {
-            for (o, c) in out.iter_mut().zip(from) {
-                *o = widen(c);
+            Self::Constant { code, .. } => see(CodeBlock::Constant(*code)),
+            Self::Blocks(b) if self.cell_bytes() == 1 => {
+                let mut codes = [0; BLOCK_ROWS];
+                b.read(first, 0, &mut codes[..n]);
+                see(CodeBlock::U8(&codes[..n]))
             }
-        }
-        CodeMap::Shift(by) => {
-            for (o, c) in out.iter_mut().zip(from) {
-                let c = widen(c);
-                *o = if c == 0 { 0 } else { c + by };
+            Self::Blocks(b) if self.cell_bytes() == 2 => {
+                let mut codes = [0; BLOCK_ROWS];
+                b.read(first, 0, &mut codes[..n]);
+                see(CodeBlock::U16(&codes[..n]))
             }
-        }
-        CodeMap::Scale { by, factor } => {
-            for (o, c) in out.iter_mut().zip(from) {
-                let c = widen(c);
-                *o = if c == 0 { 0 } else { by + (c - 1) * factor + 1 };
-            }
-        }
-        CodeMap::Table(t) => {
-            for (o, c) in out.iter_mut().zip(from) {
-                *o = t[widen(c) as usize];
+            Self::Blocks(b) => {
+                let mut codes = [0; BLOCK_ROWS];
+                b.read(first, 0, &mut codes[..n]);
+                see(CodeBlock::U32(&codes[..n]))
             }
         }
     }
-}
 
-/// From a segment's codes to the codes of the whole column.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum CodeMap {
-    Same,
-    /// Value encoding with another smallest value: codes but blank move by this much.
-    Shift(u32),
-    /// Value encoding with another smallest value and another unit: neighbours become this far
-    /// apart.
-    Scale {
-        by: u32,
-        factor: u32,
-    },
-    Table(Vec<u32>),
-}
-
-impl CodeMap {
-    #[inline]
-    pub(crate) fn get(&self, code: u32) -> u32 {
+    /// Codes of rows in ascending order, each given to `see`.
+    pub(crate) fn get_many(&self, rows: impl Iterator<Item = usize>, mut see: impl FnMut(u32)) {
         match self {
-            Self::Same => code,
-            Self::Shift(_) if code == 0 => 0,
-            Self::Shift(by) => code + by,
-            Self::Scale { .. } if code == 0 => 0,
-            Self::Scale { by, factor } => by + (code - 1) * factor + 1,
-            Self::Table(t) => t[code as usize],
-        }
-    }
-}
-
-/// What codes above 0 stand for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Dictionary {
-    /// Code `c` is the integer `base + c - 1` (the raw value: days' microseconds for dates with
-    /// `unit`, ten-thousandths for decimals). `count` codes besides blank.
-    Range {
-        base: i64,
-        unit: i64,
-        count: u32,
-    },
-    Integers(Vec<i64>),
-    Doubles(Vec<f64>),
-    Strings(Vec<Arc<str>>),
-}
-
-impl Dictionary {
-    /// Number of codes besides blank.
-    pub fn len(&self) -> u32 {
-        match self {
-            Self::Range { count, .. } => *count,
-            Self::Integers(v) => v.len() as u32,
-            Self::Doubles(v) => v.len() as u32,
-            Self::Strings(v) => v.len() as u32,
+            Self::Constant { code, .. } => rows.for_each(|_| see(*code)),
+            Self::Blocks(b) => b.get_many(rows, see),
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The raw integer of a code above 0, for the integer-like types.
-    #[inline]
-    pub(crate) fn integer(&self, code: u32) -> i64 {
+    /// Bytes the codes of a block take.
+    pub(crate) fn cell_bytes(&self) -> usize {
         match self {
-            Self::Range { base, unit, .. } => base + (i64::from(code) - 1) * unit,
-            Self::Integers(v) => v[code as usize - 1],
-            Self::Doubles(_) | Self::Strings(_) => 0,
+            Self::Constant { .. } => 0,
+            Self::Blocks(b) if b.most() <= u8::MAX.into() => 1,
+            Self::Blocks(b) if b.most() <= u16::MAX.into() => 2,
+            Self::Blocks(_) => 4,
         }
     }
 
-    /// The value of a code of a column of `data_type`; code 0 is blank.
-    pub fn value(&self, data_type: DataType, code: u32) -> Value {
-        if code == 0 || code > self.len() {
-            return Value::Blank;
-        }
-        match self {
-            Self::Doubles(v) => Value::Double(v[code as usize - 1]),
-            Self::Strings(v) => Value::String(Arc::clone(&v[code as usize - 1])),
-            Self::Range { .. } | Self::Integers(_) => {
-                let raw = self.integer(code);
-                match data_type {
-                    DataType::Boolean => Value::Boolean(raw != 0),
-                    DataType::Decimal => Value::Decimal(Decimal(raw)),
-                    DataType::DateTime => Value::DateTime(DateTime(raw)),
-                    _ => Value::Int(raw),
-                }
+    /// Codes of rows from `first` on, mapped. A cell holds every code of the column.
+    pub(crate) fn read<T: Cell>(&self, first: usize, map: &CodeMap, out: &mut [T]) {
+        match (self, map.shift()) {
+            (Self::Constant { code, .. }, _) => out.fill(T::of(map.get(*code))),
+            (Self::Blocks(b), Some(by)) => b.read(first, by, out),
+            (Self::Blocks(b), None) => {
+                b.read(first, 0, out);
+                map.apply(out);
             }
         }
     }
 }
 
 /// One column of a segment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SegmentColumn {
     pub data_type: DataType,
     pub dictionary: Dictionary,
-    pub codes: Codes,
+    pub(crate) codes: Codes,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Segment {
     pub rows: usize,
     pub columns: Vec<SegmentColumn>,

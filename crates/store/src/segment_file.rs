@@ -1,31 +1,43 @@
 //! Segments as bytes, and from rows. `docs/formats/segment.md` describes every byte.
 
-use std::collections::HashMap;
+mod format1;
+
 use std::sync::Arc;
 
-use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch};
+use evercube_base::{Collation, DataType, Error, ErrorKind, Result, RowBatch};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::segment::{Codes, Dictionary, Segment, SegmentColumn};
+use crate::blocks::{Blocks, Packing, SLACK};
+use crate::bytes::Bytes;
+use crate::dictionary::{Dictionary, Texts};
+use crate::encode::ColumnEncoder;
+use crate::segment::{Codes, Segment, SegmentColumn};
 
 /// Rows after which a segment is closed.
 pub const SEGMENT_ROWS: usize = 1 << 20;
 
-const MAGIC: &[u8; 8] = b"EVSEG\x00\x01\n";
+const MAGIC: &[u8; 8] = b"EVSEG\x00\x02\n";
 const LEVEL: i32 = 3;
 
 /// Collects the rows of one segment.
 #[derive(Debug)]
 pub struct SegmentBuilder {
-    collation: Collation,
-    columns: Vec<ColumnData>,
+    packing: Packing,
+    columns: Vec<ColumnEncoder>,
     rows: usize,
 }
 
 impl SegmentBuilder {
     pub fn new(types: &[DataType], collation: Collation) -> Self {
-        let columns = types.iter().map(|t| ColumnData::empty(*t)).collect();
-        Self { collation, columns, rows: 0 }
+        let columns = types.iter().map(|t| ColumnEncoder::new(*t, collation)).collect();
+        Self { packing: Packing::default(), columns, rows: 0 }
+    }
+
+    /// Codes packed in one way rather than the shortest.
+    #[must_use]
+    pub fn packed(self, packing: Packing) -> Self {
+        Self { packing, ..self }
     }
 
     pub fn rows(&self) -> usize {
@@ -33,7 +45,7 @@ impl SegmentBuilder {
     }
 
     /// Adds rows; their columns have the builder's types, in its order.
-    pub fn push(&mut self, batch: RowBatch) -> Result<()> {
+    pub fn push(&mut self, batch: &RowBatch) -> Result<()> {
         if batch.columns.len() != self.columns.len() {
             return Err(Error::internal(format!(
                 "a batch of {} columns came for a segment of {}",
@@ -41,157 +53,25 @@ impl SegmentBuilder {
                 self.columns.len()
             )));
         }
-        for (into, from) in self.columns.iter_mut().zip(batch.columns) {
-            append(into, from)?;
+        for (into, from) in self.columns.iter_mut().zip(&batch.columns) {
+            into.push(from)?;
         }
         self.rows += batch.rows;
         Ok(())
     }
 
-    /// Codes the rows.
-    pub fn finish(self) -> Segment {
-        let columns = self.columns.iter().map(|c| encode_column(c, self.collation)).collect();
-        Segment { rows: self.rows, columns }
+    /// The rows as a segment; the builder is empty again and keeps its memory.
+    pub fn take(&mut self) -> Segment {
+        let rows = std::mem::take(&mut self.rows);
+        let packing = self.packing;
+        let columns = self.columns.par_iter_mut().map(|c| c.take(packing)).collect();
+        Segment { rows, columns }
+    }
+
+    pub fn finish(mut self) -> Segment {
+        self.take()
     }
 }
-
-fn append(into: &mut ColumnData, from: ColumnData) -> Result<()> {
-    match (into, from) {
-        (ColumnData::Boolean(a), ColumnData::Boolean(b)) => a.extend(b),
-        (ColumnData::Int64(a), ColumnData::Int64(b)) => a.extend(b),
-        (ColumnData::Decimal(a), ColumnData::Decimal(b)) => a.extend(b),
-        (ColumnData::Double(a), ColumnData::Double(b)) => a.extend(b),
-        (ColumnData::DateTime(a), ColumnData::DateTime(b)) => a.extend(b),
-        (ColumnData::String(a), ColumnData::String(b)) => a.extend(b),
-        (into, from) => {
-            return Err(Error::internal(format!(
-                "a column of {} came for a segment column of {}",
-                from.data_type(),
-                into.data_type()
-            )));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn encode_column(data: &ColumnData, collation: Collation) -> SegmentColumn {
-    let (dictionary, codes) = match data {
-        ColumnData::Boolean(v) => encode_integers(v.iter().map(|x| x.map(i64::from))),
-        ColumnData::Int64(v) => encode_integers(v.iter().copied()),
-        ColumnData::Decimal(v) => encode_integers(v.iter().map(|x| x.map(|d| d.0))),
-        ColumnData::DateTime(v) => encode_integers(v.iter().map(|x| x.map(|d| d.0))),
-        ColumnData::Double(v) => encode_doubles(v),
-        ColumnData::String(v) => encode_strings(v, collation),
-    };
-    SegmentColumn { data_type: data.data_type(), dictionary, codes: Codes::pack(&codes) }
-}
-
-pub(crate) fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
-/// Whether a column's values repeat so little that a dictionary would be about as long as the
-/// column, told by some rows spread over it.
-fn repeats_little(values: impl Iterator<Item = Option<i64>>, rows: u64) -> bool {
-    const SAMPLE: u64 = 4096;
-    let step = usize::try_from(rows / SAMPLE).unwrap_or(1).max(1);
-    let mut sample: Vec<i64> = values.flatten().step_by(step).collect();
-    let taken = sample.len();
-    sample.sort_unstable();
-    sample.dedup();
-    sample.len() * 2 > taken
-}
-
-/// Offsets from the smallest value, in the largest unit that divides all of them, where the range
-/// is not much wider than the rows are many, or not very much and a dictionary would not be short;
-/// a dictionary elsewhere.
-fn encode_integers(values: impl Iterator<Item = Option<i64>> + Clone) -> (Dictionary, Vec<u32>) {
-    let present = || values.clone().flatten();
-    let Some(min) = present().min() else {
-        return (Dictionary::Integers(Vec::new()), values.map(|_| 0).collect());
-    };
-    let mut unit = 0u64;
-    let mut widest = 0u64;
-    let mut rows = 0u64;
-    for v in present() {
-        let offset = v.wrapping_sub(min) as u64;
-        unit = greatest_common_divisor(unit, offset);
-        widest = widest.max(offset);
-        rows += 1;
-    }
-    let unit = unit.max(1);
-    let count = widest / unit + 1;
-    let is_narrow = count <= 256.max(rows.saturating_mul(8)).min(1 << 31);
-    let is_usable = count <= rows.saturating_mul(64).min(1 << 28);
-    if (is_narrow || is_usable && repeats_little(values.clone(), rows))
-        && let (Ok(unit), Ok(count)) = (i64::try_from(unit), u32::try_from(count))
-    {
-        let code = |v: i64| ((v.wrapping_sub(min) as u64 / unit as u64) as u32).saturating_add(1);
-        let codes = values.map(|v| v.map_or(0, code)).collect();
-        return (Dictionary::Range { base: min, unit, count }, codes);
-    }
-    let mut distinct: Vec<i64> = present().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let at: HashMap<i64, u32> =
-        distinct.iter().enumerate().map(|(i, v)| (*v, i as u32 + 1)).collect();
-    let codes = values.map(|v| v.map_or(0, |v| at.get(&v).copied().unwrap_or(0))).collect();
-    (Dictionary::Integers(distinct), codes)
-}
-
-/// One bit pattern for each number that compares equal: −0 is 0, every NaN is one NaN.
-pub(crate) fn double_key(v: f64) -> u64 {
-    if v == 0.0 {
-        0
-    } else if v.is_nan() {
-        f64::NAN.to_bits()
-    } else {
-        v.to_bits()
-    }
-}
-
-fn encode_doubles(values: &[Option<f64>]) -> (Dictionary, Vec<u32>) {
-    let mut at = HashMap::new();
-    let mut distinct = Vec::new();
-    let codes = values
-        .iter()
-        .map(|v| {
-            let Some(v) = v else { return 0 };
-            *at.entry(double_key(*v)).or_insert_with(|| {
-                distinct.push(*v);
-                distinct.len() as u32
-            })
-        })
-        .collect();
-    (Dictionary::Doubles(distinct), codes)
-}
-
-fn encode_strings(values: &[Option<Arc<str>>], collation: Collation) -> (Dictionary, Vec<u32>) {
-    let mut exact: HashMap<&str, u32> = HashMap::new();
-    let mut folded: HashMap<String, u32> = HashMap::new();
-    let mut distinct: Vec<Arc<str>> = Vec::new();
-    let codes = values
-        .iter()
-        .map(|v| {
-            let Some(v) = v else { return 0 };
-            if let Some(code) = exact.get(&**v) {
-                return *code;
-            }
-            let code = *folded.entry(collation.key(v).into_owned()).or_insert_with(|| {
-                distinct.push(Arc::clone(v));
-                distinct.len() as u32
-            });
-            exact.insert(v, code);
-            code
-        })
-        .collect();
-    (Dictionary::Strings(distinct), codes)
-}
-
-// Bytes ------------------------------------------------------------------------------------
 
 #[derive(Serialize, Deserialize)]
 struct Directory {
@@ -203,12 +83,9 @@ struct Directory {
 struct ColumnEntry {
     data_type: DataType,
     dictionary: DictionaryKind,
-    /// Compressed and plain length of the dictionary block.
+    /// Compressed and plain length of the dictionary.
     dictionary_bytes: (u64, u64),
-    /// Bytes per code: 1, 2 or 4; 0 where every row has `constant`.
-    width: u8,
-    constant: u32,
-    codes_bytes: (u64, u64),
+    codes: CodesKind,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -219,13 +96,15 @@ enum DictionaryKind {
     Strings,
 }
 
-fn corrupt(what: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("the segment is damaged: {what}"))
+#[derive(Serialize, Deserialize)]
+enum CodesKind {
+    Constant(u32),
+    /// Length of the blocks with their heads.
+    Blocks(u64),
 }
 
-fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
-    zstd::bulk::compress(bytes, LEVEL)
-        .map_err(|e| Error::internal(format!("a column could not be compressed: {e}")))
+fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the segment is damaged: {what}"))
 }
 
 impl Segment {
@@ -234,10 +113,17 @@ impl Segment {
         let mut blocks = Vec::new();
         let mut columns = Vec::new();
         for c in &self.columns {
-            let plain = dictionary_bytes(&c.dictionary)?;
-            let packed = compress(&plain)?;
-            let (width, constant, codes) = code_bytes(&c.codes);
-            let packed_codes = compress(&codes)?;
+            let plain = dictionary_bytes(&c.dictionary);
+            let packed = zstd::bulk::compress(&plain, LEVEL)
+                .map_err(|e| Error::internal(format!("a column could not be compressed: {e}")))?;
+            blocks.extend(&packed);
+            let codes = match &c.codes {
+                Codes::Constant { code, .. } => CodesKind::Constant(*code),
+                Codes::Blocks(b) => {
+                    b.write(&mut blocks);
+                    CodesKind::Blocks(b.len() as u64)
+                }
+            };
             columns.push(ColumnEntry {
                 data_type: c.data_type,
                 dictionary: match &c.dictionary {
@@ -249,114 +135,163 @@ impl Segment {
                     Dictionary::Strings(_) => DictionaryKind::Strings,
                 },
                 dictionary_bytes: (packed.len() as u64, plain.len() as u64),
-                width,
-                constant,
-                codes_bytes: (packed_codes.len() as u64, codes.len() as u64),
+                codes,
             });
-            blocks.extend(packed);
-            blocks.extend(packed_codes);
         }
         let directory = postcard::to_stdvec(&Directory { rows: self.rows as u64, columns })
             .map_err(|e| Error::internal(format!("a segment could not be written: {e}")))?;
-        let mut out = MAGIC.to_vec();
+        let mut out = Vec::with_capacity(12 + directory.len() + blocks.len() + SLACK);
+        out.extend(MAGIC);
         out.extend((directory.len() as u32).to_le_bytes());
         out.extend(directory);
         out.extend(blocks);
+        out.extend([0; SLACK]);
         Ok(out)
     }
 
-    /// Reads a file. Damaged bytes give `ErrorKind::Corrupt`.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| corrupt("it does not begin as one"))?;
-        let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("it is cut off"))?;
-        let len = u32::from_le_bytes(*len) as usize;
-        let (directory, mut blocks) =
-            rest.split_at_checked(len).ok_or_else(|| corrupt("it is cut off"))?;
-        let directory: Directory =
-            postcard::from_bytes(directory).map_err(|_| corrupt("its directory is unreadable"))?;
-        let rows = usize::try_from(directory.rows).map_err(corrupt)?;
-        if rows > SEGMENT_ROWS * 16 {
-            return Err(corrupt("it claims too many rows"));
+    /// Reads a file, whose bytes go on to be the segment's. Damaged bytes give
+    /// `ErrorKind::Corrupt`, those of an unknown format `ErrorKind::Unsupported`.
+    pub fn from_bytes(bytes: &Bytes) -> Result<Self> {
+        let magic = bytes.first_chunk::<8>().ok_or_else(|| corrupt("it is cut off"))?;
+        match magic {
+            MAGIC => {}
+            format1::MAGIC => return format1::read(bytes),
+            [b'E', b'V', b'S', b'E', b'G', 0, version, b'\n'] => {
+                return Err(Error::unsupported(format!(
+                    "the segment has format {version}; this server reads formats 1 and 2"
+                )));
+            }
+            _ => return Err(corrupt("it does not begin as one")),
         }
+        let (directory, start) = directory::<Directory>(bytes)?;
+        let rows = row_count(directory.rows)?;
+        let mut blocks = bytes.slice(start, bytes.len());
         let mut columns = Vec::new();
         for entry in directory.columns {
-            let plain = take_block(&mut blocks, entry.dictionary_bytes)?;
-            let dictionary = read_dictionary(&entry.dictionary, &plain)?;
-            let plain = take_block(&mut blocks, entry.codes_bytes)?;
-            let codes = read_codes(entry.width, entry.constant, rows, &plain)?;
-            let highest = (0..codes.len()).map(|r| codes.get(r)).max();
-            if codes.len() != rows || highest.is_some_and(|h| h > dictionary.len()) {
-                return Err(corrupt("a column's codes do not fit"));
-            }
+            let (packed, plain) = entry.dictionary_bytes;
+            let dictionary =
+                read_dictionary(&entry.dictionary, &unpacked(&take(&mut blocks, packed)?, plain)?)?;
+            let most = dictionary.len();
+            let codes = match entry.codes {
+                CodesKind::Constant(code) if code <= most => Codes::Constant { code, rows },
+                CodesKind::Constant(_) => return Err(corrupt("a column's codes do not fit")),
+                CodesKind::Blocks(length) => {
+                    // What follows may be read, never used.
+                    let area = blocks.slice(0, length_of(length)?.saturating_add(SLACK));
+                    take(&mut blocks, length)?;
+                    Codes::Blocks(Blocks::read_from(&area, rows, most)?)
+                }
+            };
             columns.push(SegmentColumn { data_type: entry.data_type, dictionary, codes });
         }
-        Ok(Self { rows, columns })
+        if blocks.len() == SLACK {
+            Ok(Self { rows, columns })
+        } else {
+            Err(corrupt("it does not end where it should"))
+        }
     }
 }
 
-fn take_block(blocks: &mut &[u8], (packed, plain): (u64, u64)) -> Result<Vec<u8>> {
-    let packed = usize::try_from(packed).map_err(corrupt)?;
-    let plain = usize::try_from(plain).map_err(corrupt)?;
-    let (block, rest) = blocks.split_at_checked(packed).ok_or_else(|| corrupt("it is cut off"))?;
-    *blocks = rest;
+/// The directory of a file of either format, and where it ends.
+fn directory<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<(T, usize)> {
+    let rest = bytes.get(8..).unwrap_or_default();
+    let (len, rest) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("it is cut off"))?;
+    let len = u32::from_le_bytes(*len) as usize;
+    let text = rest.get(..len).ok_or_else(|| corrupt("it is cut off"))?;
+    let found = postcard::from_bytes(text).map_err(|_| corrupt("its directory is unreadable"))?;
+    Ok((found, 12 + len))
+}
+
+fn row_count(rows: u64) -> Result<usize> {
+    match usize::try_from(rows) {
+        Ok(rows) if rows <= SEGMENT_ROWS * 16 => Ok(rows),
+        _ => Err(corrupt("it claims too many rows")),
+    }
+}
+
+fn length_of(length: u64) -> Result<usize> {
+    usize::try_from(length).map_err(corrupt)
+}
+
+/// Cuts the next bytes off.
+fn take(rest: &mut Bytes, length: u64) -> Result<Bytes> {
+    let length = length_of(length)?;
+    if length > rest.len() {
+        return Err(corrupt("it is cut off"));
+    }
+    let taken = rest.slice(0, length);
+    *rest = rest.slice(length, rest.len());
+    Ok(taken)
+}
+
+fn unpacked(packed: &[u8], plain: u64) -> Result<Vec<u8>> {
+    let plain = length_of(plain)?;
     // zstd never shrinks by more than this; a larger claim is a lie that would cost memory.
-    if plain > packed.saturating_mul(100_000).max(1 << 16) {
+    if plain > packed.len().saturating_mul(100_000).max(1 << 16) {
         return Err(corrupt("a block claims an impossible size"));
     }
-    let bytes = zstd::bulk::decompress(block, plain).map_err(corrupt)?;
+    let bytes = zstd::bulk::decompress(packed, plain).map_err(corrupt)?;
     if bytes.len() == plain { Ok(bytes) } else { Err(corrupt("a block has another size")) }
 }
 
-fn dictionary_bytes(dictionary: &Dictionary) -> Result<Vec<u8>> {
-    Ok(match dictionary {
+fn dictionary_bytes(dictionary: &Dictionary) -> Vec<u8> {
+    match dictionary {
         Dictionary::Range { .. } => Vec::new(),
         Dictionary::Integers(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Dictionary::Doubles(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        Dictionary::Strings(v) => postcard::to_stdvec(v)
-            .map_err(|e| Error::internal(format!("a dictionary could not be written: {e}")))?,
-    })
+        Dictionary::Strings(v) => {
+            let mut out = (v.len() as u32).to_le_bytes().to_vec();
+            out.extend(v.iter().flat_map(|t| (t.len() as u32).to_le_bytes()));
+            out.extend(v.joined().as_bytes());
+            out
+        }
+    }
 }
 
 fn read_dictionary(kind: &DictionaryKind, bytes: &[u8]) -> Result<Dictionary> {
-    let eights = || {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        if rest.is_empty() { Ok(chunks) } else { Err(corrupt("a dictionary is cut off")) }
-    };
     Ok(match kind {
         DictionaryKind::Range { base, unit, count } => {
-            let last = i64::from(*count).checked_mul(*unit).and_then(|w| w.checked_add(*base));
+            let steps = i64::from(count.saturating_sub(1));
+            let last = steps.checked_mul(*unit).and_then(|w| w.checked_add(*base));
             if *unit < 1 || last.is_none() {
                 return Err(corrupt("a range of values is impossible"));
             }
             Dictionary::Range { base: *base, unit: *unit, count: *count }
         }
         DictionaryKind::Integers => {
-            Dictionary::Integers(eights()?.iter().map(|b| i64::from_le_bytes(*b)).collect())
+            let all: Vec<i64> = eights(bytes)?.iter().map(|b| i64::from_le_bytes(*b)).collect();
+            if !all.is_sorted_by(|a, b| a < b) {
+                return Err(corrupt("a dictionary is not in order"));
+            }
+            Dictionary::Integers(Arc::new(all))
         }
         DictionaryKind::Doubles => {
-            Dictionary::Doubles(eights()?.iter().map(|b| f64::from_le_bytes(*b)).collect())
+            let all = eights(bytes)?.iter().map(|b| f64::from_le_bytes(*b));
+            Dictionary::Doubles(Arc::new(all.collect()))
         }
-        DictionaryKind::Strings => Dictionary::Strings(
-            postcard::from_bytes(bytes).map_err(|_| corrupt("a dictionary is unreadable"))?,
-        ),
+        DictionaryKind::Strings => Dictionary::Strings(Arc::new(read_texts(bytes)?)),
     })
 }
 
-fn code_bytes(codes: &Codes) -> (u8, u32, Vec<u8>) {
-    match codes {
-        Codes::U8(v) => (1, 0, v.clone()),
-        Codes::U16(v) => (2, 0, v.iter().flat_map(|c| c.to_le_bytes()).collect()),
-        Codes::U32(v) => (4, 0, v.iter().flat_map(|c| c.to_le_bytes()).collect()),
-        Codes::Constant { code, .. } => (0, *code, Vec::new()),
+fn eights(bytes: &[u8]) -> Result<&[[u8; 8]]> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    if rest.is_empty() { Ok(chunks) } else { Err(corrupt("a dictionary is cut off")) }
+}
+
+fn read_texts(bytes: &[u8]) -> Result<Texts> {
+    let cut = || corrupt("a dictionary is cut off");
+    let (count, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
+    let count = u32::from_le_bytes(*count) as usize;
+    let lengths = count.checked_mul(4).ok_or_else(cut)?;
+    let (lengths, texts) = rest.split_at_checked(lengths).ok_or_else(cut)?;
+    let mut rest = std::str::from_utf8(texts).map_err(|_| corrupt("a text is no UTF-8"))?;
+    let mut all = Texts::default();
+    for length in lengths.as_chunks::<4>().0 {
+        let (text, later) =
+            rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(cut)?;
+        all.push(text);
+        rest = later;
     }
-}
-
-fn read_codes(width: u8, constant: u32, rows: usize, bytes: &[u8]) -> Result<Codes> {
-    Ok(match width {
-        0 => Codes::Constant { code: constant, rows },
-        1 => Codes::U8(bytes.to_vec()),
-        2 => Codes::U16(bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect()),
-        4 => Codes::U32(bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()),
-        w => return Err(corrupt(format!("a column has codes of {w} bytes"))),
-    })
+    all.shrink();
+    if rest.is_empty() { Ok(all) } else { Err(cut()) }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch};
+use rayon::prelude::*;
 
 use crate::column::{Column, PieceSource};
 use crate::segment::Segment;
@@ -33,8 +34,7 @@ impl TableData {
         collation: Collation,
         groups: &[RowGroup],
     ) -> Result<Self> {
-        let mut columns = Vec::new();
-        for (i, data_type) in types.iter().enumerate() {
+        let column = |(i, data_type): (usize, &DataType)| {
             let mut parts = Vec::new();
             for group in groups {
                 let column = group.columns.get(i).cloned().flatten();
@@ -49,8 +49,9 @@ impl TableData {
                 }
                 parts.push(PieceSource { rows: group.rows, column });
             }
-            columns.push(Arc::new(Column::new(*data_type, collation, parts)));
-        }
+            Ok(Arc::new(Column::new(*data_type, collation, parts)))
+        };
+        let columns = types.par_iter().enumerate().map(column).collect::<Result<_>>()?;
         let rows = groups.iter().map(|g| g.rows).sum();
         if u32::try_from(rows).is_err() {
             return Err(Error::new(
@@ -70,13 +71,12 @@ impl TableData {
         let mut groups = Vec::new();
         let mut builder = SegmentBuilder::new(types, collation);
         for batch in batches {
-            builder.push(batch.clone())?;
+            builder.push(batch)?;
             if builder.rows() >= SEGMENT_ROWS {
-                let full = std::mem::replace(&mut builder, SegmentBuilder::new(types, collation));
-                groups.push(RowGroup::whole(Arc::new(full.finish())));
+                groups.push(RowGroup::whole(Arc::new(builder.take())));
             }
         }
-        groups.push(RowGroup::whole(Arc::new(builder.finish())));
+        groups.push(RowGroup::whole(Arc::new(builder.take())));
         Self::from_groups(types, collation, &groups)
     }
 
@@ -97,7 +97,7 @@ impl TableData {
             }
             let batch = RowBatch { rows: data.len(), columns: vec![data] };
             let mut builder = SegmentBuilder::new(&[data_type], self.collation);
-            builder.push(batch)?;
+            builder.push(&batch)?;
             let column = Some((Arc::new(builder.finish()), 0));
             let parts = vec![PieceSource { rows: self.rows, column }];
             columns[at as usize] = Arc::new(Column::new(data_type, self.collation, parts));

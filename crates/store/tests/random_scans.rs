@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Decimal, RowBatch, Value};
 use evercube_store::{
-    Aggregate, BitSet, ColumnId, PathColumn, RelationshipDef, RelationshipId, RowExpr, RowGroup,
-    ScanControl, ScanFilter, ScanRequest, SegmentBuilder, StoreVersion, TableData, TableId,
+    Aggregate, BitSet, ColumnId, Packing, PathColumn, RelationshipDef, RelationshipId, RowExpr,
+    RowGroup, ScanControl, ScanFilter, ScanRequest, SegmentBuilder, StoreVersion, TableData,
+    TableId,
 };
 
 struct Random(u64);
@@ -49,7 +50,10 @@ fn version(r: &mut Random, rows: usize, items: u64, blanks: bool) -> StoreVersio
     while left > 0 {
         let n = left.min(20_000 + r.below(30_000) as usize);
         left -= n;
-        let mut b = SegmentBuilder::new(&FACT_TYPES, c);
+        // However the codes of a segment lie, scans read them alike.
+        let packings = [Packing::Shortest, Packing::Runs, Packing::Fixed, Packing::Bytes];
+        let packing = packings[groups.len() % packings.len()];
+        let mut b = SegmentBuilder::new(&FACT_TYPES, c).packed(packing);
         let orphans = if blanks { 3 } else { 0 };
         let step = 1 + r.below(3) as i64;
         let mut integers = |make: &dyn Fn(&mut Random) -> i64| -> Vec<Option<i64>> {
@@ -69,7 +73,7 @@ fn version(r: &mut Random, rows: usize, items: u64, blanks: bool) -> StoreVersio
             ColumnData::Double(weight.iter().map(|w| w.map(|w| w as f64 / 8.0)).collect()),
             ColumnData::Int64(date),
         ];
-        b.push(RowBatch { columns, rows: n }).unwrap();
+        b.push(&RowBatch { columns, rows: n }).unwrap();
         groups.push(RowGroup::whole(Arc::new(b.finish())));
     }
     let fact = TableData::from_groups(&FACT_TYPES, c, &groups).unwrap();

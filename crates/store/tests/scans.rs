@@ -78,10 +78,10 @@ fn version(batches: &[RowBatch], segments: usize) -> StoreVersion {
     let mut groups = Vec::new();
     for part in batches.chunks(batches.len().div_ceil(segments)) {
         let mut b = SegmentBuilder::new(&SALES_TYPES, c);
-        part.iter().for_each(|p| b.push(p.clone()).unwrap());
+        part.iter().for_each(|p| b.push(p).unwrap());
         // Through bytes and back, as a refresh and a restart would.
         let bytes = b.finish().to_bytes().unwrap();
-        let segment = evercube_store::Segment::from_bytes(&bytes).unwrap();
+        let segment = evercube_store::Segment::from_bytes(&bytes.into()).unwrap();
         groups.push(RowGroup::whole(Arc::new(segment)));
     }
     let sales = TableData::from_groups(&SALES_TYPES, c, &groups).unwrap();
@@ -272,18 +272,21 @@ fn damaged_segments_are_refused_and_never_panic() {
     let mut r = Random(7);
     let mut b = SegmentBuilder::new(&SALES_TYPES, Collation::default());
     for batch in sales(&mut r, 300) {
-        b.push(batch).unwrap();
+        b.push(&batch).unwrap();
     }
     let good = b.finish().to_bytes().unwrap();
     for len in 0..good.len() {
-        assert!(evercube_store::Segment::from_bytes(&good[..len]).is_err(), "cut at {len}");
+        assert!(
+            evercube_store::Segment::from_bytes(&good[..len].to_vec().into()).is_err(),
+            "cut at {len}"
+        );
     }
     for _ in 0..3_000 {
         let mut bad = good.clone();
         let at = r.below(bad.len() as u64) as usize;
         bad[at] ^= 1 << r.below(8);
         // The object's hash finds the change; the decoder only has to stay upright.
-        let _read = evercube_store::Segment::from_bytes(&bad);
+        let _read = evercube_store::Segment::from_bytes(&bad.into());
     }
 }
 

@@ -16,7 +16,7 @@ use evercube_engine::{
     CompiledModel, Dataset, QueryContext, ResultTable, Rule, Rules, calculate, query, scalar,
 };
 use evercube_model::tabular::Database;
-use evercube_store::{StoreVersion, TableData};
+use evercube_store::{Packing, RowGroup, SegmentBuilder, StoreVersion, TableData};
 use evercube_testkit::reference::{Reference, Table};
 
 const MODEL: &str = include_str!("scripts/retail.json");
@@ -266,6 +266,42 @@ fn rules_change_no_answer() {
         for rules in &every {
             let context = QueryContext { rules: *rules, ..QueryContext::default() };
             assert_eq!(answer_with(&dataset, query, context), got, "{rules:?}\n{query}");
+        }
+    });
+}
+
+/// The same rows in two segments to a table, their codes packed in one way.
+fn packed(dataset: &Dataset, packing: Packing) -> Dataset {
+    let tables = dataset.store.tables.iter().map(|table| {
+        let of = |i: usize| table.column(i as u32);
+        let types: Vec<DataType> = (0..table.columns()).map(|i| of(i).data_type()).collect();
+        let half = table.rows().div_ceil(2);
+        let groups = [0..half, half..table.rows()].map(|rows| {
+            let column = |i: usize| {
+                let mut data = ColumnData::empty(types[i]);
+                rows.clone().for_each(|r| data.push(of(i).value(of(i).code(r))).unwrap());
+                data
+            };
+            let columns = (0..types.len()).map(column).collect();
+            let mut builder = SegmentBuilder::new(&types, table.collation()).packed(packing);
+            builder.push(&RowBatch { columns, rows: rows.len() }).unwrap();
+            RowGroup::whole(Arc::new(builder.finish()))
+        });
+        Arc::new(TableData::from_groups(&types, table.collation(), &groups).unwrap())
+    });
+    let store = StoreVersion::new(tables.collect(), &dataset.model.relationship_defs()).unwrap();
+    Dataset { model: Arc::clone(&dataset.model), store: Arc::new(store) }
+}
+
+/// How codes are packed, and into how many segments, changes no answer.
+#[test]
+fn packings_change_no_answer() {
+    let dataset = retail();
+    let every = [Packing::Shortest, Packing::Fixed, Packing::Runs, Packing::Bytes]
+        .map(|p| (p, packed(&dataset, p)));
+    run_folder("tests/scripts", &dataset, |query, got| {
+        for (packing, dataset) in &every {
+            assert_eq!(answer(dataset, query, usize::MAX), got, "{packing:?}\n{query}");
         }
     });
 }

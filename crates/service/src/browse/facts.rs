@@ -102,13 +102,16 @@ impl DatabaseFacts for VersionFacts {
 }
 
 fn segments(column: &Column, partitions: &[&str]) -> Vec<StorageSegment> {
-    let of = column.segments().enumerate().map(|(number, (rows, bits))| StorageSegment {
-        partition: partitions.get(number).copied().unwrap_or_default().to_owned(),
-        number: number as u64,
-        rows: rows as u64,
-        bytes: (rows as u64).saturating_mul(u64::from(bits)) / 8,
-        bits,
-        compression: if bits == 0 { "C0".to_owned() } else { format!("C{bits}") },
+    let of = column.segments().enumerate().map(|(number, (rows, bytes))| {
+        let bits = (bytes * 8).div_ceil(rows.max(1)) as u32;
+        StorageSegment {
+            partition: partitions.get(number).copied().unwrap_or_default().to_owned(),
+            number: number as u64,
+            rows: rows as u64,
+            bytes: bytes as u64,
+            bits,
+            compression: format!("C{bits}"),
+        }
     });
     of.collect()
 }

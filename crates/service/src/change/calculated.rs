@@ -175,7 +175,7 @@ fn table_groups(
         let places = columns.iter().map(|(at, _)| *at).collect();
         let (mut builder, places) =
             open.take().unwrap_or_else(|| (SegmentBuilder::new(&types, collation), places));
-        builder.push(RowBatch { columns: converted, rows: batch.rows })?;
+        builder.push(&RowBatch { columns: converted, rows: batch.rows })?;
         if builder.rows() >= SEGMENT_ROWS {
             groups.push(vec![store(objects, &builder.finish(), places)?]);
         } else {
@@ -283,7 +283,7 @@ fn add_columns<'a>(
             part.push(data);
         }
         let mut builder = SegmentBuilder::new(&types, collation);
-        builder.push(RowBatch { columns: part, rows })?;
+        builder.push(&RowBatch { columns: part, rows })?;
         group.push(store(objects, &builder.finish(), places.clone())?);
         first += rows;
     }
@@ -319,7 +319,7 @@ mod tests {
             let mut b = SegmentBuilder::new(&[DataType::Int64], Collation::default());
             let n = rows.len();
             let data = ColumnData::Int64(rows.into_iter().map(Some).collect());
-            b.push(RowBatch { columns: vec![data], rows: n }).unwrap();
+            b.push(&RowBatch { columns: vec![data], rows: n }).unwrap();
             groups.push(vec![store(&dir, &b.finish(), vec![1]).unwrap()]);
         }
         let mut failures = Failures::new();

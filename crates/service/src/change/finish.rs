@@ -29,6 +29,8 @@ pub(crate) struct Finished {
     pub model: StoredModel,
     pub manifest: Manifest,
     pub messages: Vec<Diagnostic>,
+    /// Holds the segments that were read, so that the version's loader finds them.
+    pub tables: Vec<Arc<TableData>>,
 }
 
 /// Computes, checks and stores; blocks for as long as that takes.
@@ -41,6 +43,7 @@ pub(crate) fn finish(
     let previous = previous.as_deref();
     let same = previous.filter(|v| !parts.data_changed && computes_the_same(v, &parts.database));
     let mut failures = Failures::new();
+    let mut tables = Vec::new();
     if let Some(version) = same {
         parts.manifest = version.manifest.clone();
         failures.clone_from(&version.model.failures);
@@ -53,7 +56,7 @@ pub(crate) fn finish(
         let load = |database: &Database, compiled: &CompiledModel, manifest: &Manifest| {
             crate::loader::table_list(objects, database, compiled, manifest, previous)
         };
-        let mut tables = load(&parts.database, &compiled, &parts.manifest)?;
+        tables = load(&parts.database, &compiled, &parts.manifest)?;
         if has_calculated(&parts.database) {
             compute(
                 objects,
@@ -71,7 +74,7 @@ pub(crate) fn finish(
     let ids = ObjectIds::assign(Some(&parts.ids), &parts.database);
     let messages = states(&parts.database, &failures);
     let model = StoredModel { database: parts.database, ids, failures };
-    Ok(Finished { model, manifest: parts.manifest, messages })
+    Ok(Finished { model, manifest: parts.manifest, messages, tables })
 }
 
 /// Whether nothing that is computed can come out otherwise than in `version`.

@@ -19,4 +19,10 @@ impl WriteLocks {
         };
         lock.lock_owned().await
     }
+
+    /// Whether nobody writes any database.
+    pub fn are_free(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().all(|l| Arc::strong_count(l) == 1)
+    }
 }

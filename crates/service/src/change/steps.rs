@@ -184,6 +184,7 @@ impl Service {
         };
         let new = NewState { name, expected_seq: seq, model: done.model, manifest: done.manifest };
         let seq = self.commit_as(&id, new, rename_to).await?;
+        drop(done.tables);
         Ok(WriteAnswer { seq, messages })
     }
 }

@@ -4,6 +4,7 @@ use evercube_base::{Collation, DataType, Result};
 use evercube_model::tabular::{PartitionSource, Table};
 use evercube_sources::{ColumnRequest, SourceContext, read_partition};
 use evercube_store::{ObjectDir, SEGMENT_ROWS, Segment, SegmentBuilder, SegmentRef};
+use rayon::ThreadPool;
 
 use crate::change::keep::{is_source_column, source_name};
 
@@ -37,10 +38,10 @@ impl TableShape {
     }
 }
 
-/// Reads a partition. Each full segment goes to the disk at once, so that memory is bounded by
-/// the segment and not by the partition.
+/// Reads a partition. Each full segment is coded on the compute pool and goes to the disk at once,
+/// so that memory is bounded by the segment and not by the partition.
 pub(crate) fn read(
-    objects: &ObjectDir,
+    (objects, pool): (&ObjectDir, &ThreadPool),
     context: &SourceContext,
     source: &PartitionSource,
     shape: &TableShape,
@@ -50,15 +51,16 @@ pub(crate) fn read(
     let mut builder = shape.builder();
     read_partition(context, source, &shape.columns, &mut |batch| {
         on_rows(batch.rows as u64);
-        builder.push(batch)?;
+        builder.push(&batch)?;
         if builder.rows() >= SEGMENT_ROWS {
-            let full = std::mem::replace(&mut builder, shape.builder());
-            groups.push(vec![store(objects, &full.finish(), shape.places.clone())?]);
+            let full = pool.install(|| builder.take());
+            groups.push(vec![store(objects, &full, shape.places.clone())?]);
         }
         Ok(())
     })?;
     if builder.rows() > 0 {
-        groups.push(vec![store(objects, &builder.finish(), shape.places.clone())?]);
+        let last = pool.install(|| builder.take());
+        groups.push(vec![store(objects, &last, shape.places.clone())?]);
     }
     Ok(groups)
 }

@@ -109,6 +109,7 @@ impl Service {
             let shape = TableShape::of(table, collation);
             let (source, context) = (partition.source.clone(), context.clone());
             let (objects, slots) = (Arc::clone(&self.objects), Arc::clone(&slots));
+            let pool = Arc::clone(&self.pool);
             let (progress, id) = (self.progress.clone(), draft.request_id.clone());
             let label = format!("{}/{}", table.name, partition.name);
             let stopped = Arc::clone(&stop.0);
@@ -119,7 +120,8 @@ impl Service {
                 }
                 let read = blocking(move || {
                     progress.update(&id, |p| p.current.clone_from(&label));
-                    let groups = read(&objects, &context, &source, &shape, &|rows| {
+                    let on = (&*objects, &*pool);
+                    let groups = read(on, &context, &source, &shape, &|rows| {
                         progress.update(&id, |p| p.rows += rows);
                         if stopped.load(Ordering::Relaxed) {
                             context.cancel.store(true, Ordering::Relaxed);

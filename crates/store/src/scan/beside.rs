@@ -44,6 +44,10 @@ impl Beside {
         }
     }
 
+    pub(super) fn is_wide(&self) -> bool {
+        matches!(self.codes, Narrow::U16(_))
+    }
+
     fn build(reader: &CodeReader<'_>, rows: usize, ends: &[usize]) -> Self {
         fn fill<T: Copy + Default + Send>(
             reader: &CodeReader<'_>,

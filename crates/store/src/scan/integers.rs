@@ -8,8 +8,8 @@ use evercube_base::{DataType, Result, Value};
 
 use super::path::CodeReader;
 use super::rows::{Rows, Source};
+use crate::dictionary::Dictionary;
 use crate::scan_request::RowExpr;
-use crate::segment::Dictionary;
 use crate::version::StoreVersion;
 
 pub(super) struct Integers<'a> {

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use super::beside::Beside;
+use crate::code_map::CodeMap;
 use crate::column::Column;
-use crate::segment::{CodeBlock, CodeMap, Codes, Dictionary};
+use crate::dictionary::Dictionary;
+use crate::segment::{CodeBlock, Codes};
 
 /// Rows looked at together. No block crosses the end of a segment.
 pub(super) const BLOCK: usize = 4096;
+
+/// Codes are unpacked one by one where at most one row in so many is wanted.
+const SPARSE: usize = 16;
 
 /// The rows of a block that passed.
 #[derive(Clone, Copy)]
@@ -79,10 +84,39 @@ impl<'a> Source<'a> {
 
 impl<'s> Local<'s> {
     /// Codes of `n` rows from `row` of the table on, all of the same segment.
-    pub(super) fn block(&self, row: usize, n: usize) -> CodeBlock<'s> {
+    pub(super) fn with_block<R>(
+        &self,
+        row: usize,
+        n: usize,
+        see: impl FnOnce(CodeBlock<'_>) -> R,
+    ) -> R {
         match self.codes {
-            LocalCodes::Segment { codes, first_row } => codes.block(row - first_row, n),
-            LocalCodes::Beside(beside) => beside.block(row, n),
+            LocalCodes::Segment { codes, first_row } => codes.with_block(row - first_row, n, see),
+            LocalCodes::Beside(beside) => see(beside.block(row, n)),
+        }
+    }
+
+    /// The code every row has, where that is known.
+    pub(super) fn constant(&self) -> Option<u32> {
+        match self.codes {
+            LocalCodes::Segment { codes: Codes::Constant { code, .. }, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether codes are wider than one byte.
+    pub(super) fn is_wide(&self) -> bool {
+        match self.codes {
+            LocalCodes::Segment { codes, .. } => codes.cell_bytes() > 1,
+            LocalCodes::Beside(beside) => beside.is_wide(),
+        }
+    }
+
+    /// Smallest and largest code of some rows, or less and more; `None` where nothing is known.
+    pub(super) fn zone(&self, row: usize, n: usize) -> Option<(u32, u32)> {
+        match self.codes {
+            LocalCodes::Segment { codes, first_row } => Some(codes.zone(row - first_row, n)),
+            LocalCodes::Beside(_) => None,
         }
     }
 
@@ -104,12 +138,24 @@ impl<'s> Local<'s> {
                 }
             }
         }
-        match self.block(rows.first, rows.n) {
+        // Few rows are not worth unpacking all.
+        if let (Some(picked), LocalCodes::Segment { codes, first_row }) = (rows.picked, &self.codes)
+            && picked.len() * SPARSE < rows.n
+        {
+            let from = rows.first - first_row;
+            let mut place = 0;
+            codes.get_many(picked.iter().map(|o| from + *o as usize), |code| {
+                see(place, code);
+                place += 1;
+            });
+            return;
+        }
+        self.with_block(rows.first, rows.n, |block| match block {
             CodeBlock::U8(codes) => through(codes, rows.picked, &mut see),
             CodeBlock::U16(codes) => through(codes, rows.picked, &mut see),
             CodeBlock::U32(codes) => through(codes, rows.picked, &mut see),
             CodeBlock::Constant(code) => (0..rows.len()).for_each(|i| see(i, code)),
-        }
+        });
     }
 
     /// As [`Local::each`], with the codes of the whole column.

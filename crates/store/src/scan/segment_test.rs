@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::filter::CodeTest;
 use super::kernel::{self, Level};
 use super::rows::{Local, Source};
+use crate::code_map::CodeMap;
 use crate::scan_request::BitSet;
-use crate::segment::{CodeBlock, CodeMap};
 
 pub(super) enum SegmentTest<'f> {
     /// No row of the segment passes.
@@ -25,8 +25,7 @@ impl<'f> SegmentTest<'f> {
     /// The test in the segment of a row.
     pub(super) fn new(test: &'f CodeTest<'_>, row: usize) -> Self {
         let local = test.source.local(row);
-        let block = local.block(row, 1);
-        if let CodeBlock::Constant(code) = block {
+        if let Some(code) = local.constant() {
             let passes = test.set.get(local.map.get(code) as usize);
             return if passes { Self::All } else { Self::Nothing };
         }
@@ -45,7 +44,7 @@ impl<'f> SegmentTest<'f> {
                 Self::Range(low as u32, high as u32)
             };
         }
-        Self::Bits { words, is_wide: !matches!(block, CodeBlock::U8(_)) }
+        Self::Bits { words, is_wide: local.is_wide() }
     }
 
     /// Keeps the rows that pass, of `n` from `first` on.
@@ -60,10 +59,19 @@ impl<'f> SegmentTest<'f> {
             Self::All => {}
             Self::Nothing => mask.fill(0),
             Self::Range(low, high) => {
-                kernel::in_range(level, source.local(first).block(first, n), (*low, *high), mask);
+                let local = source.local(first);
+                match local.zone(first, n) {
+                    Some((least, most)) if most < *low || least > *high => mask.fill(0),
+                    Some((least, most)) if least >= *low && most <= *high => {}
+                    _ => local.with_block(first, n, |codes| {
+                        kernel::in_range(level, codes, (*low, *high), mask);
+                    }),
+                }
             }
             Self::Bits { words, .. } => {
-                kernel::in_set(level, source.local(first).block(first, n), words, mask);
+                source.local(first).with_block(first, n, |codes| {
+                    kernel::in_set(level, codes, words, mask);
+                });
             }
         }
     }
