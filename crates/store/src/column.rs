@@ -53,6 +53,7 @@ pub struct Column {
     lookup: OnceLock<Lookup>,
     ranks: OnceLock<Arc<Vec<u32>>>,
     present: OnceLock<BitSet>,
+    is_unique: OnceLock<bool>,
 }
 
 impl Column {
@@ -86,6 +87,7 @@ impl Column {
             lookup: OnceLock::new(),
             ranks: OnceLock::new(),
             present: OnceLock::new(),
+            is_unique: OnceLock::new(),
         }
     }
 
@@ -285,6 +287,15 @@ impl Column {
                 }
             }
             present
+        })
+    }
+
+    /// Whether every row has a value of its own and none is blank.
+    pub fn is_unique(&self) -> bool {
+        *self.is_unique.get_or_init(|| {
+            !self.has_blank
+                && self.cardinality() as usize > self.rows
+                && self.present().count() == self.rows
         })
     }
 
