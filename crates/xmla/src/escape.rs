@@ -8,6 +8,12 @@ fn is_allowed(c: char) -> bool {
 /// Appends `text` as element content. Characters XML cannot carry become U+FFFD; a carriage return
 /// is written as a reference, since readers turn a bare one into a line feed.
 pub fn text(out: &mut Vec<u8>, text: &str) {
+    // Most text has nothing to replace: no control characters, no markup, nothing near U+FFFE.
+    let is_plain = |b: &u8| *b >= 0x20 && !matches!(b, b'&' | b'<' | b'>' | 0xEF);
+    if text.as_bytes().iter().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
     let mut start = 0;
     for (i, c) in text.char_indices() {
         let replacement = match c {

@@ -153,6 +153,27 @@ pub fn date_text(v: DateTime) -> String {
     }
 }
 
+/// Appends a whole number in digits.
+fn write_integer(out: &mut Vec<u8>, value: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        if let Some(d) = digits.get_mut(at) {
+            *d = b'0' + (rest % 10) as u8;
+        }
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
 /// Writes the cell `<element>value</element>`; nothing for blank.
 pub(crate) fn write_cell(out: &mut Vec<u8>, column: &WireColumn, value: &Value) {
     if value.is_blank() {
@@ -178,7 +199,7 @@ pub(crate) fn write_cell(out: &mut Vec<u8>, column: &WireColumn, value: &Value) 
     match value {
         Value::Blank => {}
         Value::Boolean(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
-        Value::Int(i) => out.extend_from_slice(i.to_string().as_bytes()),
+        Value::Int(i) => write_integer(out, *i),
         Value::Decimal(d) => out.extend_from_slice(d.to_string().as_bytes()),
         Value::Double(d) => out.extend_from_slice(double_text(*d).as_bytes()),
         Value::DateTime(t) => out.extend_from_slice(date_text(*t).as_bytes()),
