@@ -5,20 +5,27 @@ mod all_selected;
 mod calculate;
 mod calculation_item;
 mod cells;
+mod code_filter;
 mod context_test;
 mod dates;
 mod extend;
+mod finer_scan;
 mod group_by;
 mod iterate;
 mod known_scans;
 mod lookup;
+mod numbering;
 mod rank;
+mod relevant_keys;
 mod rows;
+mod same_rows;
 mod scalar_node;
 mod scan;
 mod scan_together;
 mod set_operations;
+mod shared_scan;
 mod sort;
+mod sort_column;
 mod sparse;
 mod statistics;
 mod summarize;
@@ -66,6 +73,11 @@ pub(crate) struct Evaluator<'a> {
     items: RefCell<HashMap<(usize, usize), Arc<Node>>>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
     known_scans: RefCell<Vec<known_scans::KnownScan>>,
+    code_maps: RefCell<finer_scan::CodeMaps>,
+    /// Scans that expressions would make, while that is found out.
+    foreseen: RefCell<Option<Vec<ScanRequest>>>,
+    /// Which time that is being found out.
+    foreseeing: Cell<u32>,
     random: Cell<u64>,
     depth: Cell<u32>,
     scans: Cell<u64>,
@@ -95,6 +107,9 @@ impl<'a> Evaluator<'a> {
             items: RefCell::default(),
             unique_columns: RefCell::default(),
             known_scans: RefCell::default(),
+            code_maps: RefCell::default(),
+            foreseen: RefCell::default(),
+            foreseeing: Cell::default(),
             random: Cell::new(context.seed),
             depth: Cell::new(0),
             scans: Cell::new(0),

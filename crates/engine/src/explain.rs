@@ -71,7 +71,7 @@ fn modifiers(model: &CompiledModel, filters: &[FilterArgument]) -> String {
 }
 
 /// The expressions an expression is made of.
-fn parts(node: &Node) -> Vec<&Node> {
+pub(crate) fn parts(node: &Node) -> Vec<&Node> {
     match &node.kind {
         Kind::Measure { body, .. } => vec![body],
         Kind::Scalar { arguments, .. } | Kind::Coalesce(arguments) => arguments.iter().collect(),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use evercube_store::{BitSet, ColumnId, RelationshipId, StoreVersion, TableId};
+use evercube_store::{BitSet, Column, ColumnId, RelationshipId, StoreVersion, TableId};
 
 use crate::compiled_model::CompiledModel;
 
@@ -215,8 +215,7 @@ impl Visibility<'_> {
         for filter in context.filters.iter().chain(context.secured.iter()) {
             match filter {
                 Filter::Column { column, codes } if column.table == table => {
-                    let of = data.column(column.column);
-                    meet(collect(n, |row| codes.get(of.code(row) as usize)));
+                    meet(rows_with(data.column(column.column), codes));
                 }
                 Filter::Rows { table: t, rows, without } => {
                     if let Some(rows) = self.through_rows(context, *t, rows, without, table) {
@@ -377,6 +376,23 @@ impl Visibility<'_> {
         }
         collect(self.store.table(to.table).rows(), |row| codes.get(target.code(row) as usize))
     }
+}
+
+/// Rows of a column whose code is in a set; the blank row, which is blank, comes last.
+fn rows_with(column: &Column, codes: &BitSet) -> BitSet {
+    let n = column.rows();
+    let mut rows = BitSet::new(n + 1, false);
+    let mut read = vec![0; n.min(1 << 12)];
+    for first in (0..n).step_by(1 << 12) {
+        let read = &mut read[..(n - first).min(1 << 12)];
+        column.read_codes(first, read);
+        let found = read.iter().enumerate().filter(|(_, code)| codes.get(**code as usize));
+        found.for_each(|(i, _)| rows.insert(first + i));
+    }
+    if codes.get(0) {
+        rows.insert(n);
+    }
+    rows
 }
 
 /// Bits of rows `0..=n`; row `n` is the blank row.

@@ -23,6 +23,7 @@ pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
 pub use query::{
-    Dataset, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource, explain, query,
+    Dataset, LONG_TABLE, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource,
+    explain, query,
 };
 pub use rules::{Rule, Rules};

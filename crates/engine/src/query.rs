@@ -72,7 +72,12 @@ pub struct QueryContext {
     pub rowsets: Option<RowsetSource>,
     /// Optimizations in force.
     pub rules: Rules,
+    /// Rows from which on a table's scans are worth planning together.
+    pub long_table: usize,
 }
+
+/// Shorter tables are scanned as often as asked.
+pub const LONG_TABLE: usize = 1 << 16;
 
 impl Default for QueryContext {
     fn default() -> Self {
@@ -90,6 +95,7 @@ impl Default for QueryContext {
             parameters: Vec::new(),
             rowsets: None,
             rules: Rules::all(),
+            long_table: LONG_TABLE,
         }
     }
 }
@@ -258,8 +264,9 @@ impl Evaluator<'_> {
         start_at: &[Node],
     ) -> Result<ResultTable> {
         let table = self.table(cells, node)?;
-        let (mut order, keys) = self.result_order(cells, &table, order_by)?;
+        let mut order = self.result_order(cells, &table, order_by)?;
         if !start_at.is_empty() {
+            let keys = self.result_keys(cells, &table, order_by)?;
             let first: Vec<Value> =
                 start_at.iter().map(|v| self.single(cells, v)).collect::<Result<_>>()?;
             let is_before = |row: &u32| {

@@ -11,8 +11,21 @@ pub enum Rule {
     ScanAhead,
     /// The same scan is made once in a query.
     KnownScans,
+    /// A scan is answered from a finer one that was made.
+    FinerScan,
+    /// The scans that expressions will make of a table are one, fine enough for all of them.
+    SharedScan,
     /// Contexts that differ on one dimension alone are one scan at the grain of its rows.
     ScanTogether,
+    /// Those contexts are told apart by the column of fewest values that does.
+    CoarseGrain,
+    /// Conditions on single columns of a table's rows are filters on codes.
+    CodeFilter,
+    /// The groups of a table's rows are found by a scan.
+    GroupsByScan,
+    /// Rows that are the same in several cells, as is all that an expression asks of them, are gone
+    /// through once.
+    SameRows,
     /// Groups are looked for in the tables without whose rows every expression is blank.
     DecidingTables,
     /// Cells that do not differ are evaluated once.
@@ -20,11 +33,17 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::IterationAsScan,
         Self::ScanAhead,
         Self::KnownScans,
+        Self::FinerScan,
+        Self::SharedScan,
         Self::ScanTogether,
+        Self::CoarseGrain,
+        Self::CodeFilter,
+        Self::GroupsByScan,
+        Self::SameRows,
         Self::DecidingTables,
         Self::EqualCells,
     ];

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result, Value};
-use evercube_engine::{QueryContext, Rules};
+use evercube_engine::{LONG_TABLE, QueryContext, Rules};
 pub use evercube_engine::{QueryResult, ResultTable};
 use evercube_model::tabular::Role;
 
@@ -110,6 +110,7 @@ impl Service {
             parameters,
             rowsets: None,
             rules: Rules::all(),
+            long_table: LONG_TABLE,
         })
     }
 }

@@ -29,7 +29,8 @@ impl Evaluator<'_> {
         let mut tables = Vec::new();
         for argument in arguments {
             if let FilterArgument::Table { table, keep } = argument {
-                tables.push((self.filter_table(cells, table)?, *keep));
+                let (found, place) = self.filter_table(cells, table)?;
+                tables.push((found, place, *keep));
             }
         }
         let mut inner = if transition { self.transition(cells)? } else { cells.clone() };
@@ -47,28 +48,28 @@ impl Evaluator<'_> {
         for columns in selected {
             self.restore_selected(&mut inner, columns.as_deref(), cells);
         }
-        for (table, keep) in &tables {
+        for (table, _, keep) in &tables {
             if !keep {
                 inner.remove(&self.filter_columns(&table.rows));
             }
         }
-        for (table, keep) in tables {
-            self.put_filter(&mut inner, &table, keep);
+        for (table, place, keep) in tables {
+            self.put_filter(&mut inner, &table, place.as_deref(), keep);
         }
         Ok(inner)
     }
 
-    /// A filter argument's rows; evaluated once for cells that do not differ.
-    fn filter_table(&self, cells: &Cells, table: &Node) -> Result<CellTable> {
-        if !table.uses.cell()
-            && !table.uses.is_constant()
-            && self.has(Rule::EqualCells)
-            && let Some((one_of_each, place)) = differing(cells)
-        {
-            let found = self.table(&cells.select(&one_of_each), table)?;
-            return Ok(found.for_cells(&place));
+    /// A filter argument's rows; evaluated once for cells that do not differ, with the one that
+    /// stands for each cell.
+    fn filter_table(&self, cells: &Cells, table: &Node) -> Result<(CellTable, Option<Vec<u32>>)> {
+        if !table.uses.cell() && !table.uses.is_constant() && self.has(Rule::EqualCells) {
+            let fewer = self.with_relevant_keys(cells, table);
+            if let Some((one_of_each, place)) = differing(fewer.as_ref().unwrap_or(cells)) {
+                let found = self.table(&cells.select(&one_of_each), table)?;
+                return Ok((found, Some(place)));
+            }
         }
-        self.table(cells, table)
+        Ok((self.table(cells, table)?, None))
     }
 
     /// Model columns a table filters when it is an argument of `CALCULATE`.
@@ -89,34 +90,41 @@ impl Evaluator<'_> {
         out
     }
 
-    /// Adds each cell's rows as a filter.
-    pub(crate) fn put_filter(&self, inner: &mut Cells, table: &CellTable, keep: bool) {
+    /// Adds each cell's rows as a filter: those of the cell that `place` says, else its own.
+    pub(crate) fn put_filter(
+        &self,
+        inner: &mut Cells,
+        table: &CellTable,
+        place: Option<&[u32]>,
+        keep: bool,
+    ) {
         let rows = &table.rows;
-        if table.starts.is_none() || inner.n == 1 {
-            let range = if inner.n == 0 { 0..0 } else { table.range(0) };
+        let at = |cell: usize| place.map_or(cell, |p| p[cell] as usize);
+        let Some(starts) = table.starts.as_ref().filter(|_| inner.n > 1) else {
+            let range = if inner.n == 0 { 0..0 } else { table.range(at(0)) };
             let filter = self.rows_filter(rows, range);
             inner.add_each(&[filter], |_| 0);
             return;
-        }
+        };
+        let n = starts.len() - 1;
         let lineages: Vec<usize> =
             (0..rows.schema.len()).filter(|i| rows.schema[*i].lineage.is_some()).collect();
         // One value of one column in every cell is a key.
         if !keep
             && rows.base.is_none()
             && let [only] = lineages[..]
-            && (0..inner.n).all(|c| table.range(c).len() == 1)
+            && (0..n).all(|c| table.range(c).len() == 1)
             && let Some(lineage) = rows.schema[only].lineage
         {
-            let code =
-                |cell| key_code(rows.code(self.store, only, lineage, table.range(cell).start));
-            let codes = (0..inner.n).map(code).collect();
-            inner.set_key(lineage, codes);
+            let code = |c| key_code(rows.code(self.store, only, lineage, table.range(c).start));
+            let codes: Vec<u32> = (0..n).map(code).collect();
+            inner.set_key(lineage, (0..inner.n).map(|cell| codes[at(cell)]).collect());
             return;
         }
         let mut known: HashMap<Option<Filter>, usize> = HashMap::new();
         let mut filters: Vec<Option<Filter>> = Vec::new();
-        let mut of = Vec::with_capacity(inner.n);
-        for cell in 0..inner.n {
+        let mut of = Vec::with_capacity(n);
+        for cell in 0..n {
             let filter = self.rows_filter(rows, table.range(cell));
             let next = filters.len();
             let at = *known.entry(filter.clone()).or_insert(next);
@@ -125,7 +133,7 @@ impl Evaluator<'_> {
             }
             of.push(at);
         }
-        inner.add_each(&filters, |cell| of[cell]);
+        inner.add_each(&filters, |cell| of[at(cell)]);
     }
 
     /// Rows as a filter on the model columns they stand for; `None` where they stand for none.

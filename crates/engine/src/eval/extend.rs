@@ -27,6 +27,7 @@ impl Evaluator<'_> {
             cells.representative_with_keys().iterate(&table)
         };
         debug_assert!(n == 1 || inner.n == table.rows.len);
+        self.share_scans_of(&inner, &columns.iter().map(|c| &c.node).collect::<Vec<_>>())?;
         let mut out: Vec<RowColumn> = Vec::new();
         if keep {
             out.extend((0..table.rows.columns.len()).map(|c| table.rows.columns[c].clone()));

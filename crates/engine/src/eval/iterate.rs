@@ -7,6 +7,7 @@ use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
+use super::rows::CellTable;
 use super::scan::Reach;
 use crate::plan::{Fold, Kind, Node};
 use crate::rules::Rule;
@@ -20,6 +21,14 @@ impl Evaluator<'_> {
         if let Kind::ModelTable { table, blank_row: false } = table.kind
             && self.has(Rule::IterationAsScan)
             && let Some(values) = self.scanned(cells, *fold, table, body)?
+        {
+            return Ok(values);
+        }
+        if let Some(values) = self.scanned_where(cells, *fold, table, body)? {
+            return Ok(values);
+        }
+        if let (Fold::Sum, Kind::ModelTable { table, blank_row: false }) = (fold, &table.kind)
+            && let Some(values) = self.sum_if(cells, *table, body)?
         {
             return Ok(values);
         }
@@ -40,8 +49,20 @@ impl Evaluator<'_> {
             let value = self.fold_cells(&one, &inner, &table, *fold, &values, extra, order_by)?;
             return Ok(Scalars::Same(value.into_iter().next().unwrap_or_default()));
         }
+        let is_plain = extra.iter().all(|e| e.uses.is_constant()) && order_by.is_empty();
+        if is_plain && let Some((some, place)) = self.same_rows(cells, &table, body) {
+            return Ok(self.folded(&some, &table, node)?.for_cells(&place));
+        }
+        self.folded(cells, &table, node)
+    }
+
+    /// The values of an iteration over rows that are known.
+    fn folded(&self, cells: &Cells, table: &CellTable, node: &Node) -> Result<Scalars> {
+        let Kind::Iterate { fold, body, extra, order_by, .. } = &node.kind else {
+            return Ok(Scalars::Same(Value::Blank));
+        };
         let mut folded = Vec::with_capacity(cells.n);
-        self.each_run(cells, &table, body, |_, run, part| {
+        self.each_run(cells, table, body, |_, run, part| {
             let (inner, _) = run.iterate(part);
             let values = self.scalars(&inner, body)?;
             folded.extend(self.fold_cells(run, &inner, part, *fold, &values, extra, order_by)?);
@@ -51,7 +72,7 @@ impl Evaluator<'_> {
     }
 
     /// Answers an iteration over a model table by scans, where its body is plain arithmetic.
-    fn scanned(
+    pub(super) fn scanned(
         &self,
         cells: &Cells,
         fold: Fold,
@@ -100,7 +121,17 @@ impl Evaluator<'_> {
         }
         // Rows of a filter are counted without being kept.
         if let Kind::Filter { table, condition } = &table.kind {
+            if let Kind::ModelTable { table: id, blank_row: false } = table.kind
+                && let Some(inner) = self.cells_where(cells, id, condition)?
+            {
+                return self.count_rows(&inner, table);
+            }
             let table = self.table(cells, table)?;
+            if let Some((some, place)) = self.same_rows(cells, &table, condition) {
+                let found = self.filter_rows(&some, &table, condition)?;
+                let count = |at: &u32| not_zero(found.range(*at as usize).len() as i64);
+                return Ok(Scalars::each(place.iter().map(count).collect()));
+            }
             let mut counts = vec![0_i64; cells.n];
             self.each_run(cells, &table, condition, |first, run, part| {
                 let (inner, parents) = run.iterate(part);

@@ -15,8 +15,8 @@ use crate::rules::Rule;
 
 /// A scan that was made.
 pub(crate) struct KnownScan {
-    request: ScanRequest,
-    result: Rc<ScanResult>,
+    pub request: ScanRequest,
+    pub result: Rc<ScanResult>,
     /// The context whose every group it holds; `None` where it holds only some.
     of: Option<Arc<FilterContext>>,
 }
@@ -35,6 +35,14 @@ impl Evaluator<'_> {
         let same = |k: &&KnownScan| keep && k.request == request;
         if let Some(known) = self.known_scans.borrow().iter().find(same) {
             return Ok(Rc::clone(&known.result));
+        }
+        if let Some(result) = self.from_finer(&request)? {
+            return Ok(Rc::new(result));
+        }
+        if self.foresee(&request) {
+            let nothing = vec![Vec::new(); request.keys.len()];
+            let aggregates = vec![Vec::new(); request.aggregates.len()];
+            return Ok(Rc::new(ScanResult { keys: nothing, aggregates, groups: 0 }));
         }
         let result = Rc::new(self.store.scan(&request, &self.control)?);
         self.scans.set(self.scans.get() + 1);
@@ -108,8 +116,34 @@ impl Evaluator<'_> {
         Ok(())
     }
 
+    /// Whether an expression is arithmetic over what it asks in its own groups.
+    pub(super) fn is_plain(&self, node: &Node) -> bool {
+        match &node.kind {
+            Kind::Literal(_) => true,
+            Kind::Measure { body, .. } => {
+                self.model.calculation_groups().is_empty() && self.is_plain(body)
+            }
+            Kind::Iterate { fold, table, body, .. } => {
+                matches!(table.kind, Kind::ModelTable { table, blank_row: false }
+                    if !super::iterate::plain_aggregates(*fold, table, body, 0).is_empty())
+            }
+            Kind::CountRows(table) => {
+                matches!(table.kind, Kind::ModelTable { blank_row: false, .. })
+            }
+            Kind::Binary { left, right, .. } => self.is_plain(left) && self.is_plain(right),
+            Kind::Negate(inner) => self.is_plain(inner),
+            Kind::Scalar { arguments, .. } => arguments.iter().all(|a| self.is_plain(a)),
+            _ => false,
+        }
+    }
+
     /// Adds, for each table, the aggregates an expression takes of it without changing filters.
-    fn asked(&self, node: &Node, frame: usize, out: &mut Vec<(TableId, Vec<Aggregate>)>) {
+    pub(super) fn asked(
+        &self,
+        node: &Node,
+        frame: usize,
+        out: &mut Vec<(TableId, Vec<Aggregate>)>,
+    ) {
         let mut add = |table: TableId, aggregates: Vec<Aggregate>| {
             if aggregates.is_empty() {
                 return;

@@ -15,30 +15,41 @@ impl Evaluator<'_> {
             return Ok(Scalars::Same(Value::Blank));
         };
         let table = self.table(cells, table)?;
-        self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
-        let (inner, _) = cells.iterate(&table);
+        let same = self.same_rows(cells, &table, expression);
+        let (ranking, place) = match &same {
+            Some((ranking, place)) => (ranking, Some(place)),
+            None => (cells, None),
+        };
+        self.check_size((0..ranking.n).map(|c| table.range(c).len()).sum())?;
+        let (inner, _) = ranking.iterate(&table);
         let values = self.scalars(&inner, expression)?;
         let own = match value {
             Some(v) => self.scalars(cells, v)?,
             None => Scalars::Same(Value::Blank),
         };
-        let mut out = Vec::with_capacity(cells.n);
         // Cells often rank against the same values.
-        let mut sorted: HashMap<Vec<super::set_operations::ValueKey>, Vec<Value>> = HashMap::new();
+        let mut known: HashMap<Vec<super::set_operations::ValueKey>, usize> = HashMap::new();
+        let mut sorted: Vec<Vec<Value>> = Vec::new();
+        let mut of = Vec::with_capacity(ranking.n);
         let mut start = 0;
-        for cell in 0..cells.n {
+        for cell in 0..ranking.n {
             let len = table.range(cell).len();
             let of_cell: Vec<&Value> = (start..start + len).map(|i| values.get(i)).collect();
             start += len;
             let key = of_cell.iter().map(|v| self.key(v)).collect();
-            let ranked = sorted.entry(key).or_insert_with(|| {
+            of.push(*known.entry(key).or_insert_with(|| {
                 let mut v: Vec<Value> = of_cell.into_iter().cloned().collect();
                 v.sort_by(|a, b| self.better(a, b, *ascending));
                 if *dense {
                     v.dedup_by(|a, b| self.better(a, b, *ascending).is_eq());
                 }
-                v
-            });
+                sorted.push(v);
+                sorted.len() - 1
+            }));
+        }
+        let mut out = Vec::with_capacity(cells.n);
+        for cell in 0..cells.n {
+            let ranked = &sorted[of[place.map_or(cell, |p| p[cell] as usize)]];
             let mine = own.get(cell);
             let ahead = ranked.partition_point(|v| self.better(v, mine, *ascending).is_lt());
             out.push(Value::Int(ahead as i64 + 1));

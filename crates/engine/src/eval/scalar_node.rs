@@ -1,6 +1,5 @@
 //! Scalar expressions.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use evercube_dax::ast::BinaryOperator;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
+use super::numbering::Numbering;
 use super::variable::{Evaluated, Variable};
 use crate::plan::{Kind, Node};
 use crate::rules::Rule;
@@ -32,7 +32,8 @@ impl Evaluator<'_> {
             && cells.n > 8
             && is_heavy(&node.kind)
             && self.has(Rule::EqualCells)
-            && let Some((one_of_each, place)) = differing(cells)
+            && let Some((one_of_each, place)) =
+                differing(self.with_relevant_keys(cells, node).as_ref().unwrap_or(cells))
         {
             let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
             return Ok(values.for_cells(&place));
@@ -165,7 +166,10 @@ impl Evaluator<'_> {
             }
             Kind::Context { test, columns } => self.context_test(cells, *test, columns),
             Kind::Calculate { body, filters, transition } => {
-                let inner = self.calculate_cells(cells, filters, *transition)?;
+                let inner = match self.calculate_where(cells, body, filters)? {
+                    Some(inner) => inner,
+                    None => self.calculate_cells(cells, filters, *transition)?,
+                };
                 self.scalars(&inner, body)
             }
             Kind::WindowRank(window) => self.window_rank(cells, window),
@@ -278,6 +282,7 @@ impl Evaluator<'_> {
     fn tried(&self, cells: &Cells, node: &Node) -> Vec<Result<Value>> {
         match self.scalars(cells, node) {
             Ok(all) => (0..cells.n).map(|i| Ok(all.get(i).clone())).collect(),
+            Err(e) if self.foresees() => vec![Err(e); cells.n],
             Err(_) => (0..cells.n as u32)
                 .map(|i| Ok(self.scalars(&cells.select(&[i]), node)?.get(0).clone()))
                 .collect(),
@@ -307,11 +312,21 @@ impl Evaluator<'_> {
         if let Some(value) = variable.value.get() {
             return Ok((value.clone()?, index.clone()));
         }
+        if let Some((time, value)) = &*variable.foreseen.borrow()
+            && self.foresees()
+            && *time == self.foreseeing.get()
+        {
+            return Ok((value.clone()?, index.clone()));
+        }
         let value = if variable.node.is_table() {
             self.table(&variable.cells, &variable.node).map(Evaluated::Table)
         } else {
             self.scalars(&variable.cells, &variable.node).map(Evaluated::Scalars)
         };
+        if self.foresees() {
+            variable.foreseen.replace(Some((self.foreseeing.get(), value.clone())));
+            return Ok((value?, index.clone()));
+        }
         Ok((variable.value.get_or_init(|| value).clone()?, index.clone()))
     }
 
@@ -352,15 +367,14 @@ fn is_heavy(kind: &Kind) -> bool {
 /// Cells that differ in their filter context, and for every cell the one that stands for it;
 /// `None` where that saves little.
 pub(crate) fn differing(cells: &Cells) -> Option<(Vec<u32>, Vec<u32>)> {
-    let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut columns: Vec<&[u32]> = cells.keys.iter().map(|k| k.codes.as_slice()).collect();
+    columns.extend(cells.of.as_ref().map(|of| of.as_slice()));
+    let mut numbering = Numbering::of_columns(&columns, cells.n);
     let mut first = Vec::new();
     let mut place = Vec::with_capacity(cells.n);
     for cell in 0..cells.n {
-        let mut key = vec![cells.context_of(cell) as u32];
-        key.extend(cells.keys.iter().map(|k| k.codes[cell]));
-        let next = first.len() as u32;
-        let at = *known.entry(key).or_insert(next);
-        if at == next {
+        let at = numbering.number(columns.iter().map(|c| c[cell]));
+        if at as usize == first.len() {
             first.push(cell as u32);
         }
         place.push(at);

@@ -4,8 +4,9 @@
 //! columns. A key that reaches the table only over a two-way or limited relationship cannot be a
 //! scan key: it becomes an explicit filter first.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic;
 
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_store::{
@@ -15,6 +16,7 @@ use hashbrown::HashMap;
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, NO_CODE};
+use super::numbering::{ByNumber, Numbering};
 use super::rows::{CellTable, RowColumn, Rows};
 use crate::filter_context::{Filter, FilterContext, Visibility};
 use crate::plan::Schema;
@@ -48,7 +50,26 @@ pub(crate) type MakeAggregates<'f> = &'f dyn Fn(&Reach) -> Result<Vec<Aggregate>
 /// have which codes.
 pub(super) struct KeyedCells {
     pub columns: Vec<PathColumn>,
-    pub by_codes: HashMap<Vec<u32>, Vec<u32>>,
+    /// For each column, the code of each combination.
+    codes: Vec<Vec<u32>>,
+    numbering: Numbering,
+    /// Number of the combination and cell.
+    pub numbers: Vec<(u32, u32)>,
+}
+
+impl KeyedCells {
+    /// The number of the combination of these codes, where some cell has it.
+    pub fn find(&self, codes: impl Iterator<Item = u32>) -> Option<u32> {
+        self.numbering.find(codes)
+    }
+
+    pub fn combinations(&self) -> u32 {
+        self.numbering.len
+    }
+
+    pub fn by_number(&self) -> ByNumber {
+        ByNumber::new(&self.numbers, self.numbering.len)
+    }
 }
 
 impl Evaluator<'_> {
@@ -61,7 +82,7 @@ impl Evaluator<'_> {
     }
 
     pub(crate) fn check_cancelled(&self) -> Result<()> {
-        if self.context.cancel.load(Ordering::Relaxed) {
+        if self.context.cancel.load(atomic::Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Cancelled, "The query was cancelled."));
         }
         Ok(())
@@ -70,6 +91,11 @@ impl Evaluator<'_> {
     /// Refuses to hold more cells or rows than the query may.
     pub(crate) fn check_size(&self, rows: usize) -> Result<()> {
         const BYTES_PER_ROW: usize = 48;
+        /// Rows that are gone through twice to foresee scans.
+        const MOST_FORESEEN: usize = 1 << 17;
+        if rows > MOST_FORESEEN && self.foresees() {
+            return Err(Error::internal("not foreseen"));
+        }
         if rows.saturating_mul(BYTES_PER_ROW) > self.context.memory_limit {
             return Err(Error::new(
                 ErrorKind::Limit,
@@ -110,31 +136,30 @@ impl Evaluator<'_> {
         groups
     }
 
-    /// A column whose codes tell the rows of a table apart, its one-side key before others.
+    /// A column whose codes tell the rows of a table apart: its one-side key or its date key, the
+    /// one of fewer codes, before others.
     pub(crate) fn unique_column(&self, table: TableId) -> Option<u32> {
         if let Some(known) = self.unique_columns.borrow().get(&table) {
             return *known;
         }
-        let keyed = self.model.relationships().iter().find_map(|r| {
+        let data = self.store.table(table);
+        let to = self.model.relationships().iter().find_map(|r| {
             (r.def.to.table == table && !r.def.many_to_many).then_some(r.def.to.column)
         });
-        let data = self.store.table(table);
-        let tells_apart = |c: &u32| {
-            let column = data.column(*c);
-            if (column.cardinality() as usize) < data.rows() {
-                return false;
-            }
-            let mut seen = BitSet::new(column.cardinality() as usize, false);
-            (0..data.rows()).all(|row| {
-                let code = column.code(row) as usize;
-                let new = !seen.get(code);
-                seen.insert(code);
-                new
-            })
-        };
-        let found = keyed.or_else(|| (0..data.columns() as u32).find(tells_apart));
+        let date = self.model.table(table).date_column;
+        let is_unique = |c: &u32| data.column(*c).is_unique();
+        let keys = to.into_iter().chain(date).filter(is_unique);
+        let found = keys
+            .min_by_key(|c| data.column(*c).cardinality())
+            .or(to)
+            .or_else(|| (0..data.columns() as u32).find(is_unique));
         self.unique_columns.borrow_mut().insert(table, found);
         found
+    }
+
+    /// Whether each row of its table has a value of its own in the column.
+    pub(super) fn tells_rows(&self, column: ColumnId) -> bool {
+        self.store.table(column.table).column(column.column).is_unique()
     }
 
     /// Columns that stand for a key in a scan.
@@ -176,28 +201,77 @@ impl Evaluator<'_> {
         if !hard.is_empty() {
             return Err(hard);
         }
-        let mut columns = Vec::new();
-        // For each scan key: the cells' key, and for row keys the column that is read.
-        let mut sources: Vec<(usize, Option<ColumnId>)> = Vec::new();
+        // For each scan key: its column, and the codes of the cells.
+        let mut keys: Vec<(PathColumn, Vec<u32>)> = Vec::new();
         for i in easy {
-            let target = &cells.keys[i].target;
-            for column in self.key_columns(target) {
-                let path = reach.column(column);
-                columns.extend(path);
-                sources.push((i, matches!(target, KeyTarget::Row { .. }).then_some(column)));
+            let key = &cells.keys[i];
+            for column in self.key_columns(&key.target) {
+                let Some(path) = reach.column(column) else { continue };
+                let of = self.store.table(column.table).column(column.column);
+                let code = |cell: &u32| match (&key.target, key.codes[*cell as usize]) {
+                    (_, NO_CODE) => NO_CODE,
+                    (KeyTarget::Row { .. }, row) => of.code(row as usize),
+                    (KeyTarget::Column(_), code) => code,
+                };
+                keys.push((path, members.iter().map(code).collect()));
             }
         }
-        let mut by_codes: HashMap<Vec<u32>, Vec<u32>> = HashMap::new();
-        for cell in members {
-            let codes = sources.iter().map(|(i, column)| {
-                let code = cells.keys[*i].codes[*cell as usize];
-                column.map_or(code, |c| {
-                    self.store.table(c.table).column(c.column).code(code as usize)
-                })
-            });
-            by_codes.entry(codes.collect()).or_default().push(*cell);
+        self.drop_told(&mut keys);
+        let width = keys.len();
+        let (columns, codes): (Vec<PathColumn>, Vec<Vec<u32>>) = keys.into_iter().unzip();
+        // No row has these: the cells stay without groups.
+        let all = 0..members.len();
+        let known = |i: &usize| codes.iter().all(|c| c[*i] != NO_CODE);
+        let asked: Vec<usize> = all.filter(known).collect();
+        let card = |c: &Vec<u32>| asked.iter().map(|i| u64::from(c[*i]) + 1).max().unwrap_or(0);
+        let mut numbering = Numbering::new(codes.iter().map(card).collect(), asked.len());
+        let mut of_number = vec![Vec::new(); width];
+        let mut numbers = Vec::with_capacity(asked.len());
+        for i in asked {
+            let next = numbering.len;
+            let number = numbering.number(codes.iter().map(|c| c[i]));
+            if number == next {
+                of_number.iter_mut().zip(&codes).for_each(|(to, c)| to.push(c[i]));
+            }
+            numbers.push((number, members[i]));
         }
-        Ok(KeyedCells { columns, by_codes })
+        Ok(KeyedCells { columns, codes: of_number, numbering, numbers })
+    }
+
+    /// Leaves out keys that another one tells, as the region where the customer is a key too. Cells
+    /// whose codes contradict each other get none.
+    fn drop_told(&self, keys: &mut Vec<(PathColumn, Vec<u32>)>) {
+        let is_telling = |(k, _): &(PathColumn, Vec<u32>)| self.tells_rows(k.column);
+        if keys.len() < 2 {
+            return;
+        }
+        while let Some(telling) = keys.iter().position(|k| {
+            is_telling(k) && keys.iter().any(|other| other.0 != k.0 && other.0.path == k.0.path)
+        }) {
+            let (key, mut codes) = keys[telling].clone();
+            let rows = self.rows_of_codes(key.column);
+            let data = self.store.table(key.column.table);
+            keys.retain(|(told, of)| {
+                if told.path != key.path || *told == key {
+                    return true;
+                }
+                let column = data.column(told.column.column);
+                for (code, other) in codes.iter_mut().zip(of) {
+                    let fits = *code != NO_CODE
+                        && rows
+                            .get(*code as usize)
+                            .is_some_and(|r| column.code(*r as usize) == *other);
+                    if !fits {
+                        *code = NO_CODE;
+                    }
+                }
+                false
+            });
+            for (k, of) in keys.iter_mut().filter(|(k, _)| *k == key) {
+                debug_assert_eq!(*k, key);
+                of.clone_from(&codes);
+            }
+        }
     }
 
     /// The filters of a context as conditions on the rows of a base table.
@@ -300,10 +374,11 @@ impl Evaluator<'_> {
                 }
             };
             let width = keyed.columns.len();
+            let by_number = keyed.by_number();
             for g in 0..result.groups {
-                let codes: Vec<u32> = result.keys[..width].iter().map(|k| k[g]).collect();
-                let Some(of) = keyed.by_codes.get(&codes) else { continue };
-                for cell in of {
+                let codes = result.keys[..width].iter().map(|k| k[g]);
+                let Some(number) = keyed.find(codes) else { continue };
+                for cell in by_number.get(number) {
                     out.cells.push(*cell);
                     for (to, from) in out.keys.iter_mut().zip(&result.keys[width..]) {
                         to.push(from[g]);
@@ -323,20 +398,34 @@ impl Evaluator<'_> {
         for (i, column) in keyed.columns.iter().enumerate() {
             let of = self.store.table(column.column.table).column(column.column.column);
             let mut codes = BitSet::new(of.cardinality() as usize, false);
-            for c in keyed.by_codes.keys().map(|k| k[i]).filter(|c| *c < of.cardinality()) {
-                codes.insert(c as usize);
+            for c in keyed.codes[i].iter().filter(|c| **c < of.cardinality()) {
+                codes.insert(*c as usize);
             }
-            if !codes.all() {
-                filters.push(ScanFilter::Codes { column: column.clone(), codes: Arc::new(codes) });
-            }
+            filters.extend(self.codes_filter(column, codes));
         }
+    }
+
+    /// A filter to codes of a column, where it leaves out any.
+    pub(super) fn codes_filter(&self, column: &PathColumn, codes: BitSet) -> Option<ScanFilter> {
+        let mut codes = codes;
+        if !codes.get(0) && !self.may_be_blank(column) {
+            codes.insert(0);
+        }
+        (!codes.all()).then(|| ScanFilter::Codes { column: column.clone(), codes: Arc::new(codes) })
+    }
+
+    /// Whether some row reaches a blank in the column.
+    fn may_be_blank(&self, column: &PathColumn) -> bool {
+        let to = |r: &RelationshipId| self.model.relationship(*r).def.to.table;
+        column.path.iter().any(|r| self.store.has_blank_row(to(r)))
+            || self.store.table(column.column.table).column(column.column.column).has_blank()
     }
 
     /// The blank row has blank in every column of the expanded table.
     fn add_blank_row(&self, keyed: &KeyedCells, out: &mut Grouped, width: usize) {
-        let blank = vec![0; keyed.columns.len()];
-        let Some(of) = keyed.by_codes.get(&blank) else { return };
-        for cell in of {
+        let blank = keyed.columns.iter().map(|_| 0);
+        let Some(number) = keyed.find(blank) else { return };
+        for cell in keyed.by_number().get(number) {
             // A real row may have formed the same group.
             let exists = width > 0
                 && (0..out.cells.len())
@@ -391,12 +480,12 @@ impl Evaluator<'_> {
                 }
                 continue;
             }
-            let mut codes = vec![0; keyed.columns.len()];
+            let by_number = keyed.by_number();
             for row in wanted {
-                for (code, column) in codes.iter_mut().zip(&keyed.columns) {
-                    *code = self.visibility().code(column.column, &column.path, row);
-                }
-                for cell in keyed.by_codes.get(&codes).into_iter().flatten() {
+                let codes = keyed.columns.iter();
+                let codes = codes.map(|c| self.visibility().code(c.column, &c.path, row));
+                let Some(number) = keyed.find(codes) else { continue };
+                for cell in by_number.get(number) {
                     of.push(*cell);
                     rows.push(row as u32);
                 }
@@ -459,22 +548,11 @@ impl Evaluator<'_> {
         }
         self.check_size(grouped.cells.len())?;
         // By cell, then by value: an order that every server finds.
-        let ranks: Vec<Vec<u32>> = columns
+        let ranks: Vec<Arc<Vec<u32>>> = columns
             .iter()
-            .zip(&grouped.keys)
-            .map(|(c, codes)| {
-                let of = self.store.table(c.table).column(c.column).sorted_ranks();
-                codes.iter().map(|code| of[*code as usize]).collect()
-            })
+            .map(|c| self.store.table(c.table).column(c.column).sorted_ranks())
             .collect();
-        let mut order: Vec<u32> = (0..grouped.cells.len() as u32).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (*a as usize, *b as usize);
-            let by_value = || ranks.iter().map(|r| r[a].cmp(&r[b])).find(|o| o.is_ne());
-            grouped.cells[a]
-                .cmp(&grouped.cells[b])
-                .then_with(|| by_value().unwrap_or(std::cmp::Ordering::Equal))
-        });
+        let order = in_order(&grouped, cells.n, &ranks);
         let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
         let row_columns = columns.iter().zip(&grouped.keys).map(|(column, codes)| {
             let codes = order.iter().map(|g| codes[*g as usize]).collect();
@@ -539,4 +617,38 @@ impl Grouped {
 /// The code of a key, where the value exists in the column.
 pub(crate) fn key_code(code: Option<u32>) -> u32 {
     code.unwrap_or(NO_CODE)
+}
+
+/// Groups by cell, then by the ranks of their codes.
+fn in_order(grouped: &Grouped, cells: usize, ranks: &[Arc<Vec<u32>>]) -> Vec<u32> {
+    let groups = grouped.cells.len();
+    let rank = |g: usize, i: usize| ranks[i][grouped.keys[i][g] as usize];
+    let space =
+        ranks.iter().try_fold(cells.max(1) as u64, |n, r| n.checked_mul(r.len().max(1) as u64));
+    let Some(space) = space else {
+        let mut order: Vec<u32> = (0..groups as u32).collect();
+        order.sort_by(|a, b| {
+            let (a, b) = (*a as usize, *b as usize);
+            let by_value = || (0..ranks.len()).map(|i| rank(a, i).cmp(&rank(b, i)));
+            grouped.cells[a]
+                .cmp(&grouped.cells[b])
+                .then_with(|| by_value().find(|o| o.is_ne()).unwrap_or(Ordering::Equal))
+        });
+        return order;
+    };
+    let packed = |g: usize| {
+        (0..ranks.len()).fold(u64::from(grouped.cells[g]), |packed, i| {
+            packed * ranks[i].len() as u64 + u64::from(rank(g, i))
+        })
+    };
+    // No two groups are the same, so that each has a place of its own.
+    if space <= (groups as u64 * 8).max(1 << 12) {
+        let mut places = vec![u32::MAX; space as usize];
+        (0..groups).for_each(|g| places[packed(g) as usize] = g as u32);
+        places.retain(|g| *g != u32::MAX);
+        return places;
+    }
+    let mut order: Vec<(u64, u32)> = (0..groups).map(|g| (packed(g), g as u32)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, g)| g).collect()
 }

@@ -1,20 +1,19 @@
 //! Many contexts that differ only in filters on one dimension, answered by one scan: it groups by
-//! the dimension's rows, and each context puts together the rows it sees. Year-to-date, prior-year
-//! and moving totals over a hundred months are one scan at day grain instead of a hundred.
+//! a column of the dimension that tells what each sees, and each puts together its values.
+//! Year-to-date, prior-year and moving totals over a hundred months are one scan at month grain
+//! instead of a hundred.
 
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
 use evercube_store::{
-    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, ScanResult,
-    TableId,
+    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
 };
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
 use super::Evaluator;
 use super::aggregate::sum;
 use super::cells::Cells;
+use super::numbering::{ByNumber, Numbering};
 use super::scan::{Grouped, KeyedCells, MakeAggregates, Reach};
 use crate::filter_context::{Filter, FilterContext};
 use crate::rules::Rule;
@@ -33,14 +32,37 @@ struct Together {
     common: Arc<FilterContext>,
     reach: Reach,
     path: Vec<RelationshipId>,
-    /// A column of the dimension that tells its rows apart.
+    /// A column of the dimension that tells apart the rows that some contexts see and others not.
     key: ColumnId,
     /// Dimension rows that each context sees, the blank row last.
     rows: Vec<BitSet>,
 }
 
-/// For each combination of key codes, for each context: the cells that ask for it.
-type CellsByCodes = HashMap<Vec<u32>, Vec<Vec<u32>>>;
+/// Cells by the combination of their key codes and their context.
+struct Asked {
+    keyed: KeyedCells,
+    /// Numbers for a combination and a context.
+    pairs: Numbering,
+    cells: ByNumber,
+}
+
+impl Asked {
+    fn new(keyed: KeyedCells, contexts: &[(usize, Vec<u32>)], n: usize) -> Self {
+        let mut context_of = vec![0; n];
+        for (at, (_, members)) in (0u32..).zip(contexts) {
+            members.iter().for_each(|cell| context_of[*cell as usize] = at);
+        }
+        let cards = vec![u64::from(keyed.combinations()), contexts.len() as u64];
+        let mut pairs = Numbering::new(cards, n);
+        let numbers: Vec<(u32, u32)> = keyed
+            .numbers
+            .iter()
+            .map(|(n, cell)| (pairs.number([*n, context_of[*cell as usize]].into_iter()), *cell))
+            .collect();
+        let cells = ByNumber::new(&numbers, pairs.len);
+        Self { keyed, pairs, cells }
+    }
+}
 
 impl Evaluator<'_> {
     /// As [`Evaluator::scan`] without a blank row; `None` where the contexts have to be scanned for
@@ -64,41 +86,40 @@ impl Evaluator<'_> {
         if !aggregates.iter().all(adds_up) {
             return Ok(None);
         }
-        let mut by_codes = CellsByCodes::new();
-        let mut columns = Vec::new();
-        for (at, (_, members)) in contexts.iter().enumerate() {
-            let Ok(keyed) = self.keyed(cells, members, &together.common, base, &together.reach)
-            else {
-                return Ok(None);
-            };
-            columns = keyed.columns;
-            for (codes, of) in keyed.by_codes {
-                by_codes.entry(codes).or_insert_with(|| vec![Vec::new(); contexts.len()])[at] = of;
-            }
-        }
-        let mut union = together.rows[0].clone();
-        together.rows.iter().for_each(|r| union.union(r));
+        let everyone: Vec<u32> = (0..cells.n as u32).collect();
+        let Ok(keyed) = self.keyed(cells, &everyone, &together.common, base, &together.reach)
+        else {
+            return Ok(None);
+        };
+        let key = self.store.table(together.key.table).column(together.key.column);
+        let mut seen = BitSet::new(key.cardinality() as usize, false);
+        let rows = together.rows.iter().flat_map(BitSet::iter);
+        rows.for_each(|row| seen.insert(key.code(row) as usize));
         let combinations = group
             .iter()
             .map(|c| self.store.table(c.table).column(c.column).cardinality() as usize)
-            .fold(by_codes.len().saturating_mul(union.count()), usize::saturating_mul);
+            .fold(
+                (keyed.combinations() as usize).saturating_mul(seen.count()),
+                usize::saturating_mul,
+            );
         if combinations > FEW_GROUPS.max(self.store.table(base).rows() / 2) {
             return Ok(None);
         }
+        let grain = PathColumn { path: together.path.clone(), column: together.key };
         let mut filters = self.scan_filters(&together.common, base, &together.reach);
-        filters.push(ScanFilter::Rows { path: together.path.clone(), rows: Arc::new(union) });
-        let mut keys = columns.clone();
+        filters.extend(self.codes_filter(&grain, seen));
+        let mut keys = keyed.columns.clone();
         for column in group {
             let Some(column) = together.reach.column(*column) else { return Ok(None) };
             keys.push(column);
         }
-        keys.push(PathColumn { path: together.path.clone(), column: together.key });
-        let asked = by_codes.keys().map(|codes| (codes.clone(), Vec::new())).collect();
-        self.narrow(&KeyedCells { columns, by_codes: asked }, &mut filters);
+        keys.push(grain);
+        self.narrow(&keyed, &mut filters);
         let request = ScanRequest { table: base, filters, keys, aggregates };
         let result = self.run_scan(request.clone(), None)?;
         self.check_size(result.groups)?;
-        self.put_together(&together, &by_codes, group.len(), &request, &result).map(Some)
+        let asked = Asked::new(keyed, contexts, cells.n);
+        self.put_together(&together, &asked, group.len(), &request, &result).map(Some)
     }
 
     /// What the contexts share, and how they differ; `None` where they differ otherwise.
@@ -139,9 +160,7 @@ impl Evaluator<'_> {
         let common = FilterContext { filters: shared, ..first.clone() };
         let reach = self.reach(&common, base);
         let path = reach.path(dimension)?.clone();
-        let column = self.unique_column(dimension)?;
-        let data = self.store.table(dimension);
-        if path.is_empty() || data.column(column).has_blank() {
+        if path.is_empty() {
             return None;
         }
         let mut pairs = 0;
@@ -155,54 +174,101 @@ impl Evaluator<'_> {
             }
             rows.push(seen);
         }
-        let key = ColumnId { table: dimension, column };
+        let key = self.grain(dimension, &rows)?;
         Some(Together { common: Arc::new(common), reach, path, key, rows })
+    }
+
+    /// The column of fewest values such that each set of rows is all rows of some of its values:
+    /// the year where every set is whole years, the date where nothing coarser will do.
+    fn grain(&self, table: TableId, sets: &[BitSet]) -> Option<ColumnId> {
+        let data = self.store.table(table);
+        let finest = self.unique_column(table).filter(|c| !data.column(*c).has_blank());
+        let most = finest.map_or(u32::MAX, |c| data.column(c).cardinality());
+        let mut columns: Vec<u32> = (0..data.columns() as u32)
+            .filter(|c| data.column(*c).cardinality() < most && self.has(Rule::CoarseGrain))
+            .collect();
+        columns.sort_by_key(|c| (data.column(*c).cardinality(), *c));
+        let found = columns.into_iter().find(|c| self.is_union_of_values(table, *c, sets));
+        found.or(finest).map(|column| ColumnId { table, column })
+    }
+
+    /// Whether each set of rows is all rows of some values of a column.
+    fn is_union_of_values(&self, table: TableId, column: u32, sets: &[BitSet]) -> bool {
+        let of = self.store.table(table).column(column);
+        let mut rows_of = vec![0_usize; of.cardinality() as usize];
+        (0..of.rows()).for_each(|row| rows_of[of.code(row) as usize] += 1);
+        rows_of[0] += usize::from(self.store.has_blank_row(table));
+        let mut met = vec![usize::MAX; rows_of.len()];
+        sets.iter().enumerate().all(|(i, rows)| {
+            let (mut here, mut whole) = (0, 0);
+            for row in rows.iter() {
+                let code = of.code(row) as usize;
+                here += 1;
+                if met[code] != i {
+                    met[code] = i;
+                    whole += rows_of[code];
+                }
+            }
+            here == whole
+        })
+    }
+
+    /// For each code of the grain, the contexts that see its rows.
+    fn seen_by(&self, together: &Together) -> Vec<Vec<u32>> {
+        let column = self.store.table(together.key.table).column(together.key.column);
+        let mut seen_by: Vec<Vec<u32>> = vec![Vec::new(); column.cardinality() as usize];
+        for (context, rows) in (0u32..).zip(&together.rows) {
+            for row in rows.iter() {
+                let of = &mut seen_by[column.code(row) as usize];
+                if of.last() != Some(&context) {
+                    of.push(context);
+                }
+            }
+        }
+        seen_by
     }
 
     fn put_together(
         &self,
         together: &Together,
-        by_codes: &CellsByCodes,
+        asked: &Asked,
         grouped_by: usize,
         request: &ScanRequest,
         result: &ScanResult,
     ) -> Result<Grouped> {
-        let column = self.store.table(together.key.table).column(together.key.column);
-        let last = column.rows();
-        // Contexts that see each code of the dimension's key; code 0 is the blank row's.
-        let mut seen_by = vec![Vec::new(); column.cardinality() as usize];
-        for (context, rows) in (0u32..).zip(&together.rows) {
-            for row in rows.iter() {
-                seen_by[if row == last { 0 } else { column.code(row) as usize }].push(context);
-            }
-        }
+        let seen_by = self.seen_by(together);
         let (width, of_rows) = (request.keys.len() - grouped_by - 1, request.keys.len() - 1);
         let mut out = Grouped {
             keys: vec![Vec::new(); grouped_by],
             aggregates: vec![Vec::new(); result.aggregates.len()],
             ..Grouped::default()
         };
-        let mut places: HashMap<(u32, Vec<u32>), usize> = HashMap::new();
+        let card = |k: &PathColumn| {
+            u64::from(self.store.table(k.column.table).column(k.column.column).cardinality())
+        };
+        let cells = asked.keyed.numbers.iter().map(|(_, cell)| u64::from(*cell) + 1).max();
+        let groups = request.keys[width..of_rows].iter().map(card);
+        let cards = cells.into_iter().chain(groups).collect();
+        let mut places = Numbering::new(cards, asked.keyed.numbers.len());
         for g in 0..result.groups {
-            let codes: Vec<u32> = result.keys[..width].iter().map(|k| k[g]).collect();
-            let Some(of_contexts) = by_codes.get(&codes) else { continue };
-            let group: Vec<u32> = result.keys[width..of_rows].iter().map(|k| k[g]).collect();
+            let codes = result.keys[..width].iter().map(|k| k[g]);
+            let Some(number) = asked.keyed.find(codes) else { continue };
+            let group = || result.keys[width..of_rows].iter().map(|k| k[g]);
             for context in &seen_by[result.keys[of_rows][g] as usize] {
-                for cell in &of_contexts[*context as usize] {
-                    match places.entry((*cell, group.clone())) {
-                        Entry::Vacant(free) => {
-                            free.insert(out.cells.len());
-                            out.cells.push(*cell);
-                            out.keys.iter_mut().zip(&group).for_each(|(k, c)| k.push(*c));
-                            out.push_aggregates(&result.aggregates, g);
-                        }
-                        Entry::Occupied(known) => {
-                            for (i, values) in out.aggregates.iter_mut().enumerate() {
-                                let place = &mut values[*known.get()];
-                                let more = &result.aggregates[i][g];
-                                *place = self.joined(&request.aggregates[i], place, more)?;
-                            }
-                        }
+                let Some(pair) = asked.pairs.find([number, *context].into_iter()) else { continue };
+                for cell in asked.cells.get(pair) {
+                    let next = places.len;
+                    let place = places.number(std::iter::once(*cell).chain(group()));
+                    if place == next {
+                        out.cells.push(*cell);
+                        out.keys.iter_mut().zip(group()).for_each(|(k, c)| k.push(c));
+                        out.push_aggregates(&result.aggregates, g);
+                        continue;
+                    }
+                    for (i, values) in out.aggregates.iter_mut().enumerate() {
+                        let to = &mut values[place as usize];
+                        let more = &result.aggregates[i][g];
+                        *to = self.joined(&request.aggregates[i], to, more)?;
                     }
                 }
             }
@@ -211,7 +277,7 @@ impl Evaluator<'_> {
     }
 
     /// The aggregate of two sets of rows from the aggregates of each.
-    fn joined(&self, aggregate: &Aggregate, a: &Value, b: &Value) -> Result<Value> {
+    pub(super) fn joined(&self, aggregate: &Aggregate, a: &Value, b: &Value) -> Result<Value> {
         let want = match aggregate {
             Aggregate::Min(_) => std::cmp::Ordering::Less,
             Aggregate::Max(_) => std::cmp::Ordering::Greater,

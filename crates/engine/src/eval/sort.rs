@@ -8,19 +8,20 @@ use evercube_base::{Result, Value};
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::rows::CellTable;
+use super::sort_column::{SortColumn, compare};
 use crate::plan::{Node, SortKey};
 use crate::scalar as rules;
 
 impl Evaluator<'_> {
-    /// Values of sort keys for all rows of all cells, in the order of `CellTable::pairs`.
-    fn sort_values(
+    /// Sort keys for all rows of all cells, in the order of `CellTable::pairs`.
+    fn sort_keys(
         &self,
         cells: &Cells,
         table: &CellTable,
         order_by: &[SortKey],
-    ) -> Result<Vec<Scalars>> {
+    ) -> Result<Vec<SortColumn>> {
         let (inner, _) = cells.iterate(table);
-        order_by.iter().map(|k| self.scalars(&inner, &k.expression)).collect()
+        self.sort_columns(&inner, order_by)
     }
 
     pub(crate) fn by_keys(
@@ -45,11 +46,11 @@ impl Evaluator<'_> {
         table: &CellTable,
         order_by: &[SortKey],
     ) -> Result<CellTable> {
-        let keys = self.sort_values(cells, table, order_by)?;
+        let keys = self.sort_keys(cells, table, order_by)?;
         let (of, rows) = table.pairs(cells.n);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by(|a, b| {
-            of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b))
+            of[*a].cmp(&of[*b]).then_with(|| compare(&keys, *a, *b, &self.collation))
         });
         let taken: Vec<u32> = order.iter().map(|i| rows[*i]).collect();
         let of: Vec<u32> = order.iter().map(|i| of[*i]).collect();
@@ -71,30 +72,59 @@ impl Evaluator<'_> {
             None => Scalars::Same(Value::Int(0)),
         };
         let table = self.table(cells, table)?;
-        let keys = self.sort_values(cells, &table, order_by)?;
-        let (of, rows) = table.pairs(cells.n);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|a, b| {
-            of[*a].cmp(&of[*b]).then_with(|| self.by_keys(&keys, order_by, *a, *b))
-        });
+        let is_constant = count.uses.is_constant() && skip.is_none_or(|s| s.uses.is_constant());
+        if let [key] = order_by
+            && is_constant
+            && let Some((some, place)) = self.same_rows(cells, &table, &key.expression)
+        {
+            let skips = skip.is_some().then_some(&skips);
+            let found = self.first_rows(&some, &table, &counts, skips, order_by)?;
+            return self.for_same(&some, &found, &place);
+        }
+        self.first_rows(cells, &table, &counts, skip.is_some().then_some(&skips), order_by)
+    }
+
+    /// So many rows of each cell in the order of the keys, after so many that are skipped.
+    fn first_rows(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        counts: &Scalars,
+        skips: Option<&Scalars>,
+        order_by: &[SortKey],
+    ) -> Result<CellTable> {
+        let keys = self.sort_keys(cells, table, order_by)?;
+        let by_keys = |a: &u32, b: &u32| compare(&keys, *a as usize, *b as usize, &self.collation);
+        // Equal rows keep their order.
+        let by_place = |a: &u32, b: &u32| by_keys(a, b).then_with(|| a.cmp(b));
+        let (_, rows) = table.pairs(cells.n);
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         let (mut kept, mut kept_of) = (Vec::new(), Vec::new());
         let mut start = 0;
         for cell in 0..cells.n {
             let len = table.range(cell).len();
-            let sorted = &order[start..start + len];
+            let here = &mut order[start..start + len];
             start += len;
-            let first = usize::try_from(self.whole_number(skips.get(cell))?).unwrap_or(0).min(len);
+            let first =
+                usize::try_from(self.whole_number(skips.map_or(&Value::Blank, |s| s.get(cell)))?)
+                    .unwrap_or(0)
+                    .min(len);
             let wanted = usize::try_from(self.whole_number(counts.get(cell))?).unwrap_or(0);
-            let mut end = first.saturating_add(wanted).min(len);
-            if skip.is_none() && !order_by.is_empty() && end > first {
-                while end < len
-                    && self.by_keys(&keys, order_by, sorted[end - 1], sorted[end]).is_eq()
-                {
-                    end += 1;
+            let end = first.saturating_add(wanted).min(len);
+            if end == first {
+                continue;
+            }
+            let mut ties = Vec::new();
+            if end < len {
+                let (_, last, after) = here.select_nth_unstable_by(end - 1, by_place);
+                if skips.is_none() && !order_by.is_empty() {
+                    ties.extend(after.iter().copied().filter(|i| by_keys(last, i).is_eq()));
+                    ties.sort_unstable();
                 }
             }
-            for i in &sorted[first..end.max(first)] {
-                kept.push(rows[*i]);
+            here[..end].sort_unstable_by(by_place);
+            for i in here[first..end].iter().chain(&ties) {
+                kept.push(rows[*i as usize]);
                 kept_of.push(cell as u32);
             }
         }
@@ -132,13 +162,24 @@ impl Evaluator<'_> {
         cells: &Cells,
         table: &CellTable,
         order_by: &[SortKey],
-    ) -> Result<(Vec<u32>, Vec<Scalars>)> {
-        let keys = self.sort_values(cells, table, order_by)?;
+    ) -> Result<Vec<u32>> {
         let mut order: Vec<u32> = (0..table.rows.len as u32).collect();
         if !order_by.is_empty() {
-            order.sort_by(|a, b| self.by_keys(&keys, order_by, *a as usize, *b as usize));
+            let keys = self.sort_keys(cells, table, order_by)?;
+            order.sort_by(|a, b| compare(&keys, *a as usize, *b as usize, &self.collation));
         }
-        Ok((order, keys))
+        Ok(order)
+    }
+
+    /// Values of the sort keys for each row of a result.
+    pub(crate) fn result_keys(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        order_by: &[SortKey],
+    ) -> Result<Vec<Scalars>> {
+        let (inner, _) = cells.iterate(table);
+        order_by.iter().map(|k| self.scalars(&inner, &k.expression)).collect()
     }
 }
 

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use evercube_base::{DataType, Result, Value};
+use evercube_store::ColumnId;
 
 use super::Evaluator;
 use super::cells::Cells;
 use super::group_by::pick;
 use super::rows::{CellTable, RowColumn, Rows};
 use crate::plan::{Kind, NamedNode, Node, Rollup, Schema, TableColumn};
+use crate::rules::Rule;
 
 impl Evaluator<'_> {
     pub(crate) fn summarize(
@@ -21,6 +23,20 @@ impl Evaluator<'_> {
         columns: &[NamedNode],
         schema: &Schema,
     ) -> Result<CellTable> {
+        if rollup.chains.is_empty()
+            && let Some(found) = self.scanned_groups(cells, table, groups, schema)?
+        {
+            let (of_groups, parents) = cells.iterate(&found);
+            let of_groups = self.transition(&of_groups)?;
+            self.share_scans_of(&of_groups, &columns.iter().map(|c| &c.node).collect::<Vec<_>>())?;
+            let named = columns
+                .iter()
+                .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
+                .collect::<Result<Vec<_>>>()?;
+            let set = GroupingSet { columns: vec![false; groups.len()], flags: Vec::new() };
+            let rows = Self::set_rows(schema, &found.rows, &set, named);
+            return Ok(CellTable::from_cells(&rows, &parents, cells.n));
+        }
         // Only the rows of a model table as they are visible: the group columns say it all.
         let plain = matches!(table.kind, Kind::ModelTable { .. });
         let table = self.table(cells, table)?;
@@ -54,7 +70,7 @@ impl Evaluator<'_> {
                     rows: Arc::new(table.rows.take(&order)),
                     starts: Some(Arc::new(starts)),
                 };
-                self.put_filter(&mut of_groups, &members, true);
+                self.put_filter(&mut of_groups, &members, None, true);
             }
             let named = columns
                 .iter()
@@ -66,6 +82,42 @@ impl Evaluator<'_> {
         let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
         let rows = Rows::concat(self.store, Arc::clone(schema), &rows);
         Ok(CellTable::from_cells(&rows, &all, cells.n))
+    }
+
+    /// Groups of the rows of a model table by its columns and those it is related to, found by a
+    /// scan.
+    fn scanned_groups(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        groups: &[Node],
+        schema: &Schema,
+    ) -> Result<Option<CellTable>> {
+        let Kind::ModelTable { table, blank_row } = table.kind else { return Ok(None) };
+        if groups.is_empty() || !self.has(Rule::GroupsByScan) {
+            return Ok(None);
+        }
+        let row = cells.frames.len();
+        let is_usual = |path, of| {
+            let mut reaches = cells.distinct.iter().map(|c| self.reach(c, table));
+            reaches.all(|r| r.path(of) == Some(path))
+        };
+        let mut columns = Vec::new();
+        for group in groups {
+            columns.push(match &group.kind {
+                Kind::RowColumn { frame, column } if *frame == row => {
+                    ColumnId { table, column: *column as u32 }
+                }
+                Kind::Related { frame, path, column }
+                    if *frame == row && is_usual(path, column.table) =>
+                {
+                    *column
+                }
+                _ => return Ok(None),
+            });
+        }
+        let own: Schema = Arc::new(schema.iter().take(groups.len()).cloned().collect());
+        self.distinct_over(cells, &[table], &columns, blank_row, &own).map(Some)
     }
 
     /// The rows of one grouping set with a column for every group; those rolled up are blank and

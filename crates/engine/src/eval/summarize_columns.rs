@@ -8,7 +8,7 @@ use evercube_store::{ColumnId, TableId};
 use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
-use super::summarize::grouping_sets;
+use super::summarize::{GroupingSet, grouping_sets};
 use crate::plan::{Kind, NamedNode, Node, Schema, TableColumn};
 use crate::rules::Rule;
 
@@ -21,7 +21,9 @@ impl Evaluator<'_> {
         let schema = node.schema();
         let outer = self.calculate_cells(cells, filters, true)?;
         let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
-        for set in grouping_sets(groups.len(), rollup) {
+        let sets = grouping_sets(groups.len(), rollup);
+        self.share_scans_of_sets(&outer, groups, &sets, columns)?;
+        for set in sets {
             let kept: Vec<usize> = (0..groups.len()).filter(|g| !set.columns[*g]).collect();
             let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
@@ -49,6 +51,62 @@ impl Evaluator<'_> {
         let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
         let rows = Rows::concat(self.store, schema, &rows);
         Ok(CellTable::from_cells(&rows, &of, cells.n))
+    }
+
+    /// Scans once for what the expressions will ask in all grouping sets.
+    fn share_scans_of_sets(
+        &self,
+        outer: &Cells,
+        groups: &[ColumnId],
+        sets: &[GroupingSet],
+        named: &[NamedNode],
+    ) -> Result<()> {
+        let is_plain = sets.len() == 1 && named.iter().all(|n| self.is_plain(&n.node));
+        if is_plain || outer.n != 1 || !self.may_share(named.iter().map(|n| &n.node), sets.len()) {
+            return Ok(());
+        }
+        self.share_scans(|| {
+            for set in sets {
+                let kept: Vec<ColumnId> =
+                    (0..groups.len()).filter(|g| !set.columns[*g]).map(|g| groups[g]).collect();
+                let schema = schema_of(self.model, &kept);
+                drop(self.group_rows(outer, &kept, named, &schema));
+                let probes = self.probes(outer, &kept)?;
+                let (cells, _, _) = self.group_cells(outer, &kept, &probes);
+                for n in named {
+                    drop(self.scalars(&cells, &n.node));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Every value of every group column in some group, whether or not that occurs: enough to see
+    /// what will be asked.
+    fn probes(&self, outer: &Cells, columns: &[ColumnId]) -> Result<CellTable> {
+        const MOST: usize = 1 << 15;
+        let mut codes: Vec<Vec<u32>> = Vec::new();
+        for column in columns {
+            let schema = schema_of(self.model, &[*column]);
+            let found = self.distinct_over(outer, &[column.table], &[*column], true, &schema)?;
+            codes.push(match found.rows.columns.as_slice() {
+                [RowColumn::Codes { codes, .. }] if !codes.is_empty() => codes.to_vec(),
+                _ => {
+                    let of = self.store.table(column.table).column(column.column);
+                    (1..of.cardinality().min(MOST as u32)).collect()
+                }
+            });
+        }
+        let len = codes.iter().map(Vec::len).max().unwrap_or(1).min(MOST);
+        let columns = columns.iter().zip(&codes).map(|(column, of)| RowColumn::Codes {
+            column: *column,
+            codes: Arc::new(
+                (0..len).map(|i| of.get(i % of.len().max(1)).map_or(0, |c| *c)).collect(),
+            ),
+        });
+        let columns = columns.collect();
+        let schema = Schema::default();
+        Ok(CellTable::shared(Rows { keep: false, schema, len, base: None, columns }))
     }
 
     /// A cell per group: the outer filters, and on top the group's values as keys.
@@ -157,4 +215,18 @@ impl Evaluator<'_> {
         }
         out
     }
+}
+
+/// Columns of the model as a schema.
+fn schema_of(model: &crate::compiled_model::CompiledModel, columns: &[ColumnId]) -> Schema {
+    let of = |c: &ColumnId| {
+        let info = model.column_info(*c);
+        TableColumn {
+            name: info.name.as_str().into(),
+            lineage: Some(*c),
+            table: Some(model.table(c.table).name.as_str().into()),
+            data_type: info.data_type,
+        }
+    };
+    Arc::new(columns.iter().map(of).collect())
 }

@@ -159,6 +159,10 @@ impl Evaluator<'_> {
         table: &CellTable,
         condition: &Node,
     ) -> Result<CellTable> {
+        if let Some((some, place)) = self.same_rows(cells, table, condition) {
+            let found = self.filter_rows(&some, table, condition)?;
+            return self.for_same(&some, &found, &place);
+        }
         let mut kept = Vec::new();
         let mut of = Vec::new();
         self.each_run(cells, table, condition, |first, run, part| {
@@ -179,6 +183,7 @@ impl Evaluator<'_> {
     fn constructed(&self, cells: &Cells, rows: &[Vec<Node>], node: &Node) -> Result<CellTable> {
         let schema = node.schema();
         let mut values = Vec::new();
+        self.share_scans_of(cells, &rows.iter().flatten().collect::<Vec<_>>())?;
         for row in rows {
             let cellwise =
                 row.iter().map(|e| self.scalars(cells, e)).collect::<Result<Vec<_>>>()?;

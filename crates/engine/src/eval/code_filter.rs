@@ -1,0 +1,215 @@
+//! Conditions on single columns of a model table as filters on codes: what is asked once per value
+//! need not be asked per row. `SUMX ( FILTER ( Sales, Sales[Discount] > 5 ), … )` is a scan with a
+//! filter then.
+
+use std::sync::Arc;
+
+use evercube_base::{Result, Value};
+use evercube_store::{Aggregate, BitSet, ColumnId, TableId};
+
+use super::Evaluator;
+use super::cells::{Cells, Scalars};
+use super::rows::{CellTable, RowColumn, Rows};
+use super::variable::Evaluated;
+use crate::filter_context::Filter;
+use crate::plan::{FilterArgument, Fold, Kind, Node};
+use crate::rules::Rule;
+use crate::scalar as rules;
+
+/// Columns of more values are gone through row by row.
+const MOST_VALUES: u32 = 1 << 20;
+
+impl Evaluator<'_> {
+    /// The cells with the rows of `table` that meet a condition on their own columns; `None` where
+    /// the condition is not one on single columns.
+    pub(super) fn cells_where(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        condition: &Node,
+    ) -> Result<Option<Cells>> {
+        if !self.has(Rule::CodeFilter) || cells.n == 0 {
+            return Ok(None);
+        }
+        let mut parts = Vec::new();
+        conjuncts(condition, &mut parts);
+        let mut filters = Vec::new();
+        for part in parts {
+            match self.codes_where(cells, table, part)? {
+                Some(filter) => filters.push(filter),
+                None => return Ok(None),
+            }
+        }
+        let mut inner = cells.clone();
+        inner.edit(|c| c.filters.extend(filters.iter().cloned()));
+        Ok(Some(inner))
+    }
+
+    fn codes_where(&self, cells: &Cells, table: TableId, part: &Node) -> Result<Option<Filter>> {
+        let frame = cells.frames.len();
+        let mut column = None;
+        if part.uses.filter_context
+            || part.uses.volatile
+            || !self.is_on_column(cells, part, frame, &mut column)?
+        {
+            return Ok(None);
+        }
+        let Some(column) = column else { return Ok(None) };
+        let column = ColumnId { table, column };
+        let data = self.store.table(table);
+        let of = data.column(column.column);
+        let n = of.cardinality();
+        if n > MOST_VALUES || n as usize > data.rows().max(1 << 12) {
+            return Ok(None);
+        }
+        // A row for each value; only this column is looked at.
+        let codes = Arc::new((0..n).collect::<Vec<u32>>());
+        let rows = Rows {
+            len: n as usize,
+            columns: vec![RowColumn::Codes { column, codes }; data.columns()],
+            ..Rows::default()
+        };
+        let (inner, _) = cells.select(&[0]).iterate(&CellTable::shared(rows));
+        // A value that no row has may fail where no row does.
+        let Ok(test) = self.scalars(&inner, part) else { return Ok(None) };
+        let mut codes = BitSet::new(n as usize, false);
+        for code in 0..n as usize {
+            match rules::to_bool(test.get(code)) {
+                Ok(true) => codes.insert(code),
+                Ok(false) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(Filter::Column { column, codes: Arc::new(codes) }))
+    }
+
+    /// Whether an expression looks at one column of the row alone, which is noted.
+    fn is_on_column(
+        &self,
+        cells: &Cells,
+        node: &Node,
+        frame: usize,
+        column: &mut Option<u32>,
+    ) -> Result<bool> {
+        let mut all = |nodes: &[&Node]| -> Result<bool> {
+            for node in nodes {
+                if !self.is_on_column(cells, node, frame, column)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        Ok(match &node.kind {
+            Kind::Literal(_) => true,
+            Kind::RowColumn { frame: f, column: c } => {
+                *f == frame && *column.get_or_insert(*c as u32) == *c as u32
+            }
+            Kind::Variable(slot) => {
+                !node.is_table()
+                    && matches!(
+                        self.variable(cells, *slot)?,
+                        (Evaluated::Scalars(Scalars::Same(_)), _)
+                    )
+            }
+            Kind::Binary { left, right, .. } | Kind::And(left, right) | Kind::Or(left, right) => {
+                all(&[left.as_ref(), right.as_ref()])?
+            }
+            Kind::Not(inner) | Kind::Negate(inner) => all(&[inner.as_ref()])?,
+            Kind::Scalar { arguments, .. } => all(&arguments.iter().collect::<Vec<_>>())?,
+            Kind::In { left, right } => {
+                let is_constant = right.uses.is_constant();
+                is_constant && all(&left.iter().collect::<Vec<_>>())?
+            }
+            _ => false,
+        })
+    }
+
+    /// An iteration over the rows of a model table that meet a condition.
+    pub(super) fn scanned_where(
+        &self,
+        cells: &Cells,
+        fold: Fold,
+        rows: &Node,
+        body: &Node,
+    ) -> Result<Option<Scalars>> {
+        let Kind::Filter { table, condition } = &rows.kind else { return Ok(None) };
+        let Kind::ModelTable { table, blank_row: false } = table.kind else { return Ok(None) };
+        match self.cells_where(cells, table, condition)? {
+            Some(inner) => self.scanned(&inner, fold, table, body),
+            None => Ok(None),
+        }
+    }
+
+    /// `SUMX` of what a condition chooses, and nothing or zero for other rows.
+    pub(super) fn sum_if(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        body: &Node,
+    ) -> Result<Option<Scalars>> {
+        let Kind::If { condition, then, otherwise } = &body.kind else { return Ok(None) };
+        let is_zero = match otherwise.as_deref().map(|o| &o.kind) {
+            None | Some(Kind::Literal(Value::Blank)) => false,
+            Some(Kind::Literal(Value::Int(0))) => true,
+            _ => return Ok(None),
+        };
+        if !body.data_type().is_numeric() {
+            return Ok(None);
+        }
+        let Some(inner) = self.cells_where(cells, table, condition)? else { return Ok(None) };
+        let Some(sums) = self.scanned(&inner, Fold::Sum, table, then)? else { return Ok(None) };
+        if !is_zero {
+            return Ok(Some(sums));
+        }
+        let (all, chosen) = (self.rows_in(cells, table)?, self.rows_in(&inner, table)?);
+        let value = |i: usize| match sums.get(i) {
+            Value::Blank if all[i] > chosen[i] => Ok(Value::Int(0)),
+            v => Ok(v.clone()),
+        };
+        self.each(cells.n, value).map(Some)
+    }
+
+    fn rows_in(&self, cells: &Cells, table: TableId) -> Result<Vec<i64>> {
+        let grouped = self.scan(cells, table, &[], false, &|_| Ok(vec![Aggregate::CountRows]))?;
+        let mut out = vec![0; cells.n];
+        for (g, cell) in grouped.cells.iter().enumerate() {
+            if let Value::Int(n) = grouped.aggregates[0][g] {
+                out[*cell as usize] = n;
+            }
+        }
+        Ok(out)
+    }
+
+    /// The cells inside `CALCULATE ( plain aggregates of T, FILTER ( T, condition ) )`: what is
+    /// visible of T now, less what the condition leaves out.
+    pub(super) fn calculate_where(
+        &self,
+        cells: &Cells,
+        body: &Node,
+        filters: &[FilterArgument],
+    ) -> Result<Option<Cells>> {
+        let [FilterArgument::Table { table, .. }] = filters else { return Ok(None) };
+        let Kind::Filter { table, condition } = &table.kind else { return Ok(None) };
+        let Kind::ModelTable { table, blank_row: false } = table.kind else { return Ok(None) };
+        if cells.transitioned < cells.frames.len() || !self.is_plain(body) {
+            return Ok(None);
+        }
+        let mut asked = Vec::new();
+        self.asked(body, cells.frames.len(), &mut asked);
+        if asked.is_empty() || asked.iter().any(|(t, _)| *t != table) {
+            return Ok(None);
+        }
+        self.cells_where(cells, table, condition)
+    }
+}
+
+/// The conditions that hold together.
+fn conjuncts<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
+    match &node.kind {
+        Kind::And(left, right) => {
+            conjuncts(left, out);
+            conjuncts(right, out);
+        }
+        _ => out.push(node),
+    }
+}
