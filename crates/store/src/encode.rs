@@ -1,17 +1,18 @@
 //! Values into codes.
 
+mod texts;
+
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, Result};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use crate::blocks::Packing;
-use crate::dictionary::{Dictionary, Texts};
+use crate::dictionary::Dictionary;
 use crate::scan_request::BitSet;
 use crate::segment::{Codes, SegmentColumn};
+use texts::TextCodes;
 
 /// Collects the values of one column of a segment.
 #[derive(Debug)]
@@ -255,108 +256,6 @@ impl Doubles {
         self.at.clear();
         let distinct = std::mem::take(&mut self.distinct);
         (Dictionary::Doubles(Arc::new(distinct)), std::mem::take(&mut self.codes))
-    }
-}
-
-/// Texts, coded as they come.
-#[derive(Debug)]
-pub(crate) struct TextCodes {
-    collation: Collation,
-    /// Every spelling met and its code; spellings that are equal under the collation share one.
-    spellings: Vec<(Arc<str>, u32)>,
-    by_spelling: HashTable<u32>,
-    /// Codes by the collation's key of their first spelling.
-    by_key: HashTable<u32>,
-    texts: Texts,
-    codes: Vec<u32>,
-}
-
-/// Dictionaries of up to this many texts are sorted, so that segments with the same texts have the
-/// same codes.
-const SORTED: usize = 4096;
-
-fn hash(text: &str) -> u64 {
-    FixedState::default().hash_one(text)
-}
-
-impl TextCodes {
-    fn new(collation: Collation) -> Self {
-        Self {
-            collation,
-            spellings: Vec::new(),
-            by_spelling: HashTable::new(),
-            by_key: HashTable::new(),
-            texts: Texts::default(),
-            codes: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, values: &[Option<Arc<str>>]) {
-        self.codes.reserve(values.len());
-        for v in values {
-            let code = v.as_ref().map_or(0, |text| self.code(text));
-            self.codes.push(code);
-        }
-    }
-
-    fn push_coded(&mut self, values: &[Arc<str>], codes: &[u32]) -> Result<()> {
-        if codes.iter().any(|c| *c as usize > values.len()) {
-            return Err(Error::internal("a batch has a text without a value"));
-        }
-        let known = std::iter::once(0).chain(values.iter().map(|text| self.code(text)));
-        let known: Vec<u32> = known.collect();
-        self.codes.extend(codes.iter().map(|c| known[*c as usize]));
-        Ok(())
-    }
-
-    fn code(&mut self, text: &Arc<str>) -> u32 {
-        let spellings = &self.spellings;
-        let same = |i: &u32| {
-            let known = &spellings[*i as usize].0;
-            Arc::ptr_eq(known, text) || known == text
-        };
-        let hashed = hash(text);
-        if let Some(i) = self.by_spelling.find(hashed, same) {
-            return self.spellings[*i as usize].1;
-        }
-        let code = self.code_of_key(text);
-        let number = self.spellings.len() as u32;
-        self.spellings.push((Arc::clone(text), code));
-        let spellings = &self.spellings;
-        self.by_spelling.insert_unique(hashed, number, |i| hash(&spellings[*i as usize].0));
-        code
-    }
-
-    fn code_of_key(&mut self, text: &str) -> u32 {
-        let (texts, collation) = (&mut self.texts, self.collation);
-        let key = collation.key(text);
-        let hashed = hash(&key);
-        let same = |c: &u32| collation.key(texts.get(*c as usize - 1)) == key;
-        if let Some(code) = self.by_key.find(hashed, same) {
-            return *code;
-        }
-        texts.push(text);
-        let code = texts.len() as u32;
-        self.by_key
-            .insert_unique(hashed, code, |c| hash(&collation.key(texts.get(*c as usize - 1))));
-        code
-    }
-
-    fn take(&mut self) -> (Dictionary, Vec<u32>) {
-        let emptied = std::mem::replace(self, Self::new(self.collation));
-        let (mut texts, mut codes) = (emptied.texts, emptied.codes);
-        if texts.len() <= SORTED {
-            let mut order: Vec<u32> = (0..texts.len() as u32).collect();
-            order.sort_by_key(|i| texts.get(*i as usize));
-            let mut sorted = vec![0; texts.len() + 1];
-            for (code, old) in (1..).zip(&order) {
-                sorted[*old as usize + 1] = code;
-            }
-            codes.iter_mut().for_each(|c| *c = sorted[*c as usize]);
-            texts = order.iter().map(|i| texts.get(*i as usize)).collect();
-        }
-        texts.shrink();
-        (Dictionary::Strings(Arc::new(texts)), codes)
     }
 }
 
