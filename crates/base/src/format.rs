@@ -6,6 +6,7 @@ mod number_picture;
 
 use crate::{DateTime, Decimal, Value};
 use date_picture::format_date;
+pub use locale::DateOrder;
 use locale::Locale;
 use number_picture::{Digits, format_number};
 
@@ -56,6 +57,29 @@ pub fn format(value: &Value, picture: &str, locale: &str) -> String {
                 _ => format_number(&digits(value), picture, l),
             }
         }
+    }
+}
+
+/// How a locale writes numbers and dates, for those who read them.
+#[derive(Debug, Clone, Copy)]
+pub struct Conventions {
+    pub decimal: &'static str,
+    pub group: &'static str,
+    pub date_order: DateOrder,
+    /// January first.
+    pub months: [&'static str; 12],
+    pub short_months: [&'static str; 12],
+}
+
+/// The conventions of a locale such as `de-DE`.
+pub fn conventions(locale: &str) -> Conventions {
+    let l = locale::by_name(locale);
+    Conventions {
+        decimal: l.decimal,
+        group: l.group,
+        date_order: l.date_order(),
+        months: l.months_of_day.unwrap_or(l.months),
+        short_months: l.short_months,
     }
 }
 

@@ -45,12 +45,23 @@ pub enum DefinitionKind {
         name: Arc<str>,
         expression: Expr,
     },
-    /// Reserved words used by generators (`FUNCTION name = ( a, b ) => body`).
+    /// `FUNCTION name = ( a, b : INT64 VAL = 1 ) => body`.
     Function {
         name: Arc<str>,
-        parameters: Vec<Arc<str>>,
+        parameters: Vec<Parameter>,
         body: Expr,
     },
+}
+
+/// A parameter of a function that a query defines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub name: Arc<str>,
+    /// Words of its type, subtype and passing mode, in upper case.
+    pub hints: Vec<Arc<str>>,
+    /// Its value where a call leaves it out.
+    pub default: Option<Expr>,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone, PartialEq)]

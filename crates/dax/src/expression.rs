@@ -189,12 +189,28 @@ impl Parser<'_> {
         if self.peek().is_symbol("(") {
             return self.call(name, function_span);
         }
+        let is_order = ["ASC", "DESC"].iter().any(|word| name.eq_ignore_ascii_case(word));
+        if is_order && self.peek().is_word("BLANKS") {
+            return self.order_of_blanks(&name, start);
+        }
         let truth = name.eq_ignore_ascii_case("TRUE") || name.eq_ignore_ascii_case("FALSE");
         if truth && !before_bracket {
             let kind = ExprKind::Call { function: name, function_span, arguments: Vec::new() };
             return Expr { kind, span: function_span };
         }
         self.table_or_column(name, false, start)
+    }
+
+    /// `DESC BLANKS LAST`: one word of an order.
+    fn order_of_blanks(&mut self, direction: &str, start: u32) -> Expr {
+        self.advance();
+        let TokenKind::Name(of_blanks) = self.peek().kind.clone() else {
+            self.error_expected("FIRST, LAST or DEFAULT");
+            return self.broken();
+        };
+        self.advance();
+        let name = format!("{direction} BLANKS {of_blanks}").into();
+        Expr { kind: ExprKind::Name { name, quoted: false }, span: self.span_from(start) }
     }
 
     fn table_or_column(&mut self, table: Arc<str>, quoted: bool, start: u32) -> Expr {

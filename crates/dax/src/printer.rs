@@ -46,7 +46,18 @@ pub fn print_query(query: &Query) -> String {
                 out.push_str("FUNCTION ");
                 out.push_str(name);
                 out.push_str(" = (");
-                out.push_str(&parameters.join(", "));
+                for (at, p) in parameters.iter().enumerate() {
+                    out.push_str(if at == 0 { "" } else { ", " });
+                    out.push_str(&p.name);
+                    if !p.hints.is_empty() {
+                        out.push_str(" : ");
+                        out.push_str(&p.hints.join(" "));
+                    }
+                    if let Some(default) = &p.default {
+                        out.push_str(" = ");
+                        write_expr(&mut out, default, 0);
+                    }
+                }
                 out.push_str(") =>");
                 out.push(' ');
                 write_expr(&mut out, body, 0);

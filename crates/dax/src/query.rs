@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ast::{Definition, DefinitionKind, Evaluate, OrderBy, Query};
+use crate::ast::{Definition, DefinitionKind, Evaluate, OrderBy, Parameter, Query};
 use crate::lexer::TokenKind;
 use crate::parser::Parser;
 
@@ -170,31 +170,41 @@ impl Parser<'_> {
         Some(name)
     }
 
-    /// `( a, b : SCALAR )`; the hints are read and not kept.
-    fn parameters(&mut self) -> Option<Vec<Arc<str>>> {
+    /// `( a, b : SCALAR = 1 )`.
+    fn parameters(&mut self) -> Option<Vec<Parameter>> {
         if !self.expect("(", "before the function's parameters") {
             return None;
         }
-        let mut names = Vec::new();
+        let mut parameters = Vec::new();
         if self.eat(")") {
-            return Some(names);
+            return Some(parameters);
         }
         loop {
-            names.push(self.plain_name("a parameter's name")?);
-            if self.eat(":") {
-                self.plain_name("a type hint such as SCALAR, TABLE or ANYREF")?;
-                while matches!(self.peek().kind, TokenKind::Name(_)) {
-                    self.advance();
-                }
-            }
+            parameters.push(self.parameter()?);
             if self.eat(")") {
-                return Some(names);
+                return Some(parameters);
             }
             if !self.eat(",") {
                 self.error_expected("',' or ')' in the function's parameters");
                 return None;
             }
         }
+    }
+
+    fn parameter(&mut self) -> Option<Parameter> {
+        let start = self.start();
+        let name = self.plain_name("a parameter's name")?;
+        let mut hints = Vec::new();
+        if self.eat(":") {
+            let first = self.plain_name("a type hint such as SCALAR, TABLE or ANYREF")?;
+            hints.push(first.to_ascii_uppercase().into());
+            while let TokenKind::Name(word) = &self.peek().kind {
+                hints.push(word.to_ascii_uppercase().into());
+                self.advance();
+            }
+        }
+        let default = if self.eat("=") { Some(self.expression()) } else { None };
+        Some(Parameter { name, hints, default, span: self.span_from(start) })
     }
 
     fn evaluate(&mut self) -> Evaluate {

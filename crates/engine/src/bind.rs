@@ -8,8 +8,13 @@ mod date_call;
 mod filter_argument;
 mod grouping_call;
 mod info_call;
+mod info_view;
 mod lookup_call;
+mod names;
+mod object_call;
+mod regression_call;
 mod table_call;
+mod user_function;
 mod window_call;
 
 use std::cell::RefCell;
@@ -77,6 +82,10 @@ pub(crate) struct Binder<'a> {
     slots: usize,
     /// Measures the query defines, by lower-case name.
     pub defined: HashMap<String, DefinedMeasure>,
+    /// Functions the query defines, by lower-case name.
+    functions: HashMap<String, Arc<user_function::UserFunction>>,
+    /// Those whose bodies are being bound.
+    calling: Vec<String>,
     /// The table an expression belongs to: where columns without table name are looked up first.
     home: Option<TableId>,
     measures: RefCell<HashMap<String, Arc<Node>>>,
@@ -168,6 +177,8 @@ impl<'a> Binder<'a> {
             rowsets: None,
             slots: 0,
             defined: HashMap::new(),
+            functions: HashMap::new(),
+            calling: Vec::new(),
             home: None,
             measures: RefCell::default(),
             binding: Vec::new(),
@@ -272,16 +283,29 @@ impl<'a> Binder<'a> {
         };
         found.ok_or_else(|| {
             let why = match &e.kind {
-                ExprKind::Qualified { table, name } if self.model.table_id(table).is_some() => {
-                    format!("Column '{name}' in table '{table}' cannot be found.")
+                ExprKind::Qualified { table, name } => {
+                    return self.no_column(table, name).at(span_of(e));
                 }
-                ExprKind::Qualified { table, .. } => format!("Cannot find table '{table}'."),
                 ExprKind::Bracketed(name) => {
                     format!("Column '{name}' cannot be found, or more than one table has it; write it as Table[{name}].")
                 }
                 _ => "A reference to a column of the model is expected here, as Table[Column].".into(),
             };
             Error::invalid(why).at(span_of(e))
+        })
+    }
+
+    fn no_column(&self, table: &str, name: &str) -> Error {
+        Error::invalid(match self.model.table_id(table) {
+            Some(id) => {
+                let columns = self.model.table(id).columns.iter().map(|c| &*c.name);
+                let near = names::nearest(name, columns);
+                format!("Column '{name}' in table '{table}' cannot be found.{near}")
+            }
+            None => {
+                let near = names::nearest(table, self.model.tables().iter().map(|t| &*t.name));
+                format!("Cannot find table '{table}'.{near}")
+            }
         })
     }
 
@@ -478,7 +502,12 @@ impl<'a> Binder<'a> {
         }
         match self.model.table_id(name) {
             Some(table) => Ok(self.model_table(table, false, span)),
-            None => Err(Error::invalid(format!("Cannot find the table or variable '{name}'."))),
+            None => {
+                let tables = self.model.tables().iter().map(|t| &*t.name);
+                let near =
+                    names::nearest(name, tables.chain(scope.variables.iter().map(|v| &*v.name)));
+                Err(Error::invalid(format!("Cannot find the table or variable '{name}'.{near}")))
+            }
         }
     }
 
@@ -508,8 +537,11 @@ impl<'a> Binder<'a> {
             return Ok(measure);
         }
         self.row_column(scope, same, span).ok_or_else(|| {
+            let measures = self.model.measures().iter().map(|m| &*m.name);
+            let columns = scope.frames.iter().flat_map(|f| f.schema.iter().map(|c| &*c.name));
+            let near = names::nearest(name, measures.chain(columns));
             Error::invalid(format!(
-                "The value for '{name}' cannot be determined: there is no such measure, and no column of that name in the row context."
+                "The value for '{name}' cannot be determined: there is no such measure, and no column of that name in the row context.{near}"
             ))
         })
     }
@@ -530,7 +562,7 @@ impl<'a> Binder<'a> {
         if let Some(measure) = self.measure(scope, name, span)? {
             return Ok(measure);
         }
-        Err(Error::invalid(format!("Cannot find the column '{table}'[{name}].")))
+        Err(self.no_column(table, name))
     }
 
     /// A measure of the query or the model.
@@ -571,8 +603,12 @@ impl<'a> Binder<'a> {
         let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
         let bound = self.at_home(home, |b| b.scalar(&own, &expression));
         self.binding.pop();
+        let of_query = self.defined.contains_key(&key);
         let bound = bound.map_err(|mut e| {
-            e.span = None;
+            // Only the text of a measure of the query is part of the query's.
+            if !of_query {
+                e.span = None;
+            }
             e.context(format!("In the measure [{shown}]"))
         })?;
         let body = Arc::new(bound);

@@ -6,6 +6,7 @@ mod calculate;
 mod calculation_item;
 mod cells;
 mod code_filter;
+mod column_statistics;
 mod context_test;
 mod dates;
 mod extend;
@@ -16,9 +17,11 @@ mod known_scans;
 mod lookup;
 mod numbering;
 mod rank;
+mod regression;
 mod relevant_keys;
 mod rows;
 mod same_rows;
+mod sample_axis;
 mod scalar_node;
 mod scan;
 mod scan_together;
@@ -37,7 +40,7 @@ mod variable;
 mod window;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -69,6 +72,8 @@ pub(crate) struct Evaluator<'a> {
     /// Role filters; part of every filter context.
     pub base_context: FilterContext,
     visible_rows: RefCell<VisibleRows>,
+    /// Measures whose text is the query's, by lower-case name.
+    pub query_measures: HashSet<String>,
     /// Bound calculation items, by group and number.
     items: RefCell<HashMap<(usize, usize), Arc<Node>>>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
@@ -103,6 +108,7 @@ impl<'a> Evaluator<'a> {
             collation,
             control: ScanControl { cancel: Arc::clone(&context.cancel), ..ScanControl::default() },
             base_context: FilterContext::default(),
+            query_measures: HashSet::new(),
             visible_rows: RefCell::default(),
             items: RefCell::default(),
             unique_columns: RefCell::default(),

@@ -20,6 +20,7 @@ pub mod financial;
 pub mod info;
 pub mod information;
 pub mod math;
+pub mod refused;
 pub mod special;
 pub mod text;
 pub mod time_intelligence;
@@ -47,6 +48,8 @@ pub enum FunctionKind {
     Scalar(ScalarFunction),
     /// Implemented by the engine itself, dispatched by name.
     Special,
+    /// Known by name and not evaluated, for this reason.
+    Refused(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,27 @@ pub struct FunctionDef {
 }
 
 impl FunctionDef {
+    /// Whether calls of it are evaluated.
+    pub fn is_evaluated(&self) -> bool {
+        !matches!(self.kind, FunctionKind::Refused(_))
+    }
+
+    /// The signature as documentation writes it: `LEFT ( Text, [NumChars] )`.
+    pub fn form(&self) -> String {
+        let one = |p: &Parameter| {
+            let dots = if p.repeating { " …" } else { "" };
+            match p.optional {
+                true => format!("[{}{dots}]", p.name),
+                false => format!("{}{dots}", p.name),
+            }
+        };
+        let parameters: Vec<String> = self.parameters.iter().map(one).collect();
+        match parameters.is_empty() {
+            true => format!("{} ( )", self.name),
+            false => format!("{} ( {} )", self.name, parameters.join(", ")),
+        }
+    }
+
     /// Whether a call with `count` arguments fits the signature.
     pub fn accepts(&self, count: usize) -> bool {
         let least = self.parameters.iter().filter(|p| !p.optional).count();
@@ -159,6 +183,7 @@ fn registry() -> &'static Registry {
             bonds::FAMILIES,
             bonds_odd::FAMILIES,
             special::FAMILIES,
+            refused::FAMILIES,
         ];
         for Family(category, rows) in families.into_iter().flatten() {
             for Row(name, signature, description, return_type, kind) in *rows {
@@ -185,7 +210,7 @@ pub fn lookup(name: &str) -> Option<&'static FunctionDef> {
     r.by_name.get(name.to_ascii_uppercase().as_str()).and_then(|i| r.functions.get(*i))
 }
 
-/// Every function, ordered by name.
+/// Every function that is known, also those that are refused, ordered by name.
 pub fn all() -> &'static [FunctionDef] {
     &registry().functions
 }

@@ -216,6 +216,13 @@ pub struct RollupLevel {
     pub flag: Option<Arc<str>>,
 }
 
+/// How a table is written as text.
+#[derive(Debug, Clone)]
+pub enum TextForm {
+    Csv { delimiter: Box<Node>, header: Box<Node> },
+    Json,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowKind {
     Index,
@@ -223,6 +230,23 @@ pub enum WindowKind {
     Window,
     RowNumber,
     Rank { dense: bool },
+}
+
+/// Where blanks come in an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blanks {
+    /// Among numbers between those below zero and zero, before all texts.
+    Default,
+    First,
+    Last,
+}
+
+/// A part of the order of a window function.
+#[derive(Debug, Clone)]
+pub struct WindowKey {
+    pub node: Node,
+    pub descending: bool,
+    pub blanks: Blanks,
 }
 
 /// One end of a `WINDOW`.
@@ -238,8 +262,7 @@ pub struct WindowNode {
     pub from: WindowEnd,
     pub to: Option<WindowEnd>,
     pub relation: Box<Node>,
-    /// Columns by position in the relation.
-    pub order_by: Vec<(Node, bool)>,
+    pub order_by: Vec<WindowKey>,
     pub partition_by: Vec<usize>,
     /// For each column of the relation, where its current value comes from.
     pub current: Vec<Current>,
@@ -402,7 +425,7 @@ pub enum Kind {
     },
     ToText {
         table: Box<Node>,
-        json: bool,
+        form: TextForm,
         limit: Box<Node>,
     },
 
@@ -516,6 +539,19 @@ pub enum Kind {
         body: Box<Node>,
     },
     Window(Box<WindowNode>),
+    /// `LINEST`: the value to explain, then those to explain it by, over rows.
+    FitLine {
+        table: Box<Node>,
+        values: Vec<Node>,
+        intercept: bool,
+    },
+    ColumnStatistics,
+    SampleAxis {
+        count: Box<Node>,
+        table: Box<Node>,
+        axis: Box<Node>,
+        measures: Vec<Node>,
+    },
 }
 
 impl Default for Node {

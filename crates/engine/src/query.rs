@@ -152,6 +152,7 @@ fn run(
     let variables = define(&mut binder, &parsed.definitions)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, plan.is_some());
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
+    evaluator.query_measures = binder.defined.keys().cloned().collect();
     let cells = evaluator.with_variables(&evaluator.start(), &variables);
     let mut results = Vec::new();
     for e in &parsed.evaluates {
@@ -224,6 +225,10 @@ fn define_measures(binder: &mut Binder<'_>, given: &[Definition]) {
 /// Makes the definitions of a query known; gives its variables in order.
 fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
     define_measures(binder, given);
+    for d in given {
+        let place = (d.span.start as usize, d.span.end as usize);
+        binder.define_function(&d.kind).map_err(|e| e.at(place))?;
+    }
     let mut variables = Vec::new();
     for d in given {
         match &d.kind {
@@ -243,12 +248,7 @@ fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, A
                 let added: Vec<_> = added.collect();
                 variables.push(binder.define_table(name, expression, &added)?);
             }
-            DefinitionKind::Function { .. } => {
-                return Err(Error::unsupported(
-                    "DEFINE knows MEASURE, VAR, TABLE and COLUMN in this version, not FUNCTION.",
-                )
-                .at((d.span.start as usize, d.span.end as usize)));
-            }
+            DefinitionKind::Function { .. } => {}
         }
     }
     Ok(variables)

@@ -359,7 +359,7 @@ pub fn convert(v: &Value, target: DataType) -> Result<Value> {
         DataType::Boolean => to_bool(v).map(Value::Boolean),
         DataType::Double => to_f64(v).map(Value::Double),
         DataType::DateTime => crate::functions::arguments::to_date(v).map(Value::DateTime),
-        DataType::Int64 => match numeric(v)? {
+        DataType::Int64 => match numeric(v).map_err(|_| cannot_convert(v, "Integer"))? {
             Num::Int(i) => Ok(Value::Int(i)),
             Num::Dec(d) => Ok(Value::Int(d.round_to_int())),
             other => {

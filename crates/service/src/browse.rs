@@ -33,9 +33,40 @@ const KEYWORDS: [&str; 17] = [
 /// The metadata rowsets of a version for the queries of a caller: administrators of the database
 /// read them, nobody else.
 pub(crate) fn metadata_of(version: &Arc<LoadedVersion>, context: &QueryContext) -> RowsetSource {
+    let updated = time(version.updated_micros);
     let is_admin = context.roles.is_empty();
-    let facts = VersionFacts::new(Arc::clone(version), context.clone());
-    RowsetSource::new(move |name| discover::metadata_rowset(name, &facts, is_admin))
+    let visible = Visible {
+        id: version.model.database.id.clone().unwrap_or_else(|| version.name.clone()),
+        created: updated,
+        roles: if is_admin { vec!["*".to_owned()] } else { context.roles.clone() },
+        is_admin,
+        facts: VersionFacts::new(Arc::clone(version), context.clone()),
+        version: Arc::clone(version),
+    };
+    let (user, now) = (context.user.clone(), context.now);
+    RowsetSource::new(move |name| {
+        let server = Server {
+            info: ServerInfo {
+                name: String::new(),
+                version: GENERATION.into(),
+                edition: "Enterprise64".into(),
+                created: updated,
+                schema_updated: updated,
+                port: 0,
+            },
+            user: user.clone(),
+            is_admin,
+            catalog: None,
+            sessions: Vec::new(),
+            commands: Vec::new(),
+            functions: functions(),
+            now,
+            browse: Browse::default(),
+        };
+        with_context(std::slice::from_ref(&visible), &server, |context| {
+            discover::discover(name, &Vec::new(), context)
+        })
+    })
 }
 
 /// What a schema request comes with besides its call.
@@ -289,7 +320,8 @@ fn session_info(number: u64, user: &str, started: DateTime) -> SessionInfo {
 }
 
 fn functions() -> Vec<FunctionInfo> {
-    let shown = evercube_engine::functions::all().iter().map(|f| FunctionInfo {
+    let evaluated = evercube_engine::functions::all().iter().filter(|f| f.is_evaluated());
+    let shown = evaluated.map(|f| FunctionInfo {
         name: f.name.to_owned(),
         category: f.category.to_owned(),
         description: f.description.to_owned(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::{LONG_TABLE, QueryContext, Rules};
 pub use evercube_engine::{QueryResult, ResultTable};
@@ -83,8 +84,8 @@ impl Service {
                 ))
             })
         });
-        let answer = finish_in_time(task, call.timeout, &cancel).await?;
-        Ok((version, answer))
+        let answer = finish_in_time(task, call.timeout, &cancel).await;
+        Ok((version, answer.map_err(|e| placed(e, text))?))
     }
 
     /// Builds the engine's context; decides which roles filter what the caller sees.
@@ -176,6 +177,18 @@ fn refuse_hidden_objects(all: &[Role], in_force: &[String]) -> Result<()> {
             role.name
         ))),
     }
+}
+
+/// An error with line and column of its place in the query before it; errors of the parser say
+/// their place themselves.
+fn placed(mut e: Error, text: &str) -> Error {
+    if let Some((start, _)) = e.span
+        && !e.message.contains(" line ")
+    {
+        let (line, column) = line_column(text, start);
+        e.message = format!("Query ({line}, {column}) {}", e.message);
+    }
+    e
 }
 
 async fn finish_in_time<T>(

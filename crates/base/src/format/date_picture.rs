@@ -10,24 +10,25 @@ enum Token {
     Text(String),
     /// Texts of morning and afternoon.
     Half(&'static str, &'static str),
+    /// The locale's own.
+    LocalHalf,
     DateSeparator,
 }
 
 fn tokens(picture: &str) -> Vec<Token> {
-    const HALVES: [(&str, &str, &str); 6] = [
-        ("AM/PM", "AM", "PM"),
-        ("am/pm", "am", "pm"),
-        ("A/P", "A", "P"),
-        ("a/p", "a", "p"),
-        ("AMPM", "AM", "PM"),
-        ("ampm", "am", "pm"),
-    ];
+    const HALVES: [(&str, &str, &str); 4] =
+        [("AM/PM", "AM", "PM"), ("am/pm", "am", "pm"), ("A/P", "A", "P"), ("a/p", "a", "p")];
     let mut out: Vec<Token> = Vec::new();
     let mut rest = picture;
     while let Some(c) = rest.chars().next() {
         if let Some((p, am, pm)) = HALVES.iter().find(|(p, ..)| rest.starts_with(p)) {
             out.push(Token::Half(am, pm));
             rest = rest.get(p.len()..).unwrap_or("");
+            continue;
+        }
+        if rest.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("AMPM")) {
+            out.push(Token::LocalHalf);
+            rest = rest.get(4..).unwrap_or("");
             continue;
         }
         let tail = rest.get(c.len_utf8()..).unwrap_or("");
@@ -83,7 +84,9 @@ pub(super) fn format_date(d: DateTime, picture: &str, l: &Locale) -> String {
     // Fractions of a second are rounded to the second shown.
     let d = DateTime((d.0 + 500_000).div_euclid(1_000_000) * 1_000_000);
     let tokens = tokens(picture);
-    let twelve = tokens.iter().any(|t| matches!(t, Token::Half(..)));
+    let twelve = tokens.iter().any(|t| matches!(t, Token::Half(..) | Token::LocalHalf));
+    let has_day = tokens.iter().any(|t| matches!(t, Token::Run('d', 1..=2)));
+    let months = l.months_of_day.as_ref().filter(|_| has_day).unwrap_or(&l.months);
     let ((year, month, day), (hour, minute, second, _)) = (d.ymd(), d.hms());
     let name = |list: &[&'static str], i: u32| list.get(i as usize).copied().unwrap_or("");
     let padded = |v: u32, n: usize| format!("{v:0n$}");
@@ -92,6 +95,7 @@ pub(super) fn format_date(d: DateTime, picture: &str, l: &Locale) -> String {
         let text = match t {
             Token::Text(text) => text.clone(),
             Token::DateSeparator => l.date_separator.into(),
+            Token::LocalHalf => l.halves[usize::from(hour >= 12)].to_owned(),
             Token::Half(am, pm) => if hour < 12 { am } else { pm }.to_string(),
             Token::Run('m', n @ 1..=2) if is_minutes(&tokens, i) => padded(minute, *n),
             Token::Run('d', n @ 1..=2) => padded(day, *n),
@@ -106,7 +110,7 @@ pub(super) fn format_date(d: DateTime, picture: &str, l: &Locale) -> String {
             }
             Token::Run('m', n @ 1..=2) => padded(month, *n),
             Token::Run('m', 3) => name(&l.short_months, month - 1).into(),
-            Token::Run('m', _) => name(&l.months, month - 1).into(),
+            Token::Run('m', _) => name(months, month - 1).into(),
             Token::Run('q', _) => ((month - 1) / 3 + 1).to_string(),
             Token::Run('y', 1) => day_of_year(d).to_string(),
             Token::Run('y', 2) => format!("{:02}", year.rem_euclid(100)),

@@ -245,7 +245,8 @@ fn write(number: &Digits, s: &Section, l: &Locale) -> String {
     let digits_before = n.exponent.max(s.least_whole).max(0);
     let put = |out: &mut String, position: i32| {
         out.push(n.at(position));
-        if s.group && position > 0 && position % 3 == 0 {
+        let after_first = position - 3;
+        if s.group && position > 0 && after_first >= 0 && after_first % l.group_digits == 0 {
             out.push_str(l.group);
         }
     };

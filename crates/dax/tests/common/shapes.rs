@@ -59,7 +59,8 @@ pub fn show_query(query: &Query) -> String {
                 format!("column {table} [{name}] {}", show_expr(expression))
             }
             DefinitionKind::Function { name, parameters, body } => {
-                format!("function {name} {parameters:?} {}", show_expr(body))
+                let names: Vec<&str> = parameters.iter().map(|p| &*p.name).collect();
+                format!("function {name} {names:?} {}", show_expr(body))
             }
         };
         out.push_str(&line);

@@ -1,10 +1,10 @@
 //! Aggregations of columns and iterators over tables.
 
 use evercube_base::{DataType, Error, Result, Value};
-use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
+use evercube_dax::ast::{Expr, ExprKind, Span};
 
 use super::call::WHOLE;
-use super::{Binder, Scope, common_type, literal};
+use super::{Binder, Scope, common_type};
 use crate::plan::{Fold, Kind, Node, SortKey, Type};
 
 /// What an aggregation folds, by the name of the function over a column.
@@ -98,10 +98,7 @@ impl Binder<'_> {
         let body = match name {
             // True counts as one.
             "AVERAGEA" | "MINA" | "MAXA" if body.data_type() == DataType::Boolean => {
-                let zero = literal(Value::Int(0), span);
-                let mut sum = Self::binary(body, BinaryOperator::Add, zero, span);
-                sum.ty = WHOLE;
-                sum
+                Self::converted(body, DataType::Int64)?
             }
             _ => body,
         };
@@ -110,7 +107,7 @@ impl Binder<'_> {
     }
 
     /// The rows over which a column is aggregated: of its model table, or of a table of the query.
-    fn column_rows(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+    pub(super) fn column_rows(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
         if let ExprKind::Qualified { table, .. } = &e.kind
             && self.model.table_id(table).is_none()
         {

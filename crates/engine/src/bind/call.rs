@@ -3,6 +3,7 @@
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 
+use super::names::nearest;
 use super::{Binder, Scope, common_type, literal, shared_type};
 use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFunction};
 use crate::plan::{Kind, Node, Type, Uses};
@@ -18,16 +19,24 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Node> {
+        if let Some(node) = self.user_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
         let def = functions::lookup(name).ok_or_else(|| {
+            let known = functions::all().iter().filter(|f| f.is_evaluated()).map(|f| f.name);
+            let near = nearest(name, known);
             Error::invalid(format!(
-                "Failed to resolve the name '{name}'. It is not a function that is known here."
+                "Failed to resolve the name '{name}'. It is not a valid function name.{near}"
             ))
         })?;
+        if let FunctionKind::Refused(why) = def.kind {
+            return Err(Error::unsupported(format!("{name} is not evaluated here: {why}.")));
+        }
         if !def.accepts(arguments.len()) {
             return Err(Error::invalid(format!(
-                "{name} was called with {} arguments; its form is {}.",
-                arguments.len(),
-                form(def)
+                "{}; its form is {}.",
+                miscounted(def, arguments.len()),
+                def.form()
             )));
         }
         if let FunctionKind::Scalar(function) = def.kind {
@@ -57,6 +66,12 @@ impl Binder<'_> {
         if let Some(node) = self.window_call(scope, name, arguments, span)? {
             return Ok(node);
         }
+        if let Some(node) = self.regression_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
+        if let Some(node) = self.object_call(scope, name, arguments, span)? {
+            return Ok(node);
+        }
         if let Some(node) = self.info_call(name, arguments, span)? {
             return Ok(node);
         }
@@ -73,9 +88,15 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Node> {
+        let in_triples = matches!(def.name, "ISAFTER" | "ISONORAFTER");
+        let ordered = if in_triples { ordered_pairs(def, arguments)? } else { Vec::new() };
+        let arguments = if in_triples { &ordered } else { arguments };
         let mut bound = Vec::with_capacity(arguments.len());
         for (i, a) in arguments.iter().enumerate() {
             bound.push(match &a.kind {
+                ExprKind::Name { name, quoted: false } if in_triples && i % 3 == 2 => {
+                    literal(Value::from(&**name), a.span)
+                }
                 ExprKind::Name { name, quoted: false } if WORDS.contains(&(def.name, i)) => {
                     literal(Value::from(&**name), a.span)
                 }
@@ -87,7 +108,11 @@ impl Binder<'_> {
         let data_type = match def.return_type {
             ReturnType::Fixed(t) => t,
             ReturnType::SameAsArgument(i) => {
-                bound.get(i).map_or(DataType::Variant, Node::data_type)
+                match bound.get(i).map_or(DataType::Variant, Node::data_type) {
+                    DataType::Boolean => DataType::Int64,
+                    DataType::String | DataType::DateTime => DataType::Double,
+                    number => number,
+                }
             }
             // A double holds whatever number a value of unknown type turns out to be.
             ReturnType::Numeric => {
@@ -100,6 +125,26 @@ impl Binder<'_> {
         };
         let kind = Kind::Scalar { name: def.name, function, arguments: bound };
         Ok(Self::node(kind, Type::Scalar(data_type), uses, span))
+    }
+
+    /// A value in another type, blank as blank.
+    pub(super) fn converted(node: Node, target: DataType) -> Result<Node> {
+        let word = match target {
+            DataType::Int64 => "INTEGER",
+            DataType::Decimal => "CURRENCY",
+            DataType::String => "STRING",
+            DataType::Boolean => "BOOLEAN",
+            DataType::DateTime => "DATETIME",
+            _ => "DOUBLE",
+        };
+        let Some(FunctionKind::Scalar(function)) = functions::lookup("CONVERT").map(|d| d.kind)
+        else {
+            return Err(Error::internal("CONVERT is no scalar function"));
+        };
+        let (uses, span) = (node.uses, node.span);
+        let arguments = vec![node, literal(Value::from(word), span)];
+        let kind = Kind::Scalar { name: "CONVERT", function, arguments };
+        Ok(Self::node(kind, Type::Scalar(target), uses, span))
     }
 
     /// Functions that choose what to evaluate.
@@ -234,18 +279,52 @@ pub(super) fn type_named(word: &str) -> Option<DataType> {
     })
 }
 
-/// A signature as documentation writes it.
-fn form(def: &FunctionDef) -> String {
-    let parameters: Vec<String> = def
-        .parameters
-        .iter()
-        .map(|p| {
-            let dots = if p.repeating { " …" } else { "" };
-            match p.optional {
-                true => format!("[{}{dots}]", p.name),
-                false => format!("{}{dots}", p.name),
-            }
-        })
-        .collect();
-    format!("{} ( {} )", def.name, parameters.join(", "))
+/// The arguments of `ISAFTER`, two values and their order each time, `ASC` where it is left out.
+fn ordered_pairs(def: &FunctionDef, arguments: &[Expr]) -> Result<Vec<Expr>> {
+    let word = |e: &Expr| match &e.kind {
+        ExprKind::Name { name, quoted: false } => {
+            ["ASC", "DESC"].iter().any(|w| name.eq_ignore_ascii_case(w))
+        }
+        _ => false,
+    };
+    let all_given = arguments.len() % 3 == 0;
+    let is_order = |e: &Expr| {
+        let constant = matches!(e.kind, ExprKind::Literal(_) | ExprKind::Call { .. });
+        word(e) || matches!(e.kind, ExprKind::Omitted) || (all_given && constant)
+    };
+    let (mut out, mut rest) = (Vec::new(), arguments);
+    while let [left, right, after @ ..] = rest {
+        out.extend([left.clone(), right.clone()]);
+        let given = after.first().filter(|e| is_order(e));
+        rest = if given.is_some() { &after[1..] } else { after };
+        let kind = ExprKind::Name { name: "ASC".into(), quoted: false };
+        out.push(given.cloned().unwrap_or(Expr { kind, span: right.span }));
+    }
+    if !rest.is_empty() {
+        return Err(Error::invalid(format!(
+            "The values of {} come in pairs, each with its order after it where it has one.",
+            def.name
+        )));
+    }
+    Ok(out)
+}
+
+/// What is wrong with the number of arguments of a call.
+fn miscounted(def: &FunctionDef, given: usize) -> String {
+    let (name, least) = (def.name, def.parameters.iter().filter(|p| !p.optional).count());
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    if given < least {
+        let missing: Vec<&str> =
+            def.parameters.iter().filter(|p| !p.optional).skip(given).map(|p| p.name).collect();
+        let missing = missing.join(", ");
+        return format!(
+            "Too few arguments were passed to the {name} function: it needs at least {least}, {given} {} given, {missing} is missing",
+            if given == 1 { "was" } else { "were" },
+        );
+    }
+    let most = def.parameters.len();
+    format!(
+        "Too many arguments were passed to the {name} function: it takes at most {most} argument{}, {given} were given",
+        plural(most)
+    )
 }

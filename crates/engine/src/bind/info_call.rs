@@ -15,11 +15,17 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Option<Node>> {
-        let Some(rowset) = info::rowset_of(name) else { return Ok(None) };
+        if !name.starts_with("INFO.") {
+            return Ok(None);
+        }
         let rowsets = self.rowsets.as_ref().ok_or_else(|| {
             Error::invalid(format!("{name} can only be used in queries, not in the model."))
         })?;
-        let rowset = rowsets.read(&rowset)?;
+        if let Some(view) = Self::info_view(rowsets, name, span)? {
+            return Ok(Some(view));
+        }
+        let Some(rowset) = info::rowset_of(name) else { return Ok(None) };
+        let rowset = rowsets.read(rowset)?;
         let mut wanted = Vec::new();
         for pair in arguments.chunks(2) {
             let [of, value] = pair else {

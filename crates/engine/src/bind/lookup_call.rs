@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 
 use super::call::{BOOLEAN, WHOLE, all_uses};
 use super::{Binder, Scope, common_type, literal, span_of};
-use crate::plan::{Kind, Node, Type};
+use crate::plan::{Kind, Node, TextForm, Type};
 
 const TEXT: Type = Type::Scalar(DataType::String);
 
@@ -140,17 +140,21 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<Node> {
         let table = self.table(scope, &arguments[0])?;
-        let limit = match arguments.get(1) {
-            Some(e) if !matches!(e.kind, ExprKind::Omitted) => self.scalar(scope, e)?,
-            _ => literal(Value::Int(10), span),
+        let given = |i: usize| arguments.get(i).filter(|e| !matches!(e.kind, ExprKind::Omitted));
+        let mut or = |i: usize, otherwise: Value| match given(i) {
+            Some(e) => self.scalar(scope, e).map(Box::new),
+            None => Ok(Box::new(literal(otherwise, span))),
         };
-        if arguments.len() > 2 {
-            return Err(Error::unsupported(format!(
-                "The delimiter and header arguments of {name} are not known in this version."
-            )));
-        }
-        let uses = table.uses.and(limit.uses);
-        let (table, limit) = (Box::new(table), Box::new(limit));
-        Ok(Self::node(Kind::ToText { table, json: name == "TOJSON", limit }, TEXT, uses, span))
+        let limit = or(1, Value::Int(10))?;
+        let mut uses = table.uses.and(limit.uses);
+        let form = match name {
+            "TOCSV" => {
+                let (delimiter, header) = (or(2, ",".into())?, or(3, true.into())?);
+                uses = uses.and(delimiter.uses).and(header.uses);
+                TextForm::Csv { delimiter, header }
+            }
+            _ => TextForm::Json,
+        };
+        Ok(Self::node(Kind::ToText { table: Box::new(table), form, limit }, TEXT, uses, span))
     }
 }

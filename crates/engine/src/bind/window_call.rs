@@ -6,16 +6,19 @@ use evercube_store::ColumnId;
 
 use super::call::{WHOLE, all_uses};
 use super::{Binder, CONTEXT, Scope, span_of};
-use crate::plan::{Current, Kind, Node, Type, Uses, WindowEnd, WindowKind, WindowNode};
+use crate::plan::{
+    Blanks, Current, Kind, Node, Type, Uses, WindowEnd, WindowKey, WindowKind, WindowNode,
+};
 
 /// The arguments after the position, told apart by what they are.
-#[derive(Default)]
 struct Shape<'e> {
     relation: Option<&'e Expr>,
     order_by: &'e [Expr],
     partition_by: &'e [Expr],
     /// The columns that tell the current row; all where none is named.
     match_by: &'e [Expr],
+    /// Where blanks come, unless a part of the order says otherwise.
+    blanks: Blanks,
 }
 
 fn word(e: &Expr) -> Option<String> {
@@ -117,18 +120,15 @@ impl Binder<'_> {
         for e in shape.partition_by {
             partition_by.push(self.position(scope, &relation, e)?);
         }
-        let mut order_by: Vec<(Node, bool)> = self
-            .sort_keys(&inner, shape.order_by, false)?
-            .into_iter()
-            .map(|k| (k.expression, k.descending))
-            .collect();
+        let mut order_by = self.window_keys(&inner, shape)?;
         let depth = scope.frames.len();
         if order_by.is_empty() {
             // By every column that is not part of the partition.
             for (i, c) in schema.iter().enumerate().filter(|(i, _)| !partition_by.contains(i)) {
                 let uses = Uses { frame: depth, ..Uses::default() };
                 let kind = Kind::RowColumn { frame: depth, column: i };
-                order_by.push((Self::node(kind, Type::Scalar(c.data_type), uses, span), false));
+                let node = Self::node(kind, Type::Scalar(c.data_type), uses, span);
+                order_by.push(WindowKey { node, descending: false, blanks: shape.blanks });
             }
         }
         let outer = |c: &crate::plan::TableColumn| {
@@ -155,7 +155,7 @@ impl Binder<'_> {
                 (None, None) => Current::Unknown,
             })
             .collect();
-        let uses = all_uses(order_by.iter().map(|(n, _)| n)).outside_frame(depth);
+        let uses = all_uses(order_by.iter().map(|k| &k.node)).outside_frame(depth);
         let (from, to) = ends;
         let ends = to.iter().fold(from.position.uses, |u, t| u.and(t.position.uses));
         let frame = if depth > 0 { 0 } else { Uses::NONE };
@@ -176,6 +176,27 @@ impl Binder<'_> {
             }
             _ => Self::node(Kind::Window(node), ty, uses, span),
         })
+    }
+
+    /// The parts of `ORDERBY`: an expression, then its order, as `DESC BLANKS LAST`.
+    fn window_keys(&mut self, inner: &Scope, shape: &Shape<'_>) -> Result<Vec<WindowKey>> {
+        let mut keys = Vec::new();
+        for pair in shape.order_by.chunks(2) {
+            let node = self.scalar(inner, &pair[0])?;
+            let (mut blanks, mut order) = (shape.blanks, pair.get(1).cloned());
+            if let Some(Expr { kind: ExprKind::Name { name, .. }, span }) = &mut order
+                && let Some((direction, of_blanks)) = name.clone().split_once(" BLANKS ")
+            {
+                blanks = blanks_named(of_blanks).ok_or_else(|| {
+                    let place = (span.start as usize, span.end as usize);
+                    Error::invalid("Blanks come FIRST, LAST or by DEFAULT.").at(place)
+                })?;
+                *name = direction.into();
+            }
+            let descending = !self.is_ascending(order.as_ref(), true)?;
+            keys.push(WindowKey { node, descending, blanks });
+        }
+        Ok(keys)
     }
 
     /// Without a relation: `ALLSELECTED` of the columns named in order and partition.
@@ -199,8 +220,23 @@ impl Binder<'_> {
     }
 }
 
+fn blanks_named(word: &str) -> Option<Blanks> {
+    Some(match word.to_ascii_uppercase().as_str() {
+        "DEFAULT" | "KEEP" => Blanks::Default,
+        "FIRST" => Blanks::First,
+        "LAST" => Blanks::Last,
+        _ => return None,
+    })
+}
+
 fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
-    let mut out = Shape::default();
+    let mut out = Shape {
+        relation: None,
+        order_by: &[],
+        partition_by: &[],
+        match_by: &[],
+        blanks: Blanks::Default,
+    };
     for e in rest {
         match &e.kind {
             ExprKind::Omitted => {}
@@ -219,9 +255,19 @@ fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
             {
                 out.match_by = arguments;
             }
-            ExprKind::Name { name: word, quoted: false } if word.eq_ignore_ascii_case("KEEP") => {}
+            ExprKind::Name { name: word, quoted: false } if blanks_named(word).is_some() => {
+                out.blanks = blanks_named(word).unwrap_or(Blanks::Default);
+            }
             ExprKind::Name { name: word, quoted: false }
-                if word.eq_ignore_ascii_case("DEFAULT") => {}
+                if ["NONE", "LOWESTPARENT", "HIGHESTPARENT"]
+                    .iter()
+                    .any(|reset| word.eq_ignore_ascii_case(reset)) =>
+            {
+                return Err(Error::unsupported(format!(
+                    "The argument {word} of {name} says where a visual calculation starts anew; outside of a report's visual use PARTITIONBY."
+                ))
+                .at(span_of(e)));
+            }
             _ if out.relation.is_none() => out.relation = Some(e),
             _ => {
                 return Err(Error::invalid(format!(

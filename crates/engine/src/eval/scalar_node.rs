@@ -47,6 +47,17 @@ impl Evaluator<'_> {
         found.map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
     }
 
+    /// An error in the expression of a measure: its place is one in the query's text only where
+    /// the query defines the measure.
+    fn in_measure(&self, name: &str, mut e: Error) -> Error {
+        let is_its_own = !matches!(e.kind, ErrorKind::Limit | ErrorKind::Cancelled);
+        if e.span.is_none() || self.query_measures.contains(&name.to_lowercase()) || !is_its_own {
+            return e;
+        }
+        e.span = None;
+        e.context(format!("In the measure [{name}]"))
+    }
+
     /// What is too large for all cells at once may not be for fewer.
     fn scalars_by_halves(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
         let middle = cells.n / 2;
@@ -77,7 +88,9 @@ impl Evaluator<'_> {
                 Ok(Scalars::each(f.index.iter().map(value).collect()))
             }
             Kind::Variable(slot) => self.variable_scalars(cells, *slot),
-            Kind::Measure { name, body } => self.measure_scalars(cells, name, body),
+            Kind::Measure { name, body } => {
+                self.measure_scalars(cells, name, body).map_err(|e| self.in_measure(name, e))
+            }
             Kind::SelectedMeasure(what) => self.selected_measure(cells, what),
             Kind::Scalar { function, arguments, .. } => {
                 let arguments: Vec<Scalars> =
@@ -175,7 +188,7 @@ impl Evaluator<'_> {
             Kind::WindowRank(window) => self.window_rank(cells, window),
             Kind::NetworkDays(arguments) => self.network_days(cells, arguments),
             Kind::Path { id, parent, ids, parents } => self.path(cells, id, parent, *ids, *parents),
-            Kind::ToText { table, json, limit } => self.to_text_table(cells, table, *json, limit),
+            Kind::ToText { table, form, limit } => self.to_text_table(cells, table, form, limit),
             _ => Err(Error::internal("a table expression was evaluated as a scalar")),
         }
     }

@@ -120,6 +120,13 @@ impl Evaluator<'_> {
             Kind::SubstituteWithIndex { table, index, on, keep, order_by } => self
                 .substitute_with_index(cells, (table, index), on, keep, order_by, &node.schema()),
             Kind::Window(window) => self.window(cells, window),
+            Kind::FitLine { table, values, intercept } => {
+                self.fit_line(cells, table, values, *intercept, &node.schema())
+            }
+            Kind::SampleAxis { count, table, axis, measures } => {
+                self.sample_axis(cells, count, table, axis, measures)
+            }
+            Kind::ColumnStatistics => self.column_statistics(cells, &node.schema()),
             _ => Err(Error::internal("a scalar expression was evaluated as a table")),
         }
     }

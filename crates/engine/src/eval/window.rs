@@ -8,12 +8,12 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use evercube_base::{Error, ErrorKind, Result, Value};
+use evercube_base::{Collation, Error, ErrorKind, Result, Value};
 
 use super::rows::CellTable;
 use super::set_operations::ValueKey;
 use super::{Cells, Evaluator, Scalars};
-use crate::plan::{Current, Uses, WindowKind, WindowNode};
+use crate::plan::{Blanks, Current, Uses, WindowKey, WindowKind, WindowNode};
 use crate::scalar as rules;
 
 /// The relation of one cell, in order.
@@ -119,15 +119,16 @@ impl Evaluator<'_> {
         let same = table.starts.is_none()
             && cells.distinct.len() == 1
             && cells.keys.is_empty()
-            && window.order_by.iter().all(|(node, _)| {
-                node.uses.slot == Uses::NONE && node.uses.frame >= cells.frames.len()
+            && window.order_by.iter().all(|key| {
+                let uses = key.node.uses;
+                uses.slot == Uses::NONE && uses.frame >= cells.frames.len()
             });
         let rest = if same { cells.representative() } else { cells.clone() };
         self.check_size((0..rest.n).map(|c| table.range(c).len()).sum())?;
         let (inner, _) = rest.iterate(table);
         let mut keys = Vec::new();
-        for (node, _) in &window.order_by {
-            keys.push(self.scalars(&inner, node)?);
+        for key in &window.order_by {
+            keys.push(self.scalars(&inner, &key.node)?);
         }
         let visible = self.visible_values(cells, window)?;
         let mut once: Option<Ordered> = None;
@@ -226,11 +227,8 @@ impl Evaluator<'_> {
         }
         let by_keys = |a: usize, b: usize| {
             let (a, b) = (start + a - first_row, start + b - first_row);
-            keys.iter().zip(&window.order_by).fold(Ordering::Equal, |order, (values, (_, down))| {
-                order.then_with(|| {
-                    let o = rules::total_order(values.get(a), values.get(b), &self.collation);
-                    if *down { o.reverse() } else { o }
-                })
+            keys.iter().zip(&window.order_by).fold(Ordering::Equal, |order, (values, key)| {
+                order.then_with(|| by_key(values.get(a), values.get(b), key, &self.collation))
             })
         };
         // Rows that tie are put in the order of all their columns.
@@ -267,5 +265,26 @@ impl Evaluator<'_> {
             first = end;
         }
         Ordered { rows, places }
+    }
+}
+
+/// Order of two values under a part of the order.
+fn by_key(a: &Value, b: &Value, key: &WindowKey, collation: &Collation) -> Ordering {
+    let directed = |o: Ordering| if key.descending { o.reverse() } else { o };
+    match (a.is_blank(), b.is_blank()) {
+        (true, true) => Ordering::Equal,
+        (false, false) => directed(rules::total_order(a, b, collation)),
+        (a_is_blank, _) => {
+            let blank_first = if a_is_blank { Ordering::Less } else { Ordering::Greater };
+            let other = if a_is_blank { b } else { a };
+            match key.blanks {
+                Blanks::First => blank_first,
+                Blanks::Last => blank_first.reverse(),
+                Blanks::Default if other.as_f64().is_some_and(|f| f < 0.0) => {
+                    directed(blank_first.reverse())
+                }
+                Blanks::Default => directed(blank_first),
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use evercube_base::{DateTime, Error, Result, Value};
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
 use super::arguments::{arg, date, domain_error, int, int_or, num, require, text};
-use super::date_text::{parse_date_time, parse_time};
+use super::date_text::{DateStyle, parse_in_style, parse_time};
 use super::day_count::{add_months, end_of_month, year_fraction};
 use super::{Family, Row, ScalarContext};
 
@@ -30,12 +30,14 @@ const DATES: &[Row] = &[
         "DateText",
         "The date written in a text.",
         T,
-        F(|_, a| {
+        F(|c, a| {
             if let Value::DateTime(d) = arg(a, 0) {
                 return Ok(d.with_time(0).into());
             }
             let t = text(a, 0);
-            parse_date_time(&t).map(|d| d.with_time(0).into()).ok_or_else(|| unreadable(&t, "date"))
+            parse_in_style(&t, &style(c))
+                .map(|d| d.with_time(0).into())
+                .ok_or_else(|| unreadable(&t, "date"))
         }),
     ),
     Row(
@@ -55,13 +57,13 @@ const DATES: &[Row] = &[
         "TimeText",
         "The time written in a text.",
         T,
-        F(|_, a| {
+        F(|c, a| {
             if let Value::DateTime(d) = arg(a, 0) {
                 return Ok(DateTime(d.time_micros()).into());
             }
             let t = text(a, 0);
             parse_time(&t)
-                .or_else(|| parse_date_time(&t).map(DateTime::time_micros))
+                .or_else(|| parse_in_style(&t, &style(c)).map(DateTime::time_micros))
                 .map(|m| DateTime(m).into())
                 .ok_or_else(|| unreadable(&t, "time"))
         }),
@@ -174,6 +176,10 @@ const DATES: &[Row] = &[
     ),
 ];
 
+fn style(c: &ScalarContext<'_>) -> DateStyle {
+    DateStyle::of(c.locale, c.now.ymd().0)
+}
+
 fn unreadable(t: &str, what: &str) -> Error {
     Error::evaluation(format!(
         "Cannot convert value '{t}' of type Text to type Date: it is no {what}. Write it as 2024-01-31 or 1/31/2024 10:20:30."
@@ -199,9 +205,11 @@ fn make_date(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
         return Err(bad());
     }
     let mut y = y as i64;
-    if (0..=99).contains(&y) {
-        y += 1900;
-    }
+    y += match y {
+        0..=49 => 2000,
+        50..=99 => 1900,
+        _ => 0,
+    };
     let total = y * 12 + m as i64 - 1;
     let year = i32::try_from(total.div_euclid(12)).map_err(|_| bad())?;
     let month = u32::try_from(total.rem_euclid(12)).map_err(|_| bad())? + 1;

@@ -1,6 +1,8 @@
-//! Dates and times read from text, month before day as in the United States.
+//! Dates and times read from text, month before day as in the United States unless a locale says
+//! otherwise.
 
 use evercube_base::DateTime;
+use evercube_base::format::{Conventions, DateOrder, conventions};
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -17,13 +19,41 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-fn month_by_name(word: &str) -> Option<u32> {
-    let w = word.to_ascii_lowercase();
-    let w = w.trim_end_matches('.');
-    if w.len() < 3 {
-        return None;
+/// How dates are written where a text comes from.
+pub struct DateStyle {
+    order: DateOrder,
+    names: Option<Conventions>,
+    /// The year of dates that name none.
+    year: Option<i32>,
+}
+
+impl DateStyle {
+    const UNITED_STATES: Self = Self { order: DateOrder::MonthDayYear, names: None, year: None };
+
+    /// The style of a locale, for dates written in some year.
+    pub fn of(locale: &str, year: i32) -> Self {
+        let names = conventions(locale);
+        Self { order: names.date_order, names: Some(names), year: Some(year) }
     }
-    MONTHS.iter().position(|m| m.starts_with(w)).and_then(|i| u32::try_from(i + 1).ok())
+
+    fn month_by_name(&self, word: &str) -> Option<u32> {
+        let w = word.to_lowercase();
+        let w = w.trim_end_matches('.');
+        let at = |i: usize| u32::try_from(i + 1).ok();
+        if let Some(names) = &self.names {
+            let same = |m: &&str| m.to_lowercase().trim_end_matches('.') == w;
+            let own = names.months.iter().position(|m| same(&m));
+            let own = own.or_else(|| names.short_months.iter().position(|m| same(&m)));
+            // Months written as figures are no names.
+            if let Some(i) = own.filter(|_| !w.starts_with(|c: char| c.is_ascii_digit())) {
+                return at(i);
+            }
+        }
+        if w.len() < 3 {
+            return None;
+        }
+        MONTHS.iter().position(|m| m.starts_with(w)).and_then(at)
+    }
 }
 
 /// A year of two digits lies between 1930 and 2029.
@@ -71,6 +101,11 @@ pub fn parse_time(text: &str) -> Option<i64> {
 /// `1/31/2024`, `2024-01-31`, `31-Jan-2024`, `January 31, 2024`, with or without a time after it,
 /// or a time alone.
 pub fn parse_date_time(text: &str) -> Option<DateTime> {
+    parse_in_style(text, &DateStyle::UNITED_STATES)
+}
+
+/// The same, written in a style.
+pub fn parse_in_style(text: &str, style: &DateStyle) -> Option<DateTime> {
     let t = text.trim();
     if let Some(d) = DateTime::parse_iso(t) {
         return Some(d);
@@ -82,14 +117,14 @@ pub fn parse_date_time(text: &str) -> Option<DateTime> {
     let cuts = t.char_indices().filter(|(_, c)| *c == ' ' || *c == 'T').map(|(i, _)| i);
     for i in cuts {
         let (Some(head), Some(tail)) = (t.get(..i), t.get(i + 1..)) else { continue };
-        if let (Some(d), Some(micros)) = (parse_date(head), parse_time(tail)) {
+        if let (Some(d), Some(micros)) = (parse_date(head, style), parse_time(tail)) {
             return Some(d.with_time(micros));
         }
     }
-    parse_date(t)
+    parse_date(t, style)
 }
 
-fn parse_date(text: &str) -> Option<DateTime> {
+fn parse_date(text: &str, style: &DateStyle) -> Option<DateTime> {
     let parts: Vec<&str> = text
         .split(|c: char| matches!(c, '/' | '-' | '.' | ',') || c.is_whitespace())
         .filter(|p| !p.is_empty())
@@ -101,24 +136,39 @@ fn parse_date(text: &str) -> Option<DateTime> {
     };
     match *parts {
         [a, b, c] => {
-            if let Some(m) = month_by_name(a) {
+            if let Some(m) = style.month_by_name(a) {
                 return DateTime::from_ymd(year(c)?, m, b.parse().ok()?);
             }
-            if let Some(m) = month_by_name(b) {
+            if let Some(m) = style.month_by_name(b) {
                 return DateTime::from_ymd(year(c)?, m, a.parse().ok()?);
             }
-            if a.len() == 4 {
-                return DateTime::from_ymd(a.parse().ok()?, b.parse().ok()?, c.parse().ok()?);
+            let year_first = style.order == DateOrder::YearMonthDay && c.len() <= 2;
+            if a.len() == 4 || year_first {
+                return DateTime::from_ymd(year(a)?, b.parse().ok()?, c.parse().ok()?);
             }
-            let (m, d): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
-            let (m, d) = if m > 12 { (d, m) } else { (m, d) };
+            let (m, d) = month_and_day(a, b, style)?;
             DateTime::from_ymd(year(c)?, m, d)
         }
         [a, b] => {
             // A month and a year.
-            let m = month_by_name(a).or_else(|| a.parse().ok())?;
-            (b.len() == 4).then(|| year(b)).flatten().and_then(|y| DateTime::from_ymd(y, m, 1))
+            let month = || style.month_by_name(a).or_else(|| a.parse().ok());
+            if b.len() == 4 {
+                return DateTime::from_ymd(year(b)?, month()?, 1);
+            }
+            let (m, d) = match (style.month_by_name(a), style.month_by_name(b)) {
+                (Some(m), _) => (m, b.parse().ok()?),
+                (_, Some(m)) => (m, a.parse().ok()?),
+                _ => month_and_day(a, b, style)?,
+            };
+            DateTime::from_ymd(style.year?, m, d)
         }
         _ => None,
     }
+}
+
+/// Month and day in the order of the style, or in the other where that cannot be.
+fn month_and_day(a: &str, b: &str, style: &DateStyle) -> Option<(u32, u32)> {
+    let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
+    let (m, d) = if style.order == DateOrder::DayMonthYear { (b, a) } else { (a, b) };
+    Some(if m > 12 { (d, m) } else { (m, d) })
 }

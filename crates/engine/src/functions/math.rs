@@ -135,6 +135,7 @@ const MATH: &[Row] = &[
                     .ok_or_else(|| domain_error("ABS"))
             }
             Value::Blank => Ok(Value::Blank),
+            Value::Boolean(b) => Ok(Value::Int(i64::from(*b))),
             _ => Ok(num(a, 0)?.abs().into()),
         }),
     ),
@@ -550,6 +551,9 @@ fn rounded(a: &[Value], f: fn(f64) -> f64) -> Result<Value> {
         return Ok(Value::Blank);
     }
     let digits = int(a, 1)?.clamp(-400, 400) as i32;
+    if let Value::Boolean(b) = arg(a, 0) {
+        return rounded(&[Value::Int(i64::from(*b)), arg(a, 1).clone()], f);
+    }
     if let Value::Int(i) = arg(a, 0)
         && digits >= 0
     {

@@ -598,12 +598,27 @@ const INFORMATION: &[Row] = &[
         TEXT,
         S,
     ),
+    Row("TABLEOF", "a:Reference", "The table of a column or measure.", Table, S),
     Row("SELECTEDMEASURENAME", "", "The name of the measure a calculation item works on.", TEXT, S),
 ];
 
 const STATISTICAL: &[Row] = &[
     Row("GEOMEAN", "c:ColumnName", "Geometric mean of a column.", DOUBLE, S),
     Row("GEOMEANX", "t:Table,Expression", "Geometric mean over rows.", DOUBLE, S),
+    Row(
+        "LINEST",
+        "c:ColumnY,c:ColumnX...,[Const]",
+        "The straight line that fits columns best, and how well it does.",
+        Table,
+        S,
+    ),
+    Row(
+        "LINESTX",
+        "t:Table,ExpressionY,ExpressionX...,[Const]",
+        "The straight line that fits expressions over rows best, and how well it does.",
+        Table,
+        S,
+    ),
     Row("MEDIAN", "c:ColumnName", "Median of a column.", DOUBLE, S),
     Row("MEDIANX", "t:Table,Expression", "Median over rows.", DOUBLE, S),
     Row("PERCENTILE.EXC", "c:ColumnName,K", "Percentile of a column, ends excluded.", DOUBLE, S),
@@ -699,17 +714,7 @@ const FINANCIAL: &[Row] = &[
 ];
 
 const OTHER: &[Row] = &[
-    Row("ALLSELECTEDAPPLY", "t:Table", "Internal to queries of clients.", Table, S),
-    Row(
-        "ALLSELECTEDREMOVE",
-        "t:Table,[c:ColumnName]...",
-        "Internal to queries of clients.",
-        Table,
-        S,
-    ),
-    Row("ALWAYSAPPLY", "t:Table", "Internal to queries of clients.", Table, S),
     Row("BLANK", "", "The blank value.", Variant, S),
-    Row("DEPENDON", "t:Table,[c:ColumnName]...", "Internal to queries of clients.", Table, S),
     Row(
         "EVALUATEANDLOG",
         "a:Value,[Label],[MaxRows]",
@@ -717,32 +722,14 @@ const OTHER: &[Row] = &[
         FIRST,
         S,
     ),
-    Row(
-        "EXTERNALMEASURE",
-        "MeasureName,DataType,Connection",
-        "A measure of another model.",
-        Variant,
-        S,
-    ),
-    Row("FILTERCLUSTER", "[a:Argument]...", "Internal to queries of clients.", Table, S),
-    Row("GROUPCROSSAPPLY", "[a:Argument]...", "Internal to queries of clients.", Table, S),
-    Row("GROUPCROSSAPPLYTABLE", "[a:Argument]...", "Internal to queries of clients.", Table, S),
     Row("NONFILTER", "t:Table", "Internal to queries of clients.", Table, S),
     Row(
         "SAMPLEAXISWITHLOCALMINMAX",
-        "Size,t:Table,Axis,Measure...,[MinResolution]",
+        "Size,t:Table,Axis,Measure...,[MinResolution]...",
         "Points of a line that keep its shape.",
         Table,
         S,
     ),
-    Row(
-        "SAMPLECARTESIANPOINTSBYCOVER",
-        "Size,t:Table,XAxis,YAxis,[Radius],[MaxMinRatio],[MaxBlankRatio]",
-        "Points of a scatter that cover it.",
-        Table,
-        S,
-    ),
-    Row("SHADOWCLUSTER", "t:Table", "Internal to queries of clients.", Table, S),
     Row(
         "TOCSV",
         "t:Table,[MaxRows],[Delimiter],[IncludeHeaders]",

@@ -1,11 +1,13 @@
 //! Scalar functions of text.
 
 use evercube_base::DataType::{Boolean, Int64, String as TextType, Variant as AnyType};
+use evercube_base::format::conventions;
 use evercube_base::{Collation, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed, Variant};
 use super::arguments::{arg, domain_error, flag, int, int_or, num, require, text};
+use super::date_text::{DateStyle, parse_in_style};
 use super::math::round_to;
 use super::{Family, Row, ScalarContext};
 use crate::scalar;
@@ -218,11 +220,8 @@ const TEXT: &[Row] = &[
         "Text",
         "The number written in a text.",
         Variant,
-        F(|_, a| match arg(a, 0) {
-            Value::String(s) => match scalar::parse_number(s) {
-                Some(v) => Ok(v),
-                None => scalar::to_f64(arg(a, 0)).map(Value::Double),
-            },
+        F(|c, a| match arg(a, 0) {
+            Value::String(s) => value_of(c, s),
             other => Ok(other.clone()),
         }),
     ),
@@ -231,7 +230,7 @@ const TEXT: &[Row] = &[
         "Number,[Decimals],[NoCommas]",
         "A number rounded and written as text.",
         S,
-        F(|_, a| {
+        F(|c, a| {
             let digits = int_or(a, 1, 2)?.clamp(-300, 100) as i32;
             let x = round_to(num(a, 0)?, digits, f64::round);
             let whole = if flag(a, 2)? { "0" } else { "#,##0" };
@@ -240,7 +239,7 @@ const TEXT: &[Row] = &[
             } else {
                 whole.to_owned()
             };
-            Ok(evercube_base::format::format(&Value::Double(x), &picture, "en-US").into())
+            Ok(evercube_base::format::format(&Value::Double(x), &picture, c.locale).into())
         }),
     ),
     Row(
@@ -312,6 +311,24 @@ fn path_item(function: &str, a: &[Value], reverse: bool) -> Result<Value> {
         Value::Int(1) => whole(item),
         Value::String(s) if s.eq_ignore_ascii_case("INTEGER") || &**s == "1" => whole(item),
         _ => Ok(item.into()),
+    }
+}
+
+/// The number or date written in a text, in the ways of the caller's locale.
+fn value_of(c: &ScalarContext<'_>, text: &str) -> Result<Value> {
+    let ways = conventions(c.locale);
+    let plain = if ways.decimal == "." {
+        text.to_owned()
+    } else {
+        text.replace(ways.group, "").replace(ways.decimal, ".")
+    };
+    if let Some(v) = scalar::parse_number(&plain) {
+        return Ok(v);
+    }
+    let date = parse_in_style(text, &DateStyle::of(c.locale, c.now.ymd().0));
+    match date {
+        Some(d) => Ok(Value::Double(d.to_ole())),
+        None => scalar::to_f64(&text.into()).map(Value::Double),
     }
 }
 

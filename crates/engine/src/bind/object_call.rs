@@ -1,0 +1,88 @@
+//! Tables about objects of the model, and rows picked from tables.
+
+use evercube_base::{DataType, Error, Result};
+use evercube_dax::ast::{Expr, ExprKind, Span};
+use evercube_store::TableId;
+
+use super::call::all_uses;
+use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
+use crate::plan::{Kind, Node};
+
+impl Binder<'_> {
+    pub(super) fn object_call(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Option<Node>> {
+        Ok(Some(match name {
+            "TABLEOF" => {
+                let table = self.home_of(&arguments[0])?;
+                self.model_table(table, false, span)
+            }
+            "COLUMNSTATISTICS" => {
+                let schema = vec![
+                    column("Table Name", DataType::String),
+                    column("Column Name", DataType::String),
+                    column("Min", DataType::Variant),
+                    column("Max", DataType::Variant),
+                    column("Cardinality", DataType::Int64),
+                    column("Max Length", DataType::Int64),
+                ];
+                Self::node(Kind::ColumnStatistics, table_type(schema), CONTEXT, span)
+            }
+            "SAMPLEAXISWITHLOCALMINMAX" => self.sample_axis(scope, arguments, span)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// `( size, table, axis, measure, …, resolution, … )`: what follows the measures says how the
+    /// work is cut up, which is not taken over.
+    fn sample_axis(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
+        let count = self.scalar(scope, &arguments[0])?;
+        let table = self.table(scope, &arguments[1])?;
+        let inner = self.inside(scope, &table);
+        let axis = self.scalar(&inner, &arguments[2])?;
+        let is_measure = |e: &&Expr| {
+            !matches!(e.kind, ExprKind::Literal(_) | ExprKind::Omitted | ExprKind::Name { .. })
+        };
+        let measures: Vec<Node> = arguments[3..]
+            .iter()
+            .take_while(is_measure)
+            .map(|e| self.scalar(&inner, e))
+            .collect::<Result<_>>()?;
+        let inside = all_uses(measures.iter().chain([&axis])).outside_frame(scope.frames.len());
+        let uses = inside.and(count.uses).and(table.uses);
+        let ty = table.ty.clone();
+        let (count, table, axis) = (Box::new(count), Box::new(table), Box::new(axis));
+        Ok(Self::node(Kind::SampleAxis { count, table, axis, measures }, ty, uses, span))
+    }
+
+    /// The table a column or a measure belongs to.
+    fn home_of(&mut self, e: &Expr) -> Result<TableId> {
+        if let Some(name) = self.measure_name(e) {
+            let defined = self.defined.get(&name.to_lowercase());
+            let home = match defined {
+                Some(m) => m.table,
+                None => self.model.measure(&name).map(|m| m.table),
+            };
+            return home.ok_or_else(|| {
+                Error::invalid(format!("The measure [{name}] belongs to no table.")).at(span_of(e))
+            });
+        }
+        Ok(self.column_reference(e)?.table)
+    }
+
+    /// The name of the measure that a reference is to.
+    fn measure_name(&self, e: &Expr) -> Option<String> {
+        match &e.kind {
+            ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. }
+                if self.is_measure(name) =>
+            {
+                Some(name.to_string())
+            }
+            _ => None,
+        }
+    }
+}
