@@ -10,6 +10,7 @@ mod grouping_call;
 mod info_call;
 mod info_view;
 mod lookup_call;
+mod missing_items_call;
 mod names;
 mod object_call;
 mod regression_call;
@@ -89,6 +90,7 @@ pub(crate) struct Binder<'a> {
     /// The table an expression belongs to: where columns without table name are looked up first.
     home: Option<TableId>,
     measures: RefCell<HashMap<String, Arc<Node>>>,
+    /// Measures being bound, each named by the one before it.
     binding: Vec<String>,
     query_scope: Scope,
 }
@@ -112,8 +114,7 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
     let mut out = Vec::new();
     for measure in model.measures() {
         let Ok(expression) = &measure.expression else { continue };
-        let key = measure.name.to_lowercase();
-        binder.binding = vec![key];
+        binder.binding = vec![measure.name.clone()];
         if let Err(e) = binder.at_home(Some(measure.table), |b| b.scalar(&scope, expression)) {
             let table = &model.table(measure.table).name;
             out.push((format!("{table}[{}]", measure.name), e));
@@ -206,7 +207,7 @@ impl<'a> Binder<'a> {
         columns: &[(Arc<str>, &Expr)],
     ) -> Result<(usize, Arc<Node>)> {
         let scope = self.query_scope.clone();
-        let inner = self.table(&scope, expression)?;
+        let inner = self.shown_table(&scope, expression)?;
         let own = |c: &TableColumn| TableColumn {
             name: Arc::clone(&c.name),
             lineage: None,
@@ -366,6 +367,20 @@ impl<'a> Binder<'a> {
         .at(span_of(e)))
     }
 
+    /// The same with the columns the caller may know of: where columns count by their position, or
+    /// are shown.
+    pub(crate) fn shown_table(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        let table = self.table(scope, e)?;
+        let schema = table.schema();
+        let hidden =
+            |c: &TableColumn| c.lineage.is_some_and(|id| self.model.column_info(id).hidden);
+        if !schema.iter().any(&hidden) {
+            return Ok(table);
+        }
+        let shown: Vec<usize> = (0..schema.len()).filter(|i| !hidden(&schema[*i])).collect();
+        Ok(table_call::projection(scope, table, &schema, &shown, e.span))
+    }
+
     /// An expression that gives a single value; a table of one column counts as its only value.
     pub(crate) fn scalar(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
         let node = self.any(scope, e)?;
@@ -439,7 +454,7 @@ impl<'a> Binder<'a> {
                 };
                 let left: Vec<Node> =
                     parts.into_iter().map(|p| self.scalar(scope, p)).collect::<Result<_>>()?;
-                let right = self.table(scope, right)?;
+                let right = self.shown_table(scope, right)?;
                 if right.schema().len() != left.len() {
                     return Err(Error::invalid(
                         "IN needs as many columns on its right as it has values on its left.",
@@ -594,12 +609,16 @@ impl<'a> Binder<'a> {
                 None => return Ok(None),
             },
         };
-        if self.binding.contains(&key) {
+        let is_it = |name: &String| name.to_lowercase() == key;
+        if let Some(first) = self.binding.iter().position(is_it) {
+            let cycle = self.binding[first..].iter().chain([&shown]);
+            let cycle: Vec<String> = cycle.map(|name| format!("[{name}]")).collect();
             return Err(Error::invalid(format!(
-                "A circular dependency was detected: the measure [{shown}] refers to itself."
+                "A circular dependency was detected: {}.",
+                cycle.join(" → ")
             )));
         }
-        self.binding.push(key.clone());
+        self.binding.push(shown.clone());
         let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
         let bound = self.at_home(home, |b| b.scalar(&own, &expression));
         self.binding.pop();
@@ -618,7 +637,6 @@ impl<'a> Binder<'a> {
 
     fn constructor(&mut self, scope: &Scope, rows: &[Vec<Expr>], span: Span) -> Result<Node> {
         let width = rows.first().map_or(1, Vec::len);
-        let mut types = vec![None; width];
         let mut uses = Uses::default();
         let mut bound = Vec::new();
         for row in rows {
@@ -629,17 +647,12 @@ impl<'a> Binder<'a> {
             }
             let nodes: Vec<Node> =
                 row.iter().map(|e| self.scalar(scope, e)).collect::<Result<_>>()?;
-            for (t, n) in types.iter_mut().zip(&nodes) {
-                if !n.is_blank_literal() {
-                    *t = Some(t.map_or(n.data_type(), |t| common_type(t, n.data_type())));
-                }
-                uses = uses.and(n.uses);
-            }
+            uses = nodes.iter().fold(uses, |u, n| u.and(n.uses));
             bound.push(nodes);
         }
-        let schema = types.iter().enumerate().map(|(i, t)| {
+        let schema = (0..width).map(|i| {
             let name = if width == 1 { "Value".to_owned() } else { format!("Value{}", i + 1) };
-            column(&name, t.unwrap_or(DataType::Variant))
+            column(&name, shared_type(bound.iter().map(|row: &Vec<Node>| &row[i])))
         });
         let schema = schema.collect();
         Ok(Self::node(Kind::Rows(bound), table_type(schema), uses, span))

@@ -9,12 +9,20 @@ use evercube_base::error::line_column;
 use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::Expr;
 use evercube_dax::parse_expression;
-use evercube_model::tabular::{Database, Relationship, Table};
+use evercube_model::tabular::{Database, Measure, Relationship, Table};
 
 use crate::calculation_group::{
     CalculationGroupInfo, CalculationItemInfo, name_column, rows_expression,
 };
+use crate::object_security::{Hidden, HiddenObject, hidden_objects};
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
+
+fn detail_rows(table: &Table, measure: &Measure) -> Option<Result<Expr>> {
+    let own = measure.detail_rows_definition.as_ref();
+    let given = own.or(table.default_detail_rows_definition.as_ref());
+    let text = given.map(|d| &d.expression).filter(|text| !text.trim().is_empty());
+    text.map(|text| parse_expression(text).into_result())
+}
 
 /// Names are compared without regard to letter case.
 fn key(name: &str) -> String {
@@ -29,13 +37,16 @@ pub struct ColumnInfo {
     pub expression: Option<Result<Expr>>,
     /// The column of the source, or of the table's expression, that it takes its values from.
     pub source: Option<String>,
+    /// The caller may not know of it.
+    pub hidden: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct TableInfo {
     pub name: String,
     pub columns: Vec<ColumnInfo>,
-    /// Marked as date table: the position of its date key.
+    /// The position of the date key: of a table marked as date table, or one that others refer to
+    /// by date.
     pub date_column: Option<u32>,
     /// The expression of a calculated table.
     pub expression: Option<Result<Expr>>,
@@ -48,6 +59,9 @@ pub struct MeasureInfo {
     pub name: String,
     pub expression: Result<Expr>,
     pub format_string: Option<String>,
+    /// The rows behind a value of the measure, where the model says which: the measure's own
+    /// definition, or that of its table.
+    pub detail_rows: Option<Result<Expr>>,
 }
 
 /// A relationship with its ends resolved; `from` is the many side.
@@ -57,6 +71,8 @@ pub struct RelationshipInfo {
     pub active: bool,
     /// Filters also flow from the many side to the one side.
     pub both_directions: bool,
+    /// So do the filters of roles.
+    pub secures_both_directions: bool,
 }
 
 /// An object with an expression, and what is wrong with it, if anything.
@@ -88,6 +104,9 @@ pub struct CompiledModel {
     /// By falling precedence.
     calculation_groups: Vec<CalculationGroupInfo>,
     role_filters: Vec<RoleFilter>,
+    hidden_objects: Vec<HiddenObject>,
+    /// The model this one is a part of, where some of it is hidden.
+    whole: Option<Arc<CompiledModel>>,
     states: Vec<ObjectState>,
     /// The expressions of the objects in `states`.
     texts: Vec<Arc<str>>,
@@ -114,12 +133,16 @@ impl CompiledModel {
                     name: measure.name.clone(),
                     expression,
                     format_string: measure.format_string.clone(),
+                    detail_rows: detail_rows(table, measure),
                 });
             }
         }
         let relationships = model.relationships.iter();
         compiled.relationships = relationships.filter_map(|r| compiled.resolve(r)).collect();
+        compiled.find_date_keys();
         for role in &model.roles {
+            let hidden = hidden_objects(&compiled, role);
+            compiled.hidden_objects.extend(hidden);
             for permission in &role.table_permissions {
                 let Some(filter) = permission.filter_expression.as_ref() else { continue };
                 let Some(table) = compiled.table_id(&permission.name) else { continue };
@@ -135,6 +158,16 @@ impl CompiledModel {
         compiled.calculation_groups.sort_by_key(|g| std::cmp::Reverse(g.precedence));
         compiled.check();
         compiled
+    }
+
+    /// A relationship by date makes a date table of its one side.
+    fn find_date_keys(&mut self) {
+        for r in self.relationships.iter().filter(|r| !r.def.many_to_many) {
+            let table = &mut self.tables[r.def.to.table.0 as usize];
+            if table.columns[r.def.to.column as usize].data_type == DataType::DateTime {
+                table.date_column.get_or_insert(r.def.to.column);
+            }
+        }
     }
 
     fn compile_table(&mut self, table: &Table) -> TableInfo {
@@ -156,6 +189,7 @@ impl CompiledModel {
                 expression: expression
                     .map(|e| self.parse(format!("{}[{}]", table.name, column.name), e)),
                 source: column.source_column.clone(),
+                hidden: false,
             });
         }
         let text = table.partitions.iter().find_map(|p| p.source.calculated_expression());
@@ -171,7 +205,40 @@ impl CompiledModel {
         let info = &mut self.tables[table.0 as usize];
         info.column_ids.insert(key(name), info.columns.len() as u32);
         let name = name.to_owned();
-        info.columns.push(ColumnInfo { name, data_type, expression: None, source: None });
+        info.columns.push(ColumnInfo {
+            name,
+            data_type,
+            expression: None,
+            source: None,
+            hidden: false,
+        });
+    }
+
+    /// The model without names that lead to these objects; their ids stay.
+    pub(crate) fn without(self: &Arc<Self>, hidden: &Hidden) -> Self {
+        let mut seen = self.as_ref().clone();
+        seen.whole = Some(Arc::clone(self));
+        seen.table_ids.retain(|_, id| !hidden.table(*id));
+        for (t, table) in (0..).map(TableId).zip(&mut seen.tables) {
+            table.column_ids.retain(|_, c| !hidden.column(ColumnId { table: t, column: *c }));
+            for (column, info) in (0..).zip(&mut table.columns) {
+                if hidden.column(ColumnId { table: t, column }) {
+                    info.hidden = true;
+                    info.name = format!("\0{column}");
+                }
+            }
+        }
+        seen.measure_ids.retain(|name, _| !hidden.measure(name));
+        seen
+    }
+
+    /// The model with everything that is hidden from the caller.
+    pub(crate) fn whole(&self) -> &Self {
+        self.whole.as_deref().unwrap_or(self)
+    }
+
+    pub(crate) fn hidden_objects(&self) -> &[HiddenObject] {
+        &self.hidden_objects
     }
 
     fn compile_calculation_group(&mut self, id: TableId, table: &Table) {
@@ -244,6 +311,8 @@ impl CompiledModel {
             active: r.is_active,
             // A one-to-one relationship always filters both ways.
             both_directions: is(&r.cross_filtering_behavior, "bothDirections")
+                || (from_one && !to_many),
+            secures_both_directions: is(&r.security_filtering_behavior, "bothDirections")
                 || (from_one && !to_many),
         })
     }

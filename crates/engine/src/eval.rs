@@ -15,6 +15,7 @@ mod group_by;
 mod iterate;
 mod known_scans;
 mod lookup;
+mod missing_items;
 mod numbering;
 mod rank;
 mod regression;
@@ -58,7 +59,7 @@ use crate::rules::Rule;
 
 pub(crate) use cells::{Cells, Scalars};
 pub(crate) use rows::CellTable;
-pub(crate) use summarize::flag_columns;
+pub(crate) use summarize::{flag_columns, subtotal_column};
 
 type VisibleRows = HashMap<(usize, TableId), (Arc<FilterContext>, Arc<BitSet>)>;
 

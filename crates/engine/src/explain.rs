@@ -99,8 +99,10 @@ pub(crate) fn parts(node: &Node) -> Vec<&Node> {
             std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
         }
         Kind::SummarizeColumns { columns, filters, .. } => {
-            tables(filters).chain(columns.iter().map(|c| &c.node)).collect()
+            let filters = filters.iter().flat_map(|f| tables(std::slice::from_ref(&f.filter)));
+            filters.chain(columns.iter().map(|c| &c.node)).collect()
         }
+        Kind::MissingItems { table, combinations, .. } => vec![table, combinations],
         Kind::Summarize { table, columns, .. } | Kind::GroupBy { table, columns, .. } => {
             std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
         }

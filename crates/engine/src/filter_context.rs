@@ -48,8 +48,11 @@ pub enum Direction {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct FilterContext {
     pub filters: Vec<Filter>,
-    /// Filters of roles: nothing removes them.
+    /// Rows that roles let through, of every table that they reach: nothing removes these, and
+    /// they reach no other table.
     pub secured: Arc<Vec<Filter>>,
+    /// The filters are those of roles: they flow as the model secures, not as it filters.
+    pub by_security: bool,
     /// Relationships switched on; others between the same tables are off.
     pub used: Vec<RelationshipId>,
     pub directions: Vec<(RelationshipId, Direction)>,
@@ -120,6 +123,7 @@ impl Visibility<'_> {
             Some(Direction::None) => None,
             Some(Direction::OneWay) => Some(false),
             Some(Direction::Both) => Some(true),
+            None if context.by_security => Some(info.secures_both_directions),
             None => Some(info.both_directions),
         }
     }
@@ -157,6 +161,7 @@ impl Visibility<'_> {
         let n = self.store.table(table).rows();
         let mut visible = self
             .restricted(context, table, &mut Vec::new())
+            .or_else(|| self.secured(context, table))
             .unwrap_or_else(|| BitSet::new(n + 1, true));
         if !self.store.has_blank_row(table) {
             visible.remove(n);
@@ -164,8 +169,17 @@ impl Visibility<'_> {
         visible
     }
 
-    /// Rows left by the filters that reach `table` otherwise than over `via`; `None`: all.
-    fn restricted(
+    /// Rows that roles let through; `None`: all.
+    fn secured(&self, context: &FilterContext, table: TableId) -> Option<BitSet> {
+        context.secured.iter().find_map(|filter| match filter {
+            Filter::Rows { table: t, rows, .. } if *t == table => Some(rows.as_ref().clone()),
+            _ => None,
+        })
+    }
+
+    /// Rows left by the filters that reach `table` otherwise than over `via`, of those that roles
+    /// let through; `None`: no filter reaches it.
+    pub(crate) fn restricted(
         &self,
         context: &FilterContext,
         table: TableId,
@@ -197,6 +211,11 @@ impl Visibility<'_> {
             }
             via.pop();
         }
+        if let Some(v) = &mut visible
+            && let Some(rows) = self.secured(context, table)
+        {
+            v.intersect(&rows);
+        }
         visible
     }
 
@@ -212,7 +231,7 @@ impl Visibility<'_> {
             Some(v) => v.intersect(&rows),
             none => *none = Some(rows),
         };
-        for filter in context.filters.iter().chain(context.secured.iter()) {
+        for filter in &context.filters {
             match filter {
                 Filter::Column { column, codes } if column.table == table => {
                     meet(rows_with(data.column(column.column), codes));
@@ -226,7 +245,12 @@ impl Visibility<'_> {
                     let here: Vec<(usize, &Vec<RelationshipId>)> = (0..columns.len())
                         .filter_map(|i| Some((i, path_to(columns[i].table)?)))
                         .collect();
-                    if here.is_empty() {
+                    // Where all columns lie behind one step, the filter comes over that step.
+                    let first = here.first().map(|(_, path)| path.first());
+                    let is_over_one_step = first.is_none_or(|step| {
+                        step.is_some() && here.iter().all(|(_, path)| path.first() == step)
+                    });
+                    if is_over_one_step {
                         continue;
                     }
                     let allowed: HashSet<Vec<u32>> =
@@ -353,6 +377,12 @@ impl Visibility<'_> {
                         rows.insert(target);
                     }
                 });
+                // The blank row of the many side refers to that of the one side.
+                if self.store.has_blank_row(def.from.table)
+                    && many.get(self.store.table(def.from.table).rows())
+                {
+                    rows.insert(n);
+                }
                 rows
             }
             None => self.by_value(def.from, many, def.to),

@@ -7,10 +7,12 @@ mod bind;
 pub mod calculated;
 pub mod calculation_group;
 pub mod compiled_model;
+pub mod dependencies;
 mod eval;
 mod explain;
 pub mod filter_context;
 pub mod functions;
+mod object_security;
 mod plan;
 pub mod query;
 mod query_column;
@@ -21,7 +23,9 @@ mod secured;
 
 pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;
+pub use dependencies::{Named, named_by, named_by_query};
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
+pub use object_security::Hidden;
 pub use query::{
     Dataset, LONG_TABLE, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource,
     explain, query,

@@ -205,8 +205,16 @@ pub struct NamedNode {
 /// are rolled up together, with the column that tells so.
 #[derive(Debug, Clone, Default)]
 pub struct Rollup {
-    /// Rolled up independently of each other; levels outermost first.
-    pub chains: Vec<Vec<RollupLevel>>,
+    /// Rolled up independently of each other.
+    pub chains: Vec<RollupChain>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct RollupChain {
+    /// Outermost first.
+    pub levels: Vec<RollupLevel>,
+    /// Filters of the rows in which every level is rolled up.
+    pub total_filters: Vec<GroupFilter>,
 }
 
 /// The group columns a level takes away when rolled up, and the name of its subtotal flag.
@@ -214,6 +222,16 @@ pub struct Rollup {
 pub struct RollupLevel {
     pub columns: Vec<usize>,
     pub flag: Option<Arc<str>>,
+    /// Filters of the rows of which this level is the innermost.
+    pub filters: Vec<GroupFilter>,
+}
+
+/// A filter of `SUMMARIZECOLUMNS`.
+#[derive(Debug, Clone)]
+pub struct GroupFilter {
+    pub filter: FilterArgument,
+    /// Whether expressions see it; `NONVISUAL`: it only decides which groups there are.
+    pub visual: bool,
 }
 
 /// How a table is written as text.
@@ -498,10 +516,21 @@ pub enum Kind {
     SummarizeColumns {
         groups: Vec<ColumnId>,
         rollup: Rollup,
-        filters: Vec<FilterArgument>,
+        filters: Vec<GroupFilter>,
         columns: Vec<NamedNode>,
         /// Positions in `columns` that do not decide whether a row is left out.
         ignored: Vec<usize>,
+    },
+    /// `ADDMISSINGITEMS`: the rows of a table, and combinations of its group columns that it lacks.
+    MissingItems {
+        table: Box<Node>,
+        combinations: Box<Node>,
+        /// Where the columns of `combinations` are in `table`.
+        on: Vec<usize>,
+        /// Those of them whose values must occur in `table`.
+        present: Vec<usize>,
+        /// Where `table` tells what is a subtotal.
+        flags: Vec<usize>,
     },
     CalculateTable {
         body: Box<Node>,

@@ -145,6 +145,11 @@ fn run(
     mut plan: Option<&mut String>,
 ) -> Result<QueryResult> {
     let parsed = evercube_dax::parse_query(text).into_result()?;
+    let seen = dataset
+        .model
+        .seen_by(&context.roles)
+        .map(|model| Dataset { model: Arc::new(model), store: Arc::clone(&dataset.store) });
+    let dataset = seen.as_ref().unwrap_or(dataset);
     let extended = with_defined_columns(dataset, context, &parsed.definitions)?;
     let dataset = extended.as_ref().unwrap_or(dataset);
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
@@ -157,7 +162,7 @@ fn run(
     let mut results = Vec::new();
     for e in &parsed.evaluates {
         let scope = binder.query_scope();
-        let table = binder.table(&scope, &e.expression)?;
+        let table = binder.shown_table(&scope, &e.expression)?;
         let inner = binder.inside(&scope, &table);
         let key = |o: &OrderBy| {
             Ok(SortKey {

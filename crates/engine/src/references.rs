@@ -22,6 +22,9 @@ pub(crate) struct References<'a> {
     /// Where columns without table name are looked up: the table of the object at hand.
     names: Option<TableId>,
     measures: HashSet<String>,
+    /// Every table and column named, calculated or not.
+    pub tables: BTreeSet<TableId>,
+    pub columns: BTreeSet<ColumnId>,
     pub found: BTreeSet<Item>,
     /// What may be referred to; it comes first where that is possible.
     pub perhaps: BTreeSet<Item>,
@@ -34,9 +37,16 @@ impl<'a> References<'a> {
             home,
             names: home,
             measures: HashSet::new(),
+            tables: BTreeSet::new(),
+            columns: BTreeSet::new(),
             found: BTreeSet::new(),
             perhaps: BTreeSet::new(),
         }
+    }
+
+    /// Of an object of the table `names`.
+    pub fn named_in(model: &'a CompiledModel, home: Option<TableId>, names: TableId) -> Self {
+        Self { names: Some(names), ..Self::new(model, home) }
     }
 
     pub fn visit(&mut self, e: &Expr) {
@@ -57,6 +67,8 @@ impl<'a> References<'a> {
     }
 
     fn column(&mut self, id: ColumnId) {
+        self.tables.insert(id.table);
+        self.columns.insert(id);
         self.found.insert(Item::Table(id.table));
         if self.model.column_info(id).expression.is_some() {
             self.found.insert(Item::Column(id));
@@ -66,6 +78,7 @@ impl<'a> References<'a> {
     /// A table as a whole. A table made of it may have all its columns; a column beside it does
     /// not wait for columns that it does not name.
     fn table(&mut self, id: TableId) {
+        self.tables.insert(id);
         self.found.insert(Item::Table(id));
         if self.home.is_none() {
             let columns = (0..).zip(&self.model.table(id).columns);

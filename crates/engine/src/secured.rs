@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
-use evercube_store::{BitSet, TableId};
+use evercube_store::{BitSet, ColumnId, TableId};
 
 use crate::bind::{Binder, Scope};
 use crate::compiled_model::RoleFilter;
 use crate::eval::{CellTable, Evaluator};
-use crate::filter_context::Filter;
+use crate::filter_context::{Filter, FilterContext, Visibility};
 use crate::query::{Dataset, QueryContext};
 use crate::scalar::to_bool;
 
@@ -39,29 +39,47 @@ pub(crate) fn secured(dataset: &Dataset, context: &QueryContext) -> Result<Vec<F
                 Err(_) => {}
             }
         }
-        // The rows of this table alone: tables it looks up stay as they are.
-        let others = (0..dataset.model.tables().len() as u32).map(TableId);
-        let without = others
-            .filter(|t| *t != table)
-            .flat_map(|t| {
-                let n = dataset.model.table(t).columns.len() as u32;
-                (0..n).map(move |column| evercube_store::ColumnId { table: t, column })
-            })
-            .collect();
-        out.push(Filter::Rows { table, rows: Arc::new(rows), without });
+        out.push(of_table_alone(dataset, table, rows));
     }
-    Ok(out)
+    Ok(reached(dataset, out))
+}
+
+/// Rows of a table as a filter of this table: those that it looks up stay as they are.
+fn of_table_alone(dataset: &Dataset, table: TableId, rows: BitSet) -> Filter {
+    let others = (0..dataset.model.tables().len() as u32).map(TableId).filter(|t| *t != table);
+    let columns = |t: TableId| {
+        let n = dataset.model.table(t).columns.len() as u32;
+        (0..n).map(move |column| ColumnId { table: t, column })
+    };
+    Filter::Rows { table, rows: Arc::new(rows), without: others.flat_map(columns).collect() }
+}
+
+/// What the filters leave of every table that they reach.
+fn reached(dataset: &Dataset, filters: Vec<Filter>) -> Vec<Filter> {
+    if filters.is_empty() {
+        return filters;
+    }
+    let visibility = Visibility { model: &dataset.model, store: &dataset.store };
+    let context = FilterContext { filters, by_security: true, ..FilterContext::default() };
+    let tables = (0..dataset.model.tables().len() as u32).map(TableId);
+    let left = |t: TableId| {
+        let rows = visibility.restricted(&context, t, &mut Vec::new())?;
+        Some(of_table_alone(dataset, t, rows))
+    };
+    tables.filter_map(left).collect()
 }
 
 /// Rows one filter lets through, its blank row last.
 fn visible(dataset: &Dataset, context: &QueryContext, filter: &RoleFilter) -> Result<BitSet> {
     let expression = filter.expression.clone()?;
-    let mut binder = Binder::new(&dataset.model, &dataset.store, &[]);
+    // A filter may look at what is hidden from the caller.
+    let model = dataset.model.whole();
+    let mut binder = Binder::new(model, &dataset.store, &[]);
     let scope = Scope::default();
     let table = binder.model_table(filter.table, true, expression.span);
     let inner = binder.inside(&scope, &table);
     let condition = binder.scalar(&inner, &expression)?;
-    let evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
+    let evaluator = Evaluator::new(model, &dataset.store, context, false);
     let rows = evaluator.table(&evaluator.start(), &table)?;
     let (cells, _) = evaluator.start().iterate(&rows);
     let test = evaluator.scalars(&cells, &condition)?;

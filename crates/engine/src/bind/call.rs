@@ -9,7 +9,8 @@ use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFuncti
 use crate::plan::{Kind, Node, Type, Uses};
 
 /// Scalar functions whose arguments at these positions are bare words, such as `MONTH`.
-const WORDS: [(&str, usize); 2] = [("DATEDIFF", 2), ("CONVERT", 1)];
+const WORDS: [(&str, usize); 4] =
+    [("DATEDIFF", 2), ("CONVERT", 1), ("PATHITEM", 2), ("PATHITEMREVERSE", 2)];
 
 impl Binder<'_> {
     pub(super) fn call(
@@ -257,13 +258,18 @@ pub(super) fn all_uses<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Uses {
     nodes.into_iter().fold(Uses::default(), |u, n| u.and(n.uses))
 }
 
-/// The type `CONVERT` names.
+/// The type that `CONVERT` or `PATHITEM` names.
 fn converted_type(name: &str, arguments: &[Node]) -> DataType {
-    let named = match arguments.get(1).map(|n| &n.kind) {
-        Some(Kind::Literal(Value::String(s))) if name == "CONVERT" => s.to_ascii_uppercase(),
-        _ => return DataType::Variant,
-    };
-    type_named(&named).unwrap_or(DataType::Variant)
+    let at = if name == "CONVERT" { 1 } else { 2 };
+    match (name, arguments.get(at).map(|n| &n.kind)) {
+        ("CONVERT", Some(Kind::Literal(Value::String(s)))) => {
+            type_named(&s.to_ascii_uppercase()).unwrap_or(DataType::Variant)
+        }
+        ("PATHITEM" | "PATHITEMREVERSE", None | Some(Kind::Literal(Value::Int(0)))) => {
+            DataType::String
+        }
+        _ => DataType::Variant,
+    }
 }
 
 /// The data type of a keyword of `CONVERT` and `DATATABLE`, in upper case.

@@ -5,15 +5,15 @@ use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{BOOLEAN, all_uses};
-use super::{Binder, CONTEXT, Scope, literal, span_of};
+use super::{Binder, CONTEXT, Frame, Scope, literal, span_of};
 use crate::filter_context::{FilterContext, Visibility};
-use crate::plan::{ContextTest, FilterArgument, Kind, Node, SelectedMeasure, Type, Uses};
+use crate::plan::{ContextTest, FilterArgument, Kind, Node, Schema, SelectedMeasure, Type, Uses};
 
 /// The measure an argument names; whether there is one is not asked, as in any list of names.
 fn measure_name(e: &Expr) -> Result<String> {
     match &e.kind {
         ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. } => Ok(name.to_string()),
-        _ => Err(Error::invalid("ISSELECTEDMEASURE takes measures, as [Sales].").at(span_of(e))),
+        _ => Err(Error::invalid("A measure is expected here, as [Sales].").at(span_of(e))),
     }
 }
 
@@ -51,6 +51,7 @@ impl Binder<'_> {
                 let body = self.table(scope, &arguments[0])?;
                 Self::calculate_table(scope, body, Vec::new(), span)
             }
+            "DETAILROWS" => self.detail_rows(scope, &arguments[0], span)?,
             "SELECTEDMEASURE" => Self::selected_measure(scope, SelectedMeasure::Value, span),
             "SELECTEDMEASURENAME" => Self::selected_measure(scope, SelectedMeasure::Name, span),
             "SELECTEDMEASUREFORMATSTRING" => {
@@ -96,6 +97,33 @@ impl Binder<'_> {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// The rows behind a measure: as its definition says, or the table it belongs to.
+    fn detail_rows(&mut self, scope: &Scope, e: &Expr, span: Span) -> Result<Node> {
+        let name = measure_name(e)?;
+        let Some(measure) = self.model.measure(&name) else {
+            return Err(
+                Error::invalid(format!("The model has no measure [{name}].")).at(span_of(e))
+            );
+        };
+        let table = measure.table;
+        let body = match measure.detail_rows.clone() {
+            None => self.model_table(table, false, span),
+            Some(expression) => {
+                // The rows around are filters there; none of their columns can be named.
+                let nameless = |_| Frame { schema: Schema::default(), table: None };
+                let frames = scope.frames.iter().map(nameless).collect();
+                let own = Scope { frames, group: None, ..self.query_scope() };
+                let bound =
+                    expression.and_then(|e| self.at_home(Some(table), |b| b.table(&own, &e)));
+                bound.map_err(|mut e| {
+                    e.span = None;
+                    e.context(format!("In the detail rows of the measure [{name}]"))
+                })?
+            }
+        };
+        Ok(Self::calculate_table(scope, body, Vec::new(), span))
     }
 
     /// What the arguments and the body of a `CALCULATE` depend on.

@@ -9,19 +9,22 @@ use evercube_store::ColumnId;
 use super::call::all_uses;
 use super::table_call::projection;
 use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
-use crate::eval::flag_columns;
-use crate::plan::{FilterArgument, Kind, NamedNode, Node, Rollup, RollupLevel, TableColumn, Uses};
+use crate::eval::{flag_columns, subtotal_column};
+use crate::plan::{
+    FilterArgument, GroupFilter, Kind, NamedNode, Node, Rollup, RollupChain, RollupLevel,
+    TableColumn, Uses,
+};
 
 /// The parts of a call of `SUMMARIZECOLUMNS`.
 #[derive(Default)]
 struct Parts<'e> {
     groups: Vec<ColumnId>,
     rollup: Rollup,
-    filters: Vec<&'e Expr>,
+    filters: Vec<GroupFilter>,
     named: Vec<(Arc<str>, &'e Expr, bool)>,
 }
 
-fn called<'e>(e: &'e Expr, name: &str) -> Option<&'e [Expr]> {
+pub(super) fn called<'e>(e: &'e Expr, name: &str) -> Option<&'e [Expr]> {
     match &e.kind {
         ExprKind::Call { function, arguments, .. } if function.eq_ignore_ascii_case(name) => {
             Some(arguments)
@@ -52,6 +55,8 @@ impl Binder<'_> {
                 let ty = crate::plan::Type::Table(group.schema);
                 Self::node(Kind::CurrentGroup, ty, uses, span)
             }
+            "ADDMISSINGITEMS" => self.add_missing_items(scope, arguments, span)?,
+            "ISSUBTOTAL" => self.is_subtotal(scope, &arguments[0], span)?,
             "ROLLUP"
             | "ROLLUPGROUP"
             | "ROLLUPADDISSUBTOTAL"
@@ -67,17 +72,7 @@ impl Binder<'_> {
     }
 
     fn summarize_columns(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
-        let parts = self.parts(arguments)?;
-        let mut filters = Vec::new();
-        for e in parts.filters {
-            match self.filter_arguments(scope, std::slice::from_ref(e))?.pop() {
-                Some(f @ FilterArgument::Table { .. }) => filters.push(f),
-                _ => {
-                    return Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.")
-                        .at(span_of(e)));
-                }
-            }
-        }
+        let parts = self.parts(scope, arguments)?;
         let (mut columns, mut ignored) = (Vec::new(), Vec::new());
         for (name, e, is_ignored) in parts.named {
             if is_ignored {
@@ -92,7 +87,11 @@ impl Binder<'_> {
         if schema.is_empty() {
             return Err(Error::invalid("SUMMARIZECOLUMNS needs a column or an expression."));
         }
-        let tables = filters.iter().filter_map(|f| match f {
+        let chains = parts.rollup.chains.iter();
+        let of_chains = chains.flat_map(|c| {
+            c.total_filters.iter().chain(c.levels.iter().flat_map(|level| &level.filters))
+        });
+        let tables = parts.filters.iter().chain(of_chains).filter_map(|f| match &f.filter {
             FilterArgument::Table { table, .. } => Some(table),
             _ => None,
         });
@@ -103,22 +102,31 @@ impl Binder<'_> {
         let kind = Kind::SummarizeColumns {
             groups: parts.groups,
             rollup: parts.rollup,
-            filters,
+            filters: parts.filters,
             columns,
             ignored,
         };
         let node = Self::node(kind, table_type(schema), uses, span);
-        Ok(if order.is_sorted() {
-            node
-        } else {
-            {
-                let schema = node.schema();
-                projection(scope, node, &schema, &order, span)
-            }
+        let schema = node.schema();
+        Ok(match order.is_sorted() {
+            true => node,
+            false => projection(scope, node, &schema, &order, span),
         })
     }
 
-    fn parts<'e>(&mut self, arguments: &'e [Expr]) -> Result<Parts<'e>> {
+    /// A table as a filter of `SUMMARIZECOLUMNS`.
+    fn group_filter(&mut self, scope: &Scope, e: &Expr) -> Result<GroupFilter> {
+        let hidden = called(e, "NONVISUAL").and_then(<[Expr]>::first);
+        let given = hidden.unwrap_or(e);
+        match self.filter_arguments(scope, std::slice::from_ref(given))?.pop() {
+            Some(filter @ FilterArgument::Table { .. }) => {
+                Ok(GroupFilter { filter, visual: hidden.is_none() })
+            }
+            _ => Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.").at(span_of(e))),
+        }
+    }
+
+    fn parts<'e>(&mut self, scope: &Scope, arguments: &'e [Expr]) -> Result<Parts<'e>> {
         let mut out = Parts::default();
         let mut rest = arguments;
         while let Some((e, after)) = rest.split_first() {
@@ -136,29 +144,42 @@ impl Binder<'_> {
                     out.named.push((Arc::from(&**name), inner.unwrap_or(of), inner.is_some()));
                 }
                 ExprKind::Qualified { .. } => {
-                    let id = self.column_reference(e)?;
-                    if !out.groups.contains(&id) {
-                        out.groups.push(id);
-                    }
+                    self.group(e, &mut out)?;
                 }
                 _ => match (called(e, "ROLLUPADDISSUBTOTAL"), called(e, "ROLLUPGROUP")) {
-                    (Some(levels), _) => self.rollup(levels, &mut out)?,
+                    (Some(levels), _) => self.rollup(scope, levels, &mut out)?,
                     (_, Some(columns)) => {
                         for c in columns {
-                            let id = self.column_reference(c)?;
-                            out.groups.push(id);
+                            self.group(c, &mut out)?;
                         }
                     }
-                    _ => out.filters.push(e),
+                    _ => {
+                        let filter = self.group_filter(scope, e)?;
+                        out.filters.push(filter);
+                    }
                 },
             }
         }
         Ok(out)
     }
 
-    /// `ROLLUPADDISSUBTOTAL ( column or group, "flag", … )`.
-    fn rollup<'e>(&mut self, levels: &'e [Expr], out: &mut Parts<'e>) -> Result<()> {
-        let mut chain = Vec::new();
+    /// One more column to group by; gives its position.
+    fn group(&mut self, e: &Expr, out: &mut Parts<'_>) -> Result<usize> {
+        let id = self.column_reference(e)?;
+        if out.groups.contains(&id) {
+            let name = self.model.column_name(id);
+            return Err(Error::invalid(format!(
+                "The column {name} stands more than once among those SUMMARIZECOLUMNS groups by."
+            ))
+            .at(span_of(e)));
+        }
+        out.groups.push(id);
+        Ok(out.groups.len() - 1)
+    }
+
+    /// `ROLLUPADDISSUBTOTAL ( [filter of the total,] column or group, "flag", [filter,] … )`.
+    fn rollup<'e>(&mut self, scope: &Scope, levels: &'e [Expr], out: &mut Parts<'e>) -> Result<()> {
+        let mut chain = RollupChain::default();
         let mut rest = levels;
         while let Some((e, after)) = rest.split_first() {
             rest = after;
@@ -166,17 +187,17 @@ impl Binder<'_> {
                 Some(columns) => columns,
                 None if matches!(e.kind, ExprKind::Qualified { .. }) => std::slice::from_ref(e),
                 None => {
-                    return Err(Error::unsupported(
-                        "Filters inside of ROLLUPADDISSUBTOTAL are not known in this version.",
-                    )
-                    .at(span_of(e)));
+                    let filter = self.group_filter(scope, e)?;
+                    match chain.levels.last_mut() {
+                        Some(level) => level.filters.push(filter),
+                        None => chain.total_filters.push(filter),
+                    }
+                    continue;
                 }
             };
             let mut of_level = Vec::new();
             for c in columns {
-                let id = self.column_reference(c)?;
-                of_level.push(out.groups.len());
-                out.groups.push(id);
+                of_level.push(self.group(c, out)?);
             }
             let name = match after.split_first() {
                 Some((n, after)) if matches!(n.kind, ExprKind::Literal(Value::String(_))) => {
@@ -185,7 +206,7 @@ impl Binder<'_> {
                 }
                 _ => None,
             };
-            chain.push(RollupLevel { columns: of_level, flag: name });
+            chain.levels.push(RollupLevel { columns: of_level, flag: name, filters: Vec::new() });
         }
         out.rollup.chains.push(chain);
         Ok(())
@@ -202,7 +223,7 @@ impl Binder<'_> {
                 break;
             }
             rest = after;
-            let mut chain = Vec::new();
+            let mut chain = RollupChain::default();
             for (columns, rolled) in summarize_level(e) {
                 let mut of_level = Vec::new();
                 for c in columns {
@@ -212,15 +233,17 @@ impl Binder<'_> {
                     schema.push(shown);
                 }
                 if rolled {
-                    chain.push(RollupLevel { columns: of_level, flag: None });
+                    let level = RollupLevel { columns: of_level, flag: None, filters: Vec::new() };
+                    chain.levels.push(level);
                 }
             }
-            if !chain.is_empty() {
+            if !chain.levels.is_empty() {
                 rollup.chains.push(chain);
             }
         }
         let mut of_groups = scope.clone();
-        of_groups.frames.push(super::Frame { schema: Arc::new(schema.clone()), table: None });
+        let told = schema.iter().cloned().chain((0..schema.len()).map(subtotal_column));
+        of_groups.frames.push(super::Frame { schema: Arc::new(told.collect()), table: None });
         let columns = self.named(&of_groups, rest)?;
         schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
         if schema.is_empty() {
@@ -232,6 +255,24 @@ impl Binder<'_> {
         let uses = uses.outside_frame(depth).and(table.uses).and(Uses { frame, ..CONTEXT });
         let kind = Kind::Summarize { table: Box::new(table), groups, rollup, columns };
         Ok(Self::node(kind, table_type(schema), uses, span))
+    }
+
+    /// Whether a group column is rolled up in the row of `SUMMARIZE` at hand.
+    fn is_subtotal(&self, scope: &Scope, e: &Expr, span: Span) -> Result<Node> {
+        let column = self.column_reference(e)?;
+        let flag = scope.frames.last().and_then(|f| {
+            let group = f.schema.iter().position(|c| c.lineage == Some(column))?;
+            f.schema.iter().position(|c| c.name == subtotal_column(group).name)
+        });
+        let Some(flag) = flag else {
+            return Err(Error::invalid(
+                "ISSUBTOTAL can stand only among the expressions of SUMMARIZE, and names one of the columns it groups by.",
+            ));
+        };
+        let frame = scope.frames.len() - 1;
+        let uses = Uses { frame, ..Uses::default() };
+        let kind = Kind::RowColumn { frame, column: flag };
+        Ok(Self::node(kind, super::call::BOOLEAN, uses, span))
     }
 
     /// A column to group by: of the table, or of one its rows are related to.
@@ -261,6 +302,31 @@ impl Binder<'_> {
         }
     }
 
+    /// Refuses what an expression of `GROUPBY` may not do: look at the filter context.
+    fn only_current_group(&self, table: &Node, e: &Expr) -> Result<()> {
+        let refused = match &e.kind {
+            ExprKind::Call { function, arguments, .. } => {
+                let name = function.to_ascii_uppercase();
+                matches!(&*name, "CALCULATE" | "CALCULATETABLE")
+                    || OF_COLUMNS.contains(&&*name)
+                    || (matches!(&*name, "MIN" | "MAX") && arguments.len() == 1)
+            }
+            ExprKind::Bracketed(name) => {
+                let lower = name.to_lowercase();
+                self.is_measure(name)
+                    && !table.schema().iter().any(|c| c.name.to_lowercase() == lower)
+            }
+            _ => false,
+        };
+        if refused {
+            return Err(Error::invalid(
+                "The expressions of GROUPBY are aggregations over CURRENTGROUP () such as SUMX; CALCULATE, measures and aggregations over a column see the filter context and cannot stand in them.",
+            )
+            .at(span_of(e)));
+        }
+        e.parts().into_iter().try_for_each(|part| self.only_current_group(table, part))
+    }
+
     fn group_by(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
         let table = self.table(scope, &arguments[0])?;
         let inner = self.inside(scope, &table);
@@ -279,6 +345,9 @@ impl Binder<'_> {
         let mut of_group = scope.clone();
         let frame = self.frame_of(scope, &table);
         of_group.group = Some(super::GroupScope { schema: frame.schema, table: frame.table, slot });
+        for e in rest {
+            self.only_current_group(&table, e)?;
+        }
         let columns = self.named(&of_group, rest)?;
         schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
         let uses = all_uses(columns.iter().map(|c| &c.node)).outside_slot(slot);
@@ -288,10 +357,29 @@ impl Binder<'_> {
     }
 }
 
+/// Aggregations over a column, which see the filter context.
+const OF_COLUMNS: [&str; 14] = [
+    "SUM",
+    "AVERAGE",
+    "COUNT",
+    "COUNTA",
+    "COUNTBLANK",
+    "DISTINCTCOUNT",
+    "DISTINCTCOUNTNOBLANK",
+    "PRODUCT",
+    "MEDIAN",
+    "STDEV.P",
+    "STDEV.S",
+    "VAR.P",
+    "VAR.S",
+    "GEOMEAN",
+];
+
 /// Where each shown column is among groups, flags and expressions: a flag follows the columns of
 /// its level.
 fn shown_order(groups: usize, rollup: &Rollup, columns: usize) -> Vec<usize> {
-    let flagged = rollup.chains.iter().flatten().filter(|l| l.flag.is_some());
+    let levels = rollup.chains.iter().flat_map(|chain| &chain.levels);
+    let flagged = levels.filter(|l| l.flag.is_some());
     let lasts: Vec<Option<usize>> = flagged.map(|l| l.columns.iter().max().copied()).collect();
     let mut order = Vec::with_capacity(columns);
     for group in 0..groups {

@@ -24,7 +24,7 @@ impl Binder<'_> {
                 Self::node(Kind::IsEmpty(Box::new(table)), BOOLEAN, uses, span)
             }
             "CONTAINSROW" => {
-                let right = self.table(scope, &arguments[0])?;
+                let right = self.shown_table(scope, &arguments[0])?;
                 let left = self.scalars_of(scope, &arguments[1..])?;
                 if right.schema().len() != left.len() {
                     return Err(Error::invalid(
@@ -139,7 +139,7 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Node> {
-        let table = self.table(scope, &arguments[0])?;
+        let table = self.shown_table(scope, &arguments[0])?;
         let given = |i: usize| arguments.get(i).filter(|e| !matches!(e.kind, ExprKind::Omitted));
         let mut or = |i: usize, otherwise: Value| match given(i) {
             Some(e) => self.scalar(scope, e).map(Box::new),

@@ -38,7 +38,7 @@ impl Binder<'_> {
             "DATATABLE" => Self::data_table(arguments, span)?,
             "CROSSJOIN" => {
                 let tables: Vec<Node> =
-                    arguments.iter().map(|a| self.table(scope, a)).collect::<Result<_>>()?;
+                    arguments.iter().map(|a| self.shown_table(scope, a)).collect::<Result<_>>()?;
                 let schema = tables.iter().flat_map(|t| t.schema().to_vec()).collect();
                 let ty = table_type(distinct_names(schema, name)?);
                 let uses = all_uses(&tables);
@@ -368,7 +368,7 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<Node> {
         let tables: Vec<Node> =
-            arguments.iter().map(|a| self.table(scope, a)).collect::<Result<_>>()?;
+            arguments.iter().map(|a| self.shown_table(scope, a)).collect::<Result<_>>()?;
         let mut schema = tables[0].schema().to_vec();
         for t in &tables[1..] {
             let other = t.schema();
@@ -400,8 +400,8 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Node> {
-        let left = self.table(scope, &arguments[0])?;
-        let right = self.table(scope, &arguments[1])?;
+        let left = self.shown_table(scope, &arguments[0])?;
+        let right = self.shown_table(scope, &arguments[1])?;
         let (l, r) = (left.schema(), right.schema());
         let joins = |a: &TableColumn, b: &TableColumn| match (a.lineage, b.lineage) {
             (Some(x), Some(y)) => x == y,
@@ -456,7 +456,7 @@ impl Binder<'_> {
     }
 
     fn treat_as(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
-        let table = self.table(scope, &arguments[0])?;
+        let table = self.shown_table(scope, &arguments[0])?;
         let mut schema = Vec::new();
         for e in &arguments[1..] {
             let id = self.column_reference(e)?;
@@ -475,9 +475,9 @@ impl Binder<'_> {
 
     /// `SUBSTITUTEWITHINDEX ( table, "name", index table, expression, order, … )`.
     fn substitute(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
-        let table = self.table(scope, &arguments[0])?;
+        let table = self.shown_table(scope, &arguments[0])?;
         let name = Self::new_name(&arguments[1])?;
-        let index = self.table(scope, &arguments[2])?;
+        let index = self.shown_table(scope, &arguments[2])?;
         let inner = self.inside(scope, &index);
         let order_by = self.sort_keys(&inner, &arguments[3..], false)?;
         let (l, r) = (table.schema(), index.schema());

@@ -3,6 +3,8 @@
 use evercube_store::{ColumnId, TableId};
 
 use super::Evaluator;
+use super::cells::Cells;
+use crate::filter_context::Filter;
 use crate::plan::{FilterArgument, Fold, Kind, NamedNode, Node};
 use evercube_dax::ast::BinaryOperator;
 
@@ -13,21 +15,46 @@ impl Evaluator<'_> {
         &self,
         named: &[NamedNode],
         groups: &[ColumnId],
+        outer: &Cells,
     ) -> Option<Vec<TableId>> {
         let mut out = Vec::new();
+        let plain = self.measures_are_plain(groups, outer);
         for column in named {
-            self.deciding(&column.node, groups, &mut out)?;
+            self.deciding(&column.node, groups, plain, &mut out)?;
         }
         out.sort_unstable();
         out.dedup();
         Some(out)
     }
 
-    fn deciding(&self, node: &Node, groups: &[ColumnId], out: &mut Vec<TableId>) -> Option<()> {
-        match &node.kind {
-            Kind::Measure { body, .. } if self.model.calculation_groups().is_empty() => {
-                self.deciding(body, groups, out)
+    fn is_calculation_group(&self, table: TableId) -> bool {
+        self.model.calculation_groups().iter().any(|g| g.table == table)
+    }
+
+    /// Whether no calculation item takes a measure's place in these cells and groups.
+    fn measures_are_plain(&self, groups: &[ColumnId], outer: &Cells) -> bool {
+        let on = |filter: &Filter| match filter {
+            Filter::Column { column, .. } => self.is_calculation_group(column.table),
+            Filter::Tuples { columns, .. } => {
+                columns.iter().any(|c| self.is_calculation_group(c.table))
             }
+            Filter::Rows { table, .. } => self.is_calculation_group(*table),
+        };
+        self.model.calculation_groups().iter().all(|g| g.no_selection.is_none())
+            && !groups.iter().any(|c| self.is_calculation_group(c.table))
+            && !outer.keys.iter().any(|k| self.is_calculation_group(k.target.table()))
+            && !outer.distinct.iter().any(|c| c.filters.iter().any(on))
+    }
+
+    fn deciding(
+        &self,
+        node: &Node,
+        groups: &[ColumnId],
+        plain: bool,
+        out: &mut Vec<TableId>,
+    ) -> Option<()> {
+        match &node.kind {
+            Kind::Measure { body, .. } if plain => self.deciding(body, groups, plain, out),
             Kind::Iterate {
                 fold:
                     Fold::Sum
@@ -44,23 +71,26 @@ impl Evaluator<'_> {
             Kind::CountRows(table) => deciding_rows(table, out),
             Kind::Binary { operator, left, right } => match operator {
                 BinaryOperator::Add | BinaryOperator::Subtract => {
-                    self.deciding(left, groups, out)?;
-                    self.deciding(right, groups, out)
+                    self.deciding(left, groups, plain, out)?;
+                    self.deciding(right, groups, plain, out)
                 }
                 BinaryOperator::Multiply | BinaryOperator::Divide => {
-                    self.deciding(left, groups, out)
+                    self.deciding(left, groups, plain, out)
                 }
                 _ => None,
             },
-            Kind::Negate(inner) => self.deciding(inner, groups, out),
+            Kind::Negate(inner) => self.deciding(inner, groups, plain, out),
             Kind::Scalar { name: "DIVIDE", arguments, .. } if arguments.len() == 2 => {
-                self.deciding(&arguments[0], groups, out)
+                self.deciding(&arguments[0], groups, plain, out)
             }
             Kind::Calculate { body, filters, .. } => {
                 let narrows = |f: &FilterArgument| match f {
                     FilterArgument::Table { table, keep } => {
                         let schema = table.schema();
                         let mut on = schema.iter().filter_map(|c| c.lineage);
+                        if on.clone().any(|c| self.is_calculation_group(c.table)) {
+                            return false;
+                        }
                         let whole =
                             matches!(table.kind, Kind::ModelTable { .. } | Kind::Filter { .. })
                                 && schema.iter().any(|c| {
@@ -82,7 +112,7 @@ impl Evaluator<'_> {
                 if !filters.iter().all(narrows) {
                     return None;
                 }
-                self.deciding(body, groups, out)
+                self.deciding(body, groups, plain, out)
             }
             _ => None,
         }

@@ -10,7 +10,7 @@ use super::Evaluator;
 use super::cells::Cells;
 use super::group_by::pick;
 use super::rows::{CellTable, RowColumn, Rows};
-use crate::plan::{Kind, NamedNode, Node, Rollup, Schema, TableColumn};
+use crate::plan::{GroupFilter, Kind, NamedNode, Node, Rollup, Schema, TableColumn};
 use crate::rules::Rule;
 
 impl Evaluator<'_> {
@@ -33,7 +33,11 @@ impl Evaluator<'_> {
                 .iter()
                 .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
                 .collect::<Result<Vec<_>>>()?;
-            let set = GroupingSet { columns: vec![false; groups.len()], flags: Vec::new() };
+            let set = GroupingSet {
+                columns: vec![false; groups.len()],
+                flags: Vec::new(),
+                filters: Vec::new(),
+            };
             let rows = Self::set_rows(schema, &found.rows, &set, named);
             return Ok(CellTable::from_cells(&rows, &parents, cells.n));
         }
@@ -56,7 +60,8 @@ impl Evaluator<'_> {
                 columns: of_kept.iter().map(|k| pick(k, &found.first)).collect(),
             };
             let group_rows = Self::widened(schema, &kept_rows, &rolled);
-            let group_table = CellTable::from_cells(&group_rows, &found.cells, cells.n);
+            let told = Self::with_subtotals(&group_rows, &rolled);
+            let group_table = CellTable::from_cells(&told, &found.cells, cells.n);
             let (of_groups, _) = cells.iterate(&group_table);
             let mut of_groups = self.transition(&of_groups)?;
             if !plain {
@@ -138,6 +143,18 @@ impl Evaluator<'_> {
         Rows { keep: false, schema: Arc::new(of), len: kept.len, base: None, columns }
     }
 
+    /// Group columns, and after them for each whether it is rolled up: what `ISSUBTOTAL` reads.
+    fn with_subtotals(groups: &Rows, rolled: &GroupingSet) -> Rows {
+        let mut rows = groups.clone();
+        let flags = rolled.columns.iter().map(|is_rolled| {
+            RowColumn::Values(Arc::new(vec![Value::Boolean(*is_rolled); groups.len]))
+        });
+        rows.columns.extend(flags);
+        let told = (0..rolled.columns.len()).map(subtotal_column);
+        rows.schema = Arc::new(groups.schema.iter().cloned().chain(told).collect());
+        rows
+    }
+
     /// Rows of one grouping set in the shape of the result: group columns (blank where rolled
     /// up), subtotal flags, named expressions.
     pub(crate) fn set_rows(
@@ -167,26 +184,46 @@ pub(crate) struct GroupingSet {
     pub columns: Vec<bool>,
     /// Values of the subtotal flags.
     pub flags: Vec<bool>,
+    /// Filters of this combination alone.
+    pub filters: Vec<GroupFilter>,
 }
 
 /// For each chain the detail, then with levels taken away from the innermost out; every
 /// combination of the chains.
 pub(crate) fn grouping_sets(groups: usize, rollup: &Rollup) -> Vec<GroupingSet> {
-    let mut sets = vec![GroupingSet { columns: vec![false; groups], flags: Vec::new() }];
+    let detail =
+        GroupingSet { columns: vec![false; groups], flags: Vec::new(), filters: Vec::new() };
+    let mut sets = vec![detail];
     for chain in &rollup.chains {
+        let levels = &chain.levels;
         let with_taken = |set: &GroupingSet, taken: usize| {
             let mut set = set.clone();
-            for (i, level) in chain.iter().enumerate() {
-                let is_gone = i >= chain.len() - taken;
+            let left = levels.len() - taken;
+            for (i, level) in levels.iter().enumerate() {
+                let is_gone = i >= left;
                 level.columns.iter().for_each(|c| set.columns[*c] |= is_gone);
                 set.flags.extend(level.flag.is_some().then_some(is_gone));
             }
+            let innermost = left.checked_sub(1).and_then(|i| levels.get(i));
+            let filters = innermost.map_or(&chain.total_filters, |level| &level.filters);
+            set.filters.extend(filters.iter().cloned());
             set
         };
-        let each = sets.iter().flat_map(|s| (0..=chain.len()).map(move |taken| (s, taken)));
+        let each = sets.iter().flat_map(|s| (0..=levels.len()).map(move |taken| (s, taken)));
         sets = each.map(|(s, taken)| with_taken(s, taken)).collect();
     }
     sets
+}
+
+/// The column that tells whether a group column of `SUMMARIZE` is rolled up; no expression can
+/// write its name.
+pub(crate) fn subtotal_column(group: usize) -> TableColumn {
+    TableColumn {
+        name: format!("\0{group}").into(),
+        lineage: None,
+        table: None,
+        data_type: DataType::Boolean,
+    }
 }
 
 /// The flag columns of a rollup.
@@ -197,5 +234,6 @@ pub(crate) fn flag_columns(rollup: &Rollup) -> Vec<TableColumn> {
         table: None,
         data_type: DataType::Boolean,
     };
-    rollup.chains.iter().flatten().filter_map(|level| level.flag.as_ref().map(flag)).collect()
+    let levels = rollup.chains.iter().flat_map(|chain| &chain.levels);
+    levels.filter_map(|level| level.flag.as_ref().map(flag)).collect()
 }

@@ -9,8 +9,15 @@ use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize::{GroupingSet, grouping_sets};
-use crate::plan::{Kind, NamedNode, Node, Schema, TableColumn};
+use crate::plan::{GroupFilter, Kind, NamedNode, Node, Schema, TableColumn};
 use crate::rules::Rule;
+
+struct Filtered {
+    /// What expressions see.
+    outer: Cells,
+    /// What groups are formed under, where that is not the same.
+    listed: Option<Cells>,
+}
 
 impl Evaluator<'_> {
     pub(crate) fn summarize_columns(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
@@ -19,17 +26,26 @@ impl Evaluator<'_> {
             return Err(Error::internal("not SUMMARIZECOLUMNS"));
         };
         let schema = node.schema();
-        let outer = self.calculate_cells(cells, filters, true)?;
+        let of_all = self.filtered(cells, filters, &[])?;
         let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
         let sets = grouping_sets(groups.len(), rollup);
-        self.share_scans_of_sets(&outer, groups, &sets, columns)?;
+        // Sets under filters of their own ask other scans.
+        if of_all.listed.is_none() && sets.iter().all(|s| s.filters.is_empty()) {
+            self.share_scans_of_sets(&of_all.outer, groups, &sets, columns)?;
+        }
         for set in sets {
+            let of_set = match set.filters.is_empty() {
+                true => None,
+                false => Some(self.filtered(cells, filters, &set.filters)?),
+            };
+            let Filtered { outer, listed } = of_set.as_ref().unwrap_or(&of_all);
             let kept: Vec<usize> = (0..groups.len()).filter(|g| !set.columns[*g]).collect();
             let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
-            self.scan_ahead(&outer, &of, columns)?;
-            let candidates = self.group_rows(&outer, &of, columns, &own)?;
-            let (inner, parents, rows) = self.group_cells(&outer, &of, &candidates);
+            self.scan_ahead(outer, &of, columns)?;
+            let candidates =
+                self.group_rows(listed.as_ref().unwrap_or(outer), &of, columns, &own)?;
+            let (inner, parents, rows) = self.group_cells(outer, &of, &candidates);
             let named: Vec<_> =
                 columns.iter().map(|c| self.scalars(&inner, &c.node)).collect::<Result<_>>()?;
             let decides = |i: &usize| !ignored.contains(i);
@@ -109,6 +125,25 @@ impl Evaluator<'_> {
         Ok(CellTable::shared(Rows { keep: false, schema, len, base: None, columns }))
     }
 
+    /// The cells under the filters, and those of the groups where some filters decide groups alone.
+    fn filtered(
+        &self,
+        cells: &Cells,
+        all: &[GroupFilter],
+        more: &[GroupFilter],
+    ) -> Result<Filtered> {
+        let given = || all.iter().chain(more);
+        let seen: Vec<_> = given().filter(|f| f.visual).map(|f| f.filter.clone()).collect();
+        let outer = self.calculate_cells(cells, &seen, true)?;
+        let listed = if given().all(|f| f.visual) {
+            None
+        } else {
+            let every: Vec<_> = given().map(|f| f.filter.clone()).collect();
+            Some(self.calculate_cells(cells, &every, true)?)
+        };
+        Ok(Filtered { outer, listed })
+    }
+
     /// A cell per group: the outer filters, and on top the group's values as keys.
     fn group_cells(
         &self,
@@ -149,7 +184,7 @@ impl Evaluator<'_> {
         }
         let context = outer.distinct.first().cloned().unwrap_or_default();
         if self.has(Rule::DecidingTables)
-            && let Some(tables) = self.deciding_tables(named, columns)
+            && let Some(tables) = self.deciding_tables(named, columns, outer)
         {
             let reached = |t: &TableId| {
                 let reach = self.reach(&context, *t);

@@ -97,6 +97,7 @@ impl Evaluator<'_> {
                 None => Err(Error::invalid("CURRENTGROUP is only known inside GROUPBY.")),
             },
             Kind::SummarizeColumns { .. } => self.summarize_columns(cells, node),
+            Kind::MissingItems { .. } => self.missing_items(cells, node),
             Kind::CalculateTable { body, filters } => {
                 let inner = self.calculate_cells(cells, filters, true)?;
                 self.table(&inner, body)

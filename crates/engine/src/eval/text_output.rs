@@ -34,7 +34,7 @@ impl Evaluator<'_> {
             let limit = rules::to_f64(limit.get(cell))?;
             let count = table.range(cell).len();
             let rows =
-                self.first_rows(&table, cell, if limit < 0.0 { count } else { limit as usize });
+                self.rows_to_show(&table, cell, if limit < 0.0 { count } else { limit as usize });
             out.push(Value::from(match (&delimiter, &header) {
                 (Some(d), Some(h)) => {
                     let names = rules::to_bool(h.get(cell))?.then_some(names.as_slice());
@@ -46,7 +46,7 @@ impl Evaluator<'_> {
         Ok(Scalars::each(out))
     }
 
-    fn first_rows(&self, table: &CellTable, cell: usize, limit: usize) -> Vec<Vec<Value>> {
+    fn rows_to_show(&self, table: &CellTable, cell: usize, limit: usize) -> Vec<Vec<Value>> {
         table.range(cell).take(limit).map(|r| table.rows.row(self.store, r)).collect()
     }
 }

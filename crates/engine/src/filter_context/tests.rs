@@ -117,6 +117,33 @@ fn a_two_way_relationship_filters_its_one_side() {
 }
 
 #[test]
+fn rows_of_roles_reach_no_table_but_their_own() {
+    let w = World::new();
+    let product = w.model.table_id("Product").unwrap();
+    let mut rows = BitSet::new(4, false);
+    rows.insert(2);
+    let alone = Filter::Rows { table: product, rows: Arc::new(rows), without: Vec::new() };
+    let mut seen = context(Vec::new());
+    seen.secured = Arc::new(vec![alone]);
+    assert_eq!(w.see(&seen, "Product"), "2");
+    // Two ways for filters, one way for roles.
+    assert_eq!(w.see(&seen, "Category"), "0 1 2 blank");
+    // A filter goes through the rows that are there.
+    seen.filters.push(w.equals("Product", "Category", &[100, 200]));
+    assert_eq!(w.see(&seen, "Product"), "2");
+    assert_eq!(w.see(&seen, "Category"), "1");
+}
+
+#[test]
+fn filters_of_roles_flow_as_the_model_secures() {
+    let w = World::new();
+    let mut role = context(vec![w.equals("Product", "Key", &[3])]);
+    role.by_security = true;
+    assert_eq!(w.see(&role, "Sales"), "3");
+    assert_eq!(w.see(&role, "Category"), "0 1 2 blank");
+}
+
+#[test]
 fn the_blank_row_is_seen_by_a_filter_on_blank() {
     let w = World::new();
     let column = w.model.column("Product", "Key").unwrap();
