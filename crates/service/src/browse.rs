@@ -1,5 +1,6 @@
 //! Schema requests and DMV queries over the versions this server holds.
 
+mod dependencies;
 mod facts;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,6 @@ use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::{LONG_TABLE, QueryContext, Rules};
 pub use evercube_engine::{QueryResult, ResultTable};
-use evercube_model::tabular::Role;
 
 use crate::browse::metadata_of;
 use crate::call::Call;
@@ -137,7 +136,6 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
         }
     }
     if !session.roles.is_empty() {
-        refuse_hidden_objects(&model.roles, &session.roles)?;
         return Ok(session.roles.clone());
     }
     if session.is_admin && session.effective_user.is_none() {
@@ -155,28 +153,7 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
             version.name
         )));
     }
-    refuse_hidden_objects(&model.roles, &roles)?;
     Ok(roles)
-}
-
-/// Roles that hide tables or columns are not enforced yet: whoever is in one gets no answer rather
-/// than one with too much in it.
-fn refuse_hidden_objects(all: &[Role], in_force: &[String]) -> Result<()> {
-    let is_none = |p: &Option<String>| p.as_deref().is_some_and(|p| p.eq_ignore_ascii_case("none"));
-    let hides = |r: &&Role| {
-        r.table_permissions.iter().any(|t| {
-            is_none(&t.metadata_permission)
-                || t.column_permissions.iter().any(|c| is_none(&c.metadata_permission))
-        })
-    };
-    let named = |r: &&Role| in_force.iter().any(|n| n.eq_ignore_ascii_case(&r.name));
-    match all.iter().filter(named).find(hides) {
-        None => Ok(()),
-        Some(role) => Err(Error::unsupported(format!(
-            "The role '{}' hides tables or columns (object-level security), which this version does not enforce; remove its metadataPermission to let members query with row filters only.",
-            role.name
-        ))),
-    }
 }
 
 /// An error with line and column of its place in the query before it; errors of the parser say

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use evercube_base::{DataType, DateTime, Rowset, Value};
-use evercube_engine::QueryContext;
+use evercube_engine::{Hidden, QueryContext};
 use evercube_model::tmschema::{Metadata, ModelFacts};
 use evercube_store::Column;
 
-use crate::discover::{DatabaseFacts, StorageColumn, StorageSegment};
+use super::dependencies;
+use crate::discover::{DatabaseFacts, Dependency, StorageColumn, StorageSegment};
 use crate::versions::LoadedVersion;
 
 pub(super) struct VersionFacts {
@@ -15,11 +16,12 @@ pub(super) struct VersionFacts {
     /// The caller's rights: members are queried for as the caller.
     context: QueryContext,
     metadata: OnceLock<Option<Metadata>>,
+    hidden: OnceLock<Hidden>,
 }
 
 impl VersionFacts {
     pub(super) fn new(version: Arc<LoadedVersion>, context: QueryContext) -> Self {
-        Self { version, context, metadata: OnceLock::new() }
+        Self { version, context, metadata: OnceLock::new(), hidden: OnceLock::new() }
     }
 
     fn column(&self, table: &str, column: &str) -> Option<&Column> {
@@ -72,6 +74,26 @@ impl DatabaseFacts for VersionFacts {
         let Ok(answer) = answer else { return Vec::new() };
         let rows = answer.results.into_iter().next().map(|t| t.rows).unwrap_or_default();
         rows.into_iter().filter_map(|row| row.into_iter().next()).take(limit).collect()
+    }
+
+    fn is_secured(&self, table: &str, object: Option<&str>) -> bool {
+        let compiled = &self.version.compiled;
+        let hidden = self.hidden.get_or_init(|| compiled.hidden_from(&self.context.roles));
+        match object {
+            None => compiled.table_id(table).is_some_and(|id| hidden.table(id)),
+            Some(name) => match compiled.column(table, name) {
+                Some(id) => hidden.column(id),
+                None => hidden.measure(name),
+            },
+        }
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        dependencies::of_model(&self.version)
+    }
+
+    fn query_dependencies(&self, query: &str) -> Vec<Dependency> {
+        dependencies::of_query(&self.version, query)
     }
 
     fn storage(&self) -> Vec<StorageColumn> {
