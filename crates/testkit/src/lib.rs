@@ -1,4 +1,5 @@
 //! Development only: what holds the workspace together.
 
 pub mod edges;
+pub mod random;
 pub mod reference;

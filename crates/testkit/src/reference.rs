@@ -6,6 +6,8 @@
 mod aggregate;
 mod calculate;
 mod scalar;
+mod sets;
+mod summarize;
 mod table;
 
 use std::cell::Cell;
@@ -33,6 +35,8 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
     /// The rows are those of a table of the model, all its columns in order.
     whole: Option<evercube_store::TableId>,
+    /// Where the rows become filters, those that are there stay.
+    keep: bool,
 }
 
 /// A row that column references look into.
@@ -40,6 +44,9 @@ pub struct Table {
 struct RowContext {
     columns: Rc<Vec<TableColumn>>,
     values: Vec<Value>,
+    /// The row is one of a table of the model.
+    whole: Option<evercube_store::TableId>,
+    keep: bool,
 }
 
 /// A variable: evaluated where it was defined, when it is first asked for by the definition itself.
@@ -101,12 +108,10 @@ impl<'a> Reference<'a> {
         if !evaluate.start_at.is_empty() {
             return Err(unsupported("START AT"));
         }
-        let columns = Rc::new(table.columns.clone());
         let mut keyed = Vec::new();
-        for values in std::mem::take(&mut table.rows) {
-            let inner = env.with_row(&columns, values.clone());
+        for (inner, values) in env.with_rows(&table).iter().zip(std::mem::take(&mut table.rows)) {
             let keys: Result<Vec<Value>> =
-                evaluate.order_by.iter().map(|o| self.scalar(&inner, &o.expression)).collect();
+                evaluate.order_by.iter().map(|o| self.scalar(inner, &o.expression)).collect();
             keyed.push((keys?, values));
         }
         let collation = Collation::default();
@@ -186,10 +191,20 @@ impl<'a> Reference<'a> {
 }
 
 impl Env {
-    fn with_row(&self, columns: &Rc<Vec<TableColumn>>, values: Vec<Value>) -> Self {
-        let mut inner = self.clone();
-        inner.rows.push(RowContext { columns: Rc::clone(columns), values });
-        inner
+    /// The environments of a table's rows.
+    fn with_rows(&self, table: &Table) -> Vec<Self> {
+        let columns = Rc::new(table.columns.clone());
+        let row = |values: &Vec<Value>| {
+            let mut inner = self.clone();
+            inner.rows.push(RowContext {
+                columns: Rc::clone(&columns),
+                values: values.clone(),
+                whole: table.whole,
+                keep: table.keep,
+            });
+            inner
+        };
+        table.rows.iter().map(row).collect()
     }
 
     fn variable(&self, name: &str) -> Option<&Bound> {

@@ -2,7 +2,8 @@
 //! `----` and the table it gives. The engine and the reference evaluator give the same answers to
 //! those in the folder itself; those in `calculated` are about a model with calculated objects and
 //! roles, which the reference evaluator does not know, and may begin with `-- roles: A, B`.
-//! `EVERCUBE_BLESS=1` writes the answers of the engine into the files.
+//! `EVERCUBE_BLESS=1` with the tests named `written_answers` writes the engine's answers into the
+//! files.
 
 use std::cell::Cell;
 use std::fmt::Write;

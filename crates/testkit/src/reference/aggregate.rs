@@ -1,7 +1,6 @@
 //! Aggregates over columns and iterators over tables.
 
 use std::cmp::Ordering;
-use std::rc::Rc;
 
 use evercube_base::{Collation, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind};
@@ -19,6 +18,7 @@ impl Reference<'_> {
                 let n = self.table(env, &arguments[0])?.rows.len();
                 Ok(if n == 0 { Value::Blank } else { count(n) })
             }
+            "ISEMPTY" => Ok(self.table(env, &arguments[0])?.rows.is_empty().into()),
             "HASONEVALUE" => Ok((self.visible_values(env, &arguments[0])?.len() == 1).into()),
             "SELECTEDVALUE" => match self.visible_values(env, &arguments[0])?.as_slice() {
                 [only] => Ok(only.clone()),
@@ -53,9 +53,8 @@ impl Reference<'_> {
             }
             "SUMX" | "AVERAGEX" | "MINX" | "MAXX" | "COUNTX" | "COUNTAX" => {
                 let table = self.table(env, &arguments[0])?;
-                let columns = Rc::new(table.columns);
-                let value = |row| self.scalar(&env.with_row(&columns, row), &arguments[1]);
-                let values = table.rows.into_iter().map(value).collect::<Result<_>>()?;
+                let value = |inner: &Env| self.scalar(inner, &arguments[1]);
+                let values = env.with_rows(&table).iter().map(value).collect::<Result<_>>()?;
                 self.fold(function.strip_suffix('X').unwrap_or(function), values)
             }
             other => Err(unsupported(&format!("the function {other}"))),

@@ -35,11 +35,14 @@ impl Reference<'_> {
             arguments.iter().map(|a| self.change(env, a)).collect::<Result<_>>()?;
         let mut inner = env.clone();
         for row in &env.rows[env.transitioned..] {
-            for (column, value) in row.columns.iter().zip(&row.values) {
-                if let Some(id) = column.lineage {
+            let own = row.columns.iter().zip(&row.values);
+            let own = own.filter_map(|(column, value)| Some((column.lineage?, value.clone())));
+            // A row of the model is a row of its expanded table.
+            for (id, value) in own.chain(self.of_expanded(row)) {
+                if !row.keep {
                     inner.filters.remove(&[id]);
-                    inner.filters.filters.push(self.equals(id, value));
                 }
+                inner.filters.filters.push(self.equals(id, &value));
             }
         }
         inner.transitioned = inner.rows.len();
@@ -124,6 +127,16 @@ impl Reference<'_> {
         self.put(&table)
     }
 
+    /// Columns of the expanded table of a row of the model that are not the row's own.
+    fn of_expanded(&self, row: &super::RowContext) -> Vec<(ColumnId, Value)> {
+        let beyond = row.whole.map_or_else(Vec::new, |id| self.beyond(id));
+        let value = |(key, path, id): (ColumnId, Vec<RelationshipId>, ColumnId)| {
+            let at = row.columns.iter().position(|c| c.lineage == Some(key))?;
+            Some((id, self.follow(key, &row.values[at], &path, id)))
+        };
+        beyond.into_iter().filter_map(value).collect()
+    }
+
     /// A condition on columns is a filter over all their combinations.
     fn condition(&self, env: &Env, condition: &Expr) -> Result<Table> {
         let mut columns = Vec::new();
@@ -202,6 +215,14 @@ impl Reference<'_> {
             tuples: Arc::new(tuples.into_iter().collect()),
         };
         Ok(Change::Put { filter, columns, keep: false })
+    }
+
+    /// The rows of a table as a filter.
+    pub(super) fn filter_of(&self, table: &Table) -> Result<Filter> {
+        match self.put(table)? {
+            Change::Put { filter, .. } => Ok(filter),
+            _ => Err(unsupported("this table as a filter")),
+        }
     }
 
     /// Columns of the expanded table that are not the table's own: the key they hang on, the way

@@ -7,6 +7,10 @@ use evercube_engine::scalar as rules;
 
 use super::{Bound, Env, Reference, unsupported};
 
+/// Arguments that are words, such as an interval or a type.
+const WORDS: [(&str, usize); 4] =
+    [("DATEDIFF", 2), ("CONVERT", 1), ("PATHITEM", 2), ("PATHITEMREVERSE", 2)];
+
 impl Reference<'_> {
     pub(super) fn scalar(&self, env: &Env, e: &Expr) -> Result<Value> {
         self.deeper(|| self.scalar_inner(env, e))
@@ -106,8 +110,14 @@ impl Reference<'_> {
             )));
         }
         if let FunctionKind::Scalar(run) = definition.kind {
+            let value = |(i, a): (usize, &Expr)| match &a.kind {
+                ExprKind::Name { name, .. } if WORDS.contains(&(definition.name, i)) => {
+                    Ok(Value::from(&**name))
+                }
+                _ => self.scalar(env, a),
+            };
             let values: Vec<Value> =
-                arguments.iter().map(|a| self.scalar(env, a)).collect::<Result<_>>()?;
+                arguments.iter().enumerate().map(value).collect::<Result<_>>()?;
             return self.with_scalar_context(|c| run(c, &values));
         }
         let argument = |i: usize| self.scalar(env, &arguments[i]);

@@ -1,7 +1,6 @@
 //! Expressions that give tables.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
@@ -69,7 +68,7 @@ impl Reference<'_> {
                     columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
                     row.push(self.scalar(env, &pair[1])?);
                 }
-                Ok(Table { columns, rows: vec![row], whole: None })
+                Ok(Table { columns, rows: vec![row], ..Table::default() })
             }
             "CALCULATETABLE" => {
                 let inner = self.calculate(env, &arguments[1..])?;
@@ -89,9 +88,16 @@ impl Reference<'_> {
                     ));
                 }
                 let columns = lineage.into_iter().map(|id| self.model_column(id)).collect();
-                Ok(Table { columns, rows: table.rows, whole: None })
+                Ok(Table { columns, rows: table.rows, ..Table::default() })
             }
             "SUMMARIZECOLUMNS" => self.summarize_columns(env, arguments),
+            "KEEPFILTERS" => Ok(Table { keep: true, ..self.table(env, &arguments[0])? }),
+            "UNION" | "INTERSECT" | "EXCEPT" => self.set(env, function, arguments),
+            "TOPN" => self.top_n(env, arguments),
+            "SUMMARIZE" => self.summarize(env, arguments),
+            "GENERATE" | "GENERATEALL" => {
+                self.generate(env, &arguments[0], &arguments[1], function == "GENERATEALL")
+            }
             other => Err(unsupported(&format!("the table function {other}"))),
         }
     }
@@ -113,7 +119,7 @@ impl Reference<'_> {
         let rows = visible.iter().filter(|r| blank || *r < data.rows());
         let value = |row: usize, c: u32| data.column(c).value(data.column(c).code(row));
         let rows = rows.map(|r| (0..data.columns() as u32).map(|c| value(r, c)).collect());
-        Table { columns, rows: rows.collect(), whole: Some(id) }
+        Table { columns, rows: rows.collect(), whole: Some(id), keep: false }
     }
 
     /// Distinct visible combinations of columns: of one table as they occur, of several crossed.
@@ -125,7 +131,7 @@ impl Reference<'_> {
     ) -> Table {
         let mut tables: Vec<TableId> = columns.iter().map(|c| c.table).collect();
         tables.dedup();
-        let mut out = Table { columns: Vec::new(), rows: vec![Vec::new()], whole: None };
+        let mut out = Table { columns: Vec::new(), rows: vec![Vec::new()], ..Table::default() };
         for id in tables {
             let of: Vec<ColumnId> = columns.iter().filter(|c| c.table == id).copied().collect();
             let data = self.store.table(id);
@@ -141,20 +147,73 @@ impl Reference<'_> {
             let part = Table {
                 columns: of.iter().map(|c| self.model_column(*c)).collect(),
                 rows: tuples.into_iter().map(decode).collect(),
-                whole: None,
+                ..Table::default()
             };
             out = cross(&out, &part);
         }
         out
     }
 
+    /// Combinations of group columns: those of tables that refer to each other as they occur in
+    /// the rows of the one that refers, those of others crossed.
+    fn group_combinations(&self, context: &FilterContext, columns: &[ColumnId]) -> Table {
+        let mut clusters: Vec<(TableId, Vec<ColumnId>)> = Vec::new();
+        for c in columns {
+            match clusters.iter_mut().find(|(t, _)| *t == c.table) {
+                Some((_, of)) => of.push(*c),
+                None => clusters.push((c.table, vec![*c])),
+            }
+        }
+        let refers = |from: TableId, to: TableId| {
+            from != to && self.visibility().expanded(context, from).iter().any(|(t, _)| *t == to)
+        };
+        let next = |clusters: &[(TableId, Vec<ColumnId>)]| {
+            let pairs = (0..clusters.len()).flat_map(|i| (0..clusters.len()).map(move |j| (i, j)));
+            pairs.into_iter().find(|(i, j)| refers(clusters[*j].0, clusters[*i].0))
+        };
+        while let Some((i, j)) = next(&clusters) {
+            let (_, of) = clusters[i].clone();
+            clusters[j].1.extend(of);
+            clusters.remove(i);
+        }
+        let mut out = Table { rows: vec![Vec::new()], ..Table::default() };
+        for (base, of) in clusters {
+            out = cross(&out, &self.occurring(context, base, &of));
+        }
+        let place = |c: &ColumnId| out.columns.iter().position(|o| o.lineage == Some(*c));
+        let order: Vec<usize> = columns.iter().filter_map(place).collect();
+        let row = |r: &Vec<Value>| order.iter().map(|i| r[*i].clone()).collect();
+        Table {
+            columns: order.iter().map(|i| out.columns[*i].clone()).collect(),
+            rows: out.rows.iter().map(row).collect(),
+            ..Table::default()
+        }
+    }
+
+    /// Combinations of columns of the expanded table of `base` in its visible rows.
+    fn occurring(&self, context: &FilterContext, base: TableId, of: &[ColumnId]) -> Table {
+        let expanded = self.visibility().expanded(context, base);
+        let code = |c: &ColumnId, row: usize| {
+            let path = expanded.iter().find(|(t, _)| *t == c.table).map(|(_, path)| path);
+            path.map_or(0, |path| self.visibility().code(*c, path, row))
+        };
+        let visible = self.visibility().rows(context, base);
+        let tuples: BTreeSet<Vec<u32>> =
+            visible.iter().map(|row| of.iter().map(|c| code(c, row)).collect()).collect();
+        let value =
+            |(c, code): (&ColumnId, &u32)| self.store.table(c.table).column(c.column).value(*code);
+        Table {
+            columns: of.iter().map(|c| self.model_column(*c)).collect(),
+            rows: tuples.iter().map(|t| of.iter().zip(t).map(value).collect()).collect(),
+            ..Table::default()
+        }
+    }
+
     pub(super) fn filter_rows(&self, env: &Env, table: Table, condition: &Expr) -> Result<Table> {
-        let columns = Rc::new(table.columns.clone());
         let mut kept = Vec::new();
-        for row in table.rows {
-            let v = self.scalar(&env.with_row(&columns, row.clone()), condition)?;
-            if rules::to_bool(&v)? {
-                kept.push(row);
+        for (inner, row) in env.with_rows(&table).iter().zip(&table.rows) {
+            if rules::to_bool(&self.scalar(inner, condition)?)? {
+                kept.push(row.clone());
             }
         }
         Ok(Table { rows: kept, ..table })
@@ -182,14 +241,14 @@ impl Reference<'_> {
         let columns = (0..width).map(|i| TableColumn { name: name(i), lineage: None }).collect();
         let row = |r: &Vec<Expr>| r.iter().map(|e| self.scalar(env, e)).collect();
         let rows = rows.iter().map(row).collect::<Result<_>>()?;
-        Ok(Table { columns, rows, whole: None })
+        Ok(Table { columns, rows, ..Table::default() })
     }
 
     /// `ADDCOLUMNS` and `SELECTCOLUMNS`; the latter keeps the lineage of plain column references.
     fn extend(&self, env: &Env, arguments: &[Expr], keep: bool) -> Result<Table> {
         let source = self.table(env, &arguments[0])?;
-        let columns = Rc::new(source.columns.clone());
-        let mut out = Table { whole: None, ..Table::default() };
+        let inner = env.with_rows(&source);
+        let mut out = Table::default();
         if keep {
             out.columns.clone_from(&source.columns);
         }
@@ -200,11 +259,10 @@ impl Reference<'_> {
             };
             out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage });
         }
-        for row in source.rows {
-            let inner = env.with_row(&columns, row.clone());
+        for (row, inner) in source.rows.into_iter().zip(&inner) {
             let mut values = if keep { row } else { Vec::new() };
             for pair in arguments[1..].chunks_exact(2) {
-                values.push(self.scalar(&inner, &pair[1])?);
+                values.push(self.scalar(inner, &pair[1])?);
             }
             out.rows.push(values);
         }
@@ -221,15 +279,18 @@ impl Reference<'_> {
         let (filters, named) = rest.split_at(filters);
         let outer = self.calculate(env, filters)?;
         let columns = self.named_columns(&groups)?;
-        let base = self.combinations(&outer.filters, &columns, true);
+        if (1..columns.len()).any(|i| columns[..i].contains(&columns[i])) {
+            return Err(Error::invalid("A column is grouped by twice."));
+        }
+        let base = self.group_combinations(&outer.filters, &columns);
         let mut out = Table { columns: base.columns.clone(), ..Table::default() };
         for pair in named.chunks_exact(2) {
             out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
         }
-        let shared = Rc::new(base.columns);
-        for row in base.rows {
-            // The group's values are filters here, not a row context.
-            let mut inner = self.calculate(&outer.with_row(&shared, row.clone()), &[])?;
+        let base = Table { keep: true, ..base };
+        for (row_env, row) in outer.with_rows(&base).iter().zip(base.rows.iter().cloned()) {
+            // The group's values are filters on top of those that are there, not a row context.
+            let mut inner = self.calculate(row_env, &[])?;
             inner.rows.clear();
             inner.transitioned = 0;
             let mut values = row;
@@ -247,12 +308,12 @@ impl Reference<'_> {
     }
 }
 
-fn cross(left: &Table, right: &Table) -> Table {
+pub(super) fn cross(left: &Table, right: &Table) -> Table {
     let columns = left.columns.iter().chain(&right.columns).cloned().collect();
     let pairs = left.rows.iter().flat_map(|l| {
         right.rows.iter().map(move |r| l.iter().chain(r).cloned().collect::<Vec<Value>>())
     });
-    Table { columns, rows: pairs.collect(), whole: None }
+    Table { columns, rows: pairs.collect(), ..Table::default() }
 }
 
 fn distinct(table: Table) -> Table {

@@ -1,0 +1,9 @@
+//! Random models and queries, the same for the same seed.
+
+mod chance;
+mod model;
+mod query;
+
+pub use chance::Chance;
+pub use model::{Model, random_model};
+pub use query::random_query;

@@ -1,0 +1,315 @@
+//! Random queries over a random model.
+
+use super::chance::Chance;
+use super::model::{Column, Model, Table};
+
+/// Writes expressions; knows the numeric columns of the rows around.
+struct Writer<'m, 'c> {
+    model: &'m Model,
+    chance: &'c mut Chance,
+    /// Columns of row contexts around, the innermost last.
+    rows: Vec<Vec<String>>,
+    variables: usize,
+    /// The query changes relationships; then it has no whole tables as filters: what these reach
+    /// once relationships are others, the two evaluators see differently.
+    relates: bool,
+}
+
+/// A query; `depth` bounds its nesting.
+pub fn random_query(model: &Model, chance: &mut Chance, depth: usize) -> String {
+    let relates = chance.percent(50);
+    let mut w = Writer { model, chance, rows: Vec::new(), variables: 0, relates };
+    format!("EVALUATE {}", w.result(depth))
+}
+
+impl<'m> Writer<'m, '_> {
+    fn table(&mut self) -> &'m Table {
+        let model = self.model;
+        self.chance.pick(&model.tables)
+    }
+
+    fn column(&mut self) -> (&'m Table, &'m Column) {
+        let table = self.table();
+        (table, self.chance.pick(&table.columns))
+    }
+
+    fn named(&mut self) -> String {
+        let (t, c) = self.column();
+        format!("{}[{}]", t.name, c.name)
+    }
+
+    fn number(&mut self) -> String {
+        let table = self.table();
+        let numbers: Vec<&Column> = table.columns.iter().filter(|c| !c.is_text).collect();
+        format!("{}[{}]", table.name, self.chance.pick(&numbers).name)
+    }
+
+    /// The table a query gives.
+    fn result(&mut self, depth: usize) -> String {
+        match self.chance.below(11) {
+            0 => format!("ROW ( {} )", self.expressions(depth)),
+            1..=4 => self.summarize_columns(depth),
+            5 | 6 => {
+                let (table, columns) = self.rows_of(depth.saturating_sub(1));
+                self.rows.push(columns);
+                let given = self.expressions(depth);
+                self.rows.pop();
+                format!("ADDCOLUMNS ( {table}, {given} )")
+            }
+            7 => {
+                let inner = self.result(depth.saturating_sub(1));
+                format!("CALCULATETABLE ( {inner}, {} )", self.filters(depth))
+            }
+            8 => self.set(depth),
+            9 => self.summarize(depth),
+            _ => {
+                let (outer, columns) = self.rows_of(depth.saturating_sub(1));
+                self.rows.push(columns);
+                let order = self.scalar(depth.saturating_sub(1));
+                self.rows.pop();
+                format!("TOPN ( {}, {outer}, {order} )", 1 + self.chance.below(3))
+            }
+        }
+    }
+
+    fn expressions(&mut self, depth: usize) -> String {
+        let n = 1 + self.chance.below(2);
+        let each: Vec<String> =
+            (0..n).map(|i| format!("\"x{i}\", {}", self.scalar(depth))).collect();
+        each.join(", ")
+    }
+
+    fn summarize_columns(&mut self, depth: usize) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for _ in 0..=self.chance.below(2) {
+            let column = self.named();
+            if !parts.contains(&column) {
+                parts.push(column);
+            }
+        }
+        for _ in 0..self.chance.below(3) {
+            parts.push(self.filter_table(depth.saturating_sub(1)));
+        }
+        parts.push(self.expressions(depth));
+        format!("SUMMARIZECOLUMNS ( {} )", parts.join(", "))
+    }
+
+    /// A table's own columns and one of a table that it refers to.
+    fn summarize(&mut self, depth: usize) -> String {
+        let table = self.table();
+        let mut parts = vec![match self.relates || self.chance.percent(50) {
+            true => table.name.clone(),
+            false => format!("FILTER ( {0}, {0}[Number] > 0 )", table.name),
+        }];
+        parts.push(format!("{}[{}]", table.name, self.chance.pick(&table.columns).name));
+        let model = self.model;
+        let own = format!("{}[", table.name);
+        let to = model
+            .relationships
+            .iter()
+            .find(|r| r.active && !r.many_to_many && r.from.starts_with(&own));
+        if let Some(to) = to.and_then(|r| r.to.split('[').next()) {
+            parts.push(format!("{to}[Text]"));
+        }
+        parts.push(self.expressions(depth));
+        format!("SUMMARIZE ( {} )", parts.join(", "))
+    }
+
+    fn set(&mut self, depth: usize) -> String {
+        let function = *self.chance.pick(&["UNION", "INTERSECT", "EXCEPT"]);
+        let (t, c) = self.column();
+        let own = format!("VALUES ( {}[{}] )", t.name, c.name);
+        let filters = self.filters(depth);
+        let other = match self.chance.below(3) {
+            0 => format!("{{ {}, {} }}", c.constant(self.chance), c.constant(self.chance)),
+            1 => format!("CALCULATETABLE ( {own}, {filters} )"),
+            _ => format!("ALL ( {}[{}] )", t.name, c.name),
+        };
+        format!("{function} ( {own}, {other} )")
+    }
+
+    /// A table to iterate, and the numeric columns of its rows.
+    fn rows_of(&mut self, depth: usize) -> (String, Vec<String>) {
+        let numbers = |t: &Table| {
+            let numeric = t.columns.iter().filter(|c| !c.is_text);
+            numeric.map(|c| format!("{}[{}]", t.name, c.name)).collect::<Vec<_>>()
+        };
+        let deep = depth > 0;
+        match self.chance.below(if deep { 9 } else { 5 }) {
+            0 | 1 => {
+                let t = self.table();
+                (t.name.clone(), numbers(t))
+            }
+            2 | 3 => {
+                let (t, c) = self.column();
+                let name = format!("{}[{}]", t.name, c.name);
+                let function = *self.chance.pick(&["VALUES", "DISTINCT", "ALL", "ALLNOBLANKROW"]);
+                let columns = if c.is_text { Vec::new() } else { vec![name.clone()] };
+                (format!("{function} ( {name} )"), columns)
+            }
+            4 => {
+                let t = self.table();
+                (format!("ALL ( {} )", t.name), numbers(t))
+            }
+            5 | 6 => {
+                let (table, columns) = self.rows_of(depth - 1);
+                self.rows.push(columns.clone());
+                let condition = self.condition(depth - 1);
+                self.rows.pop();
+                (format!("FILTER ( {table}, {condition} )"), columns)
+            }
+            7 => {
+                let (table, columns) = self.rows_of(depth - 1);
+                (format!("CALCULATETABLE ( {table}, {} )", self.filters(depth - 1)), columns)
+            }
+            _ => {
+                let (table, columns) = self.rows_of(depth - 1);
+                (format!("KEEPFILTERS ( {table} )"), columns)
+            }
+        }
+    }
+
+    fn condition(&mut self, depth: usize) -> String {
+        let a = self.scalar(depth);
+        let operator = *self.chance.pick(&["=", "<>", ">", "<=", "=="]);
+        let b = self.chance.below(4);
+        match self.chance.below(4) {
+            0 => format!("NOT ISBLANK ( {a} )"),
+            1 => format!("{a} > 0 && {a} {operator} {b}"),
+            _ => format!("{a} {operator} {b}"),
+        }
+    }
+
+    fn filters(&mut self, depth: usize) -> String {
+        let n = 1 + self.chance.below(2);
+        let each: Vec<String> = (0..n).map(|_| self.filter(depth)).collect();
+        each.join(", ")
+    }
+
+    /// An argument of `CALCULATE`.
+    fn filter(&mut self, depth: usize) -> String {
+        match self.chance.below(14) {
+            0..=3 => self.simple_condition(),
+            4 => format!("KEEPFILTERS ( {} )", self.simple_condition()),
+            5 => format!("ALL ( {} )", self.named()),
+            6 => format!("REMOVEFILTERS ( {} )", self.table().name),
+            7 => "REMOVEFILTERS ( )".to_owned(),
+            8 => {
+                let (t, c) = self.column();
+                format!("ALLEXCEPT ( {}, {}[{}] )", t.name, t.name, c.name)
+            }
+            9 | 10 => self.relationship(),
+            11 => format!("KEEPFILTERS ( {} )", self.filter_table(depth)),
+            _ => self.filter_table(depth),
+        }
+    }
+
+    fn simple_condition(&mut self) -> String {
+        let (t, c) = self.column();
+        let name = format!("{}[{}]", t.name, c.name);
+        match self.chance.below(4) {
+            0 => {
+                format!("{name} IN {{ {}, {} }}", c.constant(self.chance), c.constant(self.chance))
+            }
+            1 => format!("ISBLANK ( {name} )"),
+            2 if !c.is_text => format!("{name} > {}", self.chance.below(3)),
+            _ => format!("{name} = {}", c.constant(self.chance)),
+        }
+    }
+
+    fn relationship(&mut self) -> String {
+        let model = self.model;
+        let known: Vec<_> =
+            model.relationships.iter().filter(|r| r.active || r.stands_in).collect();
+        if known.is_empty() || !self.relates {
+            return self.simple_condition();
+        }
+        let r = *self.chance.pick(&known);
+        if r.stands_in {
+            return format!("USERELATIONSHIP ( {}, {} )", r.from, r.to);
+        }
+        let direction = match r.many_to_many {
+            true => "NONE",
+            false => *self.chance.pick(&["NONE", "ONEWAY", "BOTH"]),
+        };
+        format!("CROSSFILTER ( {}, {}, {direction} )", r.from, r.to)
+    }
+
+    /// A table whose columns stand for columns of the model.
+    fn filter_table(&mut self, depth: usize) -> String {
+        let (t, c) = self.column();
+        let name = format!("{}[{}]", t.name, c.name);
+        match self.chance.below(6) {
+            0 => format!("VALUES ( {name} )"),
+            1 | 2 => format!(
+                "TREATAS ( {{ {}, {} }}, {name} )",
+                c.constant(self.chance),
+                c.constant(self.chance)
+            ),
+            3 if !self.relates => t.name.clone(),
+            _ => {
+                let (table, columns) = match !self.relates && self.chance.percent(50) {
+                    true => (t.name.clone(), Vec::new()),
+                    false => {
+                        let columns = if c.is_text { Vec::new() } else { vec![name.clone()] };
+                        (format!("ALL ( {name} )"), columns)
+                    }
+                };
+                self.rows.push(columns);
+                let condition = self.condition(depth.saturating_sub(1));
+                self.rows.pop();
+                format!("FILTER ( {table}, {condition} )")
+            }
+        }
+    }
+
+    fn scalar(&mut self, depth: usize) -> String {
+        if depth == 0 {
+            return self.leaf();
+        }
+        let d = depth - 1;
+        match self.chance.below(12) {
+            0 | 1 => self.leaf(),
+            2..=4 => format!("CALCULATE ( {}, {} )", self.scalar(d), self.filters(d)),
+            5..=7 => {
+                let (table, columns) = self.rows_of(d);
+                let function = *self.chance.pick(&["SUMX", "MAXX", "MINX", "COUNTX", "AVERAGEX"]);
+                self.rows.push(columns);
+                let body = self.scalar(d);
+                self.rows.pop();
+                format!("{function} ( {table}, {body} )")
+            }
+            8 => format!("COUNTROWS ( {} )", self.rows_of(d).0),
+            9 => {
+                let operator = *self.chance.pick(&["+", "-", "*"]);
+                format!("( {} {operator} {} )", self.scalar(d), self.scalar(d))
+            }
+            10 => format!("IF ( {}, {}, {} )", self.condition(d), self.scalar(d), self.scalar(d)),
+            _ => {
+                self.variables += 1;
+                let name = format!("v{}", self.variables);
+                let (value, filters) = (self.scalar(d), self.filters(d));
+                let inner = self.scalar(d);
+                format!("( VAR {name} = {value} RETURN {name} + CALCULATE ( {inner}, {filters} ) )")
+            }
+        }
+    }
+
+    fn leaf(&mut self) -> String {
+        let model = self.model;
+        match self.chance.below(8) {
+            0 | 1 => match self.rows.last().cloned() {
+                Some(columns) if !columns.is_empty() => self.chance.pick(&columns).clone(),
+                _ => format!("SUM ( {} )", self.number()),
+            },
+            2 => {
+                let function = *self.chance.pick(&["MIN", "MAX", "COUNT", "AVERAGE"]);
+                format!("{function} ( {} )", self.number())
+            }
+            3 => format!("DISTINCTCOUNT ( {} )", self.named()),
+            4 => format!("SELECTEDVALUE ( {} )", self.number()),
+            5 => format!("IF ( HASONEVALUE ( {} ), 1 )", self.named()),
+            _ => format!("[{}]", self.chance.pick(&model.measures)),
+        }
+    }
+}
