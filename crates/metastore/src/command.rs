@@ -4,7 +4,7 @@
 use evercube_base::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Hash, Member};
+use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
@@ -43,6 +43,68 @@ pub enum Command {
         name: String,
         value: String,
     },
+    /// These databases are written by this member from now on.
+    Grant {
+        leases: Leases,
+        to: u64,
+    },
+    /// The leases of one database, or all that were moved, go back to who held them before.
+    Return {
+        database: Option<String>,
+    },
+    /// A member takes no new work, or takes it again.
+    Drain {
+        member: u64,
+        draining: bool,
+    },
+    SetPolicy {
+        database: String,
+        policy: Policy,
+    },
+    /// Makes a user an administrator, or one no more.
+    SetAdmin {
+        name: String,
+        admin: bool,
+    },
+    PutToken {
+        name: String,
+        token: TokenEntry,
+    },
+    DeleteToken {
+        name: String,
+    },
+    PutFirewallRule {
+        name: String,
+        rule: FirewallRule,
+    },
+    DeleteFirewallRule {
+        name: String,
+    },
+    /// Changes nothing; shows that the group takes writes.
+    Probe,
+}
+
+/// The newest commands this release understands.
+pub(crate) const LEVEL: u32 = 1;
+
+impl Command {
+    /// The level a member must have to understand the command. A command is proposed only when
+    /// every member does.
+    pub fn level(&self) -> u32 {
+        match self {
+            Self::Grant { .. }
+            | Self::Return { .. }
+            | Self::Drain { .. }
+            | Self::SetPolicy { .. }
+            | Self::SetAdmin { .. }
+            | Self::PutToken { .. }
+            | Self::DeleteToken { .. }
+            | Self::PutFirewallRule { .. }
+            | Self::DeleteFirewallRule { .. }
+            | Self::Probe => 1,
+            _ => 0,
+        }
+    }
 }
 
 /// A new version of a database, or its end.
@@ -57,6 +119,9 @@ pub struct Commit {
     /// The version this one was made from; 0: the database must not exist; `None`: any.
     pub expected_seq: Option<u64>,
     pub epoch: u64,
+    /// The epoch of the lease the writer holds; `None` where it knows of none.
+    #[serde(default)]
+    pub lease: Option<u64>,
     pub drop: bool,
     pub rename_to: Option<String>,
     pub model: Hash,

@@ -12,7 +12,8 @@ mod state;
 mod state_machine;
 
 pub use command::{Command, Commit, Reply};
-pub use metastore::{Bootstrap, Config, Metastore, Status, Transport};
+pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
 pub use state::{
-    DatabaseEntry, Hash, Member, MemberKind, RequestOutcome, SessionKey, State, UserEntry,
+    DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,
+    SessionKey, State, TokenEntry, UserEntry,
 };

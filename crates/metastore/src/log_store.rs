@@ -68,6 +68,26 @@ impl LogStore {
         self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
     }
 
+    /// Replaces the log by a snapshot that ends at `last`, all or nothing.
+    pub(crate) fn begin_history<S: Serialize>(
+        &self,
+        vote: &Vote<u64>,
+        last: &LogId<u64>,
+        snapshot: &S,
+    ) -> Stored<()> {
+        let bytes = |e| fault(ErrorVerb::Write, e);
+        let vote = coding::encode(vote).map_err(bytes)?;
+        let last = coding::encode(last).map_err(bytes)?;
+        let snapshot = coding::encode(snapshot).map_err(bytes)?;
+        self.write(true, |log, meta| {
+            log.retain(|_, _| false)?;
+            meta.insert("vote", vote.as_slice())?;
+            meta.insert("purged", last.as_slice())?;
+            meta.insert("committed", last.as_slice())?;
+            meta.insert("snapshot", snapshot.as_slice()).map(|_| ())
+        })
+    }
+
     fn write(
         &self,
         durable: bool,
@@ -133,6 +153,18 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn read_vote(&mut self) -> Stored<Option<Vote<u64>>> {
         self.get_meta("vote")
+    }
+
+    /// Lets a restarted server know at once what it may apply; the next append makes it durable.
+    async fn save_committed(&mut self, committed: Option<LogId<u64>>) -> Stored<()> {
+        match committed {
+            Some(id) => self.put_meta("committed", &id, false),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_committed(&mut self) -> Stored<Option<LogId<u64>>> {
+        self.get_meta("committed")
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Stored<()>

@@ -3,7 +3,7 @@
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evercube_base::ErrorKind;
@@ -32,6 +32,7 @@ openraft::declare_raft_types!(
 );
 
 pub(crate) type Raft = openraft::Raft<Types>;
+pub(crate) type Metrics = openraft::RaftMetrics<u64, BasicNode>;
 
 /// Timing of the consensus; snapshots every 2,000 entries, of which 500 stay in the log.
 pub(crate) fn config(
@@ -58,6 +59,8 @@ pub(crate) fn config(
 pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) state: StateMachine,
+    /// Why other members refuse this server, where they do.
+    pub(crate) refused: Arc<Mutex<Option<String>>>,
 }
 
 pub(crate) struct Peer {
@@ -66,6 +69,7 @@ pub(crate) struct Peer {
     fallback: String,
     transport: Arc<dyn Transport>,
     state: StateMachine,
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl RaftNetworkFactory<Types> for Network {
@@ -76,6 +80,7 @@ impl RaftNetworkFactory<Types> for Network {
             fallback: node.addr.clone(),
             transport: Arc::clone(&self.transport),
             state: self.state.clone(),
+            refused: Arc::clone(&self.refused),
         }
     }
 }
@@ -93,7 +98,14 @@ impl Peer {
         let address = state.members.get(&self.id).map_or(&self.fallback, |m| &m.peer_address);
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, path, body, limit).await.map_err(|e| {
-            if e.kind == ErrorKind::Unavailable {
+            if e.kind == ErrorKind::Conflict {
+                let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+                if refused.as_ref() != Some(&e.message) {
+                    tracing::warn!(address, error = %e, "a member refuses this server");
+                    *refused = Some(e.message.clone());
+                }
+            }
+            if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Conflict) {
                 RPCError::Unreachable(Unreachable::new(&e))
             } else {
                 RPCError::Network(NetworkError::new(&e))

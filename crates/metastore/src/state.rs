@@ -7,7 +7,12 @@ use std::fmt;
 use evercube_base::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, Commit, Reply};
+use crate::command::{Command, Reply};
+
+mod commit;
+mod lease;
+
+pub use lease::{Lease, Leases};
 
 /// BLAKE3 hash of an object.
 pub type Hash = [u8; 32];
@@ -51,6 +56,28 @@ pub struct Member {
     pub http_address: String,
     /// Changes when the folder is replaced; receipts of another disk do not count.
     pub disk_id: u64,
+    /// The newest commands this server understands; see [`Command::level`].
+    #[serde(default)]
+    pub level: u32,
+}
+
+/// What a commit does while a failure domain it needs is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Policy {
+    /// After the grace the group goes on without it, and says so.
+    #[default]
+    Available,
+    /// It is refused.
+    Strict,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Available => "available",
+            Self::Strict => "strict",
+        })
+    }
 }
 
 /// The current version of a database.
@@ -66,6 +93,11 @@ pub struct DatabaseEntry {
     pub root: Hash,
     pub created_micros: i64,
     pub updated_micros: i64,
+    /// Who writes this database; `None`: whoever holds the group's lease.
+    #[serde(default)]
+    pub lease: Option<Lease>,
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +118,30 @@ pub struct UserEntry {
     pub admin: bool,
 }
 
+/// A secret that stands for a user, as programs use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenEntry {
+    /// BLAKE3 of the secret, which is random and long.
+    pub hash: Hash,
+    pub user: String,
+    /// Seconds since 1970 after which it counts no more.
+    pub expires_unix: Option<i64>,
+}
+
+/// Addresses from which clients may come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallRule {
+    pub first: std::net::IpAddr,
+    pub last: std::net::IpAddr,
+}
+
+impl FirewallRule {
+    pub fn lets_in(&self, address: std::net::IpAddr) -> bool {
+        let same_kind = self.first.is_ipv4() == address.is_ipv4();
+        same_kind && self.first <= address && address <= self.last
+    }
+}
+
 /// Outcomes of writes that are remembered for callers who lost the answer.
 const REQUESTS_KEPT: usize = 10_000;
 
@@ -102,6 +158,33 @@ pub struct State {
     pub settings: BTreeMap<String, String>,
     /// Failure domains the group goes on without.
     pub degraded: BTreeSet<String>,
+    /// Who writes the databases that have no lease of their own.
+    #[serde(default)]
+    pub lease: Option<Lease>,
+    /// Members that take no new work because they are about to stop.
+    #[serde(default)]
+    pub draining: BTreeSet<u64>,
+    /// Former members by id, with the name each had; what they send is refused.
+    #[serde(default)]
+    pub removed: BTreeMap<u64, String>,
+    /// Counts the histories of this group: a side that went on by an operator's word alone starts
+    /// a new one, which members of the older ones cannot write into.
+    #[serde(default)]
+    pub incarnation: u64,
+    /// By name.
+    #[serde(default)]
+    pub tokens: BTreeMap<String, TokenEntry>,
+    /// By name; none: clients may come from anywhere.
+    #[serde(default)]
+    pub firewall: BTreeMap<String, FirewallRule>,
+    /// Drawn when the history began: two sides that both went on have different ones.
+    #[serde(default)]
+    pub branch: u64,
+}
+
+fn last_admin(name: &str) -> Error {
+    let message = format!("'{name}' is the last administrator; make another one first");
+    Error::new(ErrorKind::Conflict, message)
 }
 
 impl State {
@@ -130,15 +213,62 @@ impl State {
     }
 
     /// Whether the holders `(member, disk)` cover the failure domains a commit needs:
-    /// two, or as many as there are left.
-    pub fn receipts_suffice(&self, receipts: &[(u64, u64)]) -> bool {
+    /// two, or as many as there are. Under [`Policy::Available`] domains the group goes on without
+    /// are not counted on.
+    pub fn receipts_suffice(&self, receipts: &[(u64, u64)], policy: Policy) -> bool {
         let valid = receipts
             .iter()
             .filter(|(id, disk)| self.members.get(id).is_some_and(|m| m.disk_id == *disk));
         let covered: BTreeSet<String> =
             valid.filter_map(|(id, _)| self.failure_domain(*id)).collect();
-        let healthy = self.failure_domains().difference(&self.degraded).count();
-        covered.len() >= healthy.clamp(1, 2)
+        let domains = self.failure_domains();
+        let counted_on = match policy {
+            Policy::Strict => domains.len(),
+            Policy::Available => domains.difference(&self.degraded).count(),
+        };
+        covered.len() >= counted_on.clamp(1, 2)
+    }
+
+    /// The policy of a database; a new one starts with the default.
+    pub fn policy(&self, database: &str) -> Policy {
+        self.database(database).map_or(Policy::default(), |d| d.policy)
+    }
+
+    /// The member of this name.
+    pub fn member_named(&self, name: &str) -> Option<(u64, &Member)> {
+        let mut all = self.members.iter();
+        all.find(|(_, m)| m.name.eq_ignore_ascii_case(name)).map(|(id, m)| (*id, m))
+    }
+
+    /// Which history of which group this is, as members tell each other.
+    pub fn identity(&self) -> String {
+        format!("{}/{}", self.cluster_id, self.history())
+    }
+
+    /// The history as a word: its number, and what tells it from another of the same number.
+    pub fn history(&self) -> String {
+        match self.incarnation {
+            0 => "0".to_owned(),
+            n => format!("{n}.{:x}", self.branch),
+        }
+    }
+
+    /// The state with which member `me` goes on alone, as the first entry of a new history.
+    pub(crate) fn branch_off(&self, me: u64, index: u64, branch: u64) -> Result<Self, Error> {
+        let Some(member) = self.members.get(&me).filter(|m| m.kind != MemberKind::Witness) else {
+            let message = "only a member that keeps data can go on alone";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        };
+        let mut new = self.clone();
+        let member = Member { kind: MemberKind::Data, ..member.clone() };
+        new.members = BTreeMap::from([(me, member)]);
+        new.lease = Some(Lease { holder: me, epoch: index, home: None });
+        new.databases.values_mut().for_each(|d| d.lease = None);
+        new.degraded.clear();
+        new.draining.clear();
+        new.incarnation += 1;
+        new.branch = branch;
+        Ok(new)
     }
 
     /// Applies one command as log entry `index`.
@@ -150,13 +280,27 @@ impl State {
                     self.keys.push(SessionKey { id: 1, bytes: session_key });
                 }
             }
-            Command::PutMember { id, member } => {
-                self.members.retain(|other, m| *other == id || m.name != member.name);
-                self.members.insert(id, member);
+            Command::PutMember { id, member } => self.put_member(id, member),
+            Command::RemoveMember { id } => self.remove_member(id),
+            Command::Grant { leases, to } => return self.grant(index, &leases, to),
+            Command::Return { database } => return self.return_home(index, database.as_deref()),
+            Command::Drain { member, draining } => {
+                if !self.members.contains_key(&member) {
+                    return Reply::Refused(Error::not_found("there is no such member any more"));
+                }
+                match draining {
+                    true => self.draining.insert(member),
+                    false => self.draining.remove(&member),
+                };
             }
-            Command::RemoveMember { id } => {
-                self.members.remove(&id);
+            Command::SetPolicy { database, policy } => {
+                let Some(entry) = self.databases.get_mut(&database.to_lowercase()) else {
+                    let message = format!("there is no database '{database}'");
+                    return Reply::Refused(Error::not_found(message));
+                };
+                entry.policy = policy;
             }
+            Command::Probe => {}
             Command::Commit(commit) => return self.apply_commit(index, commit),
             Command::Degrade { domain } => {
                 let left = self.failure_domains().difference(&self.degraded).count();
@@ -177,7 +321,39 @@ impl State {
                 self.users.insert(name.to_lowercase(), UserEntry { password_hash, admin });
             }
             Command::DeleteUser { name } => {
-                self.users.remove(&name.to_lowercase());
+                let name = name.to_lowercase();
+                if self.is_last_admin(&name) {
+                    return Reply::Refused(last_admin(&name));
+                }
+                self.users.remove(&name);
+                self.tokens.retain(|_, t| t.user != name);
+            }
+            Command::SetAdmin { name, admin } => {
+                let name = name.to_lowercase();
+                if !admin && self.is_last_admin(&name) {
+                    return Reply::Refused(last_admin(&name));
+                }
+                let Some(user) = self.users.get_mut(&name) else {
+                    return Reply::Refused(Error::not_found(format!("there is no user '{name}'")));
+                };
+                user.admin = admin;
+            }
+            Command::PutToken { name, token } => {
+                self.tokens.insert(name, token);
+            }
+            Command::DeleteToken { name } => {
+                if self.tokens.remove(&name).is_none() {
+                    return Reply::Refused(Error::not_found(format!("there is no token '{name}'")));
+                }
+            }
+            Command::PutFirewallRule { name, rule } => {
+                self.firewall.insert(name, rule);
+            }
+            Command::DeleteFirewallRule { name } => {
+                if self.firewall.remove(&name).is_none() {
+                    let message = format!("there is no firewall rule '{name}'");
+                    return Reply::Refused(Error::not_found(message));
+                }
             }
             Command::PutSetting { name, value } => {
                 self.settings.insert(name, value);
@@ -186,220 +362,33 @@ impl State {
         Reply::Done { seq: index }
     }
 
-    fn apply_commit(&mut self, index: u64, commit: Commit) -> Reply {
-        if let Some(known) = self.requests.get(&commit.request_id) {
-            return match &known.error {
-                None => Reply::Done { seq: known.seq },
-                Some(e) => Reply::Refused(e.clone()),
-            };
-        }
-        let request_id = commit.request_id.clone();
-        let outcome = self.commit(index, commit);
-        // What only has to be tried again must not answer the next try.
-        if !matches!(&outcome, Err(e) if e.kind == ErrorKind::Unavailable) {
-            self.remember(request_id, index, outcome.clone().err());
-        }
-        match outcome {
-            Ok(()) => Reply::Done { seq: index },
-            Err(e) => Reply::Refused(e),
-        }
+    fn is_last_admin(&self, name: &str) -> bool {
+        let mut admins = self.users.iter().filter(|(_, u)| u.admin).map(|(n, _)| n.as_str());
+        admins.next() == Some(name) && admins.next().is_none()
     }
 
-    fn commit(&mut self, index: u64, c: Commit) -> Result<(), Error> {
-        let key = c.database.to_lowercase();
-        let current = self.databases.get(&key);
-        let seq = current.map_or(0, |d| d.seq);
-        let name = &c.database;
-        if let Some(d) = current.filter(|d| c.epoch < d.epoch) {
-            let message = format!(
-                "the server that wrote database '{name}' was replaced (its epoch {} is older than {})",
-                c.epoch, d.epoch
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
+    fn put_member(&mut self, id: u64, member: Member) {
+        let replaced: Vec<u64> = self
+            .members
+            .iter()
+            .filter(|(other, m)| **other != id && m.name == member.name)
+            .map(|(other, _)| *other)
+            .collect();
+        for old in replaced {
+            self.remove_member(old);
+            self.leases_mut().for_each(|l| l.member_replaced(old, id));
         }
-        if let Some(expected) = c.expected_seq.filter(|e| *e != seq) {
-            let message = match (expected, seq) {
-                (0, _) => format!("database '{name}' exists already"),
-                (_, 0) => format!("database '{name}' does not exist any more"),
-                _ => format!(
-                    "database '{name}' was changed meanwhile (version {seq}, expected {expected}); try again"
-                ),
-            };
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
-        if c.drop {
-            self.databases.remove(&key);
-            return Ok(());
-        }
-        if !self.receipts_suffice(&c.receipts) {
-            let message = format!(
-                "version of database '{name}' is held by too few failure domains; nothing was changed"
-            );
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
-        let created = current.map_or(c.now_micros, |d| d.created_micros);
-        let name = c.rename_to.unwrap_or(c.database);
-        if name.to_lowercase() != key && self.database(&name).is_some() {
-            let message = format!(
-                "the database cannot be renamed to '{name}': a database of that name exists already"
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
-        self.databases.remove(&key);
-        self.databases.insert(
-            name.to_lowercase(),
-            DatabaseEntry {
-                name,
-                seq: index,
-                epoch: c.epoch,
-                model: c.model,
-                manifest: c.manifest,
-                objects: c.objects,
-                root: c.root,
-                created_micros: created,
-                updated_micros: c.now_micros,
-            },
-        );
-        Ok(())
+        self.removed.remove(&id);
+        self.members.insert(id, member);
     }
 
-    fn remember(&mut self, request_id: String, seq: u64, error: Option<Error>) {
-        if request_id.is_empty() {
-            return;
+    fn remove_member(&mut self, id: u64) {
+        if let Some(member) = self.members.remove(&id) {
+            self.removed.insert(id, member.name);
         }
-        self.requests.insert(request_id.clone(), RequestOutcome { seq, error });
-        self.request_order.push_back(request_id);
-        while self.request_order.len() > REQUESTS_KEPT {
-            if let Some(oldest) = self.request_order.pop_front() {
-                self.requests.remove(&oldest);
-            }
-        }
+        self.draining.remove(&id);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(name: &str, region: &str) -> Member {
-        Member {
-            name: name.into(),
-            region: region.into(),
-            kind: MemberKind::Data,
-            peer_address: String::new(),
-            http_address: String::new(),
-            disk_id: 1,
-        }
-    }
-
-    fn group(regions: &[(&str, &str)]) -> State {
-        let mut s = State::default();
-        for (i, (name, region)) in regions.iter().enumerate() {
-            let id = i as u64 + 1;
-            s.apply(id, Command::PutMember { id, member: member(name, region) });
-        }
-        s
-    }
-
-    fn commit(id: &str, expected: u64, receipts: &[(u64, u64)]) -> Command {
-        Command::Commit(Commit {
-            request_id: id.into(),
-            database: "Retail".into(),
-            expected_seq: Some(expected),
-            epoch: 1,
-            receipts: receipts.to_vec(),
-            ..Commit::default()
-        })
-    }
-
-    fn refused(reply: &Reply) -> ErrorKind {
-        match reply {
-            Reply::Refused(e) => e.kind,
-            Reply::Done { seq } => panic!("was applied as {seq}"),
-        }
-    }
-
-    #[test]
-    fn a_repeated_request_is_answered_from_the_record() {
-        let mut s = group(&[("a", "x")]);
-        assert_eq!(s.apply(10, commit("r1", 0, &[(1, 1)])), Reply::Done { seq: 10 });
-        assert_eq!(s.apply(11, commit("r1", 0, &[(1, 1)])), Reply::Done { seq: 10 });
-        assert_eq!(refused(&s.apply(12, commit("r2", 0, &[(1, 1)]))), ErrorKind::Conflict);
-        assert_eq!(refused(&s.apply(13, commit("r2", 10, &[(1, 1)]))), ErrorKind::Conflict);
-        assert_eq!(s.apply(14, commit("r3", 10, &[(1, 1)])), Reply::Done { seq: 14 });
-        assert_eq!(s.database("RETAIL").unwrap().seq, 14);
-    }
-
-    #[test]
-    fn a_commit_needs_two_regions_unless_the_group_is_degraded() {
-        let mut s = group(&[("a", "north"), ("b", "north"), ("c", "west"), ("d", "east")]);
-        assert_eq!(
-            refused(&s.apply(10, commit("r1", 0, &[(1, 1), (2, 1)]))),
-            ErrorKind::Unavailable
-        );
-        // A receipt for a disk that was replaced does not count.
-        assert_eq!(
-            refused(&s.apply(11, commit("r2", 0, &[(1, 1), (3, 9)]))),
-            ErrorKind::Unavailable
-        );
-        assert_eq!(s.apply(12, commit("r3", 0, &[(1, 1), (3, 1)])), Reply::Done { seq: 12 });
-        s.apply(13, Command::Degrade { domain: "west".into() });
-        s.apply(14, Command::Degrade { domain: "east".into() });
-        assert_eq!(s.apply(15, commit("r4", 12, &[(1, 1)])), Reply::Done { seq: 15 });
-        let last = s.apply(16, Command::Degrade { domain: "north".into() });
-        assert_eq!(refused(&last), ErrorKind::Unavailable);
-        s.apply(17, Command::Restore { domain: "west".into() });
-        assert_eq!(refused(&s.apply(18, commit("r5", 15, &[(1, 1)]))), ErrorKind::Unavailable);
-    }
-
-    #[test]
-    fn a_refusal_that_passes_does_not_answer_the_next_try() {
-        let mut s = group(&[("a", "north"), ("b", "west")]);
-        assert_eq!(refused(&s.apply(10, commit("r1", 0, &[(1, 1)]))), ErrorKind::Unavailable);
-        let again = s.apply(11, commit("r1", 0, &[(1, 1), (2, 1)]));
-        assert_eq!(again, Reply::Done { seq: 11 });
-        assert_eq!(s.apply(12, commit("r1", 0, &[])), Reply::Done { seq: 11 });
-    }
-
-    #[test]
-    fn a_rename_never_replaces_another_database() {
-        let mut s = group(&[("a", "x")]);
-        s.apply(10, commit("r1", 0, &[(1, 1)]));
-        let rename = |id: &str, to: &str| {
-            let Command::Commit(c) = commit(id, 10, &[(1, 1)]) else { unreachable!() };
-            Command::Commit(Commit { rename_to: Some(to.into()), ..c })
-        };
-        let Command::Commit(c) = commit("r2", 0, &[(1, 1)]) else { unreachable!() };
-        s.apply(11, Command::Commit(Commit { database: "Other".into(), ..c }));
-        assert_eq!(refused(&s.apply(12, rename("r3", "OTHER"))), ErrorKind::Conflict);
-        assert_eq!(s.database("other").unwrap().seq, 11);
-        assert_eq!(s.apply(13, rename("r4", "RETAIL")), Reply::Done { seq: 13 });
-        assert_eq!(s.database("retail").unwrap().name, "RETAIL");
-    }
-
-    #[test]
-    fn servers_of_one_region_are_domains_of_their_own() {
-        let s = group(&[("a", "x"), ("b", "x"), ("c", "x")]);
-        assert!(!s.receipts_suffice(&[(1, 1)]));
-        assert!(s.receipts_suffice(&[(1, 1), (2, 1)]));
-    }
-
-    #[test]
-    fn an_older_epoch_is_fenced() {
-        let mut s = group(&[("a", "x")]);
-        let with_epoch = |epoch, id: &str, expected| {
-            let Command::Commit(c) = commit(id, expected, &[(1, 1)]) else { unreachable!() };
-            Command::Commit(Commit { epoch, ..c })
-        };
-        s.apply(10, with_epoch(5, "r1", 0));
-        assert_eq!(refused(&s.apply(11, with_epoch(4, "r2", 10))), ErrorKind::Conflict);
-        assert_eq!(s.apply(12, with_epoch(5, "r3", 10)), Reply::Done { seq: 12 });
-    }
-
-    #[test]
-    fn a_member_that_comes_back_on_a_new_disk_replaces_itself() {
-        let mut s = group(&[("a", "x"), ("b", "y")]);
-        s.apply(10, Command::PutMember { id: 77, member: member("b", "y") });
-        assert_eq!(s.members.keys().copied().collect::<Vec<_>>(), [1, 77]);
-    }
-}
+mod tests;

@@ -8,13 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{
     AnyError, BasicNode, Entry, EntryPayload, ErrorSubject, ErrorVerb, LogId, OptionalSend,
-    RaftSnapshotBuilder, SnapshotMeta, StorageError, StorageIOError, StoredMembership,
+    RaftSnapshotBuilder, SnapshotMeta, StorageError, StorageIOError, StoredMembership, Vote,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::coding;
-use crate::command::Reply;
+use crate::command::{Command, Reply};
 use crate::log_store::LogStore;
 use crate::raft::Types;
 use crate::state::State;
@@ -23,10 +23,16 @@ type Stored<T> = Result<T, StorageError<u64>>;
 
 /// The state together with the place in the log it stands for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Applied {
-    last: Option<LogId<u64>>,
-    membership: StoredMembership<u64, BasicNode>,
-    state: Arc<State>,
+pub(crate) struct Applied {
+    pub(crate) last: Option<LogId<u64>>,
+    pub(crate) membership: StoredMembership<u64, BasicNode>,
+    pub(crate) state: Arc<State>,
+}
+
+impl Applied {
+    pub(crate) fn change(&mut self, index: u64, command: Command) -> Reply {
+        Arc::make_mut(&mut self.state).apply(index, command)
+    }
 }
 
 /// Handle to the applied state; clones share it.
@@ -41,6 +47,14 @@ pub(crate) struct StateMachine {
 struct StoredSnapshot {
     meta: SnapshotMeta<u64, BasicNode>,
     applied: Applied,
+}
+
+fn meta_of(applied: &Applied) -> SnapshotMeta<u64, BasicNode> {
+    SnapshotMeta {
+        last_log_id: applied.last,
+        last_membership: applied.membership.clone(),
+        snapshot_id: applied.last.map_or_else(|| "0".to_owned(), |l| l.to_string()),
+    }
 }
 
 fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u64> {
@@ -74,6 +88,20 @@ impl StateMachine {
         self.index.subscribe()
     }
 
+    pub(crate) fn applied(&self) -> Applied {
+        self.applied.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces everything, log included, by the first entry of a new history.
+    pub(crate) fn begin_history(&self, applied: Applied, vote: &Vote<u64>) -> Stored<()> {
+        let stored = StoredSnapshot { meta: meta_of(&applied), applied: applied.clone() };
+        let last = applied.last.unwrap_or_default();
+        self.log.begin_history(vote, &last, &stored)?;
+        *self.applied.write().unwrap_or_else(PoisonError::into_inner) = applied;
+        self.index.send_replace(last.index);
+        Ok(())
+    }
+
     fn snapshot(stored: &StoredSnapshot) -> Stored<Snapshot<Types>> {
         let bytes = coding::encode(&stored.applied).map_err(|e| fault(ErrorVerb::Read, e))?;
         Ok(Snapshot { meta: stored.meta.clone(), snapshot: Box::new(Cursor::new(bytes)) })
@@ -82,13 +110,8 @@ impl StateMachine {
 
 impl RaftSnapshotBuilder<Types> for StateMachine {
     async fn build_snapshot(&mut self) -> Stored<Snapshot<Types>> {
-        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let meta = SnapshotMeta {
-            last_log_id: applied.last,
-            last_membership: applied.membership.clone(),
-            snapshot_id: applied.last.map_or_else(|| "0".to_owned(), |l| l.to_string()),
-        };
-        let stored = StoredSnapshot { meta, applied };
+        let applied = self.applied();
+        let stored = StoredSnapshot { meta: meta_of(&applied), applied };
         self.log.put_meta("snapshot", &stored, true)?;
         Self::snapshot(&stored)
     }
@@ -113,6 +136,12 @@ impl RaftStateMachine<Types> for StateMachine {
         let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             let index = entry.log_id.index;
+            // A consensus that was just restarted may hand over again what its forerunner was
+            // applying.
+            if applied.last.is_some_and(|last| last >= entry.log_id) {
+                replies.push(Reply::Done { seq: index });
+                continue;
+            }
             applied.last = Some(entry.log_id);
             replies.push(match entry.payload {
                 EntryPayload::Blank => Reply::Done { seq: index },
@@ -120,9 +149,7 @@ impl RaftStateMachine<Types> for StateMachine {
                     applied.membership = StoredMembership::new(Some(entry.log_id), m);
                     Reply::Done { seq: index }
                 }
-                EntryPayload::Normal(command) => {
-                    Arc::make_mut(&mut applied.state).apply(index, command)
-                }
+                EntryPayload::Normal(command) => applied.change(index, command),
             });
         }
         let last = applied.last.map_or(0, |l| l.index);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{
-    Bootstrap, Command, Commit, Config, MemberKind, Metastore, Reply, Transport,
+    Bootstrap, Command, Commit, Config, Leases, MemberKind, Metastore, Reply, Timing, Transport,
 };
 
 /// The wires between members: who listens where, and who is cut off.
@@ -63,9 +63,7 @@ impl Group {
             peer_address: name.into(),
             http_address: String::new(),
             disk_id: id,
-            heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(200),
-            election_max: Duration::from_millis(400),
+            timing: Timing::default(),
         };
         let wire = Arc::new(Wire { from: name.into(), wires: Arc::clone(&self.wires) });
         let store = Metastore::open(config, wire, bootstrap).await.unwrap();
@@ -161,7 +159,7 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
     let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
 
     // A server of the same name is refused while this one lives.
-    let request = br#"{"id":99,"member":{"name":"c","region":"region-c","kind":"Data","peer_address":"c","http_address":"","disk_id":99}}"#;
+    let request = br#"{"id":99,"member":{"name":"c","region":"region-c","kind":"Data","peer_address":"c","http_address":"","disk_id":99,"level":0}}"#;
     let body: Vec<u8> = std::iter::once(1).chain(request.iter().copied()).collect();
     assert_eq!(m[0].handle("raft/join", &body).await.unwrap_err().kind, ErrorKind::Conflict);
     assert!(m[0].handle("raft/join", b"\x01{").await.is_err());
@@ -228,4 +226,88 @@ async fn a_group_of_one_restarts_from_its_folder() {
     .await;
     assert_eq!(a.state().cluster_id, "test");
     assert!(done(a.propose(alone("r2", Some(seq))).await.unwrap()) > seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leadership_is_handed_over_and_back_at_once() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let mut seq = 0;
+    for (round, to) in [2, 3, 1, 2].into_iter().enumerate() {
+        m[round % 3].hand_over(to).await.unwrap();
+        eventually("the new leader is known", || m.iter().all(|m| m.status().leader == Some(to)))
+            .await;
+        let request = format!("r{round}");
+        seq = done(m[(round + 1) % 3].propose(commit(&request, Some(seq))).await.unwrap());
+    }
+    // A member that is not there cannot take over, and the leader stays.
+    group.cut("a");
+    assert_eq!(m[1].hand_over(1).await.unwrap_err().kind, ErrorKind::Unavailable);
+    assert!(done(m[1].propose(commit("last", Some(seq))).await.unwrap()) > seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_timing_reaches_every_member_and_loses_nothing() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let setting = Command::PutSetting { name: "heartbeat_ms".into(), value: "120".into() };
+    m[1].propose(setting).await.unwrap();
+    let slower = Timing::for_round_trip(Duration::from_millis(40));
+    eventually("all follow", || m.iter().all(|m| m.timing() == slower)).await;
+    let seq = done(m[2].propose(commit("r1", Some(0))).await.unwrap());
+    m[0].propose(Command::Grant { leases: Leases::All, to: 2 }).await.unwrap();
+    eventually("all have it", || m.iter().all(|m| m.state().lease.is_some_and(|l| l.holder == 2)))
+        .await;
+    assert_eq!(m[2].state().database("retail").unwrap().seq, seq);
+    assert_eq!(*m[0].state(), *m[1].state());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_stops_voting_and_votes_again() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    m[1].change_kind(3, MemberKind::Learner).await.unwrap();
+    eventually("it is a learner", || {
+        m[2].state().members.get(&3).is_some_and(|m| m.kind == MemberKind::Learner)
+    })
+    .await;
+    assert_eq!(m[0].hand_over(3).await.unwrap_err().kind, ErrorKind::Unavailable);
+    m[1].change_kind(3, MemberKind::Data).await.unwrap();
+    m[0].hand_over(3).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_goes_on_alone_in_a_history_of_its_own() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
+    eventually("c has it", || m[2].status().applied >= seq).await;
+    assert_eq!(m[2].require_no_majority().unwrap_err().kind, ErrorKind::Conflict);
+    group.cut("a");
+    group.cut("b");
+    m[2].go_on_alone(7).await.unwrap();
+    let alone = Command::Commit(Commit {
+        request_id: "r2".into(),
+        database: "Retail".into(),
+        expected_seq: Some(seq),
+        receipts: vec![(3, 3)],
+        lease: m[2].state().lease.map(|l| l.epoch),
+        ..Commit::default()
+    });
+    let second = done(m[2].propose(alone).await.unwrap());
+    assert!(second > seq);
+    assert_eq!(m[2].state().history(), "1.7");
+    assert_ne!(m[2].state().identity(), m[0].state().identity());
+    // It stays so after a restart.
+    m[2].shutdown().await;
+    group.wires.members.lock().unwrap().remove("c");
+    let [_, _, c]: [_; 3] = m.try_into().unwrap();
+    drop(c);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let c = group.start("c", 3, Bootstrap::Restart).await;
+    eventually("the second commit is there", || {
+        c.state().database("retail").is_some_and(|d| d.seq == second)
+    })
+    .await;
+    assert_eq!(c.state().history(), "1.7");
 }

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    backup, config, demo, deploy, explain, gateway, query, refresh, restore, serve, status, verify,
+    access, backup, config, demo, deploy, drain, drill, explain, failover, gateway, members,
+    policy, promote, query, refresh, restore, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -29,6 +30,21 @@ pub enum Command {
     Restore(restore::Restore),
     Verify(verify::Verify),
     Status(status::Status),
+    Failover(failover::Failover),
+    Failback(failover::Failback),
+    Drain(drain::Drain),
+    Drill(drill::Drill),
+    Members(members::Members),
+    Replicas(members::Replicas),
+    Policy(policy::Policy),
+    Promote(promote::Promote),
+    #[command(name = "user")]
+    Users(access::Users),
+    #[command(name = "admin")]
+    Admins(access::Admins),
+    #[command(name = "token")]
+    Tokens(access::Tokens),
+    Firewall(access::Firewall),
     Config(config::Config),
     Demo(demo::Demo),
 }
@@ -46,6 +62,18 @@ impl Command {
             Self::Restore(args) => restore::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Status(args) => status::run(args).await,
+            Self::Failover(args) => failover::failover(args).await,
+            Self::Failback(args) => failover::failback(args).await,
+            Self::Drain(args) => drain::run(args).await,
+            Self::Drill(args) => drill::run(args).await,
+            Self::Members(args) => members::members(args).await,
+            Self::Replicas(args) => members::replicas(args).await,
+            Self::Policy(args) => policy::run(args).await,
+            Self::Promote(args) => promote::run(args).await,
+            Self::Users(args) => access::users(args).await,
+            Self::Admins(args) => access::admins(args).await,
+            Self::Tokens(args) => access::tokens(args).await,
+            Self::Firewall(args) => access::firewall(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -43,6 +43,7 @@ impl Secrets {
 }
 
 /// A client for one base URL.
+#[derive(Clone)]
 pub struct Client {
     /// Scheme, host and port, without a trailing slash.
     base: String,
@@ -75,6 +76,10 @@ impl Client {
         self.send(Method::POST, path, body, Some(request_id)).await
     }
 
+    pub async fn delete(&self, path: &str, request_id: &str) -> Outcome<Bytes> {
+        self.send(Method::DELETE, path, Bytes::new(), Some(request_id)).await
+    }
+
     pub async fn post_json(&self, path: &str, body: &Json, request_id: &str) -> Outcome<Bytes> {
         self.post(path, Bytes::from(body.to_string()), request_id).await
     }
@@ -87,7 +92,7 @@ impl Client {
         request_id: Option<&str>,
     ) -> Outcome<Bytes> {
         let url = format!("{}{path}", self.base);
-        let mut request = Request::builder().method(method).uri(&url);
+        let mut request = Request::builder().method(method.clone()).uri(&url);
         if let Some(value) = &self.authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
@@ -95,7 +100,7 @@ impl Client {
             request = request.header("X-Evercube-Request-Id", id);
         }
         let request = request
-            .body(Full::new(body))
+            .body(Full::new(body.clone()))
             .map_err(|e| Failure::Usage(format!("cannot ask '{url}': {e}")))?;
         let answer = self.pool.request(request).await.map_err(|e| {
             if e.is_connect() {
@@ -109,6 +114,7 @@ impl Client {
             }
         })?;
         let status = answer.status();
+        let misdirected = status == StatusCode::MISDIRECTED_REQUEST;
         let bytes = answer
             .into_body()
             .collect()
@@ -123,10 +129,25 @@ impl Client {
             404 => format!("'{url}' is not known there: is it an Evercube server?"),
             _ => format!("the server at {} answered {status}", self.base),
         });
+        if misdirected && let Some(other) = self.elsewhere(&bytes).await {
+            return Box::pin(other.send(method, path, body, request_id)).await;
+        }
         Err(match status.as_u16() {
             502..=504 => Failure::Unreachable(message),
             _ => Failure::Refused(message),
         })
+    }
+
+    /// A client for a server that the answer says to ask instead, if one can be reached.
+    async fn elsewhere(&self, answer: &[u8]) -> Option<Self> {
+        let body: Json = serde_json::from_slice(answer).ok()?;
+        for address in body.get("ask")?.as_array()?.iter().filter_map(Json::as_str) {
+            let other = Self { base: base_url(address).ok()?, ..self.clone() };
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                return Some(other);
+            }
+        }
+        None
     }
 
     fn lost(&self, request_id: Option<&str>, cause: &str) -> Failure {

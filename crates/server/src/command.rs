@@ -1,14 +1,22 @@
 //! The commands, one file each.
 
+pub mod access;
 pub mod backup;
 pub mod config;
 pub mod credentials;
 pub mod demo;
 pub mod deploy;
+pub mod drain;
+pub mod drill;
 pub mod explain;
+pub mod failover;
 pub mod gateway;
+pub mod members;
+pub mod policy;
+pub mod promote;
 pub mod query;
 pub mod refresh;
+pub mod report;
 pub mod restore;
 pub mod serve;
 pub mod status;

@@ -41,6 +41,9 @@ pub struct Flags {
     /// Threads for queries [default: the processors the process may use]
     #[arg(long, value_name = "N")]
     pub threads: Option<String>,
+    /// Post alarms (a region lost, degraded, promoted) to this URL
+    #[arg(long, value_name = "URL")]
+    pub alarm_webhook: Option<String>,
     /// Every caller is the administrator; on loopback only
     #[arg(long)]
     pub no_auth: bool,
@@ -74,7 +77,7 @@ pub struct Setting {
 }
 
 /// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
-const NAMES: [(&str, Shape); 10] = [
+const NAMES: [(&str, Shape); 11] = [
     ("data", Shape::One),
     ("listen", Shape::One),
     ("name", Shape::One),
@@ -85,6 +88,7 @@ const NAMES: [(&str, Shape); 10] = [
     ("source_dir", Shape::Many),
     ("threads", Shape::One),
     ("no_auth", Shape::One),
+    ("alarm_webhook", Shape::One),
 ];
 const KINDS: [&str; 4] = ["data", "witness", "learner", "replica"];
 
@@ -111,6 +115,8 @@ pub struct ServeSettings {
     pub source_dirs: Vec<PathBuf>,
     pub threads: usize,
     pub no_auth: bool,
+    /// Where alarms are posted to, as `http://host:port/path`.
+    pub alarm_webhook: Option<http::Uri>,
 }
 
 impl Settings {
@@ -163,6 +169,7 @@ impl Settings {
             ("peer_listen", &flags.peer_listen),
             ("kind", &flags.kind),
             ("threads", &flags.threads),
+            ("alarm_webhook", &flags.alarm_webhook),
         ] {
             if let Some(value) = value {
                 set(name, vec![value.clone()], Origin::Flag);
@@ -213,6 +220,11 @@ impl Settings {
             Ok(n) if n > 0 => n,
             _ => return Err(self.wrong("threads", "it is a number from 1")),
         };
+        let alarm_webhook = match self.text("alarm_webhook").map(str::parse::<http::Uri>) {
+            None => None,
+            Some(Ok(uri)) if uri.scheme_str() == Some("http") => Some(uri),
+            Some(_) => return Err(self.wrong("alarm_webhook", "write it as http://host/path")),
+        };
         let many = |name| self.0.get(name).map_or(Vec::new(), |s| s.values.clone());
         Ok(ServeSettings {
             data: self.text("data").unwrap_or("./evercube-data").into(),
@@ -225,6 +237,7 @@ impl Settings {
             source_dirs: many("source_dir").into_iter().map(PathBuf::from).collect(),
             threads,
             no_auth,
+            alarm_webhook,
         })
     }
 

@@ -3,10 +3,12 @@
 //! Any server takes any request: writes go to the leader, reads to a member that can serve them,
 //! and both wait for one for as long as a client would.
 
+pub mod access;
 pub mod answer;
 pub mod asked;
 pub mod caller;
 pub mod forward;
+pub mod group;
 pub mod health;
 pub mod listen;
 pub mod openapi;
@@ -14,12 +16,14 @@ pub mod peer;
 pub mod rest;
 pub mod xmla;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::Service;
 use evercube_service::auth::Identity;
+use evercube_service::group::Writer;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -31,6 +35,12 @@ use caller::{Caller, LOGIN_COOKIE};
 
 /// How long a request waits for a member that can answer it.
 const HOLD: Duration = Duration::from_secs(30);
+
+/// How long a member that was replaced as the writer may take to answer what it has been sent.
+const LAST_ANSWER: Duration = Duration::from_millis(250);
+
+/// How long a read waits on a server that is not ready before another one is asked.
+const CATCH_UP: Duration = Duration::from_millis(100);
 
 pub struct ServerState {
     pub service: Arc<Service>,
@@ -65,7 +75,10 @@ impl Task {
     fn place(&self, asked: &Asked) -> Place {
         match self {
             Self::Rest => rest::place(asked),
-            Self::Xmla(message) => message.place(),
+            Self::Xmla(message) => match message.place() {
+                Place::Reader if asked.wants_primary() => Place::Writer,
+                place => place,
+            },
         }
     }
 
@@ -87,6 +100,13 @@ impl Task {
 
 /// Answers a client.
 pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
+    let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    if let Some(address) = from.filter(|a| !state.service.lets_in(*a)) {
+        return failed(&Error::new(
+            ErrorKind::Denied,
+            format!("The firewall of the group lets no client in from {address}."),
+        ));
+    }
     let mut answer = match Asked::read(request).await {
         Ok(mut asked) => match caller::find(&state, &asked).await {
             _ if health::is_endpoint(&asked) => health::run(&state, &asked),
@@ -106,6 +126,10 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     let version = state.service.metastore.status().applied;
     let headers = answer.headers_mut();
     headers.entry("x-evercube-version").or_insert_with(|| version.into());
+    if state.service.is_draining() {
+        // The client's next request finds a server that stays.
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
     answer
 }
@@ -162,7 +186,7 @@ async fn at_writer(
     for writer in writers {
         let answer = match writer.is_me {
             true => task.run(state, asked, by).await,
-            false => forward::send(state, &writer.peer_address, asked, by).await,
+            false => at_other_writer(state, &writer, asked, by).await,
         };
         match answer {
             Err(e) if e.kind == ErrorKind::Unavailable => failure = e,
@@ -172,6 +196,28 @@ async fn at_writer(
     Err(failure)
 }
 
+/// The answer of another member, unless it takes writes no longer before it has answered: it may
+/// be cut off. The same request is then made elsewhere, and done once.
+async fn at_other_writer(
+    state: &Arc<ServerState>,
+    writer: &Writer,
+    asked: &Asked,
+    by: &Identity,
+) -> Result<Answer> {
+    let replaced = async {
+        state.service.writer_replaced(writer).await;
+        // One that is merely told so itself refuses at once, or has the answer already.
+        tokio::time::sleep(LAST_ANSWER).await;
+    };
+    tokio::select! {
+        answer = forward::send(state, &writer.peer_address, asked, by) => answer,
+        () = replaced => Err(Error::new(
+            ErrorKind::Unavailable,
+            "the server that took writes was replaced before it answered",
+        )),
+    }
+}
+
 async fn at_reader(
     state: &Arc<ServerState>,
     task: &Task,
@@ -179,19 +225,34 @@ async fn at_reader(
     by: &Identity,
     forwarded: bool,
 ) -> Result<Answer> {
-    let here = if state.service.serves_queries() {
-        task.run(state, asked, by).await
-    } else {
-        Err(Error::new(ErrorKind::Unavailable, "a witness holds no data"))
-    };
-    let Err(e) = here else { return here };
-    if e.kind != ErrorKind::Unavailable || forwarded {
+    if forwarded {
+        return read_here(state, task, asked, by).await;
+    }
+    let others = state.service.data_peers();
+    // A server that lacks something does not make its callers wait where another one need not.
+    let hurried = Asked { patience: Some(CATCH_UP), ..asked.clone() };
+    let waits = others.is_empty() || state.service.is_ready();
+    let first = read_here(state, task, if waits { asked } else { &hurried }, by).await;
+    let Err(e) = first else { return first };
+    if e.kind != ErrorKind::Unavailable {
         return Err(e);
     }
-    for address in state.service.data_peers() {
+    for address in others {
         if let Ok(answer) = forward::send(state, &address, asked, by).await {
             return Ok(answer);
         }
     }
-    Err(e)
+    if waits { Err(e) } else { read_here(state, task, asked, by).await }
+}
+
+async fn read_here(
+    state: &Arc<ServerState>,
+    task: &Task,
+    asked: &Asked,
+    by: &Identity,
+) -> Result<Answer> {
+    if state.service.serves_queries() {
+        return task.run(state, asked, by).await;
+    }
+    Err(Error::new(ErrorKind::Unavailable, "a witness holds no data"))
 }

@@ -9,7 +9,9 @@ mod failure;
 mod gateway;
 mod http;
 mod output;
+mod process;
 mod transport;
+mod webhook;
 
 use std::process::ExitCode;
 

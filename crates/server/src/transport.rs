@@ -1,12 +1,13 @@
 //! Messages to servers over HTTP: consensus, objects, forwarded and relayed requests.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::Transport;
-use http::{Method, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -16,7 +17,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 /// A pooled client for the peer listeners of other members.
 pub struct PeerClient {
     pool: Client<HttpConnector, Full<Bytes>>,
+    /// What messages to members say about their sender.
+    introduction: RwLock<Option<HeaderValue>>,
 }
+
+/// Who sends a message to a member: group, history and member, as `id/incarnation/member`.
+pub const SENDER: &str = "x-evercube-member";
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
 
@@ -29,7 +35,15 @@ impl PeerClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .build(connector);
-        Self { pool }
+        Self { pool, introduction: RwLock::default() }
+    }
+
+    /// Adds to a message for a member who sends it.
+    pub fn introduce_sender<B>(&self, request: &mut Request<B>) {
+        let introduction = self.introduction.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = introduction.as_ref() {
+            request.headers_mut().insert(HeaderName::from_static(SENDER), value.clone());
+        }
     }
 
     /// Sends a request and gives the answer's head as soon as it is there.
@@ -86,11 +100,12 @@ impl Transport for PeerClient {
         body: Vec<u8>,
         timeout: Duration,
     ) -> Result<Vec<u8>> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("http://{peer_address}/peer/{path}"))
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| Error::internal(format!("a peer request cannot be written: {e}")))?;
+        self.introduce_sender(&mut request);
         let answer = self.send(request, timeout).await?;
         if answer.status() == StatusCode::OK {
             return Ok(answer.into_body().to_vec());
@@ -101,5 +116,10 @@ impl Transport for PeerClient {
                 format!("the member at {peer_address} answered {}", answer.status()),
             )
         }))
+    }
+
+    fn introduce(&self, identity: &str) {
+        let value = HeaderValue::from_str(identity).ok().filter(|_| !identity.is_empty());
+        *self.introduction.write().unwrap_or_else(PoisonError::into_inner) = value;
     }
 }

@@ -68,6 +68,8 @@ pub struct Call {
     /// Makes a repeated write be answered instead of done again.
     pub request_id: Option<String>,
     pub timeout: Option<Duration>,
+    /// How long the read may wait here for its version; `None`: as long as any.
+    pub patience: Option<Duration>,
 }
 
 /// The answer to a write.

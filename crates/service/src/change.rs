@@ -97,6 +97,7 @@ impl Service {
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }
+        self.epoch_of(&name)?;
         let state = self.metastore.state();
         let entry = state.database(&name).ok_or_else(|| self.no_such_database(database))?;
         let seq = self.commit_drop(&request_id, &entry.name, entry.seq).await?;

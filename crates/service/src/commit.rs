@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{Error, Result};
-use evercube_metastore::{Command, Commit, Reply, State};
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Command, Commit, Policy, Reply, State};
 use evercube_store::{Hash, Manifest, state_root};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -52,12 +52,14 @@ impl Service {
         all.insert(manifest_hash);
         let all: Arc<Vec<Hash>> = Arc::new(all.into_iter().collect());
         let root = state_root(&model_hash, &new.manifest);
-        let receipts = self.ship(Arc::clone(&all)).await?;
+        let policy = self.metastore.state().policy(&new.name);
+        let receipts = self.ship(Arc::clone(&all), policy).await?;
         let command = Command::Commit(Commit {
             request_id: request_id.to_owned(),
             database: new.name.clone(),
             expected_seq: Some(new.expected_seq),
             epoch: self.metastore.status().term,
+            lease: self.epoch_of(&new.name)?,
             drop: false,
             rename_to,
             model: model_hash,
@@ -79,6 +81,7 @@ impl Service {
             database: name.to_owned(),
             expected_seq: Some(seq),
             epoch: self.metastore.status().term,
+            lease: self.epoch_of(name)?,
             drop: true,
             now_micros: self.now().unix_micros(),
             ..Commit::default()
@@ -94,8 +97,9 @@ impl Service {
     }
 
     /// Brings objects to the other data members until enough failure domains hold them. A member
-    /// that is away costs at most the grace time; then the group goes on degraded, and says so.
-    async fn ship(&self, hashes: Arc<Vec<Hash>>) -> Result<Vec<Receipt>> {
+    /// that is away costs at most the grace time; then the group goes on degraded, and says so, or
+    /// the commit is refused where the policy is strict.
+    async fn ship(&self, hashes: Arc<Vec<Hash>>, policy: Policy) -> Result<Vec<Receipt>> {
         let mut receipts = vec![self.receipt()];
         let state = self.metastore.state();
         let mut pushes = JoinSet::new();
@@ -110,7 +114,7 @@ impl Service {
         }
         let started = Instant::now();
         let mut last_error = None;
-        while !self.enough(&state, &receipts) {
+        while !self.enough(&state, &receipts, policy) {
             // While pushes make progress the ship waits; the grace counts from the last failure.
             match tokio::time::timeout(HOLD, pushes.join_next()).await {
                 Ok(Some(Ok((_, Ok(receipt))))) => receipts.push(receipt),
@@ -119,20 +123,28 @@ impl Service {
                 Ok(None) | Err(_) => break,
             }
         }
-        if self.enough(&state, &receipts) {
+        if self.enough(&state, &receipts, policy) {
             // The others go on receiving in the background; what they miss they fetch themselves.
             pushes.detach_all();
             return Ok(receipts);
         }
         tokio::time::sleep(self.config.degrade_grace.saturating_sub(started.elapsed())).await;
         let why = last_error.map_or_else(String::new, |e: Error| e.message);
+        if policy == Policy::Strict {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "the policy of the database is strict and too few failure domains hold the new version ({why}); nothing was changed: try again when they are back, or set the policy to available"
+                ),
+            ));
+        }
         self.degrade(&receipts, &why).await?;
         Ok(receipts)
     }
 
-    fn enough(&self, state: &State, receipts: &[Receipt]) -> bool {
+    fn enough(&self, state: &State, receipts: &[Receipt], policy: Policy) -> bool {
         let have: Vec<(u64, u64)> = receipts.iter().map(|r| (r.member, r.disk_id)).collect();
-        state.receipts_suffice(&have)
+        state.receipts_suffice(&have, policy)
     }
 
     /// Commits, explicitly, that the failure domains without a receipt are gone on without.
@@ -144,9 +156,9 @@ impl Service {
             if have.contains(&domain) || state.degraded.contains(&domain) {
                 continue;
             }
-            tracing::warn!(domain, why, "the group goes on without a failure domain (degraded)");
+            let message = format!("the group goes on without {domain}: {why}");
             match self.metastore.propose(Command::Degrade { domain }).await? {
-                Reply::Done { .. } => {}
+                Reply::Done { .. } => self.alarm("degraded", &message),
                 Reply::Refused(e) => return Err(e),
             }
         }

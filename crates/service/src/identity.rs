@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -81,9 +80,7 @@ impl ServerIdentity {
             peer_address: config.peer_address.clone(),
             http_address: config.http_address.clone(),
             disk_id: self.disk_id,
-            heartbeat: Duration::from_millis(60),
-            election_min: Duration::from_millis(300),
-            election_max: Duration::from_millis(600),
+            timing: evercube_metastore::Timing::default(),
         }
     }
 }

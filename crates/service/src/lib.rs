@@ -3,6 +3,8 @@
 //!
 //! Never here: HTTP, XML.
 
+pub mod access;
+pub mod alarm;
 pub mod auth;
 pub mod backup;
 pub mod backup_use;
@@ -14,10 +16,14 @@ pub mod commit;
 pub mod config;
 pub mod deploy;
 pub mod discover;
+mod gap;
+pub mod group;
+mod guardian;
 pub mod identity;
 mod layout;
 mod loader;
 pub mod objects;
+pub mod operations;
 pub mod progress;
 pub mod query;
 pub mod read;

@@ -2,7 +2,7 @@
 //! and verifies them, and swaps the version in.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{Collation, DataType, Error, ErrorKind, Result};
@@ -34,20 +34,6 @@ pub(crate) fn spawn(service: &Arc<Service>) {
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
-            }
-        }
-    });
-    spawn_recovery(Arc::downgrade(service));
-}
-
-/// Takes a degraded failure domain back once its members answer and hold everything.
-fn spawn_recovery(weak: Weak<Service>) {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let Some(service) = weak.upgrade() else { return };
-            if service.is_writer() {
-                service.recover_domains().await;
             }
         }
     });
@@ -96,31 +82,6 @@ impl Service {
             }
         }
         Err(Error::new(ErrorKind::Corrupt, "a stored object stays damaged after fetching it again"))
-    }
-
-    async fn recover_domains(&self) {
-        let state = self.metastore.state();
-        for domain in &state.degraded {
-            let members = data_peers(&state, self.identity.node_id);
-            let of_domain =
-                members.iter().filter(|(id, _)| state.failure_domain(*id).as_ref() == Some(domain));
-            let mut healthy = false;
-            for (_, member) in of_domain {
-                let limit = Duration::from_millis(500);
-                let answer = self
-                    .transport
-                    .call(&member.peer_address, "server/status", Vec::new(), limit)
-                    .await
-                    .and_then(|b| crate::service::from_json::<crate::status::ServerStatus>(&b));
-                healthy |= answer.is_ok_and(|s| s.state == "ready");
-            }
-            if healthy {
-                let command = evercube_metastore::Command::Restore { domain: domain.clone() };
-                if let Err(e) = self.metastore.propose(command).await {
-                    tracing::warn!(domain, error = %e, "a failure domain could not be taken back yet");
-                }
-            }
-        }
     }
 }
 

@@ -17,6 +17,10 @@ impl Service {
     /// The applied index a read must not be older than.
     async fn freshness_floor(&self, call: &Call) -> Result<u64> {
         match (call.read, call.min_seq) {
+            (ReadLevel::Any, _) if self.metastore.status().applied == 0 => Err(Error::new(
+                ErrorKind::Unavailable,
+                "this server has not learned yet what the group holds",
+            )),
             (ReadLevel::Any, _) => Ok(0),
             (ReadLevel::Session, Some(seen)) => Ok(seen),
             (ReadLevel::Strong, _) | (ReadLevel::Session, None) => {
@@ -25,7 +29,11 @@ impl Service {
             (ReadLevel::Bounded(bound), _) => {
                 let age = self.metastore.status().millis_since_quorum;
                 let fresh = age.is_some_and(|a| u128::from(a) <= bound.as_millis());
-                if fresh { Ok(0) } else { self.metastore.read_index().await }
+                // What the leader had committed at that contact must be here.
+                match fresh {
+                    true => Ok(self.metastore.heard_commit()),
+                    false => self.metastore.read_index().await,
+                }
             }
         }
     }
@@ -33,7 +41,7 @@ impl Service {
     /// Waits until this server has applied what the call must see.
     pub async fn wait_fresh(&self, call: &Call) -> Result<()> {
         let floor = self.freshness_floor(call).await?;
-        self.metastore.wait_applied(floor, HOLD).await
+        self.metastore.wait_applied(floor, call.patience.unwrap_or(HOLD)).await
     }
 
     /// The version of `database` that the call reads, loaded and verified here.
@@ -42,7 +50,7 @@ impl Service {
         if let Some(at) = call.at {
             return self.version_at(database, at).await;
         }
-        let deadline = Instant::now() + HOLD;
+        let deadline = Instant::now() + call.patience.unwrap_or(HOLD);
         let mut changes = self.versions.changes();
         let mut applied = self.metastore.changes();
         loop {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evercube_base::{DateTime, Error, ErrorKind, Result};
-use evercube_metastore::{Bootstrap, Member, MemberKind, Metastore, Transport};
+use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
 use evercube_store::ObjectDir;
-use tokio::time::Instant;
+use tokio::sync::broadcast;
 
+use crate::alarm::Alarm;
 use crate::auth::{
     Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie,
 };
@@ -34,6 +35,8 @@ pub struct Service {
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub(crate) identity: ServerIdentity,
     pub(crate) writes: WriteLocks,
+    /// Everything somebody should know at once.
+    pub alarms: broadcast::Sender<Alarm>,
     passwords: PasswordCache,
 }
 
@@ -41,13 +44,6 @@ impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Service").field("name", &self.config.name).finish_non_exhaustive()
     }
-}
-
-/// Where writes go now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Writer {
-    pub is_me: bool,
-    pub peer_address: String,
 }
 
 impl Service {
@@ -85,6 +81,7 @@ impl Service {
             pool: Arc::new(pool),
             identity,
             writes: WriteLocks::default(),
+            alarms: broadcast::channel(64).0,
             passwords: PasswordCache::new()?,
             config,
         });
@@ -93,6 +90,7 @@ impl Service {
         }
         crate::loader::spawn(&service);
         crate::collect::spawn(&service);
+        crate::guardian::spawn(&service);
         Ok(service)
     }
 
@@ -169,51 +167,6 @@ impl Service {
 
     // Group --------------------------------------------------------------------------------
 
-    /// The members that may take writes, the first one first; empty while there is no leader. The
-    /// leader alone, unless it is a witness: then the data servers, the next one where one does
-    /// not answer. Two that write at once are told apart by the version they expect.
-    pub fn writers(&self) -> Vec<Writer> {
-        let Some(id) = self.metastore.status().leader else { return Vec::new() };
-        let state = self.metastore.state();
-        let writer = |(id, member): (&u64, &Member)| Writer {
-            is_me: *id == self.identity.node_id,
-            peer_address: member.peer_address.clone(),
-        };
-        match state.members.get_key_value(&id) {
-            Some((_, leader)) if leader.kind == MemberKind::Witness => {
-                state.data_members().map(writer).collect()
-            }
-            Some(leader) => vec![writer(leader)],
-            None => Vec::new(),
-        }
-    }
-
-    /// Whether this server may take writes now.
-    pub fn is_writer(&self) -> bool {
-        self.writers().iter().any(|w| w.is_me)
-    }
-
-    /// Waits for as long as `hold` until somebody takes writes.
-    pub async fn wait_for_writers(&self, hold: Duration) -> Result<Vec<Writer>> {
-        let deadline = Instant::now() + hold;
-        loop {
-            let writers = self.writers();
-            if !writers.is_empty() {
-                return Ok(writers);
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    format!(
-                        "no leader was elected within {} s; a majority of the voting servers must be up and connected",
-                        hold.as_secs()
-                    ),
-                ));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Peer addresses of the other members that keep data, for forwarding reads.
     pub fn data_peers(&self) -> Vec<String> {
         let state = self.metastore.state();
@@ -264,6 +217,8 @@ impl Service {
                 Ok(vec![u8::try_from(stopped).unwrap_or(u8::MAX)])
             }
             Some(("server", "status")) => to_json(&self.own_status()),
+            Some(("server", "running")) => to_json(&self.running.list().len()),
+            Some(("primary", "probe")) => self.probe_here().await.map(|()| Vec::new()),
             Some(("database", "verify")) => {
                 let ask: crate::verify::VerifyRequest = from_json(&body)?;
                 to_json(&self.verify_here(&ask).await)

@@ -1,11 +1,9 @@
 //! What every server of the group is doing, in the shape scripts rely on.
 
-use std::time::Duration;
-
+use evercube_metastore::Member;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
-use crate::service::{Service, from_json};
+use crate::service::Service;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -47,6 +45,22 @@ pub struct DatabaseStatus {
     pub error: Option<String>,
 }
 
+impl ServerStatus {
+    /// What is known of a member that does not answer.
+    fn unreachable(member: &Member) -> Self {
+        Self {
+            name: member.name.clone(),
+            region: member.region.clone(),
+            kind: member.kind.to_string(),
+            address: member.http_address.clone(),
+            state: "unreachable".into(),
+            applied_seq: None,
+            last_contact_ms: None,
+            databases: Vec::new(),
+        }
+    }
+}
+
 /// Age of the last quorum contact up to which a server counts as in touch.
 const IN_TOUCH_MS: u64 = 3000;
 
@@ -55,7 +69,6 @@ impl Service {
     pub fn own_status(&self) -> ServerStatus {
         let state = self.metastore.state();
         let raft = self.metastore.status();
-        let is_primary = self.writers().first().is_some_and(|w| w.is_me);
         let mut databases = Vec::new();
         for entry in state.databases.values() {
             let loaded = self.versions.get(&entry.name);
@@ -66,14 +79,18 @@ impl Service {
                 version: loaded.as_ref().map(|v| v.seq),
                 ready: current,
                 root: loaded.as_ref().map(|v| hex::encode(v.root)),
-                primary: is_primary,
+                primary: self.is_primary(&entry.name),
                 lag_ms: Some(if current { 0 } else { u64::try_from(behind).unwrap_or(0) }),
                 error: self.versions.failure(&entry.name).map(|e| e.message),
             });
         }
         let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);
-        let complete = !self.serves_queries() || databases.iter().all(|d| d.ready);
+        let complete =
+            raft.caught_up && (!self.serves_queries() || databases.iter().all(|d| d.ready));
+        let me = raft.me;
         let status = match (raft.leader.is_some() && in_touch, complete) {
+            _ if raft.refused.is_some() => "fenced",
+            (true, _) if state.draining.contains(&me) => "draining",
             (true, true) => "ready",
             (true, false) => "catching-up",
             (false, _) if raft.applied == 0 => "starting",
@@ -82,7 +99,10 @@ impl Service {
         ServerStatus {
             name: self.config.name.clone(),
             region: self.config.region.clone(),
-            kind: self.config.kind.clone(),
+            kind: state
+                .members
+                .get(&me)
+                .map_or_else(|| self.config.kind.clone(), |m| m.kind.to_string()),
             address: self.config.http_address.clone(),
             state: status.into(),
             applied_seq: Some(raft.applied),
@@ -95,37 +115,13 @@ impl Service {
     pub async fn status(&self) -> Status {
         let state = self.metastore.state();
         let raft = self.metastore.status();
-        let mut asked = JoinSet::new();
-        for (id, member) in &state.members {
-            let (id, member) = (*id, member.clone());
-            if id == self.identity.node_id {
-                continue;
-            }
-            let transport = std::sync::Arc::clone(&self.transport);
-            asked.spawn(async move {
-                let limit = Duration::from_millis(800);
-                let answer = transport
-                    .call(&member.peer_address, "server/status", Vec::new(), limit)
-                    .await
-                    .and_then(|b| from_json::<ServerStatus>(&b));
-                (
-                    id,
-                    answer.unwrap_or_else(|_| ServerStatus {
-                        name: member.name.clone(),
-                        region: member.region.clone(),
-                        kind: member.kind.to_string(),
-                        address: member.http_address.clone(),
-                        state: "unreachable".into(),
-                        applied_seq: None,
-                        last_contact_ms: None,
-                        databases: Vec::new(),
-                    }),
-                )
-            });
-        }
+        let others: Vec<u64> = state.members.keys().copied().filter(|id| *id != raft.me).collect();
+        let answered = self.statuses_of(&state, &others).await;
         let mut servers = vec![self.own_status()];
-        while let Some(joined) = asked.join_next().await {
-            servers.extend(joined.ok().map(|(_, s)| s));
+        for id in others {
+            let found = answered.iter().find(|(a, _)| *a == id).map(|(_, s)| s.clone());
+            let member = state.members.get(&id);
+            servers.extend(found.or_else(|| member.map(ServerStatus::unreachable)));
         }
         servers.sort_by(|a, b| a.name.cmp(&b.name));
         let leader = raft.leader.and_then(|id| state.members.get(&id)).map(|m| m.name.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
-use evercube_metastore::Transport;
+use evercube_metastore::{Command, Leases, Transport};
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::commit::NewState;
 use evercube_service::versions::{LoadedVersion, StoredModel};
@@ -133,6 +133,25 @@ fn state(server: &Service, expected_seq: u64, amounts: &[i64]) -> NewState {
     NewState { name: "Retail".into(), expected_seq, model: model(), manifest }
 }
 
+/// Commits at whoever takes writes, as a request would be sent on to.
+async fn commit_at_writer(
+    servers: &[&Arc<Service>],
+    request: &str,
+    expected: u64,
+    amounts: &[i64],
+) -> Result<u64> {
+    for _ in 0..1500 {
+        for server in servers {
+            match server.commit(request, state(server, expected, amounts)).await {
+                Err(e) if e.kind == ErrorKind::Unavailable => {}
+                done => return done,
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody takes writes");
+}
+
 fn first_amount(version: &LoadedVersion) -> Value {
     let column = version.store.tables[0].column(0);
     column.value(column.code(0))
@@ -153,7 +172,7 @@ async fn a_commit_is_on_every_server_and_outlives_the_leader() {
     assert_eq!(report.servers.len(), 3);
 
     world.kill("a").await;
-    let again = c.commit("r2", state(&c, seq, &[30])).await.unwrap();
+    let again = commit_at_writer(&[&b, &c], "r2", seq, &[30]).await.unwrap();
     assert!(again > seq);
     let version = b.version(&Call::default(), "Retail").await.unwrap();
     assert_eq!((version.seq, first_amount(&version)), (again, Value::Int(30)));
@@ -233,7 +252,13 @@ async fn a_lost_answer_is_given_again_and_a_stale_write_refused() {
     let world = world();
     let [a, b, _c] = world.of_three().await;
     let seq = a.commit("r1", state(&a, 0, &[1])).await.unwrap();
+    let to = b.metastore.status().me;
+    b.metastore.propose(Command::Grant { leases: Leases::All, to }).await.unwrap();
+    eventually("b takes writes", || b.is_writer()).await;
     assert_eq!(b.commit("r1", state(&b, 0, &[1])).await.unwrap(), seq);
+    eventually("a knows", || !a.is_writer()).await;
+    let fenced = a.commit("r2", state(&a, seq, &[2])).await.unwrap_err();
+    assert_eq!(fenced.kind, ErrorKind::Unavailable);
     let stale = b.commit("r2", state(&b, 0, &[2])).await.unwrap_err();
     assert_eq!(stale.kind, ErrorKind::Conflict);
     b.commit_drop("r3", "Retail", seq).await.unwrap();

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use crate::config::{Flags, ServeSettings, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::http::{ServerState, client, listen, peer};
+use crate::process;
 use crate::transport::PeerClient;
+use crate::webhook;
 
 /// Start a server
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let settings =
         Settings::resolve(&args.flags, |name| std::env::var(name).ok(), processors)?.for_serve()?;
     start_logging();
+    process::stay_away();
     let (stop, stopping) = watch::channel(false);
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
@@ -49,6 +52,9 @@ pub async fn run(args: &Serve) -> Outcome {
             .map_err(|e| Failure::Refused(format!("the server cannot start: {e}")))?,
         () = terminated() => return Ok(()),
     };
+    if let Some(to) = settings.alarm_webhook.clone() {
+        webhook::spawn(&service, Arc::clone(&peers), to);
+    }
     let state = Arc::new(ServerState { service, peers });
     let consensus = peer_listener(members, &state, stopping.clone())?;
     announce(&state, &settings);

@@ -72,6 +72,7 @@ pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>)
     let elsewhere = match head.status {
         StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT
+        | StatusCode::MISDIRECTED_REQUEST
         | StatusCode::INTERNAL_SERVER_ERROR => true,
         other => other.is_server_error() && !is_ours,
     };

@@ -1,5 +1,7 @@
 //! A request read in full: what both the client listener and a forwarding member hand on.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::call::{At, Call, ReadLevel};
@@ -20,6 +22,8 @@ pub struct Asked {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// How long a read may wait here before another member is asked; `None`: as long as any.
+    pub patience: Option<Duration>,
 }
 
 impl Asked {
@@ -37,6 +41,7 @@ impl Asked {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body: body.to_bytes(),
+            patience: None,
         })
     }
 
@@ -53,6 +58,15 @@ impl Asked {
         if let Some(value) = id {
             self.headers.insert(REQUEST_ID, value);
         }
+    }
+
+    /// Whether the read is to be answered by the server that takes writes: `…:rw` or `?readwrite`.
+    pub fn wants_primary(&self) -> bool {
+        self.path.trim_end_matches('/').to_ascii_lowercase().ends_with(":rw")
+            || self.query.split('&').any(|p| {
+                let name = p.split_once('=').map_or(p, |(name, _)| name);
+                name.eq_ignore_ascii_case("readwrite")
+            })
     }
 
     /// A parameter of the URL, percent-decoded.
@@ -86,7 +100,7 @@ impl Asked {
     /// # Errors
     /// `Invalid` for a read level or a version that cannot be read.
     pub fn call(&self) -> Result<Call> {
-        let mut call = Call::default();
+        let mut call = Call { patience: self.patience, ..Call::default() };
         let read =
             self.header("x-evercube-read").map(str::to_owned).or_else(|| self.parameter("read"));
         if let Some(text) = read {
@@ -144,10 +158,16 @@ mod tests {
             query: "parameter=A%3D1&read=any&parameter=B+C".into(),
             headers,
             body: Bytes::new(),
+            patience: None,
         };
         assert_eq!(asked.parameters("parameter").collect::<Vec<_>>(), ["A=1", "B C"]);
         assert_eq!(asked.cookie("evercube-login"), Some("x.y"));
         assert_eq!(asked.call().unwrap().read, ReadLevel::Any);
         assert_eq!(percent_decode("%zz"), None);
+        let to = |path: &str, query: &str| {
+            Asked { path: path.into(), query: query.into(), ..asked.clone() }.wants_primary()
+        };
+        assert!(to("/xmla:rw", "") && to("/xmla", "ReadWrite") && to("/", "a=1&readwrite=true"));
+        assert!(!to("/xmla", "read=any") && !to("/rw", ""));
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks: a login cookie, Basic credentials, or everyone where authentication is off.
+//! Who asks: a login cookie, an API token, Basic credentials, or everyone where authentication is off.
 
 use std::sync::Arc;
 
@@ -26,6 +26,10 @@ pub async fn find(state: &Arc<ServerState>, asked: &Asked) -> Result<Caller, Ans
     if let Some(identity) = asked.cookie(LOGIN_COOKIE).and_then(|c| service.from_login_cookie(c)) {
         return Ok(Caller { identity, cookie: None });
     }
+    if let Some(secret) = asked.header("authorization").and_then(bearer) {
+        let known = service.authenticate_token(secret).map_err(|_| challenge())?;
+        return Ok(Caller { identity: known, cookie: None });
+    }
     let (user, password) =
         asked.header("authorization").and_then(credentials).ok_or_else(challenge)?;
     let checking = Arc::clone(service);
@@ -39,6 +43,12 @@ pub async fn find(state: &Arc<ServerState>, asked: &Asked) -> Result<Caller, Ans
         }
         _ => Err(challenge()),
     }
+}
+
+/// The token of a `Bearer` header.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, rest) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
 }
 
 /// User and password of a `Basic` header.
@@ -65,6 +75,7 @@ mod tests {
         assert_eq!(given("Basic dTpwdw==").as_deref(), Some("u/pw"));
         assert_eq!(given("basic ZG9tXHU6cDpx").as_deref(), Some("u/p:q"));
         assert_eq!(given("Bearer x"), None);
+        assert_eq!((bearer("bearer a.b "), bearer("Basic x")), (Some("a.b"), None));
         assert_eq!(given("Basic !"), None);
     }
 }

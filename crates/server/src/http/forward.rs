@@ -21,6 +21,8 @@ const ADMIN: &str = "x-forward-admin";
 const ELSEWHERE: &str = "x-evercube-elsewhere";
 /// A refresh may take long; the client's own timeout ends it earlier.
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// How long a forwarded read waits here; the member that forwarded it looks further.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Headers that go along.
 const KEPT: [&str; 7] = [
     "content-type",
@@ -47,6 +49,7 @@ pub async fn send(
         .uri(format!("http://{peer_address}/peer/forward"))
         .body(Full::new(asked.body.clone()))
         .map_err(|e| Error::internal(format!("a request cannot be forwarded: {e}")))?;
+    state.peers.introduce_sender(&mut request);
     let headers = request.headers_mut();
     for name in KEPT {
         for value in asked.headers.get_all(name) {
@@ -106,6 +109,7 @@ pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
         query: query.to_owned(),
         headers: headers.clone(),
         body,
+        patience: Some(PATIENCE),
     };
     let identity = Identity { user: text_of(get(USER)?)?, is_admin: get(ADMIN)? == "1" };
     Some((asked, identity))

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use evercube_service::status::DatabaseStatus;
 use http::StatusCode;
 
 use super::ServerState;
@@ -28,7 +29,10 @@ pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
 
 /// Figures in the text format of Prometheus.
 fn metrics(state: &Arc<ServerState>) -> String {
-    let status = state.service.own_status();
+    let service = &state.service;
+    let status = service.own_status();
+    let raft = service.metastore.status();
+    let group = service.metastore.state();
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, rows: &[(String, u64)]| {
         let _ = writeln!(out, "# HELP evercube_{name} {help}\n# TYPE evercube_{name} gauge");
@@ -37,21 +41,37 @@ fn metrics(state: &Arc<ServerState>) -> String {
         }
     };
     let one = |value| [(String::new(), value)];
-    gauge("ready", "Whether the server serves queries.", &one(u64::from(state.service.is_ready())));
+    let is = |what: bool| [(String::new(), u64::from(what))];
+    gauge("ready", "Whether the server serves queries.", &is(service.is_ready()));
+    gauge("draining", "Whether the server is being emptied.", &is(service.is_draining()));
     gauge("applied_seq", "The newest applied change.", &one(status.applied_seq.unwrap_or(0)));
     gauge(
         "last_contact_ms",
-        "Age of the last contact with a majority.",
+        "Age of the last contact with a majority; the largest number for none yet.",
         &one(status.last_contact_ms.unwrap_or(u64::MAX)),
     );
-    let of = |value: fn(&evercube_service::status::DatabaseStatus) -> u64| {
-        let row = |d: &evercube_service::status::DatabaseStatus| {
-            let name = d.name.replace('\\', "\\\\").replace('"', "\\\"");
-            (format!("{{database=\"{name}\"}}"), value(d))
-        };
+    gauge("has_leader", "Whether the server knows a leader.", &is(raft.leader.is_some()));
+    gauge("leader", "Whether the server leads the group.", &is(raft.leader == Some(raft.me)));
+    let refused = raft.refused.is_some();
+    gauge("refused", "Whether other members refuse this server.", &is(refused));
+    gauge("members", "Members of the group.", &one(group.members.len() as u64));
+    let heartbeat = u64::try_from(raft.timing.heartbeat().as_millis()).unwrap_or(0);
+    gauge("heartbeat_ms", "Time between heartbeats of the leader.", &one(heartbeat));
+    let degraded: Vec<_> =
+        group.degraded.iter().map(|d| (format!("{{domain=\"{}\"}}", label(d)), 1)).collect();
+    gauge("degraded", "Failure domains the group goes on without.", &degraded);
+    let of = |value: fn(&DatabaseStatus) -> u64| {
+        let row = |d: &DatabaseStatus| (format!("{{database=\"{}\"}}", label(&d.name)), value(d));
         status.databases.iter().map(row).collect::<Vec<_>>()
     };
     gauge("database_version", "The version served.", &of(|d| d.version.unwrap_or(0)));
+    gauge("database_ready", "Whether the newest version is served.", &of(|d| u64::from(d.ready)));
     gauge("database_lag_ms", "Time behind the newest version.", &of(|d| d.lag_ms.unwrap_or(0)));
+    gauge("database_primary", "Whether the server takes writes.", &of(|d| u64::from(d.primary)));
     out
+}
+
+/// Text as the value of a label.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ where
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&answer), stop.clone()));
+                Ok((stream, from)) => {
+                    connections.spawn(connection(stream, from, Arc::clone(&answer), stop.clone()));
                 }
                 Err(e) => {
                     // Out of file handles, most likely: wait for connections to end.
@@ -53,15 +54,20 @@ where
     }
 }
 
-async fn connection<A, F, B>(stream: TcpStream, answer: Arc<A>, mut stop: watch::Receiver<bool>)
-where
+async fn connection<A, F, B>(
+    stream: TcpStream,
+    from: SocketAddr,
+    answer: Arc<A>,
+    mut stop: watch::Receiver<bool>,
+) where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + From<&'static str> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _best_effort = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
         let answered = std::panic::AssertUnwindSafe(answer(request)).catch_unwind();
         async move {
             Ok::<_, Infallible>(answered.await.unwrap_or_else(|_| {

@@ -1,7 +1,9 @@
 //! The listener of the other members.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use evercube_base::{Error, ErrorKind};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -9,6 +11,8 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, answer, failed};
 use super::{ServerState, answered, forward};
+use crate::process;
+use crate::transport::SENDER;
 
 /// Segments travel whole.
 const BODY_LIMIT: usize = 1 << 30;
@@ -28,6 +32,21 @@ pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     let Some(path) = head.uri.path().strip_prefix("/peer/") else {
         return failed(&Error::not_found("this address is for the members of the group"));
     };
+    let sender = head.headers.get(SENDER).and_then(|v| v.to_str().ok());
+    if let Some(refusal) = sender.and_then(|s| state.service.refusal(s)) {
+        tracing::warn!(error = %refusal, "a message was refused");
+        let text = serde_json::to_vec(&refusal).unwrap_or_default();
+        return answer(StatusCode::CONFLICT, "application/json", text);
+    }
+    if path == "process/kill" {
+        return match <[u8; 8]>::try_from(body.as_ref()) {
+            Ok(millis) => {
+                process::die(Duration::from_millis(u64::from_le_bytes(millis)));
+                answer(StatusCode::OK, "application/octet-stream", Bytes::new())
+            }
+            Err(_) => failed(&Error::invalid("a drill says for how many milliseconds")),
+        };
+    }
     if path == "forward" {
         return match forward::received(&head.headers, body) {
             Some((asked, by)) => answered(&state, asked, &by, true).await,

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
-use super::{Place, ServerState, openapi};
+use super::{Place, ServerState, access, group, openapi};
 
 /// A path below `/api/v1`, taken apart.
 enum Route {
@@ -30,6 +30,8 @@ enum Route {
     Verify(String),
     Backup(String),
     Restore,
+    Group(group::Operation),
+    Access(access::Kind, access::Verb),
 }
 
 fn route(asked: &Asked) -> Option<Route> {
@@ -51,13 +53,18 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "backup"] if post => Route::Backup((*name).to_owned()),
         ["restore"] if post => Route::Restore,
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
-        _ => return None,
+        parts => match access::request(&asked.method, parts) {
+            Some((kind, verb)) => Route::Access(kind, verb),
+            None => Route::Group(group::operation(&asked.method, parts)?),
+        },
     })
 }
 
 pub fn place(asked: &Asked) -> Place {
     match route(asked) {
-        Some(Route::Status | Route::OpenApi) | None => Place::Here,
+        Some(Route::Status | Route::OpenApi | Route::Group(_) | Route::Access(..)) | None => {
+            Place::Here
+        }
         Some(Route::Query(_) | Route::Explain(_)) => Place::Reader,
         // Progress is known where the work is done.
         Some(
@@ -135,6 +142,8 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             let deep = asked.parameter("deep").as_deref() == Some("true");
             Ok(json_of(&service.verify(&call, &database, deep).await?))
         }
+        Route::Access(kind, verb) => access::run(state, asked, &call, kind, verb).await,
+        Route::Group(operation) => group::run(state, asked, &call, operation).await,
     }
 }
 
@@ -149,7 +158,7 @@ fn written(done: WriteAnswer) -> Result<Answer> {
     Ok(response)
 }
 
-fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T> {
+pub(super) fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T> {
     serde_json::from_slice(&asked.body)
         .map_err(|e| Error::invalid(format!("the request's JSON cannot be read: {e}")))
 }

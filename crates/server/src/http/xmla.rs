@@ -38,7 +38,8 @@ enum Language {
 /// Whether a request is for this endpoint.
 pub fn is_endpoint(asked: &Asked) -> bool {
     let path = asked.path.trim_end_matches('/').to_ascii_lowercase();
-    asked.method == Verb::POST && matches!(path.as_str(), "" | "/xmla" | "/olap/msmdpump.dll")
+    let path = path.strip_suffix(":rw").unwrap_or(&path).trim_end_matches('/');
+    asked.method == Verb::POST && matches!(path, "" | "/xmla" | "/olap/msmdpump.dll")
 }
 
 impl Message {

@@ -21,6 +21,7 @@ pub struct Group {
     folder: tempfile::TempDir,
     members: Vec<Member>,
     gateway: Option<Child>,
+    secured: bool,
 }
 
 fn free() -> String {
@@ -57,12 +58,38 @@ impl Group {
         let member =
             |kind: &&'static str| Member { client: free(), peer: free(), kind, process: None };
         let members = kinds.iter().map(member).collect();
-        let mut group = Self { folder, members, gateway: None };
+        let mut group = Self { folder, members, gateway: None, secured: false };
         for i in 0..count {
             group.restart(i);
         }
         group.wait_ready(count);
         group
+    }
+
+    /// One server that wants to know who asks.
+    pub fn secured() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let member = Member { client: free(), peer: free(), kind: "data", process: None };
+        let mut group = Self { folder, members: vec![member], gateway: None, secured: true };
+        group.restart(0);
+        let limit = Instant::now() + PATIENCE;
+        while exchange(&group.url(0), "GET", "/health/ready", "").is_err() {
+            assert!(Instant::now() < limit, "the server does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        group
+    }
+
+    /// The file with the first administrator's password.
+    pub fn admin_password_file(&self) -> String {
+        self.data(0).join("admin-password").display().to_string()
+    }
+
+    /// A file of the test with this text.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
     }
 
     pub fn url(&self, at: usize) -> String {
@@ -75,10 +102,18 @@ impl Group {
 
     /// Starts a server, on the folder it had before if that is still there.
     pub fn restart(&mut self, at: usize) {
+        self.start_joining(at, (at > 0).then_some(0));
+    }
+
+    /// Starts a server that joins through another one.
+    pub fn join_through(&mut self, at: usize, other: usize) {
+        self.start_joining(at, Some(other));
+    }
+
+    fn start_joining(&mut self, at: usize, through: Option<usize>) {
         let member = &self.members[at];
         let mut arguments = vec![
             "serve".to_owned(),
-            "--no-auth".into(),
             format!("--name=s{at}"),
             format!("--region=r{at}"),
             format!("--kind={}", member.kind),
@@ -86,8 +121,11 @@ impl Group {
             format!("--peer-listen={}", member.peer),
             format!("--data={}", self.data(at).display()),
         ];
-        if at > 0 {
-            arguments.push(format!("--join={}", self.members[0].peer));
+        if !self.secured {
+            arguments.push("--no-auth".into());
+        }
+        if let Some(other) = through {
+            arguments.push(format!("--join={}", self.members[other].peer));
         }
         let process = evercube(self.folder.path(), &arguments);
         self.members[at].process = Some(process);
@@ -149,16 +187,65 @@ impl Group {
         std::fs::remove_dir_all(self.data(at)).unwrap();
     }
 
-    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
-        let up = self.members.iter().find(|m| m.process.is_some()).unwrap();
-        let server = format!("http://{}", up.client);
+    /// Adds a server of another kind, and starts it.
+    pub fn add(&mut self, kind: &'static str) -> usize {
+        self.members.push(Member { client: free(), peer: free(), kind, process: None });
+        let at = self.members.len() - 1;
+        self.restart(at);
+        at
+    }
+
+    pub fn wait_listening(&self, at: usize) {
+        let limit = Instant::now() + PATIENCE;
+        while TcpStream::connect(&self.members[at].client).is_err() {
+            assert!(Instant::now() < limit, "server {at} does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The group as one server sees it.
+    pub fn status_of(&self, at: usize) -> serde_json::Value {
+        let (status, body) =
+            exchange(&self.members[at].client, "GET", "/api/v1/status", "").unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Waits until one server sees `what`.
+    pub fn eventually(&self, at: usize, what: impl Fn(&serde_json::Value) -> bool) {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status_of(at);
+            if what(&status) {
+                return;
+            }
+            assert!(Instant::now() < limit, "never happened: {status}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs a command against the gateway; what it printed.
+    pub fn operate(&self, gateway: &str, words: &[&str]) -> String {
+        let (status, text) = self.command(gateway, words);
+        assert_eq!(status, Some(0), "{words:?}: {text}");
+        text
+    }
+
+    /// Runs a command against an address; its exit status and what it printed.
+    pub fn command(&self, server: &str, words: &[&str]) -> (Option<i32>, String) {
         let out = Command::new(env!("CARGO_BIN_EXE_evercube"))
             .args(words)
-            .args(["--server", &server])
+            .args(["--server", server])
             .output()
             .unwrap();
         let text = [out.stdout, out.stderr].concat();
         (out.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let up = self.members.iter().find(|m| m.process.is_some()).unwrap();
+        let server = format!("http://{}", up.client);
+        self.command(&server, words)
     }
 
     pub fn verify(&self, database: &str) -> String {

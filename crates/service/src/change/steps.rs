@@ -38,6 +38,7 @@ impl Service {
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }
+        self.epoch_of(&name)?;
         let current = match self.metastore.state().database(&name) {
             Some(_) => Some(self.version(&strong(), &name).await?),
             None => None,

@@ -1,0 +1,186 @@
+//! Members come and go, one at a time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use openraft::{BasicNode, ChangeMembers};
+use serde::{Deserialize, Serialize};
+
+use super::propose::HOLD;
+use super::{Metastore, unavailable};
+use crate::coding::{decode, encode};
+use crate::command::Command;
+use crate::state::{Member, MemberKind};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JoinRequest {
+    pub(super) id: u64,
+    pub(super) member: Member,
+}
+
+impl Metastore {
+    /// Takes a server into the group, here or at the leader.
+    pub(super) async fn let_in(&self, body: &[u8]) -> Result<()> {
+        match self.leader() {
+            None => Err(unavailable("no leader is elected")),
+            Some((id, address)) if id != self.config.node_id => {
+                self.transport.call(&address, "raft/join", body.to_vec(), HOLD).await.map(|_| ())
+            }
+            Some(_) => {
+                let request: JoinRequest = decode(body)?;
+                tokio::time::timeout(HOLD, self.admit(request))
+                    .await
+                    .unwrap_or_else(|_| Err(unavailable("the joining server did not catch up")))
+            }
+        }
+    }
+
+    async fn admit(&self, request: JoinRequest) -> Result<()> {
+        let _one_at_a_time = self.membership.lock().await;
+        let (id, member) = (request.id, request.member);
+        let replaced: BTreeSet<u64> = self
+            .state()
+            .members
+            .iter()
+            .filter(|(other, m)| **other != id && m.name == member.name)
+            .map(|(other, _)| *other)
+            .collect();
+        for old in &replaced {
+            self.require_gone(*old, &member.name).await?;
+        }
+        self.suit_timing(Some(&member.peer_address)).await;
+        let failed = |what: &str, e: &dyn std::fmt::Display| unavailable(format!("{what}: {e}"));
+        let node = BasicNode { addr: member.peer_address.clone() };
+        self.raft()
+            .add_learner(id, node, true)
+            .await
+            .map_err(|e| failed("the server could not be added", &e))?;
+        let mut voters: BTreeSet<u64> =
+            self.raft().metrics().borrow().membership_config.voter_ids().collect();
+        let before = voters.clone();
+        voters.retain(|v| !replaced.contains(v));
+        if member.kind.votes() {
+            voters.insert(id);
+        }
+        if voters != before {
+            self.raft()
+                .change_membership(ChangeMembers::ReplaceAllVoters(voters), false)
+                .await
+                .map_err(|e| failed("the server could not become a voter", &e))?;
+        }
+        self.forget_nodes(&replaced).await?;
+        self.propose(Command::PutMember { id, member }).await?;
+        Ok(())
+    }
+
+    /// Refuses a newcomer whose name belongs to a server that still answers under its old id.
+    async fn require_gone(&self, old: u64, name: &str) -> Result<()> {
+        let Some(address) = self.state().members.get(&old).map(|m| m.peer_address.clone()) else {
+            return Ok(());
+        };
+        let limit = Duration::from_secs(1);
+        let answer = self.transport.call(&address, "raft/who", Vec::new(), limit).await;
+        match answer.and_then(|b| decode::<u64>(&b)) {
+            Ok(id) if id == old => Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "a server named '{name}' runs already at {address}; give the new server another name, or stop the other one first"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends replication to members that do not vote any more.
+    async fn forget_nodes(&self, gone: &BTreeSet<u64>) -> Result<()> {
+        let left: BTreeSet<u64> = {
+            let metrics = self.raft().metrics();
+            let m = metrics.borrow();
+            let nodes = m.membership_config.nodes().map(|(id, _)| *id);
+            nodes.filter(|id| gone.contains(id)).collect()
+        };
+        if left.is_empty() {
+            return Ok(());
+        }
+        match self.raft().change_membership(ChangeMembers::RemoveNodes(left), false).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(unavailable(format!("the old member could not be removed: {e}"))),
+        }
+    }
+
+    /// Takes a member out of the group, wherever the leader is.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader or a majority; asking again is safe.
+    pub async fn remove_member(&self, id: u64) -> Result<()> {
+        match self.leader() {
+            None => Err(unavailable("no leader is elected")),
+            Some((leader, _)) if leader == self.config.node_id => self.remove_here(id).await,
+            Some((_, address)) => {
+                self.transport.call(&address, "raft/remove", encode(&id)?, HOLD).await.map(|_| ())
+            }
+        }
+    }
+
+    pub(super) async fn remove_here(&self, id: u64) -> Result<()> {
+        let removing = async {
+            let _one_at_a_time = self.membership.lock().await;
+            let mut voters: BTreeSet<u64> =
+                self.raft().metrics().borrow().membership_config.voter_ids().collect();
+            if voters.remove(&id) {
+                self.raft()
+                    .change_membership(ChangeMembers::ReplaceAllVoters(voters), false)
+                    .await
+                    .map_err(|e| unavailable(format!("the member could not be removed: {e}")))?;
+            }
+            self.forget_nodes(&BTreeSet::from([id])).await?;
+            self.propose(Command::RemoveMember { id }).await.map(|_| ())
+        };
+        tokio::time::timeout(HOLD, removing)
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the member was not removed in time; try again")))
+    }
+
+    /// Makes a member another kind of server, wherever the leader is: one that votes from now on,
+    /// or does not any more.
+    ///
+    /// # Errors
+    /// `Unavailable` without a leader or a majority; asking again is safe.
+    pub async fn change_kind(&self, id: u64, kind: MemberKind) -> Result<()> {
+        match self.leader() {
+            None => Err(unavailable("no leader is elected")),
+            Some((leader, _)) if leader == self.config.node_id => {
+                self.change_kind_here((id, kind)).await
+            }
+            Some((_, address)) => {
+                let body = encode(&(id, kind))?;
+                self.transport.call(&address, "raft/kind", body, HOLD).await.map(|_| ())
+            }
+        }
+    }
+
+    pub(super) async fn change_kind_here(&self, (id, kind): (u64, MemberKind)) -> Result<()> {
+        let changing = async {
+            let _one_at_a_time = self.membership.lock().await;
+            let Some(member) = self.state().members.get(&id).cloned() else {
+                return Err(Error::not_found("there is no such member any more"));
+            };
+            let mut voters: BTreeSet<u64> =
+                self.raft().metrics().borrow().membership_config.voter_ids().collect();
+            let changed = if kind.votes() { voters.insert(id) } else { voters.remove(&id) };
+            if changed {
+                // One that votes no more stays as a learner.
+                self.raft()
+                    .change_membership(ChangeMembers::ReplaceAllVoters(voters), true)
+                    .await
+                    .map_err(|e| unavailable(format!("the member could not be changed: {e}")))?;
+            }
+            let member = Member { kind, ..member };
+            self.propose(Command::PutMember { id, member }).await.map(|_| ())
+        };
+        tokio::time::timeout(HOLD, changing)
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the member was not changed in time; try again")))
+    }
+}

@@ -1,0 +1,172 @@
+//! Changes and strong reads: at the leader, wherever it is, through elections.
+
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind, Result};
+use openraft::error::{ClientWriteError, RaftError};
+use tokio::time::Instant;
+
+use super::{Metastore, unavailable};
+use crate::coding::{decode, encode};
+use crate::command::{Command, Reply};
+
+/// How long a proposal or a read waits through elections.
+pub(super) const HOLD: Duration = Duration::from_secs(30);
+const CALL: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Metastore {
+    /// The leader and its address, `None` while there is none.
+    pub(super) fn leader(&self) -> Option<(u64, String)> {
+        let metrics = self.raft().metrics();
+        let m = metrics.borrow();
+        let id = m.current_leader?;
+        let known = self.state().members.get(&id).map(|x| x.peer_address.clone());
+        let node = || m.membership_config.membership().get_node(&id).map(|n| n.addr.clone());
+        Some((id, known.or_else(node)?))
+    }
+
+    /// Gets a command applied by the group, wherever the leader is, through elections.
+    ///
+    /// # Errors
+    /// `Unknown` where the answer was lost: at once for a commit without a request id, at the end
+    /// of the time for anything else. `Unavailable` where the change was surely not made: no
+    /// leader, or no majority, was found in time.
+    pub async fn propose(&self, command: Command) -> Result<Reply> {
+        self.require_level(command.level())?;
+        let deadline = Instant::now() + HOLD;
+        let repeatable = !matches!(&command, Command::Commit(c) if c.request_id.is_empty());
+        let body = encode(&command)?;
+        let mut last = None;
+        let mut perhaps_made = false;
+        while Instant::now() < deadline {
+            let tried = match self.leader() {
+                None => Err(unavailable("no leader is elected")),
+                Some((id, _)) if id == self.config.node_id => {
+                    let written = self.propose_here(command.clone());
+                    self.while_leading(id, written).await
+                }
+                Some((id, address)) => {
+                    let answer = self.transport.call(&address, "raft/propose", body.clone(), CALL);
+                    let reply = async { answer.await.and_then(|b| decode(&b)) };
+                    self.while_leading(id, reply).await
+                }
+            };
+            match tried {
+                Ok(reply) => return Ok(reply),
+                Err(e) if e.kind == ErrorKind::Unavailable || repeatable => {
+                    perhaps_made |= e.kind != ErrorKind::Unavailable;
+                    last = Some(e);
+                }
+                Err(e) => {
+                    return Err(Error::new(
+                        ErrorKind::Unknown,
+                        format!(
+                            "the answer to a change was lost and it may or may not have been made: {e}"
+                        ),
+                    ));
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let why = last.map_or_else(String::new, |e| format!(" ({e})"));
+        if perhaps_made {
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                format!(
+                    "the answer to a change was lost and it may or may not have been made{why}; ask again under the same request id"
+                ),
+            ));
+        }
+        Err(unavailable(format!(
+            "no majority of the voting servers could be reached within {} s{why}",
+            HOLD.as_secs()
+        )))
+    }
+
+    /// The answer to `asked`, unless another leader is elected before it comes: one that cannot be
+    /// reached any more would be waited for in vain.
+    async fn while_leading<T>(
+        &self,
+        leader: u64,
+        asked: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut metrics = self.raft().metrics();
+        let replaced = async {
+            while metrics.borrow_and_update().current_leader.is_none_or(|now| now == leader) {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            answer = asked => answer,
+            () = replaced => Err(Error::new(ErrorKind::Unknown, "the leader changed meanwhile")),
+        }
+    }
+
+    /// Refuses a command that a member would not understand.
+    fn require_level(&self, level: u32) -> Result<()> {
+        match self.state().members.values().find(|m| m.level < level) {
+            None => Ok(()),
+            Some(old) => Err(Error::unsupported(format!(
+                "server '{}' runs a release that does not know this command; upgrade it first",
+                old.name
+            ))),
+        }
+    }
+
+    pub(super) async fn propose_here(&self, command: Command) -> Result<Reply> {
+        let Ok(_open) = tokio::time::timeout(CALL, self.gate.read()).await else {
+            return Err(unavailable("the leadership is being handed over"));
+        };
+        let raft = self.raft();
+        let written = tokio::time::timeout(CALL, raft.client_write(command)).await;
+        match written {
+            Ok(Ok(r)) => Ok(r.data),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                Err(unavailable("this server does not lead any more"))
+            }
+            Ok(Err(e)) => Err(Error::internal(format!("the change was not taken: {e}"))),
+            Err(_) => Err(Error::new(ErrorKind::Unknown, "a majority did not answer in time")),
+        }
+    }
+
+    /// An index such that every change acknowledged before this call is at or below it.
+    pub async fn read_index(&self) -> Result<u64> {
+        let deadline = Instant::now() + HOLD;
+        let mut last = None;
+        while Instant::now() < deadline {
+            let tried = match self.leader() {
+                None => Err(unavailable("no leader is elected")),
+                Some((id, _)) if id == self.config.node_id => {
+                    self.while_leading(id, self.read_index_here()).await
+                }
+                Some((id, address)) => {
+                    let limit = Duration::from_secs(2);
+                    let answer =
+                        self.transport.call(&address, "raft/read-index", Vec::new(), limit);
+                    let index = async { answer.await.and_then(|b| decode(&b)) };
+                    self.while_leading(id, index).await
+                }
+            };
+            match tried {
+                Ok(index) => return Ok(index),
+                Err(e) => last = Some(e),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let why = last.map_or_else(String::new, |e| format!(" ({e})"));
+        Err(unavailable(format!("no leader confirmed the newest version in time{why}")))
+    }
+
+    pub(super) async fn read_index_here(&self) -> Result<u64> {
+        let raft = self.raft();
+        let confirmed = tokio::time::timeout(Duration::from_secs(2), raft.ensure_linearizable());
+        match confirmed.await {
+            Ok(Ok(read)) => Ok(read.map_or(0, |l| l.index)),
+            Ok(Err(e)) => Err(unavailable(format!("this server does not lead any more: {e}"))),
+            Err(_) => Err(unavailable("a majority did not answer in time")),
+        }
+    }
+}

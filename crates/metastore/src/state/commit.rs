@@ -1,0 +1,108 @@
+//! How a commit is judged and recorded.
+
+use evercube_base::{Error, ErrorKind};
+
+use super::{DatabaseEntry, Policy, REQUESTS_KEPT, RequestOutcome, State};
+use crate::command::{Commit, Reply};
+
+impl State {
+    pub(super) fn apply_commit(&mut self, index: u64, commit: Commit) -> Reply {
+        if let Some(known) = self.requests.get(&commit.request_id) {
+            return match &known.error {
+                None => Reply::Done { seq: known.seq },
+                Some(e) => Reply::Refused(e.clone()),
+            };
+        }
+        let request_id = commit.request_id.clone();
+        let outcome = self.commit(index, commit);
+        // What only has to be tried again must not answer the next try.
+        if !matches!(&outcome, Err(e) if e.kind == ErrorKind::Unavailable) {
+            self.remember(request_id, index, outcome.clone().err());
+        }
+        match outcome {
+            Ok(()) => Reply::Done { seq: index },
+            Err(e) => Reply::Refused(e),
+        }
+    }
+
+    fn commit(&mut self, index: u64, c: Commit) -> Result<(), Error> {
+        let key = c.database.to_lowercase();
+        let current = self.databases.get(&key);
+        let seq = current.map_or(0, |d| d.seq);
+        let name = &c.database;
+        if let Some(d) = current.filter(|d| c.epoch < d.epoch) {
+            let message = format!(
+                "the server that wrote database '{name}' was replaced (its epoch {} is older than {})",
+                c.epoch, d.epoch
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        if let Some(epoch) = c.lease
+            && self.lease_of(name).map(|l| l.epoch) != Some(epoch)
+        {
+            let message = format!("another server takes the writes of database '{name}' now");
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        if let Some(expected) = c.expected_seq.filter(|e| *e != seq) {
+            let message = match (expected, seq) {
+                (0, _) => format!("database '{name}' exists already"),
+                (_, 0) => format!("database '{name}' does not exist any more"),
+                _ => format!(
+                    "database '{name}' was changed meanwhile (version {seq}, expected {expected}); try again"
+                ),
+            };
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        if c.drop {
+            self.databases.remove(&key);
+            return Ok(());
+        }
+        let policy = current.map_or(Policy::default(), |d| d.policy);
+        if !self.receipts_suffice(&c.receipts, policy) {
+            let message = format!(
+                "version of database '{name}' is held by too few failure domains; nothing was changed"
+            );
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        let created = current.map_or(c.now_micros, |d| d.created_micros);
+        let name = c.rename_to.unwrap_or(c.database);
+        if name.to_lowercase() != key && self.database(&name).is_some() {
+            let message = format!(
+                "the database cannot be renamed to '{name}': a database of that name exists already"
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let lease = current.and_then(|d| d.lease);
+        self.databases.remove(&key);
+        self.databases.insert(
+            name.to_lowercase(),
+            DatabaseEntry {
+                name,
+                seq: index,
+                epoch: c.epoch,
+                model: c.model,
+                manifest: c.manifest,
+                objects: c.objects,
+                root: c.root,
+                created_micros: created,
+                updated_micros: c.now_micros,
+                lease,
+                policy,
+            },
+        );
+        Ok(())
+    }
+
+    fn remember(&mut self, request_id: String, seq: u64, error: Option<Error>) {
+        if request_id.is_empty() {
+            return;
+        }
+        self.requests.insert(request_id.clone(), RequestOutcome { seq, error });
+        self.request_order.push_back(request_id);
+        while self.request_order.len() > REQUESTS_KEPT {
+            if let Some(oldest) = self.request_order.pop_front() {
+                self.requests.remove(&oldest);
+            }
+        }
+    }
+}

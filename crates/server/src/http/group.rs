@@ -1,0 +1,168 @@
+//! The part of the REST interface that operates the group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{Error, Result};
+use evercube_service::call::Call;
+use evercube_service::operations::DrillPlace;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use super::ServerState;
+use super::answer::{Answer, answer, json_of};
+use super::asked::Asked;
+use super::rest::body;
+
+/// What is asked of the group.
+pub enum Operation {
+    Failover,
+    Failback,
+    Drain,
+    Drill,
+    Members,
+    AddMember,
+    RemoveMember(String),
+    Policy(String),
+    Promote,
+}
+
+/// How long a drill keeps servers away where nothing is said, in seconds.
+const DRILL_SECONDS: f64 = 3.0;
+
+/// The operation that a path below `/api/v1` names.
+pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
+    let post = method == Method::POST;
+    Some(match parts {
+        ["failover"] if post => Operation::Failover,
+        ["failback"] if post => Operation::Failback,
+        ["drain"] if post => Operation::Drain,
+        ["drill"] if post => Operation::Drill,
+        ["promote"] if post => Operation::Promote,
+        ["members"] if method == Method::GET => Operation::Members,
+        ["members"] if post => Operation::AddMember,
+        ["members", name] if method == Method::DELETE => {
+            Operation::RemoveMember((*name).to_owned())
+        }
+        ["databases", name, "policy"] if post => Operation::Policy((*name).to_owned()),
+        _ => return None,
+    })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailoverBody {
+    database: Option<String>,
+    to: String,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailbackBody {
+    database: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrainBody {
+    server: String,
+    #[serde(default)]
+    end: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DrillBody {
+    kill: String,
+    seconds: Option<f64>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberBody {
+    name: String,
+    #[serde(default = "data")]
+    kind: String,
+}
+
+fn data() -> String {
+    "data".into()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyBody {
+    policy: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PromoteBody {
+    accept_loss: bool,
+}
+
+pub async fn run(
+    state: &Arc<ServerState>,
+    asked: &Asked,
+    call: &Call,
+    operation: Operation,
+) -> Result<Answer> {
+    let service = &state.service;
+    let report = match operation {
+        Operation::Members => {
+            let kinds: Vec<String> = asked.parameters("kind").collect();
+            return Ok(json_of(&json!({ "members": service.members(&kinds).await? })));
+        }
+        Operation::Failover => {
+            let given: FailoverBody = body(asked)?;
+            service.failover(call, given.database.as_deref(), &given.to).await?
+        }
+        Operation::Failback => {
+            let given: FailbackBody =
+                if asked.body.is_empty() { FailbackBody::default() } else { body(asked)? };
+            service.failback(call, given.database.as_deref()).await?
+        }
+        Operation::Drain => {
+            let given: DrainBody = body(asked)?;
+            service.drain(call, &given.server, given.end).await?
+        }
+        Operation::Drill => return drill(state, asked, call).await,
+        Operation::AddMember => {
+            let given: MemberBody = body(asked)?;
+            service.add_member(call, &given.name, &given.kind).await?
+        }
+        Operation::RemoveMember(name) => service.remove_member(call, &name).await?,
+        Operation::Policy(database) => {
+            let given: PolicyBody = body(asked)?;
+            service.set_policy(call, &database, &given.policy).await?
+        }
+        Operation::Promote => {
+            let given: PromoteBody = body(asked)?;
+            service.promote(call, given.accept_loss).await?
+        }
+    };
+    Ok(json_of(&report))
+}
+
+/// A server that would die in the drill names those that can run it.
+async fn drill(state: &Arc<ServerState>, asked: &Asked, call: &Call) -> Result<Answer> {
+    let given: DrillBody = body(asked)?;
+    let away = Duration::try_from_secs_f64(given.seconds.unwrap_or(DRILL_SECONDS))
+        .ok()
+        .filter(|d| *d <= Duration::from_secs(600))
+        .ok_or_else(|| Error::invalid("a drill lasts from 0 to 600 seconds"))?;
+    match state.service.drill_place(call, &given.kill).await? {
+        DrillPlace::Here => Ok(json_of(&state.service.drill(call, &given.kill, away).await?)),
+        DrillPlace::Elsewhere(addresses) => {
+            let message = format!(
+                "this server would be killed in the drill; ask one of {}",
+                addresses.join(", ")
+            );
+            let text = json!({
+                "error": { "kind": "Unavailable", "message": message }, "ask": addresses,
+            });
+            let kind = "application/json";
+            Ok(answer(StatusCode::MISDIRECTED_REQUEST, kind, text.to_string()))
+        }
+    }
+}

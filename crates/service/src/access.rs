@@ -1,0 +1,213 @@
+//! Who may come in: users, administrators, API tokens, the firewall. All of it is state of the
+//! group, so every server knows it, one that joins included.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Command, FirewallRule, Reply, TokenEntry};
+use serde::Serialize;
+
+use crate::auth::{Identity, generate_password, hash_password, require_admin};
+use crate::call::Call;
+use crate::objects::blocking;
+use crate::seal::random;
+use crate::service::Service;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct UserRow {
+    pub name: String,
+    pub admin: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenRow {
+    pub name: String,
+    pub user: String,
+    /// Seconds since 1970; null: it does not end.
+    pub expires_unix: Option<i64>,
+}
+
+/// What was made, with the secret that is shown this once.
+#[derive(Debug, Clone, Serialize)]
+pub struct Made {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+const DAY: i64 = 24 * 3600;
+/// What every token begins with, so that scanners of source code find stray ones.
+const TOKEN_PREFIX: &str = "evercube_";
+
+fn need(name: &str, what: &str) -> Result<()> {
+    let fit = !name.is_empty() && name.len() <= 200 && !name.contains([':', '/', '\\']);
+    let wrong = || Error::invalid(format!("'{name}' cannot be the name of a {what}"));
+    if fit && !name.chars().any(char::is_control) { Ok(()) } else { Err(wrong()) }
+}
+
+impl Service {
+    async fn change_access(&self, call: &Call, command: Command) -> Result<()> {
+        require_admin(call.session.is_admin, "Changing who may come in")?;
+        match self.metastore.propose(command).await? {
+            Reply::Done { .. } => Ok(()),
+            Reply::Refused(e) => Err(e),
+        }
+    }
+
+    pub fn users(&self, call: &Call) -> Result<Vec<UserRow>> {
+        require_admin(call.session.is_admin, "Listing users")?;
+        let state = self.metastore.state();
+        let row = |(name, u): (&String, &evercube_metastore::UserEntry)| UserRow {
+            name: name.clone(),
+            admin: u.admin,
+        };
+        Ok(state.users.iter().map(row).collect())
+    }
+
+    /// Makes a user, or gives one a new password. Without a password one is drawn.
+    pub async fn put_user(
+        &self,
+        call: &Call,
+        name: &str,
+        password: Option<String>,
+        admin: bool,
+    ) -> Result<Made> {
+        require_admin(call.session.is_admin, "Changing who may come in")?;
+        need(name, "user")?;
+        let known = self.metastore.state().users.get(&name.to_lowercase()).cloned();
+        if let Some(known) = known.as_ref().filter(|_| admin && password.is_none()) {
+            if !known.admin {
+                let command = Command::SetAdmin { name: name.to_owned(), admin: true };
+                self.change_access(call, command).await?;
+            }
+            return Ok(Made { name: name.to_lowercase(), secret: None });
+        }
+        let secret = if password.is_none() { Some(generate_password()?) } else { None };
+        let chosen = password.or_else(|| secret.clone()).unwrap_or_default();
+        if chosen.chars().count() < 8 {
+            return Err(Error::invalid("a password has at least 8 characters"));
+        }
+        let password_hash = blocking(move || hash_password(&chosen)).await?;
+        let admin = admin || known.is_some_and(|u| u.admin);
+        let command = Command::PutUser { name: name.to_owned(), password_hash, admin };
+        self.change_access(call, command).await?;
+        Ok(Made { name: name.to_lowercase(), secret })
+    }
+
+    pub async fn delete_user(&self, call: &Call, name: &str) -> Result<()> {
+        if !self.metastore.state().users.contains_key(&name.to_lowercase()) {
+            return Err(Error::not_found(format!("there is no user '{name}'")));
+        }
+        self.change_access(call, Command::DeleteUser { name: name.to_owned() }).await
+    }
+
+    /// The user stays, without the rights of an administrator.
+    pub async fn demote(&self, call: &Call, name: &str) -> Result<()> {
+        let command = Command::SetAdmin { name: name.to_owned(), admin: false };
+        self.change_access(call, command).await
+    }
+
+    pub fn tokens(&self, call: &Call) -> Result<Vec<TokenRow>> {
+        require_admin(call.session.is_admin, "Listing tokens")?;
+        let state = self.metastore.state();
+        let row = |(name, t): (&String, &TokenEntry)| TokenRow {
+            name: name.clone(),
+            user: t.user.clone(),
+            expires_unix: t.expires_unix,
+        };
+        Ok(state.tokens.iter().map(row).collect())
+    }
+
+    /// Makes a token for a user; its secret is told once and kept as a hash.
+    pub async fn put_token(
+        &self,
+        call: &Call,
+        name: &str,
+        user: Option<&str>,
+        days: Option<u32>,
+    ) -> Result<Made> {
+        need(name, "token")?;
+        let user = user.unwrap_or(&call.session.user).to_lowercase();
+        let state = self.metastore.state();
+        if !state.users.contains_key(&user) {
+            return Err(Error::not_found(format!("there is no user '{user}'; add the user first")));
+        }
+        if state.tokens.contains_key(name) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("there is a token '{name}' already; remove it first"),
+            ));
+        }
+        let mut bytes = [0_u8; 32];
+        random(&mut bytes)?;
+        let secret = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
+        let expires_unix = days.map(|d| chrono::Utc::now().timestamp() + i64::from(d) * DAY);
+        let hash = *blake3::hash(secret.as_bytes()).as_bytes();
+        let token = TokenEntry { hash, user, expires_unix };
+        let name = name.to_owned();
+        self.change_access(call, Command::PutToken { name: name.clone(), token }).await?;
+        Ok(Made { name, secret: Some(secret) })
+    }
+
+    pub async fn delete_token(&self, call: &Call, name: &str) -> Result<()> {
+        self.change_access(call, Command::DeleteToken { name: name.to_owned() }).await
+    }
+
+    /// The user a token stands for, with the rights that user has now.
+    pub fn authenticate_token(&self, secret: &str) -> Result<Identity> {
+        let hash = blake3::hash(secret.as_bytes());
+        let state = self.metastore.state();
+        let now = chrono::Utc::now().timestamp();
+        let is_it = |t: &&TokenEntry| {
+            blake3::Hash::from(t.hash) == hash && t.expires_unix.is_none_or(|end| now < end)
+        };
+        let found = state.tokens.values().find(is_it);
+        let user = found.and_then(|t| Some((t.user.clone(), state.users.get(&t.user)?.admin)));
+        user.map(|(user, is_admin)| Identity { user, is_admin })
+            .ok_or_else(|| Error::new(ErrorKind::Denied, "The access token is not known here."))
+    }
+
+    pub fn firewall(&self, call: &Call) -> Result<BTreeMap<String, FirewallRule>> {
+        require_admin(call.session.is_admin, "Listing firewall rules")?;
+        Ok(self.metastore.state().firewall.clone())
+    }
+
+    /// Lets clients in from a range of addresses; without any rule they come from anywhere.
+    pub async fn put_firewall_rule(
+        &self,
+        call: &Call,
+        name: &str,
+        first: &str,
+        last: Option<&str>,
+    ) -> Result<Made> {
+        need(name, "firewall rule")?;
+        let address = |text: &str| {
+            text.trim().parse::<IpAddr>().map_err(|_| {
+                Error::invalid(format!("'{text}' is no address; write it as 10.0.0.1"))
+            })
+        };
+        let first = address(first)?;
+        let last = last.map_or(Ok(first), address)?;
+        let rule = FirewallRule { first, last };
+        if !rule.lets_in(first) {
+            return Err(Error::invalid(format!("there is no address from {first} to {last}")));
+        }
+        let command = Command::PutFirewallRule { name: name.to_owned(), rule };
+        self.change_access(call, command).await?;
+        Ok(Made { name: name.to_owned(), secret: None })
+    }
+
+    pub async fn delete_firewall_rule(&self, call: &Call, name: &str) -> Result<()> {
+        self.change_access(call, Command::DeleteFirewallRule { name: name.to_owned() }).await
+    }
+
+    /// Whether the firewall lets a client in; one on this machine always.
+    pub fn lets_in(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        let state = self.metastore.state();
+        client.is_loopback()
+            || state.firewall.is_empty()
+            || state.firewall.values().any(|rule| rule.lets_in(client))
+    }
+}

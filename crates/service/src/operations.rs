@@ -1,0 +1,177 @@
+//! What operators do with a group on purpose: move writes, empty a server, take members in and
+//! out, stage a disaster. Each says what it did and how long clients waited.
+
+mod drain;
+mod drill;
+mod failover;
+mod members;
+mod policy;
+mod promote;
+
+use std::sync::Arc;
+
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Command, Member, MemberKind, Reply, State};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::auth::require_admin;
+use crate::call::Call;
+use crate::gap::Measuring;
+use crate::service::Service;
+
+pub use drill::DrillPlace;
+pub use members::MemberRow;
+
+/// What an operation did.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// One sentence for each step.
+    pub done: Vec<String>,
+    /// The longest time without a successful write.
+    pub gap_ms: Option<u64>,
+    /// The longest time without a successful strong read.
+    pub read_gap_ms: Option<u64>,
+    pub took_ms: u64,
+}
+
+/// An operation on its way.
+struct Progress {
+    report: Report,
+    begun: Instant,
+    measuring: Option<Measuring>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { report: Report::default(), begun: Instant::now(), measuring: None }
+    }
+
+    fn measured(service: &Arc<Service>, database: Option<&str>) -> Self {
+        Self { measuring: Some(Measuring::start(service, database)), ..Self::new() }
+    }
+
+    fn note(&mut self, what: impl Into<String>) {
+        self.report.done.push(what.into());
+    }
+
+    async fn end(mut self) -> Result<Report> {
+        if let Some(measuring) = self.measuring {
+            let gap = measuring.end().await?;
+            self.report.gap_ms = Some(gap.writes_ms);
+            self.report.read_gap_ms = Some(gap.reads_ms);
+        }
+        self.report.took_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(self.report)
+    }
+}
+
+fn refused(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Conflict, message)
+}
+
+/// A member by the name an operator gave.
+fn member_named(state: &State, name: &str) -> Result<(u64, Member)> {
+    state.member_named(name).map(|(id, m)| (id, m.clone())).ok_or_else(|| {
+        let names: Vec<&str> = state.members.values().map(|m| m.name.as_str()).collect();
+        Error::not_found(format!("there is no server '{name}'; the group has {}", names.join(", ")))
+    })
+}
+
+impl Service {
+    /// Lets an administrator go on, on the newest state of the group.
+    async fn may_operate(&self, call: &Call, what: &str) -> Result<()> {
+        require_admin(call.session.is_admin, what)?;
+        self.see_all_commits().await
+    }
+
+    /// A command whose refusal is the operation's.
+    async fn order(&self, command: Command) -> Result<u64> {
+        match self.metastore.propose(command).await? {
+            Reply::Done { seq } => {
+                self.metastore.wait_applied(seq, crate::read::HOLD).await?;
+                Ok(seq)
+            }
+            Reply::Refused(e) => Err(e),
+        }
+    }
+
+    fn name_of(&self, id: u64) -> String {
+        let state = self.metastore.state();
+        state.members.get(&id).map_or_else(|| "a former member".to_owned(), |m| m.name.clone())
+    }
+
+    /// Which server writes what: the group's lease under the empty name, then the databases that
+    /// have one of their own.
+    fn writers_by_database(&self) -> Vec<(String, u64)> {
+        let state = self.metastore.state();
+        let own = state.databases.values().filter_map(|d| Some((d.name.clone(), d.lease?.holder)));
+        let of_group = state.lease.map(|l| (String::new(), l.holder));
+        of_group.into_iter().chain(own).collect()
+    }
+
+    /// Notes which writes moved since `before`.
+    fn note_moves(&self, progress: &mut Progress, before: &[(String, u64)]) {
+        let after = self.writers_by_database();
+        let of_group = |all: &[(String, u64)]| all.first().map(|(_, id)| *id);
+        for (name, holder) in &after {
+            let old = before.iter().find(|(n, _)| n == name).map(|(_, id)| *id);
+            let Some(old) = old.or(of_group(before)).filter(|old| old != holder) else { continue };
+            let what = match name.as_str() {
+                "" => "writes".to_owned(),
+                name => format!("writes of database '{name}'"),
+            };
+            progress.note(format!(
+                "{what} moved from {} to {}",
+                self.name_of(old),
+                self.name_of(*holder)
+            ));
+        }
+        let follow = before.iter().skip(1).filter(|(n, _)| !after.iter().any(|(a, _)| a == n));
+        for (name, old) in follow {
+            let now = of_group(&after).map(|id| self.name_of(id)).unwrap_or_default();
+            progress.note(format!(
+                "writes of database '{name}' moved from {} to {now}",
+                self.name_of(*old)
+            ));
+        }
+    }
+
+    /// Hands the leadership to a member, where it votes and does not lead yet.
+    async fn lead(&self, progress: &mut Progress, to: u64) {
+        let state = self.metastore.state();
+        let votes = state.members.get(&to).is_some_and(|m| m.kind.votes());
+        let from = self.metastore.status().leader;
+        if !votes || from == Some(to) {
+            return;
+        }
+        match self.metastore.hand_over(to).await {
+            Ok(()) => {
+                let from = from.map(|id| format!(" from {}", self.name_of(id)));
+                progress.note(format!(
+                    "leadership moved{} to {}",
+                    from.unwrap_or_default(),
+                    self.name_of(to)
+                ));
+            }
+            Err(e) => progress.note(format!("leadership stayed where it was: {e}")),
+        }
+    }
+
+    /// A member to lead instead of `without`: one that writes, else any that votes and is ready.
+    async fn next_leader(&self, state: &State, without: &[u64]) -> Option<u64> {
+        let open = |id: &u64| !without.contains(id) && !state.draining.contains(id);
+        let votes = |m: &Member| m.kind.votes();
+        let ids: Vec<u64> = state
+            .members
+            .iter()
+            .filter(|(id, m)| open(id) && votes(m))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut found = self.statuses_of(state, &ids).await;
+        found.retain(|(_, s)| s.state == "ready");
+        let writes = |id: u64| state.lease.is_some_and(|l| l.holder == id);
+        let is_data = |s: &crate::status::ServerStatus| s.kind == MemberKind::Data.to_string();
+        found.iter().max_by_key(|(id, s)| (writes(*id), is_data(s), *id)).map(|(id, _)| *id)
+    }
+}

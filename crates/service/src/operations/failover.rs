@@ -1,0 +1,129 @@
+//! Writes, and with them the leadership, move to another server; and back.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result};
+use evercube_metastore::{Command, Leases, MemberKind, State};
+
+use super::{Progress, Report, refused};
+use crate::call::Call;
+use crate::service::Service;
+
+impl Service {
+    /// Moves the writes of one database, or of all, to a server or into a region.
+    pub async fn failover(
+        self: &Arc<Self>,
+        call: &Call,
+        database: Option<&str>,
+        to: &str,
+    ) -> Result<Report> {
+        self.may_operate(call, "Failing over").await?;
+        let state = self.metastore.state();
+        if let Some(name) = database.filter(|d| state.database(d).is_none()) {
+            return Err(self.no_such_database(name));
+        }
+        let target = self.target(&state, to).await?;
+        let before = self.writers_by_database();
+        let mut progress = Progress::measured(self, database);
+        let leases = database.map_or(Leases::All, |d| Leases::Of(d.to_owned()));
+        self.order(Command::Grant { leases, to: target }).await?;
+        self.note_moves(&mut progress, &before);
+        if database.is_none() {
+            self.lead(&mut progress, target).await;
+        }
+        if progress.report.done.is_empty() {
+            progress.note(format!("server {} takes these writes already", self.name_of(target)));
+        }
+        progress.end().await
+    }
+
+    /// Gives the writes of one database, or all that were moved, back to who took them before.
+    pub async fn failback(self: &Arc<Self>, call: &Call, database: Option<&str>) -> Result<Report> {
+        self.may_operate(call, "Failing back").await?;
+        let state = self.metastore.state();
+        if let Some(name) = database.filter(|d| state.database(d).is_none()) {
+            return Err(self.no_such_database(name));
+        }
+        self.require_homes_ready(&state, database).await?;
+        let before = self.writers_by_database();
+        let mut progress = Progress::measured(self, database);
+        self.order(Command::Return { database: database.map(str::to_owned) }).await?;
+        self.note_moves(&mut progress, &before);
+        if let Some(lease) = self.metastore.state().lease.filter(|_| database.is_none()) {
+            self.lead(&mut progress, lease.holder).await;
+        }
+        if progress.report.done.is_empty() {
+            progress.note("nothing was moved away, so there is nothing to give back");
+        }
+        progress.end().await
+    }
+
+    /// Refuses a failback to a server that is not back itself.
+    async fn require_homes_ready(&self, state: &State, database: Option<&str>) -> Result<()> {
+        let leases = match database {
+            Some(name) => state.database(name).and_then(|d| d.lease).into_iter().collect(),
+            None => {
+                let own = state.databases.values().filter_map(|d| d.lease);
+                state.lease.into_iter().chain(own).collect::<Vec<_>>()
+            }
+        };
+        let mut homes: Vec<u64> = leases.iter().filter_map(|l| l.home).collect();
+        homes.retain(|h| state.members.contains_key(h));
+        homes.dedup();
+        let answers = self.statuses_of(state, &homes).await;
+        for home in homes {
+            let found = answers.iter().find(|(id, _)| *id == home).map(|(_, s)| s.state.as_str());
+            match found {
+                Some("ready") => {}
+                now => {
+                    return Err(refused(format!(
+                        "server '{}' cannot take its writes back: it is {}",
+                        self.name_of(home),
+                        now.unwrap_or("unreachable")
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The server that an operator's word names: a data server, ready, or the one of a region that
+    /// has applied most.
+    async fn target(&self, state: &State, to: &str) -> Result<u64> {
+        if let Some((id, member)) = state.member_named(to) {
+            if member.kind != MemberKind::Data {
+                return Err(refused(format!(
+                    "server '{}' is a {} and takes no writes; name a data server",
+                    member.name, member.kind
+                )));
+            }
+            return match self.statuses_of(state, &[id]).await.first() {
+                Some((_, s)) if s.state == "ready" => Ok(id),
+                Some((_, s)) => {
+                    Err(refused(format!("server '{}' cannot take over: it is {}", s.name, s.state)))
+                }
+                None => Err(refused(format!(
+                    "server '{}' cannot take over: it does not answer",
+                    member.name
+                ))),
+            };
+        }
+        let in_region = |(_, m): &(&u64, &evercube_metastore::Member)| {
+            m.region.eq_ignore_ascii_case(to) && m.kind == MemberKind::Data
+        };
+        let ids: Vec<u64> = state.members.iter().filter(in_region).map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return Err(Error::not_found(format!(
+                "'{to}' names neither a server nor a region with data servers; see 'evercube status'"
+            )));
+        }
+        // One that writes there already stays.
+        let mut ready = self.statuses_of(state, &ids).await;
+        ready.retain(|(_, s)| s.state == "ready");
+        let writes = |id: u64| state.lease.is_some_and(|l| l.holder == id);
+        let best = ready.iter().max_by_key(|(id, s)| (writes(*id), s.applied_seq, *id));
+        best.map(|(id, _)| *id).ok_or_else(|| {
+            refused(format!("no data server of region '{to}' is ready to take over"))
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Members of the group: listed, made another kind, taken out.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result};
+use evercube_metastore::{Command, Leases, MemberKind};
+use serde::{Deserialize, Serialize};
+
+use super::{Progress, Report, member_named, refused};
+use crate::call::Call;
+use crate::service::{Service, member_kind};
+
+/// One line of the list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberRow {
+    pub name: String,
+    pub region: String,
+    pub kind: String,
+    pub address: String,
+    pub peer_address: String,
+    pub state: String,
+}
+
+impl Service {
+    /// Members of these kinds; none named: all.
+    pub async fn members(&self, kinds: &[String]) -> Result<Vec<MemberRow>> {
+        let kinds = kinds.iter().map(|k| member_kind(k)).collect::<Result<Vec<_>>>()?;
+        let state = self.metastore.state();
+        let status = self.status().await;
+        let wanted = state.members.values().filter(|m| kinds.is_empty() || kinds.contains(&m.kind));
+        let mut rows: Vec<MemberRow> = wanted
+            .map(|m| {
+                let found = status.servers.iter().find(|s| s.name == m.name);
+                MemberRow {
+                    name: m.name.clone(),
+                    region: m.region.clone(),
+                    kind: m.kind.to_string(),
+                    address: m.http_address.clone(),
+                    peer_address: m.peer_address.clone(),
+                    state: found.map_or("unreachable".into(), |s| s.state.clone()),
+                }
+            })
+            .collect();
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(rows)
+    }
+
+    /// Makes a server of the group another kind: a learner or replica votes from now on, or a
+    /// data server stops voting. For a server the group does not know, says how to start it.
+    pub async fn add_member(
+        self: &Arc<Self>,
+        call: &Call,
+        name: &str,
+        kind: &str,
+    ) -> Result<Report> {
+        self.may_operate(call, "Adding a member").await?;
+        let kind = member_kind(kind)?;
+        let state = self.metastore.state();
+        let mut progress = Progress::new();
+        let Some((id, member)) = state.member_named(name).map(|(id, m)| (id, m.clone())) else {
+            let addresses: Vec<&str> =
+                state.members.values().map(|m| m.peer_address.as_str()).collect();
+            progress.note(format!(
+                "server {name} is not there yet; start it, in an empty folder, with: evercube serve --name {name} --kind {kind} --region REGION --join {}",
+                addresses.join(",")
+            ));
+            return progress.end().await;
+        };
+        if member.kind == kind {
+            progress.note(format!("server {} is a {kind} member already", member.name));
+            return progress.end().await;
+        }
+        if member.kind == MemberKind::Witness || kind == MemberKind::Witness {
+            return Err(refused(format!(
+                "server '{}' is a {} and cannot become a {kind} while it has its folder; remove it and let it join anew",
+                member.name, member.kind
+            )));
+        }
+        if kind.votes() {
+            let answers = self.statuses_of(&state, &[id]).await;
+            if !answers.iter().any(|(_, s)| s.state == "ready") {
+                return Err(refused(format!(
+                    "server '{}' is not ready; it votes only once it holds everything",
+                    member.name
+                )));
+            }
+        } else {
+            self.require_dispensable(&state, id)?;
+            self.move_writes_off(&mut progress, id).await?;
+        }
+        self.metastore.change_kind(id, kind).await?;
+        progress.note(format!("server {} is a {kind} member now", member.name));
+        progress.end().await
+    }
+
+    /// Takes a member out: writes, leadership and connections leave it first.
+    pub async fn remove_member(self: &Arc<Self>, call: &Call, name: &str) -> Result<Report> {
+        self.may_operate(call, "Removing a member").await?;
+        let state = self.metastore.state();
+        let (id, member) = member_named(&state, name)?;
+        self.require_dispensable(&state, id)?;
+        let mut progress = Progress::measured(self, None);
+        self.empty(&mut progress, &state, id, &member).await?;
+        self.metastore.remove_member(id).await?;
+        progress.note(format!(
+            "server {} is no member any more; to take it back, start it in an empty folder with --join",
+            member.name
+        ));
+        progress.end().await
+    }
+
+    async fn move_writes_off(&self, progress: &mut Progress, id: u64) -> Result<()> {
+        let state = self.metastore.state();
+        if state.lease_holders().contains(&id) {
+            let to = self.successor(&state, &[id]).await;
+            let to = to.ok_or_else(|| refused("no other data server can take the writes"))?;
+            let before = self.writers_by_database();
+            self.order(Command::Grant { leases: Leases::HeldBy(id), to }).await?;
+            self.note_moves(progress, &before);
+        }
+        if self.metastore.status().leader == Some(id)
+            && let Some(to) = self.next_leader(&state, &[id]).await
+        {
+            self.lead(progress, to).await;
+        }
+        Ok(())
+    }
+
+    /// Refuses to do without the last server that keeps data.
+    fn require_dispensable(&self, state: &evercube_metastore::State, id: u64) -> Result<(), Error> {
+        if state.may_write(id) && state.data_members().count() == 1 {
+            return Err(refused(format!(
+                "server '{}' is the only data server of the group and cannot be done without",
+                self.name_of(id)
+            )));
+        }
+        Ok(())
+    }
+}

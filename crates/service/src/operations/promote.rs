@@ -1,0 +1,52 @@
+//! Going on without a majority, by a human's word.
+
+use std::sync::Arc;
+
+use evercube_base::{Error, Result};
+
+use super::{Progress, Report};
+use crate::auth::require_admin;
+use crate::call::Call;
+use crate::seal::random;
+use crate::service::Service;
+
+impl Service {
+    /// Makes this server the only member of a new history of the group, with what it holds. What
+    /// the others acknowledged without it is given up, and they are refused from then on.
+    pub async fn promote(self: &Arc<Self>, call: &Call, accept_loss: bool) -> Result<Report> {
+        require_admin(call.session.is_admin, "Promoting a server")?;
+        if !accept_loss {
+            return Err(Error::invalid(
+                "a server is promoted only where the loss of what it does not hold is accepted in so many words",
+            ));
+        }
+        self.metastore.require_no_majority()?;
+        let mut branch = [0_u8; 8];
+        random(&mut branch)?;
+        let mut progress = Progress::new();
+        self.metastore.go_on_alone(u64::from_le_bytes(branch) >> 12).await?;
+        let state = self.metastore.state();
+        progress.note(format!(
+            "server {} goes on alone, in history {} of the group",
+            self.config.name,
+            state.history()
+        ));
+        for entry in state.databases.values() {
+            let missing = entry.objects.iter().filter(|o| !self.objects.has(o)).count();
+            let what = if missing == 0 {
+                "is complete here".to_owned()
+            } else {
+                format!(
+                    "lacks {missing} of its {} files here; restore a backup",
+                    entry.objects.len()
+                )
+            };
+            progress.note(format!("database '{}' version {} {what}", entry.name, entry.seq));
+        }
+        progress.note(
+            "the servers left behind keep their folders for inspection; each joins again from an empty folder",
+        );
+        self.alarm("promoted", &progress.report.done[0].clone());
+        progress.end().await
+    }
+}
