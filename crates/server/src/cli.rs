@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    access, backup, config, demo, deploy, drain, drill, explain, failover, gateway, members,
-    policy, promote, query, refresh, restore, serve, status, verify,
+    access, backup, backups, config, demo, deploy, drain, drill, explain, failover, gateway,
+    members, policy, promote, query, refresh, restore, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -27,6 +27,7 @@ pub enum Command {
     Query(query::Query),
     Explain(explain::Explain),
     Backup(backup::Backup),
+    Backups(backups::Backups),
     Restore(restore::Restore),
     Verify(verify::Verify),
     Status(status::Status),
@@ -59,6 +60,7 @@ impl Command {
             Self::Query(args) => query::run(args).await,
             Self::Explain(args) => explain::run(args).await,
             Self::Backup(args) => backup::run(args).await,
+            Self::Backups(args) => backups::run(args).await,
             Self::Restore(args) => restore::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Status(args) => status::run(args).await,

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backup;
+pub mod backups;
 pub mod config;
 pub mod credentials;
 pub mod demo;

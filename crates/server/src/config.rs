@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use evercube_service::NamedTargets;
+
 use crate::failure::{Failure, Outcome};
 
 /// The settings as flags.
@@ -100,7 +102,10 @@ enum Shape {
 
 /// All settings by name, those that were set and the defaults.
 #[derive(Debug, Clone)]
-pub struct Settings(BTreeMap<&'static str, Setting>);
+pub struct Settings(BTreeMap<&'static str, Setting>, Targets);
+
+/// The `[targets.NAME]` of the settings file: the settings of each by name.
+pub type Targets = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What a server starts with.
 #[derive(Debug, Clone)]
@@ -117,6 +122,7 @@ pub struct ServeSettings {
     pub no_auth: bool,
     /// Where alarms are posted to, as `http://host:port/path`.
     pub alarm_webhook: Option<http::Uri>,
+    pub targets: NamedTargets,
 }
 
 impl Settings {
@@ -146,8 +152,11 @@ impl Settings {
             Some(file) => Some(file),
             None => Some(PathBuf::from("evercube.toml")).filter(|f| f.exists()),
         };
+        let mut targets = Targets::default();
         if let Some(file) = file {
-            for (name, values) in read_file(&file)? {
+            let read = read_file(&file)?;
+            targets = read.targets;
+            for (name, values) in read.settings {
                 set(name, values, Origin::File(file.clone()));
             }
         }
@@ -183,7 +192,20 @@ impl Settings {
         if flags.no_auth {
             set("no_auth", vec!["true".into()], Origin::Flag);
         }
-        Ok(Self(all))
+        Ok(Self(all, targets))
+    }
+
+    pub fn targets(&self) -> &Targets {
+        &self.1
+    }
+
+    fn named_targets(&self) -> Outcome<NamedTargets> {
+        let mut named = NamedTargets::default();
+        for (name, settings) in &self.1 {
+            let added = named.add(name, settings.clone().into_iter().collect());
+            added.map_err(|e| Failure::Usage(format!("in the settings file, {e}")))?;
+        }
+        Ok(named)
     }
 
     /// Name, values and origin of every setting, in the order of the documentation.
@@ -238,6 +260,7 @@ impl Settings {
             threads,
             no_auth,
             alarm_webhook,
+            targets: self.named_targets()?,
         })
     }
 
@@ -258,12 +281,24 @@ impl Settings {
     }
 }
 
-fn read_file(file: &Path) -> Outcome<Vec<(&'static str, Vec<String>)>> {
+/// What a settings file says.
+struct FromFile {
+    settings: Vec<(&'static str, Vec<String>)>,
+    targets: Targets,
+}
+
+fn read_file(file: &Path) -> Outcome<FromFile> {
     let wrong = |why: String| Failure::Usage(format!("settings in '{}': {why}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
     let mut all = Vec::new();
+    let mut targets = Targets::default();
     for (key, value) in table {
+        if key == "targets" {
+            targets = read_targets(&value)
+                .ok_or_else(|| wrong("targets are written as [targets.NAME] with texts".into()))?;
+            continue;
+        }
         let wanted = key.replace('-', "_");
         let Some((name, shape)) = NAMES.iter().find(|(name, _)| *name == wanted) else {
             let known: Vec<&str> = NAMES.iter().map(|(n, _)| *n).collect();
@@ -277,7 +312,19 @@ fn read_file(file: &Path) -> Outcome<Vec<(&'static str, Vec<String>)>> {
         };
         all.push((*name, values.ok_or_else(|| wrong(format!("'{key}' has the wrong type")))?));
     }
-    Ok(all)
+    Ok(FromFile { settings: all, targets })
+}
+
+fn read_targets(value: &toml::Value) -> Option<Targets> {
+    let mut targets = Targets::default();
+    for (name, settings) in value.as_table()? {
+        let mut of = BTreeMap::new();
+        for (key, value) in settings.as_table()? {
+            of.insert(key.replace('-', "_"), scalar(value)?);
+        }
+        targets.insert(name.clone(), of);
+    }
+    Some(targets)
 }
 
 fn scalar(value: &toml::Value) -> Option<String> {

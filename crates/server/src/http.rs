@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod asked;
+mod backups;
 pub mod caller;
 pub mod forward;
 pub mod group;

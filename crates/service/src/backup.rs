@@ -2,15 +2,18 @@
 //! a password is given.
 
 pub mod archive;
-mod azure;
+mod cloud;
+mod connect;
 mod exchange;
 mod foreign;
 mod frame;
 pub mod header;
 pub(crate) mod kept;
 pub(crate) mod local;
+pub mod named;
 mod pipe;
 pub mod preamble;
+mod probe;
 pub mod target;
 #[cfg(test)]
 mod tests;
@@ -23,9 +26,11 @@ use evercube_store::Hash;
 use tokio::task::JoinHandle;
 
 use self::archive::{ArchiveReader, ArchiveWriter};
-use self::azure::Blob;
+use self::cloud::Blob;
 pub use self::header::{BackupHeader, BackupSummary, ObjectEntry};
+pub use self::named::NamedTargets;
 use self::preamble::{Chance, KdfCost, Preamble};
+pub use self::probe::{Check, ProbeReport};
 pub use self::target::Target;
 use crate::objects::blocking;
 
@@ -48,8 +53,8 @@ pub async fn write(
 ) -> Result<BackupSummary> {
     let Options { password, overwrite, own_folder } = options;
     let path = match target {
-        Target::Azure { container, name } => {
-            let blob = Blob::for_backup(container, name, &header.database)?;
+        Target::Cloud(at) => {
+            let blob = Blob::for_backup(at, &header.database)?;
             blob.check_free(overwrite).await?;
             return upload(&blob, header, password, overwrite, objects).await;
         }
@@ -66,6 +71,27 @@ pub async fn write(
     .await
 }
 
+/// Tests whether backups can be kept at a place; what is written for that is removed again.
+pub async fn test(target: &Target, own_folder: &Path) -> Result<ProbeReport> {
+    let folder = match target {
+        Target::Cloud(at) => {
+            let prefix = object_store::path::Path::parse(at.name.trim_end_matches('/'))
+                .map_err(|e| Error::invalid(format!("'{}' is no place: {e}", at.describe())))?;
+            return probe::probe(at.describe(), connect::connect(at)?, &prefix).await;
+        }
+        Target::File(path) => path.clone(),
+        Target::Own(_) => own_folder.to_owned(),
+    };
+    let place = folder.display().to_string();
+    let made = folder.clone();
+    let store = blocking(move || {
+        std::fs::create_dir_all(&made).map_err(|e| local::failed("written", &made, &e))?;
+        object_store::local::LocalFileSystem::new_with_prefix(&made)
+            .map_err(|e| Error::invalid(format!("{} is no folder: {e}", made.display())))
+    });
+    probe::probe(place, std::sync::Arc::new(store.await?), &Default::default()).await
+}
+
 async fn upload(
     blob: &Blob,
     header: BackupHeader,
@@ -73,7 +99,7 @@ async fn upload(
     overwrite: bool,
     objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
 ) -> Result<BackupSummary> {
-    let (out, pieces) = pipe::writer(azure::BLOCK);
+    let (out, pieces) = pipe::writer(cloud::BLOCK);
     let mut writing: JoinHandle<Result<BackupSummary>> = tokio::task::spawn_blocking(move || {
         write_to(out, header, password.as_deref(), objects).map(|(_, summary)| summary)
     });
@@ -150,8 +176,8 @@ async fn with_reader<T: Send + 'static>(
     work: impl FnOnce(Box<dyn Read>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let path = match source {
-        Target::Azure { container, name } => {
-            let blob = Blob::for_restore(container, name).await?;
+        Target::Cloud(at) => {
+            let blob = Blob::for_restore(at).await?;
             let (pieces, input) = pipe::reader();
             let working = blocking(move || work(Box::new(input)));
             return tokio::join!(blob.download(pieces), working).1;

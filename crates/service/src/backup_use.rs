@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evercube_base::{Diagnostic, Error, ErrorKind, Result};
 use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 
-use crate::backup::{self, BackupHeader, ObjectEntry, Options, Target, local};
+use crate::backup::{self, BackupHeader, ObjectEntry, Options, ProbeReport, Target, local};
 use crate::call::{Call, ReadLevel, WriteAnswer};
 use crate::change::finish::warning;
 use crate::change::request_id;
@@ -22,7 +22,8 @@ use crate::versions::LoadedVersion;
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct BackupRequest {
     pub database: String,
-    /// `file:PATH`, a path, `az://container/prefix`, or a bare name for the group's own folder.
+    /// `file:PATH`, a path, `s3://bucket/name`, `az://…`, `gs://…`, `NAME:rest` of a configured
+    /// target, or a bare name for the group's own folder.
     pub target: String,
     /// Encrypts the backup.
     pub password: Option<String>,
@@ -48,7 +49,7 @@ impl Service {
     /// Writes the newest version of a database into one file; queries and writes go on.
     pub async fn backup(&self, call: &Call, request: BackupRequest) -> Result<WriteAnswer> {
         self.check_administrator(call, "Backing up", &request.database)?;
-        let target = Target::parse(&request.target, &self.config.working_dir)?;
+        let target = self.target(&request.target)?;
         let id = request_id(call)?;
         let listed = self.enter(call, &request.database, "backup");
         let answer = self.back_up(call, &id, &target, request, Arc::clone(&listed.cancel)).await;
@@ -65,6 +66,7 @@ impl Service {
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
         let BackupRequest { database, password, overwrite, .. } = request;
+        let password = self.backup_password(target, password)?;
         self.see_all_commits().await?;
         let name = self.committed_name(&database);
         let name = name.ok_or_else(|| self.no_such_database(&database))?;
@@ -101,7 +103,7 @@ impl Service {
         let seq = match written {
             Ok(_) => version.seq,
             // Where the request had been carried out and only its answer was lost, it is done.
-            Err(e) if e.kind == ErrorKind::Conflict => {
+            Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Source) => {
                 let found = backup::inspect(target, password, &own_folder).await;
                 found.ok().filter(|h| h.request == id).ok_or(e)?.seq
             }
@@ -112,6 +114,29 @@ impl Service {
             _ => Vec::new(),
         };
         Ok(WriteAnswer { seq, messages })
+    }
+
+    /// Tests whether backups can be kept at a target.
+    pub async fn test_target(&self, call: &Call, target: &str) -> Result<ProbeReport> {
+        self.check_administrator(call, "Testing", target)?;
+        let target = self.target(target)?;
+        backup::test(&target, &self.backup_folder()).await
+    }
+
+    pub(crate) fn target(&self, text: &str) -> Result<Target> {
+        self.config.targets.resolve(text, &self.config.working_dir)
+    }
+
+    /// The password that was given, else that of the target's configuration.
+    pub(crate) fn backup_password(
+        &self,
+        target: &Target,
+        given: Option<String>,
+    ) -> Result<Option<String>> {
+        match given {
+            Some(password) => Ok(Some(password)),
+            None => self.config.targets.password(target, &self.config.working_dir),
+        }
     }
 
     /// Brings a backup in the own folder to a second member; warns where that cannot be done now.
@@ -156,7 +181,7 @@ impl Service {
         })
     }
 
-    fn check_administrator(&self, call: &Call, doing: &str, what: &str) -> Result<()> {
+    pub(crate) fn check_administrator(&self, call: &Call, doing: &str, what: &str) -> Result<()> {
         if call.session.is_admin {
             return Ok(());
         }

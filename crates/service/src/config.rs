@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use evercube_sources::FilePolicy;
 
+use crate::backup::NamedTargets;
+
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// Name of the server; empty lets the folder or the process decide.
@@ -32,4 +34,6 @@ pub struct ServiceConfig {
     pub query_rows: usize,
     /// How long a commit waits for a member that is away before the group says it is degraded.
     pub degrade_grace: Duration,
+    /// Places for backups that have a name here.
+    pub targets: NamedTargets,
 }

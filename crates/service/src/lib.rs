@@ -36,6 +36,7 @@ pub mod status;
 pub mod verify;
 pub mod versions;
 
+pub use backup::NamedTargets;
 pub use config::ServiceConfig;
 pub use evercube_sources::FilePolicy;
 pub use service::Service;

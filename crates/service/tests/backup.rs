@@ -70,6 +70,7 @@ impl World {
             query_memory: 1 << 30,
             query_rows: 1 << 20,
             degrade_grace: Duration::from_millis(100),
+            targets: Default::default(),
         };
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();

@@ -47,6 +47,7 @@ async fn world() -> World {
         query_memory: 1 << 30,
         query_rows: 1 << 20,
         degrade_grace: Duration::from_millis(100),
+        targets: Default::default(),
     };
     let service = Service::start(config, Arc::new(Alone)).await.unwrap();
     let world = World { folder, service };

@@ -16,7 +16,8 @@ pub struct Backup {
     account: AccountOfBackup,
     /// Name of the database
     database: String,
-    /// Path on the server, file:PATH, az://container/prefix, or a bare name for the group's own
+    /// Path on the server, file:PATH, s3://, az:// or gs://bucket/name, NAME:rest of a target in the
+    /// server's settings, or a bare name for the group's own folder
     target: String,
     /// Replace a backup that is there already
     #[arg(long)]

@@ -36,6 +36,16 @@ fn text(settings: &Settings, secrets: &Secrets) -> String {
         };
         out.push_str(&format!("{name} = {value}  # {}\n", setting.origin));
     }
+    for (name, of) in settings.targets() {
+        out.push_str(&format!("\n[targets.{name}]\n"));
+        for (key, value) in of {
+            // Whatever is not known to be harmless is taken for a secret.
+            let shown = ["url", "endpoint", "region", "allow_http"].contains(&key.as_str())
+                || key.ends_with("_file");
+            let value = if shown { value.as_str() } else { "********" };
+            out.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
+        }
+    }
     for (name, secret) in
         [("EVERCUBE_PASSWORD", &secrets.password), ("EVERCUBE_TOKEN", &secrets.token)]
     {
@@ -55,7 +65,9 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("evercube-config-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let file = dir.join("evercube.toml");
-        std::fs::write(&file, "region = \"file\"\nname = \"file\"\nthreads = 3\n").unwrap();
+        let target = "[targets.off]\nurl = \"s3://b/p\"\naccess_key_id = \"hush\"\n";
+        let texts = format!("region = \"file\"\nname = \"file\"\nthreads = 3\n{target}");
+        std::fs::write(&file, texts).unwrap();
         let flags =
             Flags { config: Some(file.clone()), name: Some("flag".into()), ..Flags::default() };
         let environment = |n: &str| match n {
@@ -70,7 +82,10 @@ mod tests {
         assert!(out.contains("region = \"environment\"  # EVERCUBE_REGION"), "{out}");
         assert!(out.contains(&format!("threads = 3  # {}", file.display())), "{out}");
         assert!(out.contains("source_dir = [\"a\", \"b\"]"), "{out}");
+        assert!(out.contains("[targets.off]\naccess_key_id = \"********\""), "{out}");
+        assert!(out.contains("url = \"s3://b/p\""), "{out}");
         assert!(!out.contains("hush"), "{out}");
+        assert!(settings.for_serve().is_ok());
 
         std::fs::write(&file, "lissten = 1").unwrap();
         let refused = Settings::resolve(&flags, |_| None, 8).unwrap_err();

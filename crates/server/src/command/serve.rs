@@ -159,6 +159,7 @@ fn service_config(
         query_memory: QUERY_MEMORY,
         query_rows: QUERY_ROWS,
         degrade_grace: DEGRADE_GRACE,
+        targets: settings.targets.clone(),
     })
 }
 

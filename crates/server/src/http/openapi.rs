@@ -58,6 +58,13 @@ const OPERATIONS: &[Operation] = &[
         &["source", "database", "password", "overwrite", "roles"],
     ),
     Operation(
+        "post",
+        "/backups/test",
+        "Test whether backups can be kept at a target",
+        &[],
+        &["target"],
+    ),
+    Operation(
         "get",
         "/databases/{database}/verify",
         "Compare the database on all servers",

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
+use super::backups::{self, BackupsRoute};
 use super::{Place, ServerState, access, group, openapi};
 
 /// A path below `/api/v1`, taken apart.
@@ -29,6 +30,7 @@ enum Route {
     Explain(String),
     Verify(String),
     Backup(String),
+    Backups(BackupsRoute),
     Restore,
     Group(group::Operation),
     Access(access::Kind, access::Verb),
@@ -52,6 +54,7 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "explain"] if post => Route::Explain((*name).to_owned()),
         ["databases", name, "backup"] if post => Route::Backup((*name).to_owned()),
         ["restore"] if post => Route::Restore,
+        ["backups", operation] if post => Route::Backups(BackupsRoute::parse(operation)?),
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         parts => match access::request(&asked.method, parts) {
             Some((kind, verb)) => Route::Access(kind, verb),
@@ -73,6 +76,7 @@ pub fn place(asked: &Asked) -> Place {
             | Route::Drop(_)
             | Route::Operation(_)
             | Route::Backup(_)
+            | Route::Backups(_)
             | Route::Restore
             | Route::Verify(_),
         ) => Place::Writer,
@@ -116,6 +120,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             };
             written(service.backup(&call, request).await?)
         }
+        Route::Backups(operation) => backups::run(service, &call, asked, operation).await,
         Route::Restore => {
             let given: RestoreBody = body(asked)?;
             let request = RestoreRequest {

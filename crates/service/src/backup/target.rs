@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use evercube_base::{Error, Result};
 
+use crate::backup::named::StorageSettings;
+
 /// A place named by whoever asks for a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -11,8 +13,65 @@ pub enum Target {
     File(PathBuf),
     /// A name in the group's own folder, as clients send it.
     Own(String),
-    /// Azure Blob storage; an empty name, or one that ends with `/`, is a folder.
-    Azure { container: String, name: String },
+    /// Object storage.
+    Cloud(CloudPlace),
+}
+
+/// A service that keeps objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    Azure,
+    S3,
+    Google,
+}
+
+impl Provider {
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Azure => "az",
+            Self::S3 => "s3",
+            Self::Google => "gs",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Azure => "Azure storage",
+            Self::S3 => "S3 storage",
+            Self::Google => "Google Cloud Storage",
+        }
+    }
+
+    /// The variables of the environment that hold the server's credentials.
+    pub fn variables(self) -> &'static str {
+        match self {
+            Self::Azure => {
+                "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_STORAGE_CONNECTION_STRING)"
+            }
+            Self::S3 => "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION",
+            Self::Google => "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT",
+        }
+    }
+}
+
+/// An object in a bucket or container; an empty name, or one that ends with `/`, is a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudPlace {
+    pub provider: Provider,
+    pub bucket: String,
+    pub name: String,
+    /// What the configuration says of this place; the environment says the rest.
+    pub settings: StorageSettings,
+}
+
+impl CloudPlace {
+    pub fn describe(&self) -> String {
+        format!("{}://{}/{}", self.provider.scheme(), self.bucket, self.name)
+    }
+
+    pub fn is_folder(&self) -> bool {
+        self.name.is_empty() || self.name.ends_with('/')
+    }
 }
 
 /// Extension of backups that are named by the product.
@@ -24,7 +83,7 @@ impl Target {
         let text = text.trim();
         if text.is_empty() || text.contains('\0') {
             return Err(Error::invalid(
-                "no target is given; use a path, file:PATH, az://container/name, or a bare file name for the group's own folder",
+                "no target is given; use a path, file:PATH, s3://bucket/name, az://container/name, gs://bucket/name, or a bare file name for the group's own folder",
             ));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
@@ -49,7 +108,7 @@ impl Target {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Own(name) => format!("'{name}' in the group's own folder"),
-            Self::Azure { container, name } => format!("az://{container}/{name}"),
+            Self::Cloud(at) => at.describe(),
         }
     }
 }
@@ -66,24 +125,36 @@ fn cloud(scheme: &str, rest: &str, text: &str) -> Result<Target> {
                 "the target '{text}' names no path on this server; write file:PATH"
             )))
         }
-        "az" | "azure" => {
-            let (container, name) = rest.split_once('/').unwrap_or((rest, ""));
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-$".contains(c);
-            if container.is_empty() || !container.chars().all(fits) {
-                return Err(Error::invalid(format!(
-                    "the target '{text}' names no container; write az://container/name"
-                )));
-            }
-            let name = name.trim_start_matches('/').to_owned();
-            Ok(Target::Azure { container: container.to_owned(), name })
-        }
-        "s3" | "gs" => Err(Error::unsupported(format!(
-            "backups to {scheme}:// are not built in yet; back up to a path or to az://container/name"
-        ))),
+        "az" | "azure" => place(Provider::Azure, rest, text),
+        "s3" => place(Provider::S3, rest, text),
+        "gs" | "gcs" => place(Provider::Google, rest, text),
         other => Err(Error::invalid(format!(
-            "'{other}://' is no kind of backup target; use file:PATH, a path, az://container/name, or a bare file name"
+            "'{other}://' is no kind of backup target; use file:PATH, a path, s3://bucket/name, az://container/name, gs://bucket/name, or a bare file name"
         ))),
     }
+}
+
+fn place(provider: Provider, rest: &str, text: &str) -> Result<Target> {
+    let (bucket, name) = rest.split_once('/').unwrap_or((rest, ""));
+    let more = match provider {
+        Provider::Azure => "-$",
+        Provider::S3 => "-.",
+        Provider::Google => "-._",
+    };
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || more.contains(c);
+    if bucket.is_empty() || !bucket.chars().all(fits) {
+        let kind = if provider == Provider::Azure { "container" } else { "bucket" };
+        return Err(Error::invalid(format!(
+            "the target '{text}' names no {kind}; write {}://{kind}/name",
+            provider.scheme()
+        )));
+    }
+    Ok(Target::Cloud(CloudPlace {
+        provider,
+        bucket: bucket.to_owned(),
+        name: name.trim_start_matches('/').to_owned(),
+        settings: StorageSettings::default(),
+    }))
 }
 
 /// A bare name; it must not lead out of the folder, nor to a file that is being written.
@@ -135,9 +206,15 @@ mod tests {
         assert_eq!(parse("file:x").ok(), file("/work/x"));
         assert_eq!(parse("file:///b/x").ok(), file("/b/x"));
         assert_eq!(parse("Sales.abf").ok(), Some(Target::Own("Sales.abf".into())));
-        let azure = |c: &str, n: &str| Some(Target::Azure { container: c.into(), name: n.into() });
-        assert_eq!(parse("az://box/a/b").ok(), azure("box", "a/b"));
-        assert_eq!(parse("az://box").ok(), azure("box", ""));
+        let cloud = |text: &str| match parse(text) {
+            Ok(Target::Cloud(at)) => (at.provider, at.bucket, at.name),
+            other => panic!("{text}: {other:?}"),
+        };
+        let found = |p, b: &str, n: &str| (p, b.to_owned(), n.to_owned());
+        assert_eq!(cloud("az://box/a/b"), found(Provider::Azure, "box", "a/b"));
+        assert_eq!(cloud("az://box"), found(Provider::Azure, "box", ""));
+        assert_eq!(cloud("S3://my.bucket/p/"), found(Provider::S3, "my.bucket", "p/"));
+        assert_eq!(cloud("gs://my_bucket/x.evb"), found(Provider::Google, "my_bucket", "x.evb"));
     }
 
     #[test]
@@ -145,8 +222,8 @@ mod tests {
         for text in ["", " ", "file:", "az:///x", "az://Box/x", "..", ".x", "a\\b", "ftp://x"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        for text in ["s3://bucket/x", "gs://bucket/x"] {
-            assert!(parse(text).unwrap_err().message.contains("not built in yet"));
+        for text in ["s3://", "s3://My/x", "s3://key:secret@bucket/x", "gs:///x"] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 

@@ -55,7 +55,7 @@ impl Service {
     pub async fn restore(&self, call: &Call, request: RestoreRequest) -> Result<WriteAnswer> {
         self.check_administrator(call, "Restoring", &request.source)?;
         let roles = Roles::parse(&request.roles)?;
-        let source = Target::parse(&request.source, &self.config.working_dir)?;
+        let source = self.target(&request.source)?;
         let id = request_id(call)?;
         let listed = self.enter(call, request.database.as_deref().unwrap_or_default(), "restore");
         let cancel = Arc::clone(&listed.cancel);
@@ -73,6 +73,7 @@ impl Service {
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
         let RestoreRequest { database, password, overwrite, .. } = request;
+        let password = self.backup_password(source, password)?;
         let folder = self.backup_folder();
         self.see_all_commits().await?;
         let wanted = match database.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()) {
