@@ -4,6 +4,7 @@
 use evercube_base::Error;
 use serde::{Deserialize, Serialize};
 
+use crate::backups::BackupRecord;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,11 @@ pub enum Command {
     },
     /// Changes nothing; shows that the group takes writes.
     Probe,
+    /// A backup was written or proved at a place, or is gone from it.
+    PutBackup {
+        place: String,
+        record: Option<BackupRecord>,
+    },
 }
 
 /// The newest commands this release understands.
@@ -101,7 +107,8 @@ impl Command {
             | Self::DeleteToken { .. }
             | Self::PutFirewallRule { .. }
             | Self::DeleteFirewallRule { .. }
-            | Self::Probe => 1,
+            | Self::Probe
+            | Self::PutBackup { .. } => 1,
             _ => 0,
         }
     }

@@ -3,15 +3,19 @@
 //!
 //! Never here: segments, queries. Only `raft` knows the consensus library; `state` is pure.
 
+mod backups;
 mod coding;
 mod command;
+mod earlier;
 mod log_store;
 mod metastore;
 mod raft;
 mod state;
 mod state_machine;
 
+pub use backups::BackupRecord;
 pub use command::{Command, Commit, Reply};
+pub use earlier::{EarlierVersion, EarlierVersions};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,

@@ -7,7 +7,9 @@ use std::fmt;
 use evercube_base::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
+use crate::backups::{self, BackupRecord};
 use crate::command::{Command, Reply};
+use crate::earlier::EarlierVersions;
 
 mod commit;
 mod lease;
@@ -180,6 +182,12 @@ pub struct State {
     /// Drawn when the history began: two sides that both went on have different ones.
     #[serde(default)]
     pub branch: u64,
+    /// Versions that were current before.
+    #[serde(default)]
+    pub earlier: EarlierVersions,
+    /// Backups by their place.
+    #[serde(default)]
+    pub backups: BTreeMap<String, BackupRecord>,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -354,6 +362,9 @@ impl State {
                     let message = format!("there is no firewall rule '{name}'");
                     return Reply::Refused(Error::not_found(message));
                 }
+            }
+            Command::PutBackup { place, record } => {
+                backups::put(&mut self.backups, place, record);
             }
             Command::PutSetting { name, value } => {
                 self.settings.insert(name, value);

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     access, backup, backups, config, demo, deploy, drain, drill, explain, failover, gateway,
-    members, policy, promote, query, refresh, restore, serve, status, verify,
+    members, policy, promote, query, refresh, restore, rollback, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -29,6 +29,7 @@ pub enum Command {
     Backup(backup::Backup),
     Backups(backups::Backups),
     Restore(restore::Restore),
+    Rollback(rollback::Rollback),
     Verify(verify::Verify),
     Status(status::Status),
     Failover(failover::Failover),
@@ -62,6 +63,7 @@ impl Command {
             Self::Backup(args) => backup::run(args).await,
             Self::Backups(args) => backups::run(args).await,
             Self::Restore(args) => restore::run(args).await,
+            Self::Rollback(args) => rollback::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Status(args) => status::run(args).await,
             Self::Failover(args) => failover::failover(args).await,

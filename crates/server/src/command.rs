@@ -19,6 +19,7 @@ pub mod query;
 pub mod refresh;
 pub mod report;
 pub mod restore;
+pub mod rollback;
 pub mod serve;
 pub mod status;
 pub mod verify;

@@ -157,3 +157,93 @@ fn a_witness_that_leads_has_data_servers_write() {
     group.wait_ready(3);
     assert!(group.verify("Shop").contains("all servers hold the same"));
 }
+
+#[test]
+fn a_restore_that_is_killed_leaves_the_old_database_or_the_new_one() {
+    let mut group = Group::start(1);
+    deployed(&group, 0);
+    let (status, body) =
+        post(&group.url(0), "/api/v1/databases/Shop/backup", "{\"target\":\"s.evb\"}");
+    assert_eq!(status, 200, "{body}");
+    let filtered = MODEL.replace("{\\\"c\\\",4}", "{\\\"c\\\",40}");
+    assert_ne!(filtered, MODEL);
+    let (mut old, mut new) = (0, 0);
+    for wait in (0..40).step_by(4) {
+        let (status, body) = post(&group.url(0), "/api/v1/deploy", &filtered);
+        assert_eq!(status, 200, "{body}");
+        let (status, body) = post(&group.url(0), "/api/v1/databases/Shop/refresh", "{}");
+        assert_eq!(status, 200, "{body}");
+        let url = group.url(0);
+        let restoring = std::thread::spawn(move || {
+            let body = "{\"source\":\"s.evb\",\"overwrite\":true}";
+            process::try_post(&url, "/api/v1/restore", body)
+        });
+        std::thread::sleep(Duration::from_millis(wait));
+        group.kill(0);
+        let answered = restoring.join().unwrap().is_ok_and(|(status, _)| status == 200);
+        group.restart(0);
+        group.wait_ready(1);
+        match total(&group.url(0)).as_str() {
+            "7.5" => new += 1,
+            "43.5" if !answered => old += 1,
+            other => panic!("after {wait} ms: {other}, answered: {answered}"),
+        }
+        assert!(group.verify("Shop").contains("all servers hold the same"));
+    }
+    println!("killed {} times: {old} old, {new} new", old + new);
+}
+
+#[test]
+fn backups_and_earlier_versions_from_the_command_line() {
+    let group = Group::start(1);
+    deployed(&group, 0);
+    let run = |words: &[&str]| group.run(words);
+    let json = |words: &[&str]| -> serde_json::Value {
+        let (status, text) = run(words);
+        assert_eq!(status, Some(0), "{words:?}: {text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let folder = group.beside("backups/");
+    let file = |name: &str| format!("{folder}{name}");
+    for name in ["1.evb", "2.evb"] {
+        assert_eq!(run(&["backup", "Shop", &file(name)]).0, Some(0));
+    }
+    let listed = json(&["backups", "list", &folder, "--json"]);
+    assert_eq!(listed["backups"][1]["name"], "2.evb", "{listed}");
+    assert_eq!(json(&["backups", "verify", &folder, "--json"])["ok"], true);
+    let tested = json(&["backups", "test", &folder, "--json"]);
+    assert_eq!(tested["usable"], true, "{tested}");
+
+    let changed = MODEL.replace("\"SUM(Sales[Amount])\"", "\"2 * SUM(Sales[Amount])\"");
+    assert_ne!(changed, MODEL);
+    let (status, body) = post(&group.url(0), "/api/v1/deploy", &changed);
+    assert_eq!((status, total(&group.url(0)).as_str()), (200, "15.0"), "{body}");
+    let versions = json(&["rollback", "Shop", "--json"]);
+    let before = versions["versions"][1]["version"].to_string();
+    let query = |at: &[&str]| run(&[&["query", "Shop", TOTAL, "--format", "csv"][..], at].concat());
+    assert!(query(&["--at", &before]).1.contains("7.5"));
+    assert!(query(&[]).1.contains("15"));
+    let (status, said) = run(&["rollback", "Shop", &before]);
+    assert_eq!((status, total(&group.url(0)).as_str()), (Some(0), "7.5"), "{said}");
+    assert_eq!(run(&["rollback", "Shop", "1"]).0, Some(1));
+    assert_eq!(run(&["rollback", "Shop", "yesterday"]).0, Some(1));
+
+    let (status, said) = run(&["restore", &folder, "--database", "Copy", "--at", &before]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(run(&["query", "Copy", TOTAL]).1.contains("7.5"));
+    assert_eq!(run(&["restore", &file("1.evb"), "--table", "Sales"]).0, Some(0));
+
+    let mut bytes = std::fs::read(file("1.evb")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file("1.evb"), bytes).unwrap();
+    let (status, said) = run(&["backups", "verify", &folder]);
+    assert!(status == Some(4) && said.contains("damaged"), "{status:?}: {said}");
+    std::fs::remove_file(file("1.evb")).unwrap();
+    assert_eq!(run(&["backup", "Shop", &file("3.evb")]).0, Some(0));
+    let pruned = json(&["backups", "prune", &folder, "--last", "1", "--json"]);
+    assert_eq!(pruned["removed"][0]["name"], "2.evb", "{pruned}");
+    assert_eq!(run(&["backups", "prune", &folder]).0, Some(1));
+    let document = json(&["status", "--json"]);
+    assert!(document["servers"][0]["databases"].as_array().is_some_and(|d| d.len() == 2));
+}

@@ -5,9 +5,12 @@ pub mod archive;
 mod cloud;
 mod connect;
 mod exchange;
+mod folder;
 mod foreign;
 mod frame;
+mod hashing;
 pub mod header;
+mod keep;
 pub(crate) mod kept;
 pub(crate) mod local;
 pub mod named;
@@ -27,7 +30,10 @@ use tokio::task::JoinHandle;
 
 use self::archive::{ArchiveReader, ArchiveWriter};
 use self::cloud::Blob;
+pub use self::folder::{Found, list, remove};
+use self::hashing::Hashing;
 pub use self::header::{BackupHeader, BackupSummary, ObjectEntry};
+pub use self::keep::Keep;
 pub use self::named::NamedTargets;
 use self::preamble::{Chance, KdfCost, Preamble};
 pub use self::probe::{Check, ProbeReport};
@@ -52,17 +58,16 @@ pub async fn write(
     objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
 ) -> Result<BackupSummary> {
     let Options { password, overwrite, own_folder } = options;
-    let path = match target {
+    let path = match target.for_database(&header.database) {
         Target::Cloud(at) => {
-            let blob = Blob::for_backup(at, &header.database)?;
+            let blob = Blob::for_backup(&at)?;
             blob.check_free(overwrite).await?;
             return upload(&blob, header, password, overwrite, objects).await;
         }
-        Target::File(path) => path.clone(),
+        Target::File(path) => path,
         Target::Own(name) => own_folder.join(name),
     };
     blocking(move || {
-        let path = local::file_for_backup(&path, &header.database);
         let file = local::NewFile::create(&path, overwrite)?;
         let (file, summary) = write_to(file, header, password.as_deref(), objects)?;
         file.keep()?;
@@ -132,11 +137,13 @@ fn write_to<W: Write>(
 ) -> Result<(W, BackupSummary)> {
     let preamble = Preamble::new(password, KdfCost::default(), &Chance::draw()?)?;
     let hashes: Vec<Hash> = header.objects.iter().map(|o| o.hash).collect();
-    let mut archive = ArchiveWriter::new(out, preamble, header)?;
+    let mut archive = ArchiveWriter::new(Hashing::new(out), preamble, header)?;
     for hash in &hashes {
         archive.object(&objects(hash)?)?;
     }
-    archive.finish()
+    let (out, summary) = archive.finish()?;
+    let (content, _) = out.content();
+    Ok((out.into_inner(), BackupSummary { content, ..summary }))
 }
 
 /// Takes what a backup holds, piece by piece.
@@ -147,13 +154,22 @@ pub trait Sink: Send + 'static {
     fn object(&mut self, hash: Hash, content: Vec<u8>) -> Result<()>;
 }
 
-/// Reads a whole backup; its header once the last byte of it is proved.
+/// A backup that was read to its last byte and proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeBackup {
+    pub header: BackupHeader,
+    /// Hash of all its bytes, and how many there are.
+    pub content: Hash,
+    pub length: u64,
+}
+
+/// Reads a whole backup; what it was once the last byte of it is proved.
 pub async fn read(
     source: &Target,
     password: Option<String>,
     own_folder: &Path,
     sink: impl Sink,
-) -> Result<BackupHeader> {
+) -> Result<WholeBackup> {
     with_reader(source, own_folder, move |input| read_all(input, password.as_deref(), sink)).await
 }
 
@@ -196,11 +212,15 @@ fn read_all(
     input: Box<dyn Read>,
     password: Option<&str>,
     mut sink: impl Sink,
-) -> Result<BackupHeader> {
-    let mut archive = ArchiveReader::open(input, password)?;
+) -> Result<WholeBackup> {
+    let mut input = Hashing::new(input);
+    let mut archive = ArchiveReader::open(&mut input, password)?;
     sink.begin(archive.header())?;
     while let Some((hash, content)) = archive.object()? {
         sink.object(hash, content)?;
     }
-    Ok(archive.header().clone())
+    let header = archive.header().clone();
+    drop(archive);
+    let (content, length) = input.content();
+    Ok(WholeBackup { header, content, length })
 }

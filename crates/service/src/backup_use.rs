@@ -1,5 +1,7 @@
 //! Backing a database up, and the requests for that and for bringing it back.
 
+pub mod catalog;
+mod one_table;
 mod restore;
 
 use std::collections::BTreeSet;
@@ -10,7 +12,7 @@ use evercube_base::{Diagnostic, Error, ErrorKind, Result};
 use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 
 use crate::backup::{self, BackupHeader, ObjectEntry, Options, ProbeReport, Target, local};
-use crate::call::{Call, ReadLevel, WriteAnswer};
+use crate::call::{At, Call, ReadLevel, WriteAnswer};
 use crate::change::finish::warning;
 use crate::change::request_id;
 use crate::objects::blocking;
@@ -43,6 +45,10 @@ pub struct RestoreRequest {
     pub overwrite: bool,
     /// `keep`, `skip` or `drop-members`.
     pub roles: String,
+    /// The newest backup of a folder that is not after this; a single backup must not be either.
+    pub at: Option<At>,
+    /// Brings this table back and leaves the rest of the database as it is.
+    pub table: Option<String>,
 }
 
 impl Service {
@@ -70,8 +76,10 @@ impl Service {
         self.see_all_commits().await?;
         let name = self.committed_name(&database);
         let name = name.ok_or_else(|| self.no_such_database(&database))?;
-        let newest = Call { read: ReadLevel::Strong, at: call.at, ..Call::default() };
+        let session = call.session.clone();
+        let newest = Call { session, read: ReadLevel::Strong, at: call.at, ..Call::default() };
         let version = self.version(&newest, &name).await?;
+        let target = &target.for_database(&name);
         let own_folder = self.backup_folder();
         let written = match target {
             Target::Own(name) if !overwrite && self.any_copy(name).await? => {
@@ -92,16 +100,20 @@ impl Service {
                 };
                 let objects = Arc::clone(&self.objects);
                 let (progress, of) = (self.progress.clone(), id.to_owned());
-                backup::write(target, header, options, move |hash| {
+                let written = backup::write(target, header.clone(), options, move |hash| {
                     not_cancelled(&cancel)?;
                     progress.update(&of, |p| p.partitions_done += 1);
                     objects.get(hash)
-                })
-                .await
+                });
+                written.await.map(|summary| (header, summary))
             }
         };
         let seq = match written {
-            Ok(_) => version.seq,
+            Ok((header, summary)) => {
+                let record = catalog::record_of(&header, summary.content, summary.written);
+                self.put_record(self.record_key(target), Some(record)).await?;
+                version.seq
+            }
             // Where the request had been carried out and only its answer was lost, it is done.
             Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Source) => {
                 let found = backup::inspect(target, password, &own_folder).await;
@@ -240,6 +252,8 @@ impl From<RestoreCommand> for RestoreRequest {
             password: command.password,
             overwrite: command.allow_overwrite,
             roles: roles.to_owned(),
+            at: None,
+            table: None,
         }
     }
 }
@@ -268,6 +282,8 @@ impl std::fmt::Debug for RestoreRequest {
             .field("password", &hidden(self.password.as_ref()))
             .field("overwrite", &self.overwrite)
             .field("roles", &self.roles)
+            .field("at", &self.at)
+            .field("table", &self.table)
             .finish()
     }
 }

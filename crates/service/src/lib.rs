@@ -19,6 +19,7 @@ pub mod discover;
 mod gap;
 pub mod group;
 mod guardian;
+pub mod history;
 pub mod identity;
 mod layout;
 mod loader;

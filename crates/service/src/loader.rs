@@ -85,7 +85,7 @@ impl Service {
     }
 }
 
-fn load_version(
+pub(crate) fn load_version(
     objects: &Arc<ObjectDir>,
     entry: &DatabaseEntry,
     previous: Option<&LoadedVersion>,

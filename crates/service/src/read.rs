@@ -6,7 +6,7 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 use tokio::time::{Instant, timeout_at};
 
-use crate::call::{At, Call, ReadLevel};
+use crate::call::{Call, ReadLevel};
 use crate::service::Service;
 use crate::versions::LoadedVersion;
 
@@ -47,8 +47,10 @@ impl Service {
     /// The version of `database` that the call reads, loaded and verified here.
     pub async fn version(&self, call: &Call, database: &str) -> Result<Arc<LoadedVersion>> {
         self.wait_fresh(call).await?;
-        if let Some(at) = call.at {
-            return self.version_at(database, at).await;
+        if let Some(at) = call.at
+            && let Some(earlier) = self.version_at(call, database, at).await?
+        {
+            return Ok(earlier);
         }
         let deadline = Instant::now() + call.patience.unwrap_or(HOLD);
         let mut changes = self.versions.changes();
@@ -82,23 +84,6 @@ impl Service {
                 ));
             }
         }
-    }
-
-    async fn version_at(&self, database: &str, at: At) -> Result<Arc<LoadedVersion>> {
-        let current = self.versions.get(database);
-        let found = match at {
-            At::Seq(seq) => self.versions.get_at(database, seq),
-            At::Time(t) => current.filter(|v| v.updated_micros <= t.unix_micros()),
-        };
-        found.ok_or_else(|| {
-            Error::not_found(format!(
-                "database '{database}' has no version {} on this server; versions are kept in memory until the second-next commit",
-                match at {
-                    At::Seq(n) => n.to_string(),
-                    At::Time(t) => t.to_string(),
-                }
-            ))
-        })
     }
 
     pub(crate) fn no_such_database(&self, database: &str) -> Error {

@@ -103,6 +103,15 @@ impl Versions {
         slot.current.iter().chain(&slot.earlier).find(|v| v.seq == seq).cloned()
     }
 
+    /// Keeps a version that was read again, for the next one who asks for it.
+    pub(crate) fn add_earlier(&self, name: &str, version: Arc<LoadedVersion>) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(&name.to_lowercase()) {
+            slot.earlier.push_front(version);
+            slot.earlier.truncate(EARLIER);
+        }
+    }
+
     pub fn failure(&self, name: &str) -> Option<Error> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.get(&name.to_lowercase())?.failure.clone()

@@ -1,5 +1,8 @@
 //! Backing up and restoring on servers in one process, each with a folder of its own.
 
+#[path = "backup/points.rs"]
+mod points;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -54,7 +54,10 @@ impl State {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         if c.drop {
-            self.databases.remove(&key);
+            if let Some(ended) = self.databases.remove(&key) {
+                self.earlier.keep(&ended, &ended.name);
+                self.earlier.forget_ended(|name| self.databases.contains_key(name));
+            }
             return Ok(());
         }
         let policy = current.map_or(Policy::default(), |d| d.policy);
@@ -73,7 +76,9 @@ impl State {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let lease = current.and_then(|d| d.lease);
-        self.databases.remove(&key);
+        if let Some(replaced) = self.databases.remove(&key) {
+            self.earlier.keep(&replaced, &name);
+        }
         self.databases.insert(
             name.to_lowercase(),
             DatabaseEntry {

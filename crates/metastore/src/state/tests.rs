@@ -234,3 +234,36 @@ fn what_the_first_release_wrote_is_still_read() {
     let mut s = s;
     assert_eq!(s.apply(4, command), Reply::Done { seq: 4 });
 }
+
+#[test]
+fn replaced_and_ended_versions_are_kept() {
+    let mut s = group(&[("a", "x")]);
+    let seqs = |s: &State| s.earlier.of("RETAIL").map(|v| v.seq).collect::<Vec<_>>();
+    s.apply(10, commit("r1", 0, &[(1, 1)]));
+    assert!(seqs(&s).is_empty());
+    s.apply(11, commit("r2", 10, &[(1, 1)]));
+    let Command::Commit(c) = commit("r3", 11, &[(1, 1)]) else { unreachable!() };
+    s.apply(12, Command::Commit(Commit { drop: true, ..c }));
+    assert_eq!(seqs(&s), [10, 11]);
+    // The next database of that name goes on with them, and takes them along when renamed.
+    s.apply(20, commit("r4", 0, &[(1, 1)]));
+    let Command::Commit(c) = commit("r5", 20, &[(1, 1)]) else { unreachable!() };
+    s.apply(21, Command::Commit(Commit { rename_to: Some("Shop".into()), ..c }));
+    assert_eq!(s.earlier.of("shop").map(|v| v.seq).collect::<Vec<_>>(), [10, 11, 20]);
+    assert!(seqs(&s).is_empty());
+    let mut last = 21;
+    for seq in 22..100 {
+        let Command::Commit(c) = commit(&format!("q{seq}"), last, &[(1, 1)]) else {
+            unreachable!()
+        };
+        s.apply(seq, Command::Commit(Commit { database: "Shop".into(), ..c }));
+        last = seq;
+    }
+    assert_eq!(s.earlier.of("Shop").next_back().map(|v| v.seq), Some(98));
+    assert_eq!(s.earlier.of("Shop").count(), 32);
+    // A state without them is read as one that keeps none yet.
+    let mut json = serde_json::to_value(&s).unwrap();
+    json.as_object_mut().unwrap().remove("earlier");
+    let old: State = serde_json::from_value(json).unwrap();
+    assert_eq!(old.earlier.of("Shop").count(), 0);
+}

@@ -1,14 +1,15 @@
 //! `evercube backups`: the places backups are kept in, and what is there.
 
 use evercube_service::backup::ProbeReport;
-use serde_json::json as object;
+use evercube_service::backup_use::catalog::BackupFacts;
+use serde_json::{Value as Json, json as object};
 
-use super::credentials::Account;
+use super::credentials::{Account, AccountOfBackup};
 use crate::client::{json, request_id};
 use crate::failure::{Failure, Outcome};
 use crate::output::print;
 
-/// Test a place for backups
+/// List, verify and prune backups, and test places for them
 #[derive(Debug, clap::Args)]
 pub struct Backups {
     #[command(subcommand)]
@@ -17,7 +18,65 @@ pub struct Backups {
 
 #[derive(Debug, clap::Subcommand)]
 enum Operation {
+    List(List),
+    Verify(Verify),
+    Prune(Prune),
     Test(Test),
+}
+
+/// Where to look, and how to print what is there.
+#[derive(Debug, clap::Args)]
+struct Place {
+    #[command(flatten)]
+    account: AccountOfBackup,
+    /// A backup, or a folder, bucket or container with its prefix; without it the group's own folder
+    target: Option<String>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the backups at a target
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  evercube backups list --server http://127.0.0.1:8383 /backups")]
+struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Read backups back, whole, and prove them; exit status 4 when one is not what was written
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  evercube backups verify --server http://127.0.0.1:8383 \
+    s3://my-bucket/evercube/ --password-file backup.secret")]
+struct Verify {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Remove the backups of every database that need not be kept
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  evercube backups prune --server http://127.0.0.1:8383 /backups \
+    --daily 7 --weekly 4 --monthly 12 --dry-run"
+)]
+struct Prune {
+    #[command(flatten)]
+    place: Place,
+    /// Keep the newest N
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    last: usize,
+    /// Keep the newest of each of the last N days that have one (UTC)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    daily: usize,
+    /// Keep the newest of each of the last N weeks that have one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    weekly: usize,
+    /// Keep the newest of each of the last N months that have one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    monthly: usize,
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Test whether a target can keep backups: reading, writing, races, permissions
@@ -36,8 +95,102 @@ struct Test {
 
 pub async fn run(args: &Backups) -> Outcome {
     match &args.operation {
+        Operation::List(args) => list(&args.place).await,
+        Operation::Verify(args) => verify(&args.place).await,
+        Operation::Prune(args) => prune(args).await,
         Operation::Test(args) => test(args).await,
     }
+}
+
+impl Place {
+    fn body(&self) -> Outcome<Json> {
+        let mut body = object!({});
+        if let Some(target) = &self.target {
+            body["target"] = target.as_str().into();
+        }
+        if let Some(password) = self.account.backup_password()? {
+            body["password"] = password.into();
+        }
+        Ok(body)
+    }
+
+    /// Asks, and prints the answer where it is wanted as it is.
+    async fn ask(&self, operation: &str, body: &Json) -> Outcome<Answered> {
+        let path = format!("/api/v1/backups/{operation}");
+        let bytes = self.account.client()?.post_json(&path, body, &request_id()?).await?;
+        if self.json {
+            print(&format!("{}\n", String::from_utf8_lossy(&bytes).trim_end()))?;
+        }
+        json(&bytes)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Answered {
+    #[serde(default)]
+    backups: Vec<BackupFacts>,
+    #[serde(default)]
+    removed: Vec<BackupFacts>,
+}
+
+async fn list(place: &Place) -> Outcome {
+    let answered = place.ask("list", &place.body()?).await?;
+    if place.json {
+        return Ok(());
+    }
+    print(&lines(&answered.backups))
+}
+
+async fn verify(place: &Place) -> Outcome {
+    let answered = place.ask("verify", &place.body()?).await?;
+    if !place.json {
+        print(&lines(&answered.backups))?;
+    }
+    let bad: Vec<&str> =
+        answered.backups.iter().filter(|b| b.state != "ok").map(|b| b.name.as_str()).collect();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let total = answered.backups.len();
+    Err(Failure::Different(format!(
+        "{} of {total} backups are not good: {}",
+        bad.len(),
+        bad.join(", ")
+    )))
+}
+
+async fn prune(args: &Prune) -> Outcome {
+    let mut body = args.place.body()?;
+    for (key, value) in [
+        ("last", args.last),
+        ("daily", args.daily),
+        ("weekly", args.weekly),
+        ("monthly", args.monthly),
+    ] {
+        body[key] = value.into();
+    }
+    body["dry_run"] = args.dry_run.into();
+    let answered = args.place.ask("prune", &body).await?;
+    if args.place.json {
+        return Ok(());
+    }
+    let word = if args.dry_run { "would remove" } else { "removed" };
+    print(&format!("{word} {}\n{}", answered.removed.len(), lines(&answered.removed)))
+}
+
+fn lines(backups: &[BackupFacts]) -> String {
+    let line = |b: &BackupFacts| {
+        let database = b.database.as_deref().unwrap_or("?");
+        let version = b.version.map_or("?".to_owned(), |v| v.to_string());
+        let created = b.created.as_deref().unwrap_or("?");
+        let verified = b.verified.as_ref().map_or(String::new(), |v| format!(", verified {v}"));
+        let detail = b.detail.as_ref().map_or(String::new(), |d| format!("\n    {d}"));
+        format!(
+            "{:10} {}: {database} version {version} of {created}, {} bytes{verified}{detail}\n",
+            b.state, b.place, b.bytes
+        )
+    };
+    backups.iter().map(line).collect()
 }
 
 async fn test(args: &Test) -> Outcome {

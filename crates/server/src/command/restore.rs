@@ -25,6 +25,12 @@ pub struct Restore {
     /// What becomes of the roles in the backup
     #[arg(long, default_value = "keep", value_parser = ["keep", "skip", "drop-members"])]
     roles: String,
+    /// The newest backup of a folder that is not after this version or time (UTC)
+    #[arg(long, value_name = "VERSION|TIME")]
+    at: Option<String>,
+    /// Bring back this table alone, into the database as it is now
+    #[arg(long, value_name = "T")]
+    table: Option<String>,
 }
 
 pub async fn run(args: &Restore) -> Outcome {
@@ -33,6 +39,11 @@ pub async fn run(args: &Restore) -> Outcome {
     });
     if let Some(name) = &args.database {
         body["database"] = name.as_str().into();
+    }
+    for (key, value) in [("at", &args.at), ("table", &args.table)] {
+        if let Some(value) = value {
+            body[key] = value.as_str().into();
+        }
     }
     if let Some(password) = args.account.backup_password()? {
         body["password"] = password.into();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use evercube_base::Result;
 use evercube_service::Service;
+use evercube_service::backup::Keep;
 use evercube_service::call::Call;
+use serde_json::json;
 
 use super::answer::{Answer, json_of};
 use super::asked::Asked;
@@ -13,12 +15,18 @@ use super::rest::body;
 /// An operation below `/api/v1/backups`.
 #[derive(Debug, Clone, Copy)]
 pub enum BackupsRoute {
+    List,
+    Verify,
+    Prune,
     Test,
 }
 
 impl BackupsRoute {
     pub fn parse(operation: &str) -> Option<Self> {
         Some(match operation {
+            "list" => Self::List,
+            "verify" => Self::Verify,
+            "prune" => Self::Prune,
             "test" => Self::Test,
             _ => return None,
         })
@@ -31,6 +39,31 @@ struct TestBody {
     target: String,
 }
 
+/// Without a target it is about the group's own folder.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceBody {
+    target: Option<String>,
+    password: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PruneBody {
+    target: Option<String>,
+    password: Option<String>,
+    #[serde(default)]
+    last: usize,
+    #[serde(default)]
+    daily: usize,
+    #[serde(default)]
+    weekly: usize,
+    #[serde(default)]
+    monthly: usize,
+    #[serde(default)]
+    dry_run: bool,
+}
+
 pub async fn run(
     service: &Arc<Service>,
     call: &Call,
@@ -41,6 +74,32 @@ pub async fn run(
         BackupsRoute::Test => {
             let given: TestBody = body(asked)?;
             Ok(json_of(&service.test_target(call, &given.target).await?))
+        }
+        BackupsRoute::List => {
+            let given: PlaceBody = body(asked)?;
+            let target = given.target.as_deref();
+            let backups = service.list_backups(call, target, given.password).await?;
+            Ok(json_of(&json!({ "backups": backups })))
+        }
+        BackupsRoute::Verify => {
+            let given: PlaceBody = body(asked)?;
+            let target = given.target.as_deref();
+            let backups = service.verify_backups(call, target, given.password).await?;
+            let ok = backups.iter().all(|b| b.state == "ok");
+            Ok(json_of(&json!({ "ok": ok, "backups": backups })))
+        }
+        BackupsRoute::Prune => {
+            let given: PruneBody = body(asked)?;
+            let keep = Keep {
+                last: given.last,
+                daily: given.daily,
+                weekly: given.weekly,
+                monthly: given.monthly,
+            };
+            let target = given.target.as_deref();
+            let removed =
+                service.prune_backups(call, target, given.password, keep, given.dry_run).await?;
+            Ok(json_of(&json!({ "removed": removed, "dry_run": given.dry_run })))
         }
     }
 }

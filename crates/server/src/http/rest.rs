@@ -6,7 +6,7 @@ use evercube_base::{DataType, Error, Result, Value};
 use evercube_model::tmsl::RefreshKind;
 use evercube_service::auth::Identity;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
-use evercube_service::call::{Call, WriteAnswer};
+use evercube_service::call::{At, Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
 use evercube_service::refresh::RefreshRequest;
 use http::{Method, StatusCode};
@@ -31,6 +31,8 @@ enum Route {
     Verify(String),
     Backup(String),
     Backups(BackupsRoute),
+    Versions(String),
+    Rollback(String),
     Restore,
     Group(group::Operation),
     Access(access::Kind, access::Verb),
@@ -53,6 +55,8 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "query"] if post => Route::Query((*name).to_owned()),
         ["databases", name, "explain"] if post => Route::Explain((*name).to_owned()),
         ["databases", name, "backup"] if post => Route::Backup((*name).to_owned()),
+        ["databases", name, "versions"] if get => Route::Versions((*name).to_owned()),
+        ["databases", name, "rollback"] if post => Route::Rollback((*name).to_owned()),
         ["restore"] if post => Route::Restore,
         ["backups", operation] if post => Route::Backups(BackupsRoute::parse(operation)?),
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
@@ -77,6 +81,8 @@ pub fn place(asked: &Asked) -> Place {
             | Route::Operation(_)
             | Route::Backup(_)
             | Route::Backups(_)
+            | Route::Versions(_)
+            | Route::Rollback(_)
             | Route::Restore
             | Route::Verify(_),
         ) => Place::Writer,
@@ -121,6 +127,15 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             written(service.backup(&call, request).await?)
         }
         Route::Backups(operation) => backups::run(service, &call, asked, operation).await,
+        Route::Versions(database) => {
+            let versions = service.versions_of(&call, &database).await?;
+            Ok(json_of(&json!({ "versions": versions })))
+        }
+        Route::Rollback(database) => {
+            let given: RollbackBody = body(asked)?;
+            let to = version_or_time(&given.version)?;
+            written(service.roll_back(&call, &database, to).await?)
+        }
         Route::Restore => {
             let given: RestoreBody = body(asked)?;
             let request = RestoreRequest {
@@ -129,6 +144,8 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
                 password: given.password,
                 overwrite: given.overwrite,
                 roles: given.roles,
+                at: given.at.as_ref().map(version_or_time).transpose()?,
+                table: given.table,
             };
             written(service.restore(&call, request).await?)
         }
@@ -230,10 +247,26 @@ struct RestoreBody {
     overwrite: bool,
     #[serde(default = "keep")]
     roles: String,
+    at: Option<Json>,
+    table: Option<String>,
 }
 
 fn keep() -> String {
     "keep".into()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollbackBody {
+    version: Json,
+}
+
+/// A version number or a time, as JSON writes them.
+fn version_or_time(given: &Json) -> Result<At> {
+    match given {
+        Json::String(text) => at(text),
+        other => at(&other.to_string()),
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -246,10 +279,8 @@ struct QueryBody {
 fn query_text(asked: &Asked, call: &mut Call, database: String) -> Result<String> {
     let given: QueryBody = body(asked)?;
     call.session.catalog = Some(database);
-    match given.at {
-        Some(Json::String(text)) => call.at = Some(at(&text)?),
-        Some(Json::Number(n)) => call.at = Some(at(&n.to_string())?),
-        _ => {}
+    if let Some(given) = given.at.filter(|g| !g.is_null()) {
+        call.at = Some(version_or_time(&given)?);
     }
     Ok(given.query)
 }

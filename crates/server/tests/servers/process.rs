@@ -96,6 +96,11 @@ impl Group {
         self.members[at].client.clone()
     }
 
+    /// A path beside the servers' folders.
+    pub fn beside(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
     fn data(&self, at: usize) -> PathBuf {
         self.folder.path().join(format!("data{at}"))
     }
@@ -242,7 +247,8 @@ impl Group {
         (out.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+    /// Runs a command against a server that is up: its exit status, and what it said.
+    pub fn run(&self, words: &[&str]) -> (Option<i32>, String) {
         let up = self.members.iter().find(|m| m.process.is_some()).unwrap();
         let server = format!("http://{}", up.client);
         self.command(&server, words)
@@ -302,6 +308,11 @@ fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Result<(
     assert!(!chunked, "small answers come whole");
     let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
     Ok((status, text))
+}
+
+/// As [`post`], to a server that may go away meanwhile.
+pub fn try_post(to: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    exchange(to, "POST", path, body)
 }
 
 pub fn post(to: &str, path: &str, body: &str) -> (u16, String) {

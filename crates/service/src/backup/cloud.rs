@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::backup::connect::connect;
 use crate::backup::local::exists;
-use crate::backup::target::{CloudPlace, Provider, file_name, only_backup};
+use crate::backup::target::{CloudPlace, Provider, only_backup};
 
 /// Bytes of one part. The services take 10 000 parts of an object at least.
 pub const BLOCK: usize = 8 << 20;
@@ -29,14 +29,9 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// The object a backup of `database` goes to.
-    pub fn for_backup(at: &CloudPlace, database: &str) -> Result<Self> {
-        let name = if at.is_folder() {
-            format!("{}{}", at.name, file_name(database))
-        } else {
-            at.name.clone()
-        };
-        Self::named(at, &name)
+    /// The object a backup goes to.
+    pub fn for_backup(at: &CloudPlace) -> Result<Self> {
+        Self::named(at, &at.name)
     }
 
     /// The object a restore reads.

@@ -1,5 +1,6 @@
 //! Backups under bare names between the members: asked for, sent, fetched.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backup::kept::{self, Ask, Copy, Piece};
+use crate::backup::{Found, Target};
 use crate::objects::{blocking, data_peers};
 use crate::service::Service;
 
@@ -36,6 +38,11 @@ impl Service {
             "get" => {
                 let ask: Ask = decode(body)?;
                 blocking(move || kept::get(&folder, &ask)).await
+            }
+            "list" => blocking(move || encode(&kept::names(&folder)?)).await,
+            "remove" => {
+                let name: String = decode(body)?;
+                blocking(move || kept::remove(&folder, &name).map(|()| Vec::new())).await
             }
             other => Err(Error::not_found(format!("there is no backup operation '{other}'"))),
         }
@@ -65,6 +72,42 @@ impl Service {
     /// Whether any member that answers holds a backup of this name.
     pub(crate) async fn any_copy(&self, name: &str) -> Result<bool> {
         Ok(self.own_copy(name).await?.is_some() || !self.copies_elsewhere(name).await?.is_empty())
+    }
+
+    /// The backups in the group's own folder, on whichever members that answer.
+    pub(crate) async fn list_own(&self) -> Result<Vec<Found>> {
+        let folder = self.backup_folder();
+        let mut all = blocking(move || kept::names(&folder)).await?;
+        for address in self.data_peers() {
+            let asked = self.transport.call(&address, "backup/list", Vec::new(), QUICK).await;
+            let there: Result<Vec<(String, Copy)>> = asked.and_then(|a| decode(&a));
+            all.extend(there.unwrap_or_default());
+        }
+        let mut newest: BTreeMap<String, Copy> = BTreeMap::new();
+        for (name, copy) in all {
+            let known = newest.entry(name).or_insert(copy);
+            if copy.modified > known.modified {
+                *known = copy;
+            }
+        }
+        let found = newest.into_iter().map(|(name, copy)| Found {
+            target: Target::Own(name.clone()),
+            name,
+            length: copy.length,
+            modified_micros: copy.modified,
+        });
+        Ok(found.collect())
+    }
+
+    /// Removes a backup from the own folder of every member that answers.
+    pub(crate) async fn remove_own(&self, name: &str) -> Result<()> {
+        let (folder, own) = (self.backup_folder(), name.to_owned());
+        blocking(move || kept::remove(&folder, &own)).await?;
+        let body = encode(&name)?;
+        for (address, _) in self.copies_elsewhere(name).await? {
+            self.transport.call(&address, "backup/remove", body.clone(), QUICK).await?;
+        }
+        Ok(())
     }
 
     /// Makes the copy that is here, just written, the one that counts, whatever clocks say.

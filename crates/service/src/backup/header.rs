@@ -52,6 +52,8 @@ pub struct BackupSummary {
     pub bytes: u64,
     /// Bytes of the backup.
     pub written: u64,
+    /// Hash of these.
+    pub content: Hash,
 }
 
 mod hex_hash {

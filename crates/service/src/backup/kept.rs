@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use evercube_base::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::backup::folder::list_files;
 use crate::backup::local::{failed, failed_or_absent};
 use crate::backup::target::Target;
 
@@ -49,6 +50,24 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf> {
     match Target::parse(name, folder)? {
         Target::Own(name) => Ok(folder.join(name)),
         _ => Err(Error::invalid(format!("'{name}' is no name of a backup in the own folder"))),
+    }
+}
+
+/// The backups held here.
+pub fn names(folder: &Path) -> Result<Vec<(String, Copy)>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let found = list_files(folder)?.into_iter();
+    Ok(found.map(|f| (f.name, Copy { length: f.length, modified: f.modified_micros })).collect())
+}
+
+/// Removes the copy held here.
+pub fn remove(folder: &Path, name: &str) -> Result<()> {
+    let path = file(folder, name)?;
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed("removed", &path, &e)),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use evercube_base::{Error, Result};
 
+use crate::backup::local::file_for_backup;
 use crate::backup::named::StorageSettings;
 
 /// A place named by whoever asks for a backup.
@@ -101,6 +102,27 @@ impl Target {
             return Ok(Self::File(working_dir.join(text)));
         }
         own(text)
+    }
+
+    /// The file a backup of `database` goes to, where only a folder is named.
+    pub fn for_database(&self, database: &str) -> Self {
+        match self {
+            Self::File(path) => Self::File(file_for_backup(path, database)),
+            Self::Cloud(at) if at.is_folder() => {
+                let name = format!("{}{}", at.name, file_name(database));
+                Self::Cloud(CloudPlace { name, ..at.clone() })
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it names a folder and not yet a backup in it.
+    pub fn is_folder(&self) -> bool {
+        match self {
+            Self::File(path) => path.is_dir(),
+            Self::Cloud(at) => at.is_folder(),
+            Self::Own(_) => false,
+        }
     }
 
     /// The place in words.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_engine::CompiledModel;
 use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Role;
@@ -11,7 +11,7 @@ use evercube_store::{Hash, Manifest, ObjectDir, state_root};
 
 use crate::backup::{self, BackupHeader, Sink, Target};
 use crate::backup_use::{RestoreRequest, not_cancelled};
-use crate::call::{Call, WriteAnswer};
+use crate::call::{At, Call, WriteAnswer};
 use crate::change::request_id;
 use crate::commit::NewState;
 use crate::objects::blocking;
@@ -72,10 +72,16 @@ impl Service {
         request: RestoreRequest,
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
-        let RestoreRequest { database, password, overwrite, .. } = request;
+        let RestoreRequest { database, password, overwrite, at, table, .. } = request;
         let password = self.backup_password(source, password)?;
         let folder = self.backup_folder();
         self.see_all_commits().await?;
+        let source = &match at {
+            Some(at) if source.is_folder() => {
+                self.backup_as_of(source, at, database.as_deref(), password.as_ref()).await?
+            }
+            _ => source.clone(),
+        };
         let wanted = match database.map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()) {
             Some(name) => name,
             None => {
@@ -88,7 +94,8 @@ impl Service {
             return answer;
         }
         let existing = self.metastore.state().database(&name).map(|e| (e.name.clone(), e.seq));
-        if let Some((name, _)) = existing.as_ref().filter(|_| !overwrite) {
+        let exists = existing.as_ref();
+        if let Some((name, _)) = exists.filter(|_| !overwrite && table.is_none()) {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
@@ -104,7 +111,15 @@ impl Service {
             request_id: id.to_owned(),
             place: source.describe(),
         };
-        let header = backup::read(source, password, &folder, taking).await?;
+        let whole = backup::read(source, password, &folder, taking).await?;
+        self.is_what_was_written(source, &whole)?;
+        let header = whole.header;
+        if let Some(at) = at {
+            not_after(&header, at)?;
+        }
+        if let Some(table) = table {
+            return self.bring_table_back(id, header, &name, &table, cancel).await;
+        }
         let (name, seq) = existing.unwrap_or((name, 0));
         let taken_ids = self.ids_of_others(&name);
         let objects = Arc::clone(&self.objects);
@@ -140,7 +155,7 @@ impl Service {
     }
 
     /// Identifiers of the databases that are not called `name`.
-    fn ids_of_others(&self, name: &str) -> Vec<String> {
+    pub(crate) fn ids_of_others(&self, name: &str) -> Vec<String> {
         let all = self.versions.all().into_iter();
         let others = all.filter(|v| v.name.to_lowercase() != name.to_lowercase());
         others.filter_map(|v| v.model.database.id.clone()).collect()
@@ -175,8 +190,27 @@ impl Sink for Taking {
     }
 }
 
+/// Refuses a backup that was made after what is wanted.
+fn not_after(header: &BackupHeader, at: At) -> Result<()> {
+    let fits = match at {
+        At::Seq(seq) => header.seq <= seq,
+        At::Time(t) => header.created_micros <= t.unix_micros(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let made = DateTime::from_unix_micros(header.created_micros).unwrap_or_default();
+    Err(Error::not_found(format!(
+        "the backup holds version {}, made at {made}, which is later than what is wanted",
+        header.seq
+    )))
+}
+
 /// The model and manifest of a backup whose objects have been stored.
-fn stored(objects: &ObjectDir, header: &BackupHeader) -> Result<(StoredModel, Manifest)> {
+pub(super) fn stored(
+    objects: &ObjectDir,
+    header: &BackupHeader,
+) -> Result<(StoredModel, Manifest)> {
     let manifest = Manifest::from_bytes(&objects.get(&header.manifest)?)?;
     let model = StoredModel::from_bytes(&objects.get(&header.model)?)?;
     let listed = |hash: &Hash| header.objects.iter().any(|o| o.hash == *hash);
@@ -201,7 +235,11 @@ fn stored(objects: &ObjectDir, header: &BackupHeader) -> Result<(StoredModel, Ma
 }
 
 /// Loads the version once before it is committed: one that cannot be served is refused.
-fn loads(objects: &Arc<ObjectDir>, model: &StoredModel, manifest: &Manifest) -> Result<()> {
+pub(super) fn loads(
+    objects: &Arc<ObjectDir>,
+    model: &StoredModel,
+    manifest: &Manifest,
+) -> Result<()> {
     let compiled = CompiledModel::compile(&model.database);
     crate::loader::load_tables(objects, model, &compiled, manifest, None).map(|_| ())
 }

@@ -262,6 +262,7 @@ fn restore_request(restore: &Restore) -> RestoreRequest {
         password: restore.password.clone(),
         overwrite: restore.allow_overwrite,
         roles: roles.to_owned(),
+        ..RestoreRequest::default()
     }
 }
 
