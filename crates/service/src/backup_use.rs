@@ -111,7 +111,10 @@ impl Service {
         let seq = match written {
             Ok((header, summary)) => {
                 let record = catalog::record_of(&header, summary.content, summary.written);
-                self.put_record(self.record_key(target), Some(record)).await?;
+                // The backup is there; without its record it is only not known again.
+                if let Err(e) = self.put_record(self.record_key(target), Some(record)).await {
+                    tracing::warn!(place = target.describe(), error = %e, "a backup could not be recorded");
+                }
                 version.seq
             }
             // Where the request had been carried out and only its answer was lost, it is done.

@@ -167,16 +167,16 @@ async fn tampered_backups_are_told_apart_and_change_nothing() {
         back_up(&one, BackupRequest { overwrite: true, ..request.clone() }).await.unwrap();
         let whole = std::fs::read(&path).unwrap();
         let mut cases: Vec<(Vec<u8>, &[&str])> =
-            vec![(older, &["older"]), (b"A,B\n1,2\n".to_vec(), &["foreign"])];
+            vec![(older, &["older"][..]), (b"A,B\n1,2\n".to_vec(), &["foreign"][..])];
         for length in (0..whole.len()).step_by(whole.len() / 20) {
-            cases.push((whole[..length].to_vec(), &["truncated"]));
+            cases.push((whole[..length].to_vec(), &["truncated"][..]));
         }
         for place in (0..whole.len()).step_by(whole.len() / samples) {
             let mut bytes = whole.clone();
             bytes[place] ^= 1;
             // A changed magic is another kind of file; a changed length runs over the end.
             let words: &[&str] =
-                if place < 8 { &["foreign"] } else { &["damaged", "truncated", "foreign"] };
+                if place < 8 { &["foreign"][..] } else { &["damaged", "truncated", "foreign"] };
             cases.push((bytes, words));
         }
         let before = one.metastore.state().databases.clone();
