@@ -11,6 +11,9 @@ use crate::output::print;
 
 /// List, verify and prune backups, and test places for them
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  evercube backups verify --server http://127.0.0.1:8383 /backups"
+)]
 pub struct Backups {
     #[command(subcommand)]
     operation: Operation,
