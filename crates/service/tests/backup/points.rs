@@ -64,7 +64,7 @@ async fn earlier_versions_are_read_and_gone_back_to() {
     one.drop_database(&admin(), "Retail").await.unwrap();
     assert!(one.version(&Call::default(), "Retail").await.is_err());
     one.roll_back(&admin(), "Retail", At::Seq(last)).await.unwrap();
-    assert_eq!(rows(&version(&one, "Retail").await), 5);
+    assert_eq!(rows(&*version(&one, "Retail").await), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn a_folder_of_backups_is_restored_as_of_a_version_or_time() {
     for (n, (seq, time)) in made.iter().enumerate() {
         for at in [At::Seq(*seq), At::Time(*time)] {
             restore(&one, as_of(at)).await.unwrap();
-            assert_eq!(rows(&version(&one, "Copy").await), n as u64 + 1);
+            assert_eq!(rows(&*version(&one, "Copy").await), n as u64 + 1);
         }
     }
     assert_eq!(restore(&one, as_of(At::Seq(1))).await.unwrap_err().kind, ErrorKind::NotFound);
@@ -131,7 +131,7 @@ async fn one_table_comes_back_and_the_rest_stays() {
         objects: vec![("Other".into(), None)],
     };
     one.refresh(&admin(), "Retail", request).await.unwrap();
-    assert_eq!(rows(&version(&one, "Retail").await), 2);
+    assert_eq!(rows(&*version(&one, "Retail").await), 2);
     let table = |name: &str| RestoreRequest { table: Some(name.into()), ..from(&path) };
     restore(&one, table("sales")).await.unwrap();
     let now = version(&one, "Retail").await;
@@ -141,7 +141,7 @@ async fn one_table_comes_back_and_the_rest_stays() {
     let gone = r#"{ "delete": { "object": { "database": "Retail", "table": "Sales" } } }"#;
     one.execute_tmsl(&admin(), gone).await.unwrap();
     restore(&one, table("Sales")).await.unwrap();
-    assert_eq!(rows(&version(&one, "Retail").await), 4);
+    assert_eq!(rows(&*version(&one, "Retail").await), 4);
     let e = restore(&one, table("Nothing")).await.unwrap_err();
     assert!(e.message.contains("has no table 'Nothing'"), "{e}");
     let elsewhere = RestoreRequest { database: Some("New".into()), ..table("Sales") };
