@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::{DatabaseEntry, Hash};
 
-/// Versions kept of a database, and ended databases of which versions are kept.
-const VERSIONS: usize = 32;
-const ENDED: usize = 100;
+/// Versions kept of a database beside its current one.
+pub const VERSIONS_KEPT: usize = 8;
+/// Ended databases of which versions are kept.
+const ENDED: usize = 20;
 
 /// A version that was replaced, or was the last one of its database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ impl EarlierVersions {
         self.0.get(&database.to_lowercase()).into_iter().flatten()
     }
 
+    pub fn all(&self) -> impl Iterator<Item = &EarlierVersion> {
+        self.0.values().flatten()
+    }
+
     /// Keeps a version that another one replaces, under the name the database has from now on.
     pub(crate) fn keep(&mut self, entry: &DatabaseEntry, name: &str) {
         let (old, new) = (entry.name.to_lowercase(), name.to_lowercase());
@@ -45,7 +50,7 @@ impl EarlierVersions {
             created_micros: entry.created_micros,
             updated_micros: entry.updated_micros,
         });
-        while all.len() > VERSIONS {
+        while all.len() > VERSIONS_KEPT {
             all.pop_front();
         }
         self.0.insert(new, all);

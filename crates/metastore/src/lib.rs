@@ -15,7 +15,7 @@ mod state_machine;
 
 pub use backups::BackupRecord;
 pub use command::{Command, Commit, Reply};
-pub use earlier::{EarlierVersion, EarlierVersions};
+pub use earlier::{EarlierVersion, EarlierVersions, VERSIONS_KEPT};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,

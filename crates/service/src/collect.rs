@@ -36,7 +36,7 @@ pub(crate) fn spawn(service: &Arc<Service>) {
 }
 
 impl Service {
-    /// Deletes what no committed version and none in memory needs and nobody has used for `unused`.
+    /// Deletes what no version that is kept and none in memory needs and nobody has used for `unused`.
     /// How many files that were, and their bytes; none while something is written here.
     pub async fn collect(&self, unused: Duration) -> Result<(usize, u64)> {
         // What is written from here on is new; what was written before is committed or given up.
@@ -50,6 +50,10 @@ impl Service {
             state.databases.values().flat_map(|d| &d.objects).copied().collect();
         keep.extend(self.versions.objects());
         let objects = Arc::clone(&self.objects);
-        blocking(move || objects.sweep(&keep, unused)).await
+        blocking(move || {
+            keep.extend(crate::history::needed_by_earlier(&objects, &state)?);
+            objects.sweep(&keep, unused)
+        })
+        .await
     }
 }

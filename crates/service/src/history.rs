@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use evercube_base::{DateTime, Error, ErrorKind, Result};
-use evercube_metastore::{DatabaseEntry, EarlierVersion};
-use evercube_store::{Hash, Manifest};
+use evercube_metastore::{DatabaseEntry, EarlierVersion, State};
+use evercube_store::{Hash, Manifest, ObjectDir};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{At, Call, WriteAnswer};
@@ -177,6 +177,20 @@ impl Service {
         pull(&self.transport, &self.objects, &peers, &all).await?;
         Ok(all)
     }
+}
+
+/// What the earlier versions need of what is here. Of a version whose manifest is not here, nothing
+/// was ever brought here.
+pub(crate) fn needed_by_earlier(objects: &ObjectDir, state: &State) -> Result<Vec<Hash>> {
+    let mut needed = Vec::new();
+    for version in state.earlier.all() {
+        needed.extend([version.model, version.manifest]);
+        if objects.has(&version.manifest) {
+            let manifest = Manifest::from_bytes(&objects.get(&version.manifest)?)?;
+            needed.extend(manifest.objects().into_iter().map(|(_, hash)| hash));
+        }
+    }
+    Ok(needed)
 }
 
 fn time(micros: i64) -> DateTime {

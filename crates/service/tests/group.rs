@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
-use evercube_metastore::{Command, Leases, Transport};
+use evercube_metastore::{Command, Leases, Transport, VERSIONS_KEPT};
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::commit::NewState;
 use evercube_service::versions::{LoadedVersion, StoredModel};
@@ -229,11 +229,12 @@ async fn objects_of_failed_and_forgotten_changes_are_collected() {
     // Its segment and manifest; the model is that of the first version.
     assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 2);
     assert!(!a.objects.has(&left) && a.objects.has(&first));
-    // Two earlier versions stay in memory, and whole.
-    for amount in [3, 4, 5] {
-        seq = a.commit(&format!("r{amount}"), state(&a, seq, &[amount])).await.unwrap();
+    // The earlier versions that can be gone back to stay whole.
+    for n in 0..=VERSIONS_KEPT {
+        let amount = 100 + i64::try_from(n).unwrap();
+        seq = a.commit(&format!("k{n}"), state(&a, seq, &[amount])).await.unwrap();
         assert!(a.objects.has(&first));
-        if amount < 5 {
+        if n < VERSIONS_KEPT {
             assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 0);
         }
     }

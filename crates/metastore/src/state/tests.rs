@@ -260,7 +260,7 @@ fn replaced_and_ended_versions_are_kept() {
         last = seq;
     }
     assert_eq!(s.earlier.of("Shop").next_back().map(|v| v.seq), Some(98));
-    assert_eq!(s.earlier.of("Shop").count(), 32);
+    assert_eq!(s.earlier.of("Shop").count(), crate::VERSIONS_KEPT);
     // A state without them is read as one that keeps none yet.
     let mut json = serde_json::to_value(&s).unwrap();
     json.as_object_mut().unwrap().remove("earlier");
