@@ -116,6 +116,8 @@ impl Service {
             root: wanted.root,
             created_micros: wanted.created_micros,
             updated_micros: wanted.updated_micros,
+            lease: entry.lease,
+            policy: entry.policy,
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
         let current = self.versions.get(database);

@@ -22,7 +22,7 @@ impl Service {
         if let Some(name) = database.filter(|d| state.database(d).is_none()) {
             return Err(self.no_such_database(name));
         }
-        let target = self.target(&state, to).await?;
+        let target = self.server_named(&state, to).await?;
         let before = self.writers_by_database();
         let mut progress = Progress::measured(self, database);
         let leases = database.map_or(Leases::All, |d| Leases::Of(d.to_owned()));
@@ -89,7 +89,7 @@ impl Service {
 
     /// The server that an operator's word names: a data server, ready, or the one of a region that
     /// has applied most.
-    async fn target(&self, state: &State, to: &str) -> Result<u64> {
+    async fn server_named(&self, state: &State, to: &str) -> Result<u64> {
         if let Some((id, member)) = state.member_named(to) {
             if member.kind != MemberKind::Data {
                 return Err(refused(format!(
