@@ -17,8 +17,16 @@ pub enum ErrorKind {
     Conflict,
     /// The caller may not do this.
     Denied,
-    /// A limit on time, memory, rows or nesting was reached.
+    /// Something is larger than the product takes. Make it smaller.
     Limit,
+    /// More memory was needed than the request may use. Narrow it or raise the limit.
+    MemoryLimit,
+    /// The request's time was over. Narrow it or give it more time.
+    TimeLimit,
+    /// The result has more rows than it may. Narrow it or raise the limit.
+    RowLimit,
+    /// Something is nested too deeply. Write it flatter.
+    NestingLimit,
     /// The request was cancelled by its user.
     Cancelled,
     /// Not possible right now: no leader, a server is away. Try again.
@@ -31,6 +39,14 @@ pub enum ErrorKind {
     Corrupt,
     /// A defect of ours.
     Internal,
+}
+
+impl ErrorKind {
+    /// Whether a request ends with this error whatever its expressions say: no `IFERROR` answers
+    /// it.
+    pub fn is_stop(self) -> bool {
+        matches!(self, Self::Cancelled | Self::MemoryLimit | Self::TimeLimit | Self::NestingLimit)
+    }
 }
 
 /// An error for people, with the place it belongs to.

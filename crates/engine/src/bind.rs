@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use evercube_base::{DataType, Error, Result, Value};
+use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
 use evercube_store::{ColumnId, TableId};
 
@@ -93,6 +93,24 @@ pub(crate) struct Binder<'a> {
     /// Measures being bound, each named by the one before it.
     binding: Vec<String>,
     query_scope: Scope,
+    /// Expressions the current one is inside of, through measures too.
+    depth: usize,
+}
+
+/// Deeper than the threads' stacks are sure to hold.
+const MAX_DEPTH: usize = 1500;
+/// Each variable knows all before it.
+const MAX_VARIABLES: usize = 1000;
+
+fn add_variable(scope: &mut Scope, variable: BoundVariable) -> Result<()> {
+    if scope.variables.len() >= MAX_VARIABLES {
+        return Err(Error::new(
+            ErrorKind::NestingLimit,
+            format!("The expression has more than {MAX_VARIABLES} variables."),
+        ));
+    }
+    scope.variables.push(variable);
+    Ok(())
 }
 
 pub(crate) fn table_type(schema: Vec<TableColumn>) -> Type {
@@ -184,6 +202,7 @@ impl<'a> Binder<'a> {
             measures: RefCell::default(),
             binding: Vec::new(),
             query_scope: Scope::default(),
+            depth: 0,
         }
     }
 
@@ -194,7 +213,7 @@ impl<'a> Binder<'a> {
         let slot = self.next_slot();
         let base = self.base_of(&scope, &node);
         let v = BoundVariable { of_query: true, base, ..variable(name, slot, &node) };
-        self.query_scope.variables.push(v);
+        add_variable(&mut self.query_scope, v)?;
         Ok((slot, Arc::new(node)))
     }
 
@@ -397,7 +416,18 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn any(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
-        self.any_inner(scope, e).map_err(|error| error.at(span_of(e)))
+        if self.depth >= MAX_DEPTH {
+            return Err(Error::new(
+                ErrorKind::NestingLimit,
+                format!("Expressions and the measures they use are nested more than {MAX_DEPTH} levels deep."),
+            )
+            .at(span_of(e)));
+        }
+        evercube_work::check()?;
+        self.depth += 1;
+        let bound = self.any_inner(scope, e).map_err(|error| error.at(span_of(e)));
+        self.depth -= 1;
+        bound
     }
 
     fn any_inner(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
@@ -479,7 +509,7 @@ impl<'a> Binder<'a> {
                     let mut v = variable(&b.name, slot, &node);
                     v.base = self.base_of(&inner, &node);
                     uses = uses.and(node.uses);
-                    inner.variables.push(v);
+                    add_variable(&mut inner, v)?;
                     bound.push((slot, Arc::new(node)));
                 }
                 let result = self.any(&inner, result)?;

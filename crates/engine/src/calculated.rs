@@ -224,7 +224,8 @@ impl Work<'_> {
         };
         match done {
             Ok(()) => Ok(()),
-            Err(e) if matches!(e.kind, ErrorKind::Cancelled | ErrorKind::Limit) => Err(e),
+            Err(e) if e.kind.is_stop() && e.kind != ErrorKind::NestingLimit => Err(e),
+            Err(e) if e.kind == ErrorKind::Limit => Err(e),
             Err(e) => {
                 self.fail(item, e);
                 Ok(())

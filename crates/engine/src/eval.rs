@@ -42,15 +42,13 @@ mod window;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use evercube_base::{Collation, Error, ErrorKind, Result, Value};
-use evercube_store::{
-    Aggregate, BitSet, ScanControl, ScanRequest, ScanResult, StoreVersion, TableId,
-};
+use evercube_store::{BitSet, ScanCache, ScanControl, ScanRequest, StoreVersion, TableId};
 
 use crate::compiled_model::CompiledModel;
+use crate::explain::Journal;
 use crate::filter_context::FilterContext;
 use crate::functions::ScalarContext;
 use crate::plan::Node;
@@ -87,8 +85,10 @@ pub(crate) struct Evaluator<'a> {
     random: Cell<u64>,
     depth: Cell<u32>,
     scans: Cell<u64>,
-    /// What was scanned, one line each, when asked for.
-    journal: Option<RefCell<String>>,
+    /// What the evaluation did, when asked for.
+    pub journal: Option<RefCell<Journal>>,
+    /// Results of scans of earlier queries, and the version they are of.
+    pub cache: Option<(Arc<ScanCache>, Arc<StoreVersion>)>,
 }
 
 /// Measures that call measures, deeper than any that end.
@@ -107,7 +107,7 @@ impl<'a> Evaluator<'a> {
             store,
             context,
             collation,
-            control: ScanControl { cancel: Arc::clone(&context.cancel), ..ScanControl::default() },
+            control: ScanControl::default(),
             base_context: FilterContext::default(),
             query_measures: HashSet::new(),
             visible_rows: RefCell::default(),
@@ -120,7 +120,8 @@ impl<'a> Evaluator<'a> {
             random: Cell::new(context.seed),
             depth: Cell::new(0),
             scans: Cell::new(0),
-            journal: explain.then(RefCell::default),
+            journal: explain.then(|| RefCell::new(Journal::new())),
+            cache: None,
         }
     }
 
@@ -148,7 +149,7 @@ impl<'a> Evaluator<'a> {
     fn deeper<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.depth.get() >= DEPTH {
             return Err(Error::new(
-                ErrorKind::Limit,
+                ErrorKind::NestingLimit,
                 "The expression is nested too deeply; a measure may refer to itself.",
             ));
         }
@@ -164,45 +165,5 @@ impl<'a> Evaluator<'a> {
             return Ok(Value::Blank);
         }
         Ok(self.scalars(&cells.select(&[0]), node)?.get(0).clone())
-    }
-
-    /// What the evaluation scanned, line by line.
-    pub fn journal(&self) -> String {
-        self.journal.as_ref().map_or_else(String::new, |j| j.borrow().clone())
-    }
-
-    fn note_scan(&self, request: &ScanRequest, result: &ScanResult) {
-        let Some(journal) = &self.journal else { return };
-        let table = |t: TableId| &self.model.table(t).name;
-        let keys: Vec<String> = request
-            .keys
-            .iter()
-            .map(|k| {
-                format!("{}[{}]", table(k.column.table), self.model.column_info(k.column).name)
-            })
-            .collect();
-        let aggregates: Vec<&str> = request
-            .aggregates
-            .iter()
-            .map(|a| match a {
-                Aggregate::CountRows => "count rows",
-                Aggregate::Sum(_) => "sum",
-                Aggregate::Min(_) => "min",
-                Aggregate::Max(_) => "max",
-                Aggregate::Count(_) => "count",
-                Aggregate::DistinctCount { .. } => "distinct count",
-                Aggregate::SingleValue(_) => "single value",
-            })
-            .collect();
-        let _written = writeln!(
-            journal.borrow_mut(),
-            "scan {} ({} rows) filters {} by [{}] aggregates [{}] -> {} groups",
-            table(request.table),
-            self.store.table(request.table).rows(),
-            request.filters.len(),
-            keys.join(", "),
-            aggregates.join(", "),
-            result.groups
-        );
     }
 }

@@ -1,132 +1,195 @@
-//! Bound expressions as text, one node a line.
+//! How a query is answered: the bound expressions, the operators that ran, what they scanned, and
+//! where the work was not done for all cells at once.
 
-use std::fmt::Write as _;
+pub(crate) mod journal;
+mod logical;
+mod scan_text;
 
-use crate::compiled_model::CompiledModel;
-use crate::plan::{FilterArgument, Kind, Node};
+use std::fmt;
+use std::time::{Duration, Instant};
 
-/// The tree of an expression, indented.
-pub(crate) fn tree(model: &CompiledModel, node: &Node) -> String {
-    let mut out = String::new();
-    write_node(model, node, 0, &mut out);
-    out
+use evercube_store::{ScanRequest, ScanResult};
+
+use crate::eval::Evaluator;
+use crate::plan::{Kind, Node};
+pub(crate) use journal::{Journal, Mark};
+pub(crate) use logical::{label, parts, tree};
+
+/// Where a scan's result came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanSource {
+    Storage,
+    /// An earlier query had it.
+    Cache,
+    /// Another expression of the query had it.
+    SameQuery,
 }
 
-fn write_node(model: &CompiledModel, node: &Node, depth: usize, out: &mut String) {
-    let columns: Vec<String> = node.schema().iter().map(|c| c.name.to_string()).collect();
-    let shape = match node.is_table() {
-        true => format!(" -> table ({})", columns.join(", ")),
-        false => format!(" -> {:?}", node.data_type()),
-    };
-    let _written = writeln!(out, "{:indent$}{}{shape}", "", label(model, node), indent = depth * 2);
-    for part in parts(node) {
-        write_node(model, part, depth + 1, out);
+/// One scan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    /// Place among the scans of the query, from 1.
+    pub number: usize,
+    pub table: String,
+    /// The request as text.
+    pub text: String,
+    pub source: ScanSource,
+    pub rows_read: u64,
+    pub rows_passed: u64,
+    /// Bytes of codes the scan reads at most.
+    pub bytes: u64,
+    pub groups: usize,
+    /// Since the query began.
+    pub start: Duration,
+    pub time: Duration,
+}
+
+/// An expression as it was evaluated.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operator {
+    pub depth: usize,
+    pub label: String,
+    /// How often it was evaluated, for how many cells in all, and the rows or values it gave.
+    pub evaluations: u64,
+    pub cells: u64,
+    pub rows: u64,
+    /// With everything inside of it.
+    pub time: Duration,
+    /// Numbers of its own scans.
+    pub scans: Vec<usize>,
+}
+
+/// A place where cells were not evaluated together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    pub operator: String,
+    pub why: &'static str,
+    pub times: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Explanation {
+    /// The bound expression of every `EVALUATE`, one node a line.
+    pub logical: String,
+    pub operators: Vec<Operator>,
+    pub scans: Vec<Scan>,
+    pub fallbacks: Vec<Fallback>,
+    pub time: Duration,
+}
+
+impl Explanation {
+    /// The operators that ran, one a line.
+    pub fn physical(&self) -> String {
+        let line = |o: &Operator| {
+            let scans = match o.scans.as_slice() {
+                [] => String::new(),
+                numbers => {
+                    let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+                    format!(", scans {}", numbers.join(" "))
+                }
+            };
+            format!(
+                "{:indent$}{}: {} cells in {} evaluations -> {} rows, {}{scans}\n",
+                "",
+                o.label,
+                o.cells,
+                o.evaluations,
+                o.rows,
+                shown(o.time),
+                indent = o.depth * 2,
+            )
+        };
+        self.operators.iter().map(line).collect()
     }
 }
 
-fn label(model: &CompiledModel, node: &Node) -> String {
-    let name = |c: &evercube_store::ColumnId| model.column_name(*c);
-    let names =
-        |of: &[evercube_store::ColumnId]| of.iter().map(name).collect::<Vec<_>>().join(", ");
-    match &node.kind {
-        Kind::Literal(v) => format!("Literal {}", crate::scalar::to_text(v)),
-        Kind::RowColumn { frame, column } => format!("RowColumn {frame}.{column}"),
-        Kind::Related { column, .. } => format!("Related {}", name(column)),
-        Kind::Variable(slot) => format!("Variable {slot}"),
-        Kind::Measure { name, .. } => format!("Measure [{name}]"),
-        Kind::SelectedMeasure(what) => format!("SelectedMeasure {what:?}"),
-        Kind::Scalar { name, .. } => (*name).to_owned(),
-        Kind::Binary { operator, .. } => format!("{operator:?}"),
-        Kind::Iterate { fold, .. } => format!("Iterate {fold:?}"),
-        Kind::ModelTable { table, .. } => format!("Table '{}'", model.table(*table).name),
-        Kind::Values { columns, .. } => format!("Values {}", names(columns)),
-        Kind::Context { test, columns } => format!("{test:?} {}", names(columns)),
-        Kind::SummarizeColumns { groups, .. } => format!("SummarizeColumns by {}", names(groups)),
-        Kind::Calculate { filters, .. } => format!("Calculate{}", modifiers(model, filters)),
-        Kind::CalculateTable { filters, .. } => {
-            format!("CalculateTable{}", modifiers(model, filters))
+fn shown(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1000.0)
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Logical plan\n{}", self.logical)?;
+        writeln!(f, "Physical plan ({})\n{}", shown(self.time), self.physical())?;
+        writeln!(f, "Scans: {}", self.scans.len())?;
+        for s in &self.scans {
+            let source = match s.source {
+                ScanSource::Storage => shown(s.time),
+                ScanSource::Cache => "from the cache".to_owned(),
+                ScanSource::SameQuery => "known from this query".to_owned(),
+            };
+            writeln!(
+                f,
+                "scan {} of '{}': {} rows read, {} passed, {} bytes of codes -> {} groups, {source}",
+                s.number, s.table, s.rows_read, s.rows_passed, s.bytes, s.groups
+            )?;
+            s.text.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
         }
-        Kind::Dates { set, .. } => format!("Dates {set:?}"),
-        kind => {
-            let shown = format!("{kind:?}");
-            shown.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+        if self.fallbacks.is_empty() {
+            return writeln!(f, "\nNot batched: nothing");
         }
+        writeln!(f, "\nNot batched:")?;
+        for b in &self.fallbacks {
+            writeln!(f, "  {}: {} ({} times)", b.operator, b.why, b.times)?;
+        }
+        Ok(())
     }
 }
 
-fn modifiers(model: &CompiledModel, filters: &[FilterArgument]) -> String {
-    let shown = filters.iter().filter_map(|f| match f {
-        FilterArgument::Table { .. } => None,
-        FilterArgument::Remove(columns) => {
-            let names: Vec<String> = columns.iter().map(|c| model.column_name(*c)).collect();
-            Some(format!("remove filters of {}", names.join(", ")))
+impl Evaluator<'_> {
+    /// Notes work that was not done for all cells at once.
+    pub(crate) fn not_batched(&self, why: &'static str, times: usize) {
+        if let Some(journal) = &self.journal {
+            journal.borrow_mut().not_batched(why, times);
         }
-        FilterArgument::RemoveAll => Some("remove all filters".to_owned()),
-        FilterArgument::Selected(_) => Some("filters as selected".to_owned()),
-        FilterArgument::Use(r) => Some(format!("use relationship {}", r.0)),
-        FilterArgument::Direct(r, d) => Some(format!("relationship {} {d:?}", r.0)),
-    });
-    let all: Vec<String> = shown.collect();
-    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
-}
-
-/// The expressions an expression is made of.
-pub(crate) fn parts(node: &Node) -> Vec<&Node> {
-    match &node.kind {
-        Kind::Measure { body, .. } => vec![body],
-        Kind::Scalar { arguments, .. } | Kind::Coalesce(arguments) => arguments.iter().collect(),
-        Kind::Binary { left, right, .. }
-        | Kind::And(left, right)
-        | Kind::Or(left, right)
-        | Kind::Pick { left, right, .. } => vec![left, right],
-        Kind::Not(inner)
-        | Kind::Negate(inner)
-        | Kind::IsError(inner)
-        | Kind::CountRows(inner)
-        | Kind::IsEmpty(inner)
-        | Kind::Unfiltered(inner)
-        | Kind::KeepFilters(inner)
-        | Kind::Distinct(inner)
-        | Kind::TreatAs(inner) => vec![inner],
-        Kind::If { condition, then, otherwise } => {
-            let mut out: Vec<&Node> = vec![condition, then];
-            out.extend(otherwise.as_deref());
-            out
-        }
-        Kind::Iterate { table, body, .. } => vec![table, body],
-        Kind::Filter { table, condition } => vec![table, condition],
-        Kind::Extend { table, columns, .. } => {
-            std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::SummarizeColumns { columns, filters, .. } => {
-            let filters = filters.iter().flat_map(|f| tables(std::slice::from_ref(&f.filter)));
-            filters.chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::MissingItems { table, combinations, .. } => vec![table, combinations],
-        Kind::Summarize { table, columns, .. } | Kind::GroupBy { table, columns, .. } => {
-            std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::Calculate { body, filters, .. } | Kind::CalculateTable { body, filters } => {
-            tables(filters).chain(std::iter::once(body.as_ref())).collect()
-        }
-        Kind::AllSelected { body, .. } => vec![body],
-        Kind::Let { bindings, result } => bindings
-            .iter()
-            .map(|(_, n)| n.as_ref())
-            .chain(std::iter::once(result.as_ref()))
-            .collect(),
-        Kind::SingleValue { table, .. } | Kind::TopN { table, .. } => vec![table],
-        Kind::CrossJoin(all) | Kind::Set(_, all) => all.iter().collect(),
-        Kind::Generate { outer, inner, .. } => vec![outer, inner],
-        Kind::NaturalJoin { left, right, .. } => vec![left, right],
-        Kind::Dates { dates, .. } => vec![dates],
-        _ => Vec::new(),
     }
-}
 
-fn tables(filters: &[FilterArgument]) -> impl Iterator<Item = &Node> {
-    filters.iter().filter_map(|f| match f {
-        FilterArgument::Table { table, .. } => Some(table),
-        _ => None,
-    })
+    /// Notes a scan that began then; `passed` rows met its filters.
+    pub(crate) fn note_scan(
+        &self,
+        began: Option<Instant>,
+        request: &ScanRequest,
+        result: &ScanResult,
+        source: ScanSource,
+        passed: u64,
+    ) {
+        let (Some(journal), Some(began)) = (&self.journal, began) else { return };
+        let text = scan_text::ScanText { model: self.model, store: self.store };
+        let is_read = source == ScanSource::Storage;
+        let rows = self.store.table(request.table).rows() as u64;
+        let scan = Scan {
+            number: 0,
+            table: self.model.table(request.table).name.clone(),
+            text: text.of(request),
+            source,
+            rows_read: if is_read { rows } else { 0 },
+            rows_passed: passed,
+            bytes: if is_read { text.encoded_bytes(request) } else { 0 },
+            groups: result.groups,
+            start: Duration::ZERO,
+            time: Duration::ZERO,
+        };
+        journal.borrow_mut().scanned(began, scan);
+    }
+
+    /// Notes that a node begins to be evaluated; constants and references are left out.
+    pub(crate) fn begin(&self, node: &Node, cells: usize) -> Option<Mark> {
+        let journal = self.journal.as_ref()?;
+        if matches!(node.kind, Kind::Literal(_) | Kind::RowColumn { .. } | Kind::Variable(_)) {
+            return None;
+        }
+        let address = std::ptr::from_ref(node) as usize;
+        Some(journal.borrow_mut().begin(address, || label(self.model, node), cells))
+    }
+
+    pub(crate) fn end(&self, mark: Option<Mark>, rows: usize) {
+        if let (Some(journal), Some(mark)) = (&self.journal, mark) {
+            journal.borrow_mut().end(&mark, rows);
+        }
+    }
+
+    /// When a step began, where that is written down.
+    pub(crate) fn starts(&self) -> Option<Instant> {
+        self.journal.as_ref().map(|_| Instant::now())
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use evercube_store::{BitSet, Column, ColumnId, RelationshipId, StoreVersion, TableId};
+use evercube_work::tick;
 
 use crate::compiled_model::CompiledModel;
 
@@ -79,7 +80,8 @@ impl FilterContext {
                     } else if !stay.is_empty() {
                         // What remains is the projection onto the other columns.
                         let project = |t: &Vec<u32>| stay.iter().map(|i| t[*i]).collect();
-                        let left: BTreeSet<Vec<u32>> = tuples.iter().map(project).collect();
+                        let left: BTreeSet<Vec<u32>> =
+                            tuples.iter().inspect(|_| tick()).map(project).collect();
                         kept.push(Filter::Tuples {
                             columns: stay.iter().map(|i| of[*i]).collect(),
                             tuples: Arc::new(left.into_iter().collect()),
@@ -253,8 +255,11 @@ impl Visibility<'_> {
                     if is_over_one_step {
                         continue;
                     }
-                    let allowed: HashSet<Vec<u32>> =
-                        tuples.iter().map(|t| here.iter().map(|(i, _)| t[*i]).collect()).collect();
+                    let allowed: HashSet<Vec<u32>> = tuples
+                        .iter()
+                        .inspect(|_| tick())
+                        .map(|t| here.iter().map(|(i, _)| t[*i]).collect())
+                        .collect();
                     meet(collect(n, |row| {
                         let codes = here.iter().map(|(i, path)| self.code(columns[*i], path, row));
                         allowed.contains(&codes.collect::<Vec<_>>())
@@ -428,7 +433,7 @@ fn rows_with(column: &Column, codes: &BitSet) -> BitSet {
 /// Bits of rows `0..=n`; row `n` is the blank row.
 fn collect(n: usize, visible: impl Fn(usize) -> bool) -> BitSet {
     let mut rows = BitSet::new(n + 1, false);
-    for row in (0..=n).filter(|r| visible(*r)) {
+    for row in (0..=n).inspect(|_| tick()).filter(|r| visible(*r)) {
         rows.insert(row);
     }
     rows

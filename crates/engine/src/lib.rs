@@ -24,6 +24,7 @@ mod secured;
 pub use calculated::{Calculated, calculate, calculated_table_columns};
 pub use compiled_model::CompiledModel;
 pub use dependencies::{Named, named_by, named_by_query};
+pub use explain::{Explanation, Fallback, Operator, Scan, ScanSource};
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
 pub use object_security::Hidden;
 pub use query::{

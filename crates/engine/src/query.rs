@@ -1,16 +1,15 @@
 //! Whole queries: what a caller brings, what comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Rowset, Value};
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
-use evercube_store::StoreVersion;
+use evercube_store::{ScanCache, StoreVersion};
 
 use crate::bind::{Binder, DefinedMeasure};
 use crate::compiled_model::CompiledModel;
 use crate::eval::{Cells, Evaluator};
-use crate::explain::tree;
+use crate::explain::{Explanation, tree};
 use crate::plan::{Node, SortKey};
 use crate::query_column::with_column;
 use crate::rules::Rules;
@@ -60,10 +59,6 @@ pub struct QueryContext {
     pub utc_now: DateTime,
     /// Start of the random sequence.
     pub seed: u64,
-    /// Set from outside to stop the evaluation.
-    pub cancel: Arc<AtomicBool>,
-    /// Bytes the evaluation may hold at a time.
-    pub memory_limit: usize,
     /// Rows one result may have.
     pub row_limit: usize,
     /// Values of `@parameters`.
@@ -74,6 +69,8 @@ pub struct QueryContext {
     pub rules: Rules,
     /// Rows from which on a table's scans are worth planning together.
     pub long_table: usize,
+    /// Results of scans that are kept between queries.
+    pub scan_cache: Option<Arc<ScanCache>>,
 }
 
 /// Shorter tables are scanned as often as asked.
@@ -89,13 +86,12 @@ impl Default for QueryContext {
             now: DateTime::default(),
             utc_now: DateTime::default(),
             seed: 1,
-            cancel: Arc::default(),
-            memory_limit: usize::MAX,
             row_limit: usize::MAX,
             parameters: Vec::new(),
             rowsets: None,
             rules: Rules::all(),
             long_table: LONG_TABLE,
+            scan_cache: None,
         }
     }
 }
@@ -124,26 +120,27 @@ pub struct QueryResult {
 /// # Errors
 /// `Syntax` and `Semantic` with a place in `text`; `Evaluation`; `Cancelled`; `Limit`.
 pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<QueryResult> {
-    run(dataset, text, context, None)
+    run(dataset, text, context, false).map(|(result, _)| result)
 }
 
-/// How a query is answered, as text: the bound expression of every `EVALUATE`, then what was
-/// scanned.
+/// Answers a query and tells how it was answered.
 ///
 /// # Errors
 /// As [`query`].
-pub fn explain(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<String> {
-    let mut plan = String::new();
-    run(dataset, text, context, Some(&mut plan))?;
-    Ok(plan)
+pub fn explain(
+    dataset: &Dataset,
+    text: &str,
+    context: &QueryContext,
+) -> Result<(QueryResult, Explanation)> {
+    run(dataset, text, context, true)
 }
 
 fn run(
     dataset: &Dataset,
     text: &str,
     context: &QueryContext,
-    mut plan: Option<&mut String>,
-) -> Result<QueryResult> {
+    explain: bool,
+) -> Result<(QueryResult, Explanation)> {
     let parsed = evercube_dax::parse_query(text).into_result()?;
     let seen = dataset
         .model
@@ -151,11 +148,18 @@ fn run(
         .map(|model| Dataset { model: Arc::new(model), store: Arc::clone(&dataset.store) });
     let dataset = seen.as_ref().unwrap_or(dataset);
     let extended = with_defined_columns(dataset, context, &parsed.definitions)?;
+    let is_extended = extended.is_some();
     let dataset = extended.as_ref().unwrap_or(dataset);
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
     binder.rowsets.clone_from(&context.rowsets);
     let variables = define(&mut binder, &parsed.definitions)?;
-    let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, plan.is_some());
+    let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, explain);
+    // Columns that a query defines are of no version.
+    evaluator.cache = context
+        .scan_cache
+        .as_ref()
+        .filter(|_| !is_extended)
+        .map(|cache| (Arc::clone(cache), Arc::clone(&dataset.store)));
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
     evaluator.query_measures = binder.defined.keys().cloned().collect();
     let cells = evaluator.with_variables(&evaluator.start(), &variables);
@@ -176,15 +180,14 @@ fn run(
         if start_at.len() > order_by.len() {
             return Err(Error::invalid("START AT has more values than ORDER BY has columns."));
         }
-        if let Some(plan) = plan.as_deref_mut() {
-            plan.push_str(&tree(&dataset.model, &table));
+        if let Some(journal) = &evaluator.journal {
+            journal.borrow_mut().add_logical(&tree(&dataset.model, &table));
         }
         results.push(evaluator.result(&cells, &table, &order_by, &start_at)?);
     }
-    if let Some(plan) = plan {
-        plan.push_str(&evaluator.journal());
-    }
-    Ok(QueryResult { results })
+    let journal = evaluator.journal.take();
+    let explanation = journal.map(|j| j.into_inner().explanation()).unwrap_or_default();
+    Ok((QueryResult { results }, explanation))
 }
 
 /// Whether a definition is a table of this name.
@@ -288,7 +291,7 @@ impl Evaluator<'_> {
         }
         if order.len() > self.context.row_limit {
             return Err(Error::new(
-                ErrorKind::Limit,
+                ErrorKind::RowLimit,
                 format!(
                     "The result has {} rows, more than the limit of {}; narrow the query down.",
                     order.len(),

@@ -219,6 +219,15 @@ fn divide(a: Num, b: Num) -> Value {
     }
 }
 
+/// Texts that double and double again become large at once.
+fn concatenate(a: &Value, b: &Value) -> Result<Value> {
+    let (a, b) = (to_text(a), to_text(b));
+    if a.len() + b.len() > 1 << 16 {
+        evercube_work::room_for(2 * (a.len() + b.len()))?;
+    }
+    Ok(Value::from(a + &b))
+}
+
 /// Applies an operator to two values. `&&` and `||` are evaluated on both values here; leaving the
 /// second out is the caller's business.
 pub fn binary(op: BinaryOperator, a: &Value, b: &Value, c: &Collation) -> Result<Value> {
@@ -234,7 +243,7 @@ pub fn binary(op: BinaryOperator, a: &Value, b: &Value, c: &Collation) -> Result
         Op::LessEqual => Value::Boolean(compare(a, b, c)?.is_le()),
         Op::Greater => Value::Boolean(compare(a, b, c)?.is_gt()),
         Op::GreaterEqual => Value::Boolean(compare(a, b, c)?.is_ge()),
-        Op::Concatenate => Value::from(to_text(a) + &to_text(b)),
+        Op::Concatenate => concatenate(a, b)?,
         Op::Add | Op::Subtract if both_blank => Value::Blank,
         Op::Add => add(numeric(a)?, numeric(b)?)?,
         Op::Subtract => subtract(numeric(a)?, numeric(b)?)?,

@@ -34,7 +34,7 @@ pub(crate) fn secured(dataset: &Dataset, context: &QueryContext) -> Result<Vec<F
         for filter in of_table {
             match visible(dataset, context, filter) {
                 Ok(of_role) => of_role.iter().for_each(|row| rows.insert(row)),
-                Err(e) if e.kind == evercube_base::ErrorKind::Cancelled => return Err(e),
+                Err(e) if e.kind.is_stop() => return Err(e),
                 // What cannot be evaluated lets no row through.
                 Err(_) => {}
             }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    access, backup, backups, config, demo, deploy, drain, drill, explain, failover, gateway,
+    access, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover, gateway,
     members, policy, promote, query, refresh, restore, rollback, serve, status, verify,
 };
 use crate::failure::Outcome;
@@ -49,6 +49,7 @@ pub enum Command {
     Firewall(access::Firewall),
     Config(config::Config),
     Demo(demo::Demo),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -80,6 +81,7 @@ impl Command {
             Self::Firewall(args) => access::firewall(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,
+            Self::Bench(args) => Box::pin(bench::run(args)).await,
         }
     }
 }

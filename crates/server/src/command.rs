@@ -3,6 +3,7 @@
 pub mod access;
 pub mod backup;
 pub mod backups;
+pub mod bench;
 pub mod config;
 pub mod credentials;
 pub mod demo;

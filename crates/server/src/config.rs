@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use evercube_service::config::QueryLimits;
 
 use evercube_service::NamedTargets;
 
@@ -79,7 +82,7 @@ pub struct Setting {
 }
 
 /// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
-const NAMES: [(&str, Shape); 11] = [
+const NAMES: [(&str, Shape); 16] = [
     ("data", Shape::One),
     ("listen", Shape::One),
     ("name", Shape::One),
@@ -91,6 +94,11 @@ const NAMES: [(&str, Shape); 11] = [
     ("threads", Shape::One),
     ("no_auth", Shape::One),
     ("alarm_webhook", Shape::One),
+    ("query_memory", Shape::One),
+    ("queries_memory", Shape::One),
+    ("query_rows", Shape::One),
+    ("query_timeout", Shape::One),
+    ("scan_cache", Shape::One),
 ];
 const KINDS: [&str; 4] = ["data", "witness", "learner", "replica"];
 
@@ -123,6 +131,7 @@ pub struct ServeSettings {
     /// Where alarms are posted to, as `http://host:port/path`.
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
+    pub limits: QueryLimits,
 }
 
 impl Settings {
@@ -146,6 +155,16 @@ impl Settings {
         }
         set("threads", vec![processors.to_string()], Origin::Default);
         set("no_auth", vec!["false".into()], Origin::Default);
+        let limits = QueryLimits::default();
+        for (name, bytes) in [
+            ("query_memory", limits.query_memory),
+            ("queries_memory", limits.queries_memory),
+            ("scan_cache", limits.scan_cache),
+        ] {
+            set(name, vec![format!("{}MB", bytes >> 20)], Origin::Default);
+        }
+        set("query_rows", vec![limits.query_rows.to_string()], Origin::Default);
+        set("query_timeout", vec!["0s".into()], Origin::Default);
         let config =
             flags.config.clone().or_else(|| environment("EVERCUBE_CONFIG").map(Into::into));
         let file = match config {
@@ -261,6 +280,24 @@ impl Settings {
             no_auth,
             alarm_webhook,
             targets: self.named_targets()?,
+            limits: self.limits()?,
+        })
+    }
+
+    fn limits(&self) -> Outcome<QueryLimits> {
+        let bytes = |name| {
+            let read = bytes(self.text(name).unwrap_or_default());
+            read.ok_or_else(|| self.wrong(name, "write it as 512MB or 4GB"))
+        };
+        let query_rows = self.text("query_rows").unwrap_or_default().parse();
+        let timeout = seconds(self.text("query_timeout").unwrap_or_default())
+            .ok_or_else(|| self.wrong("query_timeout", "write it as 30s, or 0s for none"))?;
+        Ok(QueryLimits {
+            query_memory: bytes("query_memory")?,
+            queries_memory: bytes("queries_memory")?,
+            query_rows: query_rows.map_err(|_| self.wrong("query_rows", "it is a number"))?,
+            query_timeout: Some(timeout).filter(|t| !t.is_zero()),
+            scan_cache: bytes("scan_cache")?,
         })
     }
 
@@ -325,6 +362,23 @@ fn read_targets(value: &toml::Value) -> Option<Targets> {
         targets.insert(name.clone(), of);
     }
     Some(targets)
+}
+
+/// `64KB`, `512MB`, `4GB`, or a number of bytes.
+fn bytes(text: &str) -> Option<usize> {
+    let text = text.trim().to_ascii_uppercase();
+    let units = [("KB", 10), ("MB", 20), ("GB", 30)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .unwrap_or((text.as_str(), 0));
+    number.trim().parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+/// `30s` or `30`.
+fn seconds(text: &str) -> Option<Duration> {
+    let number = text.trim().trim_end_matches('s');
+    Duration::try_from_secs_f64(number.parse().ok()?).ok()
 }
 
 fn scalar(value: &toml::Value) -> Option<String> {

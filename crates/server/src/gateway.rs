@@ -6,7 +6,6 @@
 mod exchange;
 mod long_answer;
 mod pool;
-mod relay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +18,10 @@ use tokio::time::Instant;
 
 use crate::http::answer::{answer, failed};
 use crate::http::asked::{Asked, REQUEST_ID};
+use crate::http::body::AnswerBody;
 use crate::http::{Place, rest, xmla};
 use exchange::{Outcome, Sent};
 pub use pool::Pool;
-pub use relay::Relay;
 
 /// Between two looks for a server while none can answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -50,10 +49,10 @@ pub struct Gateway {
 }
 
 /// Answers a client with what one of the servers answers.
-pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<Relay> {
+pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<AnswerBody> {
     let asked = match Asked::read(request).await {
         Ok(asked) => asked,
-        Err(e) => return failed(&e).map(Relay::from),
+        Err(e) => return failed(&e),
     };
     if let Some(own) = own_health(&gateway, &asked) {
         return own;
@@ -87,11 +86,11 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
         }
         // Every server has been asked. A refusal that is no "not now" is final.
         if let Some(response) = last.take_if(|r| r.status() != StatusCode::SERVICE_UNAVAILABLE) {
-            return response.map(Relay::from);
+            return response.map(AnswerBody::from);
         }
         if since.elapsed() >= gateway.hold {
             return match last {
-                Some(response) => response.map(Relay::from),
+                Some(response) => response.map(AnswerBody::from),
                 None => nobody(&gateway, &asked),
             };
         }
@@ -123,7 +122,7 @@ fn prepared(mut asked: Asked, is_read: bool) -> Asked {
     asked
 }
 
-fn nobody(gateway: &Gateway, asked: &Asked) -> Response<Relay> {
+fn nobody(gateway: &Gateway, asked: &Asked) -> Response<AnswerBody> {
     let error = Error::new(
         ErrorKind::Unavailable,
         format!(
@@ -133,13 +132,13 @@ fn nobody(gateway: &Gateway, asked: &Asked) -> Response<Relay> {
         ),
     );
     if xmla::is_endpoint(asked) {
-        return xmla::Message::unread(&error).map(Relay::from);
+        return xmla::Message::unread(&error);
     }
-    failed(&error).map(Relay::from)
+    failed(&error)
 }
 
 /// The gateway's own health: alive as a process, ready while a server is.
-fn own_health(gateway: &Gateway, asked: &Asked) -> Option<Response<Relay>> {
+fn own_health(gateway: &Gateway, asked: &Asked) -> Option<Response<AnswerBody>> {
     let text = "text/plain; charset=utf-8";
     let own = match asked.path.as_str() {
         "/health/live" => answer(StatusCode::OK, text, "ok\n"),
@@ -147,7 +146,7 @@ fn own_health(gateway: &Gateway, asked: &Asked) -> Option<Response<Relay>> {
         "/health/ready" => answer(StatusCode::SERVICE_UNAVAILABLE, text, "no server is ready\n"),
         _ => return None,
     };
-    Some(own.map(Relay::from))
+    Some(own)
 }
 
 /// The request to one server.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod answer;
 pub mod asked;
 mod backups;
+pub mod body;
 pub mod caller;
 pub mod forward;
 pub mod group;

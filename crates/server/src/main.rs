@@ -1,5 +1,6 @@
 //! The binary `evercube`.
 
+mod bench;
 mod cli;
 mod client;
 mod command;
@@ -18,11 +19,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: evercube_work::Counting<mimalloc::MiMalloc> =
+    evercube_work::Counting(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let line = cli::CommandLine::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(evercube_service::STACK)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("evercube: cannot start the threads of the process: {e}");

@@ -210,11 +210,14 @@ impl Service {
     fn enter(&self, call: &Call, database: &str, text: &str) -> RunningGuard {
         self.running.enter(RunningRequest {
             session: call.session.number,
+            request_id: call.request_id.clone(),
             user: call.session.user.clone(),
             database: database.to_owned(),
             text: text.to_owned(),
             started: self.now(),
             cancel: Arc::default(),
+            work: None,
+            cancelled: Arc::default(),
         })
     }
 

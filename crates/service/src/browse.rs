@@ -5,7 +5,6 @@ mod facts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use evercube_base::{DateTime, Error, Result, Rowset, Value};
@@ -60,6 +59,7 @@ pub(crate) fn metadata_of(version: &Arc<LoadedVersion>, context: &QueryContext) 
             catalog: None,
             sessions: Vec::new(),
             commands: Vec::new(),
+            traces: Vec::new(),
             functions: functions(),
             now,
             browse: Browse::default(),
@@ -106,6 +106,7 @@ struct Server {
     sessions: Vec<SessionInfo>,
     commands: Vec<CommandInfo>,
     functions: Vec<FunctionInfo>,
+    traces: Vec<crate::traces::TraceInfo>,
     now: DateTime,
     browse: Browse,
 }
@@ -190,8 +191,7 @@ impl Service {
             };
             let Ok(roles) = effective_roles(call, &version) else { continue };
             let is_admin = roles.is_empty();
-            let cancel = Arc::new(AtomicBool::new(false));
-            let context = self.query_context(call, &version, cancel, Vec::new())?;
+            let context = self.query_context(call, &version, Vec::new())?;
             visible.push(Visible {
                 id: version.model.database.id.clone().unwrap_or_else(|| version.name.clone()),
                 created: time(entry.created_micros),
@@ -250,6 +250,7 @@ impl Service {
             sessions: sessions.into_values().collect(),
             commands,
             functions: functions(),
+            traces: self.traces.list(),
             now,
             browse,
         }
@@ -274,6 +275,7 @@ fn with_context<T>(
         commands: &server.commands,
         functions: &server.functions,
         keywords: &KEYWORDS,
+        traces: &server.traces,
         now: server.now,
     })
 }

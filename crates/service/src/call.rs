@@ -70,6 +70,17 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// How long the read may wait here for its version; `None`: as long as any.
     pub patience: Option<Duration>,
+    /// Memory the request may hold, in bytes, where it says so itself.
+    pub memory: Option<usize>,
+    pub names: CallNames,
+}
+
+/// How the client names the request, for those who watch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallNames {
+    pub session: Option<String>,
+    pub activity: Option<String>,
+    pub request: Option<String>,
 }
 
 /// The answer to a write.

@@ -28,12 +28,36 @@ pub struct ServiceConfig {
     pub threads: usize,
     /// Peer addresses of members to join; only looked at when the folder is empty.
     pub join: Vec<String>,
-    /// Memory one query may use, in bytes.
-    pub query_memory: usize,
-    /// Rows one query may return.
-    pub query_rows: usize,
+    pub limits: QueryLimits,
     /// How long a commit waits for a member that is away before the group says it is degraded.
     pub degrade_grace: Duration,
     /// Places for backups that have a name here.
     pub targets: NamedTargets,
+}
+
+/// What queries may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// Memory one query may hold, in bytes.
+    pub query_memory: usize,
+    /// Memory all queries together may hold, in bytes.
+    pub queries_memory: usize,
+    /// Rows one result may have.
+    pub query_rows: usize,
+    /// How long one query may run; `None`: as long as its caller waits.
+    pub query_timeout: Option<Duration>,
+    /// Memory for results of scans that are kept for later queries, in bytes.
+    pub scan_cache: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            query_memory: 4 << 30,
+            queries_memory: 8 << 30,
+            query_rows: 10_000_000,
+            query_timeout: None,
+            scan_cache: 256 << 20,
+        }
+    }
 }

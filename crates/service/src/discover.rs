@@ -17,6 +17,7 @@ pub mod properties;
 pub mod server_facts;
 pub mod shape;
 pub mod storage;
+mod traces;
 pub mod xml_metadata;
 
 use evercube_base::{ColumnKind, Error, ErrorKind, Result, Rowset, RowsetColumn, Value};
@@ -113,7 +114,11 @@ fn unfiltered(
         "MDSCHEMA_FUNCTIONS" => functions::fill(&mut out, context),
         "MDSCHEMA_INPUT_DATASOURCES" => catalogs::input_sources(&mut out, restrictions, context),
         "DISCOVER_CSDL_METADATA" => csdl::fill(&mut out, restrictions, context)?,
-        // Nothing of this kind exists here: sets, actions, locks, traces …
+        "DISCOVER_TRACES" => traces::traces(&mut out, context),
+        "DISCOVER_TRACE_COLUMNS" => traces::columns(&mut out),
+        "DISCOVER_TRACE_EVENT_CATEGORIES" => traces::categories(&mut out),
+        "DISCOVER_TRACE_DEFINITION_PROVIDERINFO" => traces::provider(&mut out),
+        // Nothing of this kind exists here: sets, actions, locks …
         _ => {}
     }
     Ok(out)

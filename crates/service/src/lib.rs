@@ -34,6 +34,8 @@ pub mod seal;
 pub mod service;
 pub mod session;
 pub mod status;
+mod traced;
+pub mod traces;
 pub mod verify;
 pub mod versions;
 
@@ -41,3 +43,6 @@ pub use backup::NamedTargets;
 pub use config::ServiceConfig;
 pub use evercube_sources::FilePolicy;
 pub use service::Service;
+
+/// Stack of threads that evaluate expressions: nesting is limited, and the limit fits in it.
+pub const STACK: usize = 16 << 20;

@@ -1,13 +1,16 @@
 //! Queries: pick a version, build the context, run the engine on the compute pool.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
+pub use evercube_engine::{Explanation, QueryResult, ResultTable, ScanSource};
 use evercube_engine::{LONG_TABLE, QueryContext, Rules};
-pub use evercube_engine::{QueryResult, ResultTable};
+use evercube_work::{Limits, Stop, Work};
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::browse::metadata_of;
 use crate::call::Call;
@@ -23,68 +26,80 @@ pub struct QueryAnswer {
 }
 
 impl Service {
-    /// Answers a DAX query.
-    pub async fn query(
+    /// Answers a DAX query; `write` turns the answer into what the caller sends, under the same
+    /// limits and on the same thread.
+    pub async fn query<T: Send + 'static>(
         &self,
         call: &Call,
         text: &str,
         parameters: Vec<(String, Value)>,
-    ) -> Result<QueryAnswer> {
-        let (version, result) = self
-            .run(call, text, parameters, |version, text, context| {
-                evercube_engine::query(&version.dataset(), text, context)
-            })
-            .await?;
-        Ok(QueryAnswer { result, seq: version.seq })
+        write: impl FnOnce(QueryAnswer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.traces.is_listened_to() {
+            return self.traced_query(call, text, parameters, write).await;
+        }
+        self.run(call, text, parameters, |version, text, context| {
+            let result = evercube_engine::query(&version.dataset(), text, context)?;
+            write(QueryAnswer { result, seq: version.seq })
+        })
+        .await
     }
 
-    /// How a DAX query would be answered, as text.
-    pub async fn explain(&self, call: &Call, text: &str) -> Result<String> {
-        let (_, plan) = self
-            .run(call, text, Vec::new(), |version, text, context| {
-                evercube_engine::explain(&version.dataset(), text, context)
-            })
-            .await?;
-        Ok(plan)
+    /// Answers a DAX query and tells how.
+    pub async fn explain(&self, call: &Call, text: &str) -> Result<Explanation> {
+        self.run(call, text, Vec::new(), |version, text, context| {
+            evercube_engine::explain(&version.dataset(), text, context).map(|(_, how)| how)
+        })
+        .await
     }
 
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         call: &Call,
         text: &str,
         parameters: Vec<(String, Value)>,
-        work: impl FnOnce(&LoadedVersion, &str, &QueryContext) -> Result<T> + Send + 'static,
-    ) -> Result<(Arc<LoadedVersion>, T)> {
+        run: impl FnOnce(&LoadedVersion, &str, &QueryContext) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let database = self.resolve_catalog(call)?;
         let version = self.version(call, &database).await?;
-        let cancel = Arc::new(AtomicBool::new(false));
-        let mut context = self.query_context(call, &version, Arc::clone(&cancel), parameters)?;
+        let mut context = self.query_context(call, &version, parameters)?;
         context.rowsets = Some(metadata_of(&version, &context));
+        let limits = self.limits(call);
+        let (cancel, cancelled) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+        let work = Work::new(limits).among(&self.turns, &self.queries_memory);
+        let work = Arc::new(work.cancelled_by(Arc::clone(&cancel)));
         let guard = self.running.enter(RunningRequest {
             session: call.session.number,
+            request_id: call.request_id.clone(),
             user: call.session.user.clone(),
             database: version.name.clone(),
             text: text.to_owned(),
             started: self.now(),
-            cancel: Arc::clone(&cancel),
+            cancel,
+            work: Some(Arc::clone(&work)),
+            cancelled: Arc::clone(&cancelled),
         });
-        let (pool, on_pool, owned) =
-            (Arc::clone(&self.pool), Arc::clone(&version), text.to_owned());
+        let (worker, owned) = (Arc::clone(&work), text.to_owned());
         let task = tokio::task::spawn_blocking(move || {
             let _listed = guard;
-            pool.install(|| {
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    work(&on_pool, &owned, &context)
-                }))
-            })
-            .unwrap_or_else(|_| {
-                Err(Error::internal(
-                    "the query stopped on a defect of the engine; please report it with the query text",
-                ))
-            })
+            worker.run(|| run(&version, &owned, &context))
         });
-        let answer = finish_in_time(task, call.timeout, &cancel).await;
-        Ok((version, answer.map_err(|e| placed(e, text))?))
+        let answer = finish_in_time(task, limits.timeout, &work, &cancelled).await;
+        answer.map_err(|e| placed(e, text))
+    }
+
+    /// The limits of a query: the server's, and narrower ones of the request. Only an administrator
+    /// may have more memory than the server gives.
+    fn limits(&self, call: &Call) -> Limits {
+        let own = &self.config.limits;
+        let memory = match call.memory {
+            Some(asked) if call.session.is_admin => asked,
+            Some(asked) => asked.min(own.query_memory),
+            None => own.query_memory,
+        };
+        let given = call.timeout.filter(|t| !t.is_zero());
+        let timeout = given.into_iter().chain(own.query_timeout).min();
+        Limits { memory, timeout }
     }
 
     /// Builds the engine's context; decides which roles filter what the caller sees.
@@ -92,7 +107,6 @@ impl Service {
         &self,
         call: &Call,
         version: &LoadedVersion,
-        cancel: Arc<AtomicBool>,
         parameters: Vec<(String, Value)>,
     ) -> Result<QueryContext> {
         let session = &call.session;
@@ -104,13 +118,12 @@ impl Service {
             now: self.now(),
             utc_now: self.now(),
             seed: session.number,
-            cancel,
-            memory_limit: self.config.query_memory,
-            row_limit: self.config.query_rows,
+            row_limit: self.config.limits.query_rows,
             parameters,
             rowsets: None,
             rules: Rules::all(),
             long_table: LONG_TABLE,
+            scan_cache: self.scan_cache.clone(),
         })
     }
 }
@@ -168,28 +181,42 @@ fn placed(mut e: Error, text: &str) -> Error {
     e
 }
 
+type Joined<T> = Result<Result<T>, JoinError>;
+
+/// How long a query that was stopped may take to end before its caller is told so: giving back much
+/// memory takes a while.
+const WIND_UP: Duration = Duration::from_millis(50);
+
+/// Waits for a query, and stops it when its time is over.
 async fn finish_in_time<T>(
-    mut task: tokio::task::JoinHandle<Result<T>>,
+    mut task: JoinHandle<Result<T>>,
     timeout: Option<Duration>,
-    cancel: &AtomicBool,
+    work: &Work,
+    cancelled: &Notify,
 ) -> Result<T> {
-    let ended_early =
-        |e| Err(Error::internal(format!("the query's task ended before its answer: {e}")));
-    let Some(limit) = timeout.filter(|t| !t.is_zero()) else {
-        return task.await.unwrap_or_else(ended_early);
-    };
-    match tokio::time::timeout(limit, &mut task).await {
-        Ok(done) => done.unwrap_or_else(ended_early),
-        Err(_) => {
-            cancel.store(true, Ordering::Relaxed);
-            let _stopped = task.await;
-            Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "The query ran longer than its timeout of {} s and was stopped.",
-                    limit.as_secs()
-                ),
-            ))
+    let time_over = async {
+        match timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
         }
+    };
+    let done = tokio::select! {
+        done = &mut task => done,
+        () = cancelled.notified() => stopped(task, work).await?,
+        () = time_over => {
+            work.stop(Stop::TimedOut);
+            stopped(task, work).await?
+        }
+    };
+    done.unwrap_or_else(|e| {
+        Err(Error::internal(format!("the query's task ended before its answer: {e}")))
+    })
+}
+
+/// What a query that was told to stop ends with.
+async fn stopped<T>(task: JoinHandle<Result<T>>, work: &Work) -> Result<Joined<T>> {
+    match tokio::time::timeout(WIND_UP, task).await {
+        Ok(done) => Ok(done),
+        Err(_) => work.verdict().and_then(|()| Err(Error::internal("a stop was taken back"))),
     }
 }

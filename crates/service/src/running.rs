@@ -5,16 +5,33 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evercube_base::DateTime;
+use evercube_work::{Stop, Work};
+use tokio::sync::Notify;
 
 /// One running request.
 #[derive(Debug, Clone)]
 pub struct RunningRequest {
+    /// Number of the session; 0 for a request without one.
     pub session: u64,
+    /// As the caller named the request.
+    pub request_id: Option<String>,
     pub user: String,
     pub database: String,
     pub text: String,
     pub started: DateTime,
     pub cancel: Arc<AtomicBool>,
+    /// A query's work; it may have to be woken to see that it is cancelled.
+    pub work: Option<Arc<Work>>,
+    /// Told when the request is cancelled.
+    pub cancelled: Arc<Notify>,
+}
+
+/// A request that somebody wants to cancel.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct NamedRequest {
+    pub id: String,
+    pub user: String,
+    pub by_admin: bool,
 }
 
 /// The running requests of this server by number.
@@ -53,9 +70,26 @@ impl Running {
 
     /// Cancels what runs for a session; the number of requests told so.
     pub fn cancel_session(&self, session: u64) -> usize {
+        self.cancel(|r| session != 0 && r.session == session)
+    }
+
+    /// Cancels a request by its id, for the user who sent it or an administrator.
+    pub fn cancel_request(&self, request: &NamedRequest) -> usize {
+        self.cancel(|r| {
+            r.request_id.as_ref() == Some(&request.id)
+                && (request.by_admin || r.user.eq_ignore_ascii_case(&request.user))
+        })
+    }
+
+    fn cancel(&self, is_meant: impl Fn(&RunningRequest) -> bool) -> usize {
         let requests = self.lock();
-        let of_session = requests.values().filter(|r| r.session == session);
-        of_session.map(|r| r.cancel.store(true, Ordering::Relaxed)).count()
+        let meant = requests.values().filter(|r| is_meant(r));
+        let stop = |r: &RunningRequest| {
+            r.cancel.store(true, Ordering::Relaxed);
+            r.work.iter().for_each(|work| work.stop(Stop::Cancelled));
+            r.cancelled.notify_one();
+        };
+        meant.map(stop).count()
     }
 
     pub fn list(&self) -> Vec<(u64, RunningRequest)> {

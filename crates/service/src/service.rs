@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
-use evercube_store::ObjectDir;
+use evercube_store::{ObjectDir, ScanCache};
+use evercube_work::{SharedMemory, Turns};
 use tokio::sync::broadcast;
 
 use crate::alarm::Alarm;
@@ -18,9 +19,10 @@ use crate::config::ServiceConfig;
 use crate::identity::ServerIdentity;
 use crate::objects::{self, Receipt};
 use crate::progress::ProgressBook;
-use crate::running::Running;
+use crate::running::{NamedRequest, Running};
 use crate::seal::{SealingKey, random};
 use crate::session::{Session, freshness_cookie, read_freshness_cookie};
+use crate::traces::Traces;
 use crate::versions::Versions;
 
 /// One server: its copy of the group's metadata, its objects, the versions it serves.
@@ -33,6 +35,10 @@ pub struct Service {
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
     pub(crate) pool: Arc<rayon::ThreadPool>,
+    pub traces: Arc<Traces>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) scan_cache: Option<Arc<ScanCache>>,
+    pub(crate) queries_memory: Arc<SharedMemory>,
     pub(crate) identity: ServerIdentity,
     pub(crate) writes: WriteLocks,
     /// Everything somebody should know at once.
@@ -45,6 +51,9 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service").field("name", &self.config.name).finish_non_exhaustive()
     }
 }
+
+/// How long a query goes on before it lets another one have its turn: most end within it.
+const TURN: Duration = Duration::from_millis(20);
 
 impl Service {
     /// Opens the folder, forms or joins the group, and starts loading what the group holds.
@@ -60,9 +69,16 @@ impl Service {
         })?;
         let identity = ServerIdentity::open(&mut config)?;
         let objects = Arc::new(ObjectDir::open(&config.data_dir.join("store"))?);
+        // For queries; another service of the process may have made them.
+        let _made = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .thread_name(|i| format!("query-{i}"))
+            .stack_size(crate::STACK)
+            .build_global();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads)
             .thread_name(|i| format!("compute-{i}"))
+            .stack_size(crate::STACK)
             .build()
             .map_err(|e| Error::internal(format!("the compute pool cannot be started: {e}")))?;
         let metastore = Metastore::open(
@@ -79,6 +95,13 @@ impl Service {
             running: Arc::default(),
             progress: ProgressBook::default(),
             pool: Arc::new(pool),
+            traces: Arc::default(),
+            scan_cache: match config.limits.scan_cache {
+                0 => None,
+                budget => Some(Arc::new(ScanCache::new(budget))),
+            },
+            turns: Arc::new(Turns::new(config.threads, TURN)),
+            queries_memory: Arc::new(SharedMemory::new(config.limits.queries_memory)),
             identity,
             writes: WriteLocks::default(),
             alarms: broadcast::channel(64).0,
@@ -190,6 +213,15 @@ impl Service {
         running.iter().map(|(_, r)| r.session).find(|n| crate::browse::spid(*n) == spid)
     }
 
+    /// Forgets the results kept for later queries, here and on every other server.
+    pub async fn clear_cache(&self) {
+        self.scan_cache.iter().for_each(|cache| cache.clear());
+        for address in self.data_peers() {
+            let limit = Duration::from_millis(500);
+            let _away = self.transport.call(&address, "cache/clear", Vec::new(), limit).await;
+        }
+    }
+
     /// Stops what runs for a session, here and on every other server.
     pub async fn cancel(&self, session: u64) -> usize {
         let mut stopped = self.running.cancel_session(session);
@@ -201,6 +233,20 @@ impl Service {
             }
         }
         stopped
+    }
+
+    /// Stops a request by its id, here and on every other server.
+    pub async fn cancel_request(&self, request: &NamedRequest) -> Result<usize> {
+        let mut stopped = self.running.cancel_request(request);
+        let body = to_json(request)?;
+        for address in self.data_peers() {
+            let limit = Duration::from_millis(500);
+            let asked = self.transport.call(&address, "request/cancel", body.clone(), limit);
+            if let Ok(answer) = asked.await {
+                stopped += answer.first().copied().map_or(0, usize::from);
+            }
+        }
+        Ok(stopped)
     }
 
     /// Answers another member.
@@ -215,6 +261,14 @@ impl Service {
                 let number = body.as_ref().try_into().map(u64::from_le_bytes);
                 let stopped = number.map_or(0, |n| self.running.cancel_session(n));
                 Ok(vec![u8::try_from(stopped).unwrap_or(u8::MAX)])
+            }
+            Some(("request", "cancel")) => {
+                let stopped = self.running.cancel_request(&from_json(&body)?);
+                Ok(vec![u8::try_from(stopped).unwrap_or(u8::MAX)])
+            }
+            Some(("cache", "clear")) => {
+                self.scan_cache.iter().for_each(|cache| cache.clear());
+                Ok(Vec::new())
             }
             Some(("server", "status")) => to_json(&self.own_status()),
             Some(("server", "running")) => to_json(&self.running.list().len()),

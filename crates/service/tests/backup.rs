@@ -70,8 +70,7 @@ impl World {
             no_auth: true,
             threads: 1,
             join: join.iter().map(|j| (*j).to_owned()).collect(),
-            query_memory: 1 << 30,
-            query_rows: 1 << 20,
+            limits: evercube_service::config::QueryLimits::default(),
             degrade_grace: Duration::from_millis(100),
             targets: Default::default(),
         };

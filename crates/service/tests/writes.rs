@@ -44,8 +44,7 @@ async fn world() -> World {
         no_auth: true,
         threads: 1,
         join: Vec::new(),
-        query_memory: 1 << 30,
-        query_rows: 1 << 20,
+        limits: evercube_service::config::QueryLimits::default(),
         degrade_grace: Duration::from_millis(100),
         targets: Default::default(),
     };
@@ -295,7 +294,7 @@ async fn info_functions_answer_administrators_alone() {
     let ask = async |call: &Call, query: &str| {
         let mut call = call.clone();
         call.session.catalog = Some("Retail".into());
-        let answer = w.service.query(&call, query, Vec::new()).await;
+        let answer = w.service.query(&call, query, Vec::new(), Ok).await;
         answer.map(|a| a.result.results[0].rows.clone()).map_err(|e| e.message)
     };
     let tables = r#"EVALUATE SELECTCOLUMNS ( INFO.TABLES ( ), "n", [Name] ) ORDER BY [n]"#;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
+use evercube_work::{interrupt_point, tick};
 
 use crate::blocks::{BLOCK_ROWS, Cell};
 use crate::code_map::CodeMap;
@@ -264,7 +265,10 @@ impl Column {
                     l.doubles = v.iter().zip(1..).map(|(x, c)| (double_key(*x), c)).collect();
                 }
                 Dictionary::Strings(v) => {
-                    let key = |s: &str| self.collation.key(s).into_owned();
+                    let key = |s: &str| {
+                        tick();
+                        self.collation.key(s).into_owned()
+                    };
                     l.strings = v.iter().zip(1..).map(|(x, c)| (key(x), c)).collect();
                 }
             }
@@ -277,6 +281,7 @@ impl Column {
         self.present.get_or_init(|| {
             let mut present = BitSet::new(self.cardinality() as usize, false);
             for piece in self.pieces.iter().filter(|p| p.source.rows > 0) {
+                interrupt_point();
                 match piece.source.column() {
                     Some(c) => {
                         let of = of_segment(c, piece.source.rows);
@@ -306,9 +311,13 @@ impl Column {
             match &self.dictionary {
                 Dictionary::Range { .. } | Dictionary::Integers(_) => {}
                 Dictionary::Doubles(v) => {
-                    codes.sort_by(|a, b| v[*a as usize - 1].total_cmp(&v[*b as usize - 1]));
+                    codes.sort_by(|a, b| {
+                        tick();
+                        v[*a as usize - 1].total_cmp(&v[*b as usize - 1])
+                    });
                 }
                 Dictionary::Strings(v) => codes.sort_by(|a, b| {
+                    tick();
                     self.collation.compare(v.get(*a as usize - 1), v.get(*b as usize - 1))
                 }),
             }

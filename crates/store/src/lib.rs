@@ -15,6 +15,7 @@ mod merge;
 mod object_dir;
 mod relationship;
 mod scan;
+mod scan_cache;
 mod scan_request;
 mod segment;
 mod segment_file;
@@ -30,6 +31,7 @@ pub use manifest::{Manifest, PartitionManifest, SegmentRef, TableManifest, state
 pub use object_dir::{Hash, ObjectDir};
 pub use relationship::{RelationshipDef, RelationshipIndex};
 pub use scan::ScanControl;
+pub use scan_cache::ScanCache;
 pub use scan_request::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowExpr, ScanFilter, ScanRequest,
     ScanResult, TableId,

@@ -18,10 +18,10 @@ mod rows;
 mod segment_test;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use evercube_base::{Error, ErrorKind, Result};
-use rayon::prelude::*;
+use evercube_work::{check, for_all, share};
 
 use crate::scan_request::{ScanRequest, ScanResult};
 use crate::version::StoreVersion;
@@ -35,14 +35,14 @@ use rows::BLOCK;
 /// Limits of one scan.
 #[derive(Debug, Clone)]
 pub struct ScanControl {
-    /// Set from outside to stop; looked at once per morsel.
-    pub cancel: Arc<AtomicBool>,
     pub max_groups: usize,
+    /// Counts the rows that pass the filters of the scans made with this.
+    pub rows_passed: Arc<AtomicU64>,
 }
 
 impl Default for ScanControl {
     fn default() -> Self {
-        Self { cancel: Arc::default(), max_groups: 50_000_000 }
+        Self { max_groups: 50_000_000, rows_passed: Arc::default() }
     }
 }
 
@@ -117,35 +117,23 @@ impl<'a> Scan<'a> {
 
     /// Each thread takes parts, and adds them to groups of its own, until there are none.
     fn in_any_order(&self) -> Result<Groups<'_>> {
-        let next = AtomicUsize::new(0);
-        let work = |_| {
-            let mut worker = Worker::new(self);
-            loop {
-                let part = next.fetch_add(1, Ordering::Relaxed);
-                if part >= self.parts() {
-                    return Ok(worker.groups);
-                }
-                worker.part(part)?;
-            }
-        };
-        let workers = rayon::current_num_threads().min(self.parts()).max(1);
-        let found: Vec<Groups<'_>> =
-            (0..workers).into_par_iter().with_max_len(1).map(work).collect::<Result<_>>()?;
-        self.together(found)
+        let begin = || Worker::new(self);
+        let found = share(self.parts(), begin, |worker, part| worker.part(part))?;
+        self.together(found.into_iter().map(|worker| worker.groups).collect())
     }
 
     /// Parts have groups of their own and are put together in the order of the rows.
     fn in_order(&self) -> Result<Groups<'_>> {
         let mut all = Groups::new(&self.keys, &self.plans);
-        let parts: Vec<usize> = (0..self.parts()).collect();
         // Some parts at a time: many groups of many parts would take much memory.
-        for some in parts.chunks(rayon::current_num_threads() * 2) {
-            let work = |part: &usize| {
+        let some = rayon::current_num_threads() * 2;
+        for first in (0..self.parts()).step_by(some) {
+            let work = |at: usize| {
                 let mut worker = Worker::new(self);
-                worker.part(*part).map(|()| worker.groups)
+                worker.part(first + at).map(|()| worker.groups)
             };
             let mut found = vec![all];
-            found.extend(some.par_iter().map(work).collect::<Result<Vec<_>>>()?);
+            found.extend(for_all(some.min(self.parts() - first), work)?);
             all = self.together(found)?;
         }
         Ok(all)
@@ -173,6 +161,8 @@ struct Worker<'s> {
     segment: std::ops::Range<usize>,
     keys: KeySpace,
     values: ValueSpace,
+    /// Rows of the current part that passed the filter.
+    passed: u64,
 }
 
 impl<'s> Worker<'s> {
@@ -184,6 +174,7 @@ impl<'s> Worker<'s> {
             segment: 0..0,
             keys: KeySpace::default(),
             values: ValueSpace::default(),
+            passed: 0,
         }
     }
 
@@ -208,18 +199,19 @@ impl<'s> Worker<'s> {
             self.block(row, n)?;
             row += n;
         }
+        let passed = std::mem::take(&mut self.passed);
+        self.scan.control.rows_passed.fetch_add(passed, Ordering::Relaxed);
         Ok(())
     }
 
     fn block(&mut self, first: usize, n: usize) -> Result<()> {
-        let Self { scan, groups, selector, keys, values, .. } = self;
-        if scan.control.cancel.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
-        }
+        let Self { scan, groups, selector, keys, values, passed, .. } = self;
+        check()?;
         let rows = selector.select(first, n);
         if rows.len() == 0 {
             return Ok(());
         }
+        *passed += rows.len() as u64;
         groups.number(rows, keys);
         if groups.exceeds(scan.control.max_groups) {
             return Err(too_many(scan.control.max_groups));

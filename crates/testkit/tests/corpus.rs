@@ -19,6 +19,7 @@ use evercube_engine::{
 use evercube_model::tabular::Database;
 use evercube_store::{Packing, RowGroup, SegmentBuilder, StoreVersion, TableData};
 use evercube_testkit::reference::{Reference, Table};
+use evercube_work::{Limits, Work};
 
 const MODEL: &str = include_str!("scripts/retail.json");
 const ADDITIONS: &str = include_str!("scripts/calculated/additions.json");
@@ -173,14 +174,20 @@ fn refer(dataset: &Dataset, text: &str) -> Option<String> {
 }
 
 fn answer(dataset: &Dataset, text: &str, memory_limit: usize) -> String {
-    answer_with(dataset, text, QueryContext { memory_limit, ..QueryContext::default() })
+    answer_with(dataset, text, memory_limit, QueryContext::default())
 }
 
-fn answer_with(dataset: &Dataset, text: &str, context: QueryContext) -> String {
+fn answer_with(
+    dataset: &Dataset,
+    text: &str,
+    memory_limit: usize,
+    context: QueryContext,
+) -> String {
     let asked = text.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
     let roles = asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default();
     let context = QueryContext { roles, now: now(), ..context };
-    match query(dataset, text, &context) {
+    let work = Work::new(Limits { memory: memory_limit, ..Limits::default() });
+    match Arc::new(work).run(|| query(dataset, text, &context)) {
         Ok(found) => {
             let shown = |t: &ResultTable| {
                 for row in &t.rows {
@@ -267,7 +274,8 @@ fn rules_change_no_answer() {
     run_folder("tests/scripts", &dataset, |query, got| {
         for rules in &every {
             let context = QueryContext { rules: *rules, long_table: 0, ..QueryContext::default() };
-            assert_eq!(answer_with(&dataset, query, context), got, "{rules:?}\n{query}");
+            let found = answer_with(&dataset, query, usize::MAX, context);
+            assert_eq!(found, got, "{rules:?}\n{query}");
         }
     });
 }

@@ -61,6 +61,10 @@ pub fn error_code(kind: ErrorKind) -> u32 {
         ErrorKind::Conflict => 0xC10E_0012,
         ErrorKind::Denied => 0xC11C_0006,
         ErrorKind::Limit => 0xC11E_0003,
+        ErrorKind::MemoryLimit => 0xC11E_0004,
+        ErrorKind::TimeLimit => 0xC11E_0005,
+        ErrorKind::RowLimit => 0xC11E_0006,
+        ErrorKind::NestingLimit => 0xC11E_0007,
         ErrorKind::Cancelled => 0xC11F_0006,
         ErrorKind::Unavailable => 0xC11F_0010,
         ErrorKind::Unknown => 0xC11F_0011,
@@ -133,6 +137,15 @@ pub struct Response<'a, W: Write> {
     results: Results<'a>,
     session: Option<&'a str>,
     table: Option<(Vec<WireColumn>, Content)>,
+}
+
+impl Response<'_, Vec<u8>> {
+    /// What was written since it was last asked.
+    pub fn take_written(&mut self) -> Vec<u8> {
+        self.sent = true;
+        self.to.append(&mut self.buffer);
+        std::mem::take(&mut self.to)
+    }
 }
 
 impl<'a, W: Write> Response<'a, W> {
@@ -208,6 +221,14 @@ impl<'a, W: Write> Response<'a, W> {
         let columns = schema::table_columns(columns);
         rowset::open_root(&mut self.buffer, None, &columns, content);
         self.table = Some((columns, content));
+        self.flush_full()
+    }
+
+    /// Starts a rowset whose rows follow by [`Self::row`], then [`Self::end_table`].
+    pub fn begin_rowset(&mut self, rowset: &Rowset) -> io::Result<()> {
+        let columns = schema::rowset_columns(&rowset.columns);
+        rowset::open_root(&mut self.buffer, None, &columns, Content::SchemaData);
+        self.table = Some((columns, Content::SchemaData));
         self.flush_full()
     }
 

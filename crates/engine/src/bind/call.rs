@@ -293,7 +293,7 @@ fn ordered_pairs(def: &FunctionDef, arguments: &[Expr]) -> Result<Vec<Expr>> {
         }
         _ => false,
     };
-    let all_given = arguments.len() % 3 == 0;
+    let all_given = arguments.len().is_multiple_of(3);
     let is_order = |e: &Expr| {
         let constant = matches!(e.kind, ExprKind::Literal(_) | ExprKind::Call { .. });
         word(e) || matches!(e.kind, ExprKind::Omitted) || (all_given && constant)

@@ -36,7 +36,7 @@ enum Rows {
     Columns,
     Partitions,
     Groups,
-    DetailRows,
+    Details,
     FormatStrings,
 }
 
@@ -48,7 +48,7 @@ impl Rows {
             Self::Columns => "TMSCHEMA_COLUMNS",
             Self::Partitions => "TMSCHEMA_PARTITIONS",
             Self::Groups => "TMSCHEMA_CALCULATION_GROUPS",
-            Self::DetailRows => "TMSCHEMA_DETAIL_ROWS_DEFINITIONS",
+            Self::Details => "TMSCHEMA_DETAIL_ROWS_DEFINITIONS",
             Self::FormatStrings => "TMSCHEMA_FORMAT_STRING_DEFINITIONS",
         }
     }
@@ -159,7 +159,7 @@ const MEASURES: &View = &[
     ("KPIID", From::Cell("KPIID")),
     ("IsSimpleMeasure", From::Cell("IsSimpleMeasure")),
     ("DisplayFolder", From::Cell("DisplayFolder")),
-    ("DetailRowsDefinition", From::Of("DetailRowsDefinitionID", Rows::DetailRows, "Expression")),
+    ("DetailRowsDefinition", From::Of("DetailRowsDefinitionID", Rows::Details, "Expression")),
     ("DataCategory", From::Cell("DataCategory")),
     (
         "FormatStringDefinition",

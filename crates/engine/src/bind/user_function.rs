@@ -258,11 +258,10 @@ fn placed(
     renamed(e, &mut rename, &mut Vec::new())
 }
 
-fn renamed(
-    e: &Expr,
-    rename: &mut dyn FnMut(&Arc<str>) -> Option<(Arc<str>, bool)>,
-    own: &mut Vec<String>,
-) -> Expr {
+/// The name that takes a name's place, and whether it is quoted.
+type Rename<'a> = dyn FnMut(&Arc<str>) -> Option<(Arc<str>, bool)> + 'a;
+
+fn renamed(e: &Expr, rename: &mut Rename<'_>, own: &mut Vec<String>) -> Expr {
     rebuilt(e, own, &mut |e, own| match &e.kind {
         ExprKind::Name { name, quoted: false } if !own.contains(&name.to_lowercase()) => {
             let (name, quoted) = rename(name)?;

@@ -40,11 +40,15 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(cells.n);
         let mut start = 0;
         for cell in 0..cells.n {
+            evercube_work::tick();
             let end = start + table.range(cell).len();
             let mut order: Vec<usize> = (start..end).collect();
             start = end;
             if !order_by.is_empty() {
-                order.sort_by(|a, b| self.by_keys(&keys, order_by, *a, *b));
+                order.sort_by(|a, b| {
+                    evercube_work::tick();
+                    self.by_keys(&keys, order_by, *a, *b)
+                });
             }
             let argument = outside.as_ref().map(|o| o.get(cell));
             let of_cell = order.iter().map(|i| values.get(*i));
@@ -112,12 +116,19 @@ impl Evaluator<'_> {
             }
             Fold::Concatenate => {
                 let delimiter = argument.map(rules::to_text).unwrap_or_default();
-                let texts: Vec<String> = values.iter().map(|v| rules::to_text(v)).collect();
-                Ok(if texts.is_empty() {
-                    Value::Blank
-                } else {
-                    Value::from(texts.join(&delimiter))
-                })
+                let Some((first, rest)) = values.split_first() else { return Ok(Value::Blank) };
+                let mut joined = rules::to_text(first);
+                for value in rest {
+                    let text = rules::to_text(value);
+                    let more = text.len() + delimiter.len();
+                    // Growing may double what is there.
+                    if joined.len() + more > joined.capacity() {
+                        evercube_work::room_for(joined.len() + more)?;
+                    }
+                    joined.push_str(&delimiter);
+                    joined.push_str(&text);
+                }
+                Ok(Value::from(joined))
             }
             _ => {
                 let numbers: Vec<f64> = filled().map(rules::to_f64).collect::<Result<_>>()?;

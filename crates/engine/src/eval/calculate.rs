@@ -160,8 +160,10 @@ impl Evaluator<'_> {
         if columns.is_empty() {
             return None;
         }
-        let tuple =
-            |row: usize| columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect();
+        let tuple = |row: usize| {
+            evercube_work::tick();
+            columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect()
+        };
         // A value that its column does not have lets nothing through.
         let tuples: BTreeSet<Vec<u32>> =
             range.filter_map(|row| -> Option<Vec<u32>> { tuple(row) }).collect();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use evercube_base::Value;
 use evercube_store::{BitSet, ColumnId, TableId};
+use evercube_work::map_blocks;
 
 use super::calculation_item::Selected;
 use super::rows::{CellTable, Rows};
@@ -91,7 +92,7 @@ pub(crate) struct Cells {
 }
 
 fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {
-    Arc::new(from.iter().map(|i| index[*i as usize]).collect())
+    Arc::new(map_blocks(from, |i| index[*i as usize]))
 }
 
 impl Cells {
@@ -334,7 +335,7 @@ impl Scalars {
     pub fn for_cells(&self, from: &[u32]) -> Self {
         match self {
             Self::Same(v) => Self::Same(v.clone()),
-            Self::Each(v) => Self::each(from.iter().map(|i| v[*i as usize].clone()).collect()),
+            Self::Each(v) => Self::each(map_blocks(from, |i| v[*i as usize].clone())),
         }
     }
     pub fn into_vec(self, n: usize) -> Vec<Value> {

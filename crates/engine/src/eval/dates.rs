@@ -8,7 +8,7 @@ use evercube_store::ColumnId;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
-use super::rows::{CellTable, Rows};
+use super::rows::{CellTable, RowColumn, Rows};
 use crate::functions::time_intelligence::{self as time, Interval, YearEnd};
 use crate::plan::{DateSet, Kind, Node};
 use crate::scalar as rules;
@@ -182,7 +182,7 @@ impl Evaluator<'_> {
         let values: Vec<Scalars> =
             arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
         let target = node.data_type();
-        let (mut rows, mut of) = (Vec::new(), Vec::new());
+        let (mut series, mut of) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
             let start = rules::to_f64(values[0].get(cell))?;
             let end = rules::to_f64(values[1].get(cell))?;
@@ -194,10 +194,11 @@ impl Evaluator<'_> {
             if count < 0.0 {
                 continue;
             }
-            self.check_size(rows.len() + count as usize)?;
+            self.check_size(series.len().saturating_add(count as usize))?;
             for i in 0..=count as u64 {
                 let v = start + step * i as f64;
-                rows.push(vec![match target {
+                evercube_work::tick();
+                series.push(match target {
                     DataType::Int64 => Value::Int(v.round() as i64),
                     DataType::Decimal => {
                         Decimal::from_f64(v).map_or(Value::Double(v), Value::Decimal)
@@ -206,15 +207,17 @@ impl Evaluator<'_> {
                         DateTime::from_ole(v).map_or(Value::Double(v), Value::DateTime)
                     }
                     _ => Value::Double(v),
-                }]);
+                });
                 of.push(cell as u32);
             }
         }
-        Ok(CellTable::from_cells(
-            &Rows::from_values(Arc::clone(&node.schema()), rows),
-            &of,
-            cells.n,
-        ))
+        let rows = Rows {
+            schema: node.schema(),
+            len: series.len(),
+            columns: vec![RowColumn::Values(Arc::new(series))],
+            ..Rows::default()
+        };
+        Ok(CellTable::from_cells(&rows, &of, cells.n))
     }
 }
 

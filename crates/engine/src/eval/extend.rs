@@ -87,17 +87,18 @@ impl Evaluator<'_> {
     pub(crate) fn cross(&self, n: usize, left: &CellTable, right: &CellTable) -> Result<CellTable> {
         let shared = left.starts.is_none() && right.starts.is_none();
         let n = if shared { 1 } else { n };
-        let size = (0..n).map(|c| left.range(c).len().saturating_mul(right.range(c).len())).sum();
+        let of_cell = |c| left.range(c).len().saturating_mul(right.range(c).len());
+        let size = (0..n).map(of_cell).fold(0, usize::saturating_add);
         self.check_size(size)?;
         let (mut of, mut a, mut b) =
             (Vec::with_capacity(size), Vec::with_capacity(size), Vec::with_capacity(size));
         for cell in 0..n {
             for l in left.range(cell) {
-                for r in right.range(cell) {
-                    of.push(cell as u32);
-                    a.push(l as u32);
-                    b.push(r as u32);
-                }
+                evercube_work::tick();
+                let range = right.range(cell);
+                of.extend(std::iter::repeat_n(cell as u32, range.len()));
+                a.extend(std::iter::repeat_n(l as u32, range.len()));
+                b.extend(range.start as u32..range.end as u32);
             }
         }
         let rows = self.side_by_side(&left.rows.take(&a), &right.rows.take(&b));
@@ -142,6 +143,7 @@ impl Evaluator<'_> {
                 b.push(0);
             }
             for r in range {
+                evercube_work::tick();
                 of.push(parents[i]);
                 a.push(rows[i]);
                 b.push(r as u32);

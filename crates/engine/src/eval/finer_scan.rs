@@ -61,7 +61,7 @@ impl CodesOf {
 
 impl Evaluator<'_> {
     /// The answer to a request out of the scans that were made, where they have it.
-    pub(super) fn from_finer(&self, request: &ScanRequest) -> Result<Option<ScanResult>> {
+    pub(super) fn answered_by_finer(&self, request: &ScanRequest) -> Result<Option<ScanResult>> {
         if !self.has(Rule::FinerScan) {
             return Ok(None);
         }

@@ -1,14 +1,15 @@
 //! What the scans of a query found, for those that ask again; and scans made early for several
 //! expressions at once.
 
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use evercube_base::{ErrorKind, Result};
 use evercube_store::{Aggregate, ColumnId, PathColumn, ScanRequest, ScanResult, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
+use crate::explain::ScanSource;
 use crate::filter_context::FilterContext;
 use crate::plan::{Kind, NamedNode, Node};
 use crate::rules::Rule;
@@ -16,7 +17,7 @@ use crate::rules::Rule;
 /// A scan that was made.
 pub(crate) struct KnownScan {
     pub request: ScanRequest,
-    pub result: Rc<ScanResult>,
+    pub result: Arc<ScanResult>,
     /// The context whose every group it holds; `None` where it holds only some.
     of: Option<Arc<FilterContext>>,
 }
@@ -30,27 +31,47 @@ impl Evaluator<'_> {
         &self,
         request: ScanRequest,
         of: Option<Arc<FilterContext>>,
-    ) -> Result<Rc<ScanResult>> {
+    ) -> Result<Arc<ScanResult>> {
         let keep = self.has(Rule::KnownScans);
+        let began = self.starts();
         let same = |k: &&KnownScan| keep && k.request == request;
         if let Some(known) = self.known_scans.borrow().iter().find(same) {
-            return Ok(Rc::clone(&known.result));
+            self.note_scan(began, &request, &known.result, ScanSource::SameQuery, 0);
+            return Ok(Arc::clone(&known.result));
         }
-        if let Some(result) = self.from_finer(&request)? {
-            return Ok(Rc::new(result));
+        if let Some(result) = self.answered_by_finer(&request)? {
+            let result = Arc::new(result);
+            self.note_scan(began, &request, &result, ScanSource::SameQuery, 0);
+            return Ok(result);
         }
         if self.foresee(&request) {
             let nothing = vec![Vec::new(); request.keys.len()];
             let aggregates = vec![Vec::new(); request.aggregates.len()];
-            return Ok(Rc::new(ScanResult { keys: nothing, aggregates, groups: 0 }));
+            return Ok(Arc::new(ScanResult { keys: nothing, aggregates, groups: 0 }));
         }
-        let result = Rc::new(self.store.scan(&request, &self.control)?);
+        let cache = self.cache.as_ref().filter(|_| keep);
+        let result = match cache.and_then(|(cache, version)| cache.get(version, &request)) {
+            Some(found) => {
+                self.note_scan(began, &request, &found, ScanSource::Cache, 0);
+                found
+            }
+            None => {
+                let passed = || self.control.rows_passed.load(Ordering::Relaxed);
+                let before = passed();
+                let found = Arc::new(self.store.scan(&request, &self.control)?);
+                let of_scan = passed() - before;
+                self.note_scan(began, &request, &found, ScanSource::Storage, of_scan);
+                if let Some((cache, version)) = cache {
+                    cache.put(version, &request, &found);
+                }
+                found
+            }
+        };
         self.scans.set(self.scans.get() + 1);
-        self.note_scan(&request, &result);
         let mut known = self.known_scans.borrow_mut();
         let held: usize = known.iter().map(|k| k.result.groups).sum();
         if keep && held + result.groups <= MOST_GROUPS {
-            known.push(KnownScan { request, result: Rc::clone(&result), of });
+            known.push(KnownScan { request, result: Arc::clone(&result), of });
         }
         Ok(result)
     }
@@ -63,7 +84,7 @@ impl Evaluator<'_> {
         base: TableId,
         keys: &[PathColumn],
         aggregates: &[Aggregate],
-    ) -> Option<Rc<ScanResult>> {
+    ) -> Option<Arc<ScanResult>> {
         for known in self.known_scans.borrow().iter() {
             let is_of = known.of.as_ref().is_some_and(|of| of == context);
             if !is_of || known.request.table != base || known.request.keys != keys {
@@ -74,10 +95,10 @@ impl Evaluator<'_> {
                 continue;
             };
             if places.iter().copied().eq(0..known.request.aggregates.len()) {
-                return Some(Rc::clone(&known.result));
+                return Some(Arc::clone(&known.result));
             }
             let of_place = |i: &usize| known.result.aggregates[*i].clone();
-            return Some(Rc::new(ScanResult {
+            return Some(Arc::new(ScanResult {
                 keys: known.result.keys.clone(),
                 aggregates: places.iter().map(of_place).collect(),
                 groups: known.result.groups,

@@ -39,7 +39,10 @@ impl Evaluator<'_> {
             let key = of_cell.iter().map(|v| self.key(v)).collect();
             of.push(*known.entry(key).or_insert_with(|| {
                 let mut v: Vec<Value> = of_cell.into_iter().cloned().collect();
-                v.sort_by(|a, b| self.better(a, b, *ascending));
+                v.sort_by(|a, b| {
+                    evercube_work::tick();
+                    self.better(a, b, *ascending)
+                });
                 if *dense {
                     v.dedup_by(|a, b| self.better(a, b, *ascending).is_eq());
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::Value;
 use evercube_store::{ColumnId, StoreVersion, TableId};
+use evercube_work::{map_blocks, tick};
 
 use crate::plan::Schema;
 
@@ -86,20 +87,19 @@ impl Rows {
     }
 
     pub fn row(&self, store: &StoreVersion, row: usize) -> Vec<Value> {
+        tick();
         (0..self.columns.len()).map(|c| self.value(store, c, row)).collect()
     }
 
     /// These rows, in this order.
     pub fn take(&self, rows: &[u32]) -> Self {
-        let pick = |codes: &Arc<Vec<u32>>| {
-            Arc::new(rows.iter().map(|r| codes[*r as usize]).collect::<Vec<u32>>())
-        };
+        let pick = |codes: &Arc<Vec<u32>>| Arc::new(map_blocks(rows, |r| codes[*r as usize]));
         let columns = self.columns.iter().map(|c| match c {
             RowColumn::Codes { column, codes } => {
                 RowColumn::Codes { column: *column, codes: pick(codes) }
             }
             RowColumn::Values(v) => {
-                RowColumn::Values(Arc::new(rows.iter().map(|r| v[*r as usize].clone()).collect()))
+                RowColumn::Values(Arc::new(map_blocks(rows, |r| v[*r as usize].clone())))
             }
             RowColumn::Own(c) => RowColumn::Own(*c),
         });
@@ -117,7 +117,11 @@ impl Rows {
         match &self.columns[column] {
             RowColumn::Own(c) => {
                 let of = store.table(c.table).column(c.column);
-                let codes = (0..self.len).map(|r| of.code(self.base_row(r))).collect();
+                let code = |r| {
+                    tick();
+                    of.code(self.base_row(r))
+                };
+                let codes = (0..self.len).map(code).collect();
                 RowColumn::Codes { column: *c, codes: Arc::new(codes) }
             }
             other => other.clone(),
@@ -147,16 +151,20 @@ impl Rows {
                 Some(column) if same.iter().all(|s| *s == Some(column)) => {
                     let mut codes = Vec::with_capacity(len);
                     for p in parts {
-                        codes.extend(
-                            (0..p.len).map(|r| p.code(store, c, column, r).unwrap_or_default()),
-                        );
+                        codes.extend((0..p.len).map(|r| {
+                            tick();
+                            p.code(store, c, column, r).unwrap_or_default()
+                        }));
                     }
                     RowColumn::Codes { column, codes: Arc::new(codes) }
                 }
                 _ => {
                     let mut values = Vec::with_capacity(len);
                     for p in parts {
-                        values.extend((0..p.len).map(|r| p.value(store, c, r)));
+                        values.extend((0..p.len).map(|r| {
+                            tick();
+                            p.value(store, c, r)
+                        }));
                     }
                     RowColumn::Values(Arc::new(values))
                 }
@@ -235,10 +243,10 @@ impl CellTable {
         let mut cells = Vec::new();
         let mut rows = Vec::new();
         for cell in 0..n {
-            for row in self.range(cell) {
-                cells.push(cell as u32);
-                rows.push(row as u32);
-            }
+            tick();
+            let range = self.range(cell);
+            cells.extend(std::iter::repeat_n(cell as u32, range.len()));
+            rows.extend(range.start as u32..range.end as u32);
         }
         (cells, rows)
     }
@@ -250,6 +258,7 @@ impl CellTable {
         }
         let (mut order, mut starts) = (Vec::new(), vec![0u32]);
         for cell in from {
+            tick();
             order.extend(self.range(*cell as usize).map(|r| r as u32));
             starts.push(order.len() as u32);
         }

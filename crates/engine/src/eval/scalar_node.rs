@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::BinaryOperator;
+use evercube_work::{interrupt_point, map_blocks, tick};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -13,6 +14,9 @@ use super::variable::{Evaluated, Variable};
 use crate::plan::{Kind, Node};
 use crate::rules::Rule;
 use crate::scalar as rules;
+
+/// Texts longer than this are counted one by one.
+const LONG_TEXT: usize = 1 << 16;
 
 impl Evaluator<'_> {
     /// The value of an expression in each cell.
@@ -38,12 +42,14 @@ impl Evaluator<'_> {
             let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
             return Ok(values.for_cells(&place));
         }
+        let mark = self.begin(node, cells.n);
         let found = match self.deeper(|| self.scalars_each(cells, node)) {
-            Err(e) if e.kind == ErrorKind::Limit && cells.n > 1 && is_heavy(&node.kind) => {
+            Err(e) if e.kind == ErrorKind::MemoryLimit && cells.n > 1 && is_heavy(&node.kind) => {
                 self.scalars_by_halves(cells, node)
             }
             found => found,
         };
+        self.end(mark, cells.n);
         found.map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
     }
 
@@ -60,6 +66,7 @@ impl Evaluator<'_> {
 
     /// What is too large for all cells at once may not be for fewer.
     fn scalars_by_halves(&self, cells: &Cells, node: &Node) -> Result<Scalars> {
+        self.not_batched("all cells at once would take too much memory", 2);
         let middle = cells.n / 2;
         let mut out = Vec::with_capacity(cells.n);
         for half in [0..middle, middle..cells.n] {
@@ -76,7 +83,7 @@ impl Evaluator<'_> {
             Kind::RowColumn { frame, column } => {
                 let f = &cells.frames[*frame];
                 let value = |i: &u32| f.rows.value(self.store, *column, *i as usize);
-                Ok(Scalars::each(f.index.iter().map(value).collect()))
+                Ok(Scalars::each(map_blocks(&f.index, value)))
             }
             Kind::Related { frame, path, column } => {
                 let f = &cells.frames[*frame];
@@ -85,7 +92,7 @@ impl Evaluator<'_> {
                     let row = f.rows.base_row(*i as usize);
                     of.value(self.visibility().code(*column, path, row))
                 };
-                Ok(Scalars::each(f.index.iter().map(value).collect()))
+                Ok(Scalars::each(map_blocks(&f.index, value)))
             }
             Kind::Variable(slot) => self.variable_scalars(cells, *slot),
             Kind::Measure { name, body } => {
@@ -101,7 +108,12 @@ impl Evaluator<'_> {
                 for cell in 0..n {
                     row.clear();
                     row.extend(arguments.iter().map(|a| a.get(cell).clone()));
-                    out.push(function(&context, &row)?);
+                    let value = function(&context, &row)?;
+                    match &value {
+                        Value::String(s) if s.len() > LONG_TEXT => interrupt_point(),
+                        _ => tick(),
+                    }
+                    out.push(value);
                 }
                 Ok(Scalars::each(out))
             }
@@ -137,7 +149,7 @@ impl Evaluator<'_> {
                 Ok(Scalars::each(out))
             }
             Kind::IfError { value, otherwise } => {
-                let found = self.tried(cells, value);
+                let found = self.tried(cells, value)?;
                 let failed: Vec<bool> = found.iter().map(is_failure).collect();
                 let mut out: Vec<Value> =
                     found.into_iter().map(Result::unwrap_or_default).collect();
@@ -145,7 +157,7 @@ impl Evaluator<'_> {
                 Ok(Scalars::each(out))
             }
             Kind::IsError(value) => {
-                let found = self.tried(cells, value);
+                let found = self.tried(cells, value)?;
                 Ok(Scalars::each(found.iter().map(|v| Value::Boolean(is_failure(v))).collect()))
             }
             Kind::Pick { larger, left, right } => {
@@ -194,7 +206,11 @@ impl Evaluator<'_> {
     }
 
     pub(crate) fn each(&self, n: usize, f: impl Fn(usize) -> Result<Value>) -> Result<Scalars> {
-        Ok(Scalars::each((0..n).map(f).collect::<Result<_>>()?))
+        let one = |i| {
+            tick();
+            f(i)
+        };
+        Ok(Scalars::each((0..n).map(one).collect::<Result<_>>()?))
     }
 
     fn binary(
@@ -292,14 +308,26 @@ impl Evaluator<'_> {
     }
 
     /// Values cell by cell where evaluating all at once fails.
-    fn tried(&self, cells: &Cells, node: &Node) -> Vec<Result<Value>> {
+    fn tried(&self, cells: &Cells, node: &Node) -> Result<Vec<Result<Value>>> {
         match self.scalars(cells, node) {
-            Ok(all) => (0..cells.n).map(|i| Ok(all.get(i).clone())).collect(),
-            Err(e) if self.foresees() => vec![Err(e); cells.n],
-            Err(_) => (0..cells.n as u32)
-                .map(|i| Ok(self.scalars(&cells.select(&[i]), node)?.get(0).clone()))
+            Ok(all) => Ok((0..cells.n).map(|i| Ok(all.get(i).clone())).collect()),
+            Err(e) if e.kind.is_stop() => Err(e),
+            Err(e) if self.foresees() => Ok(vec![Err(e); cells.n]),
+            Err(e) if cells.n == 1 => Ok(vec![Err(e)]),
+            Err(_) => self
+                .one_by_one(cells)
+                .map(|i| match self.scalars(&cells.select(&[i]), node) {
+                    Err(e) if e.kind.is_stop() => Err(e),
+                    found => Ok(found.map(|v| v.get(0).clone())),
+                })
                 .collect(),
         }
+    }
+
+    /// Numbers of the cells, to be evaluated each for itself because one of them fails.
+    fn one_by_one(&self, cells: &Cells) -> std::ops::Range<u32> {
+        self.not_batched("cells are evaluated one by one, since one of them fails", cells.n);
+        0..cells.n as u32
     }
 
     // Variables ----------------------------------------------------------------------------

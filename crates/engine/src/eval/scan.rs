@@ -6,9 +6,8 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic;
 
-use evercube_base::{Error, ErrorKind, Result, Value};
+use evercube_base::{Error, Result, Value};
 use evercube_store::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, TableId,
 };
@@ -82,13 +81,10 @@ impl Evaluator<'_> {
     }
 
     pub(crate) fn check_cancelled(&self) -> Result<()> {
-        if self.context.cancel.load(atomic::Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Cancelled, "The query was cancelled."));
-        }
-        Ok(())
+        evercube_work::check()
     }
 
-    /// Refuses to hold more cells or rows than the query may.
+    /// Refuses to take room for more cells or rows than the query may hold.
     pub(crate) fn check_size(&self, rows: usize) -> Result<()> {
         const BYTES_PER_ROW: usize = 48;
         /// Rows that are gone through twice to foresee scans.
@@ -96,15 +92,9 @@ impl Evaluator<'_> {
         if rows > MOST_FORESEEN && self.foresees() {
             return Err(Error::internal("not foreseen"));
         }
-        if rows.saturating_mul(BYTES_PER_ROW) > self.context.memory_limit {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "An intermediate result of {rows} rows is larger than the memory one query may use; narrow the query with a filter."
-                ),
-            ));
-        }
-        self.check_cancelled()
+        // Rows are numbered by 32 bits.
+        let bytes = if rows > u32::MAX as usize { usize::MAX } else { rows * BYTES_PER_ROW };
+        evercube_work::room_for(bytes)
     }
 
     /// Visible rows of a table under one explicit context; kept for the time of the query.
@@ -296,8 +286,11 @@ impl Evaluator<'_> {
                     let paths: Vec<Option<PathColumn>> =
                         columns.iter().map(|c| reach.column(*c)).collect();
                     if paths.iter().all(Option::is_some) {
-                        let mut sorted = tuples.as_ref().clone();
-                        sorted.sort_unstable();
+                        let mut sorted = evercube_work::map_blocks(tuples, Vec::clone);
+                        sorted.sort_unstable_by(|a, b| {
+                            evercube_work::tick();
+                            a.cmp(b)
+                        });
                         out.push(ScanFilter::Tuples {
                             columns: paths.into_iter().flatten().collect(),
                             tuples: Arc::new(sorted),
@@ -342,6 +335,9 @@ impl Evaluator<'_> {
         {
             return Ok(found);
         }
+        if contexts.len() > 1 {
+            self.not_batched("filter contexts are scanned one after the other", contexts.len());
+        }
         let mut out = Grouped { keys: vec![Vec::new(); group.len()], ..Grouped::default() };
         for (context, members) in contexts {
             self.check_cancelled()?;
@@ -376,6 +372,7 @@ impl Evaluator<'_> {
             let width = keyed.columns.len();
             let by_number = keyed.by_number();
             for g in 0..result.groups {
+                evercube_work::tick();
                 let codes = result.keys[..width].iter().map(|k| k[g]);
                 let Some(number) = keyed.find(codes) else { continue };
                 for cell in by_number.get(number) {
@@ -450,7 +447,14 @@ impl Evaluator<'_> {
         let mut rows: Vec<u32> = Vec::new();
         let mut of: Vec<u32> = Vec::new();
         let mut shared = false;
-        for (context, members) in Self::by_context(cells) {
+        let contexts = Self::by_context(cells);
+        if contexts.len() > 1 {
+            self.not_batched(
+                "rows are found for one filter context after the other",
+                contexts.len(),
+            );
+        }
+        for (context, members) in contexts {
             let context = &cells.distinct[context];
             let reach = self.reach(context, table);
             let keyed = match self.keyed(cells, &members, context, table, &reach) {

@@ -24,6 +24,7 @@ pub(crate) enum ValueKey {
 
 impl Evaluator<'_> {
     pub(crate) fn key(&self, v: &Value) -> ValueKey {
+        evercube_work::tick();
         match v {
             Value::Blank => ValueKey::Blank,
             Value::Boolean(b) => ValueKey::Boolean(*b),

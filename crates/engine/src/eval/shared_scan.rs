@@ -223,10 +223,10 @@ impl Evaluator<'_> {
     }
 
     /// The rows at the end of a path that filters on them leave; `None` where there are none.
-    pub(super) fn rows_left<'f>(
+    pub(super) fn rows_left(
         &self,
         path: &[RelationshipId],
-        filters: &mut dyn Iterator<Item = &'f ScanFilter>,
+        filters: &mut dyn Iterator<Item = &ScanFilter>,
     ) -> Option<BitSet> {
         let table = self.model.relationship(*path.last()?).def.to.table;
         let rows = self.store.table(table).rows();

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
+use evercube_work::tick;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -50,6 +51,7 @@ impl Evaluator<'_> {
         let (of, rows) = table.pairs(cells.n);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by(|a, b| {
+            tick();
             of[*a].cmp(&of[*b]).then_with(|| compare(&keys, *a, *b, &self.collation))
         });
         let taken: Vec<u32> = order.iter().map(|i| rows[*i]).collect();
@@ -94,7 +96,10 @@ impl Evaluator<'_> {
         order_by: &[SortKey],
     ) -> Result<CellTable> {
         let keys = self.sort_keys(cells, table, order_by)?;
-        let by_keys = |a: &u32, b: &u32| compare(&keys, *a as usize, *b as usize, &self.collation);
+        let by_keys = |a: &u32, b: &u32| {
+            tick();
+            compare(&keys, *a as usize, *b as usize, &self.collation)
+        };
         // Equal rows keep their order.
         let by_place = |a: &u32, b: &u32| by_keys(a, b).then_with(|| a.cmp(b));
         let (_, rows) = table.pairs(cells.n);
@@ -166,7 +171,10 @@ impl Evaluator<'_> {
         let mut order: Vec<u32> = (0..table.rows.len as u32).collect();
         if !order_by.is_empty() {
             let keys = self.sort_keys(cells, table, order_by)?;
-            order.sort_by(|a, b| compare(&keys, *a as usize, *b as usize, &self.collation));
+            order.sort_by(|a, b| {
+                tick();
+                compare(&keys, *a as usize, *b as usize, &self.collation)
+            });
         }
         Ok(order)
     }

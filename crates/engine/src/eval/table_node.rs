@@ -22,9 +22,11 @@ impl Evaluator<'_> {
             let one = self.deeper(|| self.table_each(&cells.representative(), node))?;
             return Ok(one.as_shared());
         }
+        let mark = self.begin(node, cells.n);
         let found = self
             .deeper(|| self.table_each(cells, node))
             .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))?;
+        self.end(mark, found.rows.len);
         Ok(if cells.n == 1 { found.as_shared() } else { found })
     }
 

@@ -242,6 +242,7 @@ impl Evaluator<'_> {
         };
         let mut rows: Vec<usize> = range.collect();
         rows.sort_by(|a, b| {
+            evercube_work::tick();
             partition_of[a - first_row]
                 .cmp(&partition_of[b - first_row])
                 .then_with(|| by_keys(*a, *b))

@@ -42,8 +42,8 @@ impl DateStyle {
         let at = |i: usize| u32::try_from(i + 1).ok();
         if let Some(names) = &self.names {
             let same = |m: &&str| m.to_lowercase().trim_end_matches('.') == w;
-            let own = names.months.iter().position(|m| same(&m));
-            let own = own.or_else(|| names.short_months.iter().position(|m| same(&m)));
+            let own = names.months.iter().position(&same);
+            let own = own.or_else(|| names.short_months.iter().position(same));
             // Months written as figures are no names.
             if let Some(i) = own.filter(|_| !w.starts_with(|c: char| c.is_ascii_digit())) {
                 return at(i);

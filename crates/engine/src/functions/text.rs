@@ -176,6 +176,9 @@ const TEXT: &[Row] = &[
                 return Ok(t.into());
             }
             if arg(a, 3).is_blank() {
+                let grows = new.len().saturating_sub(old.len());
+                let hits = if grows > 0 { t.matches(&old).count() } else { 0 };
+                evercube_work::room_for(t.len().saturating_add(hits.saturating_mul(grows)))?;
                 return Ok(t.replace(&old, &new).into());
             }
             let nth = int(a, 3)?;

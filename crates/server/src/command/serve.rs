@@ -27,9 +27,6 @@ pub struct Serve {
     flags: Flags,
 }
 
-/// Memory one query may use, and rows it may return.
-const QUERY_MEMORY: usize = 4 << 30;
-const QUERY_ROWS: usize = 10_000_000;
 /// How long a commit waits for a member that is away.
 const DEGRADE_GRACE: Duration = Duration::from_secs(1);
 
@@ -156,8 +153,7 @@ fn service_config(
         no_auth: settings.no_auth,
         threads: settings.threads,
         join: settings.join.clone(),
-        query_memory: QUERY_MEMORY,
-        query_rows: QUERY_ROWS,
+        limits: settings.limits,
         degrade_grace: DEGRADE_GRACE,
         targets: settings.targets.clone(),
     })

@@ -25,13 +25,13 @@ pub struct Group {
     pub gateway_address: SocketAddr,
 }
 
-fn free_port() -> Outcome<SocketAddr> {
+pub fn free_port() -> Outcome<SocketAddr> {
     let found = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
     found.map_err(|e| Failure::Refused(format!("there is no free port on loopback: {e}")))
 }
 
-fn start(folder: &Path, log: &str, arguments: &[String]) -> Outcome<Child> {
-    let failed = |e| Failure::Refused(format!("cannot start a process of the demonstration: {e}"));
+pub fn start(folder: &Path, log: &str, arguments: &[String]) -> Outcome<Child> {
+    let failed = |e| Failure::Refused(format!("cannot start a process of its own: {e}"));
     let log = std::fs::File::options()
         .create(true)
         .append(true)

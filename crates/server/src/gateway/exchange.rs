@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::long_answer::LongAnswer;
 use super::pool::InFlight;
-use super::{Gateway, Relay, outgoing};
+use super::{AnswerBody, Gateway, outgoing};
 use crate::http::asked::Asked;
 
 /// On every answer of a server; what lacks it comes from something else at that address.
@@ -28,7 +28,7 @@ pub(super) struct Sent<'a> {
 
 pub(super) enum Outcome {
     /// For the client.
-    Answered(Response<Relay>),
+    Answered(Response<AnswerBody>),
     /// An answer that says another server may do better.
     Refused(Response<Bytes>),
     /// No answer, or not all of it.
@@ -80,7 +80,7 @@ pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>)
     if elsewhere {
         Outcome::Refused(response)
     } else {
-        Outcome::Answered(response.map(Relay::from))
+        Outcome::Answered(response.map(AnswerBody::from))
     }
 }
 

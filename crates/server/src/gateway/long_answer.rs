@@ -10,7 +10,7 @@ use http::StatusCode;
 use tokio::sync::mpsc;
 
 use super::exchange::{Coming, Sent, open};
-use super::{Gateway, Relay};
+use super::{AnswerBody, Gateway};
 use crate::http::asked::Asked;
 
 pub(super) struct LongAnswer {
@@ -40,10 +40,10 @@ impl LongAnswer {
     }
 
     /// Passes on what is held and what still comes.
-    pub(super) fn start(self, held: Bytes, coming: Coming) -> Relay {
+    pub(super) fn start(self, held: Bytes, coming: Coming) -> AnswerBody {
         let (pieces, relay) = mpsc::channel(8);
         tokio::spawn(self.run(held, coming, pieces));
-        Relay::Streamed(relay)
+        AnswerBody::Streamed(relay)
     }
 
     async fn run(mut self, held: Bytes, mut coming: Coming, pieces: Pieces) {

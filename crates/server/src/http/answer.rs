@@ -1,16 +1,29 @@
 //! Answers as HTTP responses.
 
+use std::io;
+
 use bytes::Bytes;
 use evercube_base::{Error, ErrorKind};
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::mpsc;
 
-pub type Answer = Response<Full<Bytes>>;
+use super::body::AnswerBody;
+
+pub type Answer = Response<AnswerBody>;
 
 pub fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    with_body(status, kind, AnswerBody::from(body.into()))
+}
+
+/// An answer that comes in pieces.
+pub fn streamed(kind: &'static str, pieces: mpsc::Receiver<io::Result<Bytes>>) -> Answer {
+    with_body(StatusCode::OK, kind, AnswerBody::Streamed(pieces))
+}
+
+fn with_body(status: StatusCode, kind: &'static str, body: AnswerBody) -> Answer {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -38,8 +51,11 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Denied => StatusCode::FORBIDDEN,
-        ErrorKind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Cancelled => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Limit
+        | ErrorKind::MemoryLimit
+        | ErrorKind::RowLimit
+        | ErrorKind::NestingLimit => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Cancelled | ErrorKind::TimeLimit => StatusCode::REQUEST_TIMEOUT,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Source => StatusCode::BAD_GATEWAY,
         ErrorKind::Unknown | ErrorKind::Corrupt | ErrorKind::Internal => {

@@ -12,6 +12,7 @@ use http_body_util::Full;
 use super::ServerState;
 use super::answer::{Answer, failed};
 use super::asked::Asked;
+use super::body::AnswerBody;
 
 const TARGET: &str = "x-forward-target";
 const METHOD: &str = "x-forward-method";
@@ -85,7 +86,7 @@ pub async fn send(
     let (mut head, body) = answer.into_parts();
     head.headers.remove(http::header::TRANSFER_ENCODING);
     head.headers.remove(http::header::CONTENT_LENGTH);
-    Ok(Answer::from_parts(head, Full::new(body)))
+    Ok(Answer::from_parts(head, AnswerBody::from(body)))
 }
 
 /// The answer that makes the sender look further.

@@ -21,6 +21,14 @@ const OPERATIONS: &[Operation] = &[
         &[],
     ),
     Operation("get", "/operations/{id}", "Progress of a write, by its request id", &[], &[]),
+    Operation(
+        "delete",
+        "/operations/{id}",
+        "Cancel a query or a write, by its request id",
+        &[],
+        &[],
+    ),
+    Operation("post", "/cache/clear", "Forget results kept for later queries", &[], &[]),
     Operation("delete", "/databases/{database}", "Delete a database", &[], &[]),
     Operation(
         "post",
@@ -34,7 +42,7 @@ const OPERATIONS: &[Operation] = &[
         "/databases/{database}/query",
         "Answer a DAX query",
         &["read"],
-        &["query", "at"],
+        &["query", "at", "timeout"],
     ),
     Operation(
         "post",

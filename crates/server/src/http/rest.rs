@@ -1,6 +1,7 @@
 //! The REST interface that the commands and scripts use; `openapi.rs` describes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_model::tmsl::RefreshKind;
@@ -8,7 +9,9 @@ use evercube_service::auth::Identity;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{At, Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
+use evercube_service::query::{Explanation, QueryAnswer, ScanSource};
 use evercube_service::refresh::RefreshRequest;
+use evercube_service::running::NamedRequest;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -24,6 +27,8 @@ enum Route {
     OpenApi,
     Deploy,
     Operation(String),
+    Cancel(String),
+    ClearCache,
     Drop(String),
     Refresh(String),
     Query(String),
@@ -50,6 +55,7 @@ fn route(asked: &Asked) -> Option<Route> {
         ["openapi.json"] if get => Route::OpenApi,
         ["deploy"] if post => Route::Deploy,
         ["operations", id] if get => Route::Operation((*id).to_owned()),
+        ["operations", id] if asked.method == Method::DELETE => Route::Cancel((*id).to_owned()),
         ["databases", name] if asked.method == Method::DELETE => Route::Drop((*name).to_owned()),
         ["databases", name, "refresh"] if post => Route::Refresh((*name).to_owned()),
         ["databases", name, "query"] if post => Route::Query((*name).to_owned()),
@@ -59,6 +65,7 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "rollback"] if post => Route::Rollback((*name).to_owned()),
         ["restore"] if post => Route::Restore,
         ["backups", operation] if post => Route::Backups(BackupsRoute::parse(operation)?),
+        ["cache", "clear"] if post => Route::ClearCache,
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         parts => match access::request(&asked.method, parts) {
             Some((kind, verb)) => Route::Access(kind, verb),
@@ -69,9 +76,16 @@ fn route(asked: &Asked) -> Option<Route> {
 
 pub fn place(asked: &Asked) -> Place {
     match route(asked) {
-        Some(Route::Status | Route::OpenApi | Route::Group(_) | Route::Access(..)) | None => {
-            Place::Here
-        }
+        // Cancelling asks every server.
+        Some(
+            Route::Status
+            | Route::OpenApi
+            | Route::Cancel(_)
+            | Route::ClearCache
+            | Route::Group(_)
+            | Route::Access(..),
+        )
+        | None => Place::Here,
         Some(Route::Query(_) | Route::Explain(_)) => Place::Reader,
         // Progress is known where the work is done.
         Some(
@@ -111,6 +125,21 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             Some(progress) => Ok(json_of(&progress)),
             None => Err(Error::not_found(format!("no operation '{id}' is known here"))),
         },
+        Route::Cancel(id) => {
+            let session = &call.session;
+            let (user, by_admin) = (session.user.clone(), session.is_admin);
+            let named = NamedRequest { id, user, by_admin };
+            match service.cancel_request(&named).await? {
+                0 => {
+                    Err(Error::not_found(format!("no request '{}' of yours is running", named.id)))
+                }
+                n => Ok(json_of(&json!({ "cancelled": n }))),
+            }
+        }
+        Route::ClearCache => {
+            service.clear_cache().await;
+            Ok(json_of(&json!({})))
+        }
         Route::Drop(database) => written(service.drop_database(&call, &database).await?),
         Route::Refresh(database) => {
             let request = refresh_request(asked)?;
@@ -151,14 +180,14 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         }
         Route::Query(database) => {
             let text = query_text(asked, &mut call, database)?;
-            let found = service.query(&call, &text, Vec::new()).await?;
-            let mut response = json_of(&results(&found.result));
-            response.headers_mut().insert("x-evercube-version", found.seq.into());
+            let write = |found: QueryAnswer| Ok((json_of(&results(&found.result)), found.seq));
+            let (mut response, seq) = service.query(&call, &text, Vec::new(), write).await?;
+            response.headers_mut().insert("x-evercube-version", seq.into());
             Ok(response)
         }
         Route::Explain(database) => {
             let text = query_text(asked, &mut call, database)?;
-            Ok(json_of(&json!({ "plan": service.explain(&call, &text).await? })))
+            Ok(json_of(&explained(&service.explain(&call, &text).await?)))
         }
         Route::Verify(database) => {
             let deep = asked.parameter("deep").as_deref() == Some("true");
@@ -274,6 +303,8 @@ fn version_or_time(given: &Json) -> Result<At> {
 struct QueryBody {
     query: String,
     at: Option<Json>,
+    /// Seconds.
+    timeout: Option<f64>,
 }
 
 fn query_text(asked: &Asked, call: &mut Call, database: String) -> Result<String> {
@@ -281,6 +312,11 @@ fn query_text(asked: &Asked, call: &mut Call, database: String) -> Result<String
     call.session.catalog = Some(database);
     if let Some(given) = given.at.filter(|g| !g.is_null()) {
         call.at = Some(version_or_time(&given)?);
+    }
+    if let Some(seconds) = given.timeout {
+        let timeout = Duration::try_from_secs_f64(seconds);
+        let wrong = |_| Error::invalid("the timeout is a number of seconds");
+        call.timeout = Some(timeout.map_err(wrong)?);
     }
     Ok(given.query)
 }
@@ -296,6 +332,41 @@ fn results(result: &evercube_service::query::QueryResult) -> Json {
         })
     });
     json!({ "results": tables.collect::<Vec<Json>>() })
+}
+
+fn explained(how: &Explanation) -> Json {
+    let micros = |d: Duration| json!(d.as_secs_f64() * 1e6);
+    let operators = how.operators.iter().map(|o| {
+        json!({
+            "depth": o.depth, "operator": o.label, "evaluations": o.evaluations,
+            "cells": o.cells, "rows": o.rows, "microseconds": micros(o.time), "scans": o.scans,
+        })
+    });
+    let scans = how.scans.iter().map(|s| {
+        let source = match s.source {
+            ScanSource::Storage => "storage",
+            ScanSource::Cache => "cache",
+            ScanSource::SameQuery => "same query",
+        };
+        json!({
+            "number": s.number, "table": s.table, "text": s.text, "source": source,
+            "rowsRead": s.rows_read, "rowsPassed": s.rows_passed, "encodedBytes": s.bytes,
+            "groups": s.groups, "startMicroseconds": micros(s.start),
+            "microseconds": micros(s.time),
+        })
+    });
+    let fallbacks = how
+        .fallbacks
+        .iter()
+        .map(|f| json!({ "operator": f.operator, "why": f.why, "times": f.times }));
+    json!({
+        "plan": how.to_string(),
+        "logical": how.logical,
+        "physical": operators.collect::<Vec<Json>>(),
+        "scans": scans.collect::<Vec<Json>>(),
+        "notBatched": fallbacks.collect::<Vec<Json>>(),
+        "microseconds": micros(how.time),
+    })
 }
 
 fn type_name(data_type: DataType) -> &'static str {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod session;
+mod traces;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ fn place_of(command: &Command) -> Place {
             _ => Place::Writer,
         },
         Command::Discover(_) => Place::Reader,
+        Command::Object { command, .. } if traces::named(&command.fields).is_some() => Place::Here,
         Command::Object { .. } | Command::Backup(_) | Command::Restore(_) => Place::Writer,
         _ => Place::Here,
     }
@@ -130,6 +132,12 @@ pub async fn run(
         Method::Execute(e) => &e.properties,
     };
     let opened = session::open(&state.service, asked, request.session.as_ref(), given, by)?;
+    if let Method::Execute(execute) = &request.method
+        && let Command::Unsupported { name, fields } = &execute.command
+        && name == "Subscribe"
+    {
+        return traces::subscribe(state, &opened, fields);
+    }
     let (body, seq) = match &request.method {
         Method::Discover(d) => {
             let browse = browse(&opened, given);
@@ -172,20 +180,26 @@ fn unwritten(e: std::io::Error) -> Error {
     Error::internal(format!("the answer could not be written: {e}"))
 }
 
+/// Rows written before it is looked whether the request still wants them.
+const ROWS_AT_ONCE: usize = 1024;
+
 /// A query's results, several where the query has several.
-fn tables(id: Option<&str>, result: &QueryResult, content: Content) -> std::io::Result<Vec<u8>> {
+fn tables(id: Option<&str>, result: &QueryResult, content: Content) -> Result<Vec<u8>> {
     let several = result.results.len() > 1;
     let results = if several { Results::Multiple } else { Results::Single };
     let mut out = Response::new(Vec::new(), Kind::Execute, id, results);
     for table in &result.results {
         let columns: Vec<_> = table.columns.iter().map(|c| (c.name.clone(), c.data_type)).collect();
-        out.begin_table(&columns, content)?;
-        for row in &table.rows {
-            out.row(row)?;
+        out.begin_table(&columns, content).map_err(unwritten)?;
+        for rows in table.rows.chunks(ROWS_AT_ONCE) {
+            evercube_work::check()?;
+            for row in rows {
+                out.row(row).map_err(unwritten)?;
+            }
         }
-        out.end_table(&[])?;
+        out.end_table(&[]).map_err(unwritten)?;
     }
-    out.finish()
+    out.finish().map_err(unwritten)
 }
 
 /// `count` empty results, the last with the findings of a write.

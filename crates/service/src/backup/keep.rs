@@ -31,7 +31,9 @@ impl Keep {
             (i64::from(w.year()), w.week())
         };
         let month = |d: &DateTime<chrono::Utc>| (i64::from(d.year()), d.month());
-        let rules: [(usize, &dyn Fn(&DateTime<chrono::Utc>) -> (i64, u32)); 3] =
+        /// Names the day, week or month of a time.
+        type Period<'a> = &'a dyn Fn(&DateTime<chrono::Utc>) -> (i64, u32);
+        let rules: [(usize, Period<'_>); 3] =
             [(self.daily, &day), (self.weekly, &week), (self.monthly, &month)];
         for (most, period) in rules {
             let mut seen = BTreeSet::new();

@@ -9,6 +9,7 @@ use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Database;
 use evercube_model::validate::validate;
 use evercube_store::Manifest;
+use evercube_work::Work;
 
 use super::restore::stored;
 use crate::backup::BackupHeader;
@@ -44,19 +45,17 @@ impl Service {
             locale: current.model.database.model.culture.clone().unwrap_or_else(|| "en-US".into()),
             now: self.now(),
             utc_now: self.now(),
-            cancel: Arc::clone(&cancel),
             ..QueryContext::default()
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
         let table = table.to_owned();
         self.progress.update(id, |p| p.state = "calculating".into());
-        let done = blocking(move || {
-            pool.install(|| {
-                let backup = stored(&objects, &header)?;
-                finish(&objects, with_table(&backup, current, &table)?, &context)
-            })
-        });
-        let done = done.await?;
+        let work = Arc::new(Work::default().cancelled_by(Arc::clone(&cancel)));
+        let merge = move || {
+            let backup = stored(&objects, &header)?;
+            finish(&objects, with_table(&backup, current, &table)?, &context)
+        };
+        let done = blocking(move || pool.install(|| work.run(merge))).await?;
         not_cancelled(&cancel)?;
         self.progress.update(id, |p| p.state = "committing".into());
         let new = NewState { name, expected_seq: seq, model: done.model, manifest: done.manifest };

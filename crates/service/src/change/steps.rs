@@ -9,6 +9,7 @@ use evercube_engine::QueryContext;
 use evercube_model::apply::{Change, apply};
 use evercube_model::changes::apply_changes;
 use evercube_model::tmsl::RefreshKind;
+use evercube_work::Work;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -47,11 +48,14 @@ impl Service {
         let cancel = Arc::new(AtomicBool::new(false));
         let _listed = self.running.enter(RunningRequest {
             session: call.session.number,
+            request_id: Some(request_id.clone()),
             user: call.session.user.clone(),
             database: name.clone(),
             text: text.to_owned(),
             started: self.now(),
             cancel: Arc::clone(&cancel),
+            work: None,
+            cancelled: Arc::default(),
         });
         let draft = Draft::new(request_id.clone(), name, current, Arc::clone(&cancel));
         let work = self.run_steps(draft, steps);
@@ -166,11 +170,12 @@ impl Service {
             locale: parts.database.model.culture.clone().unwrap_or_else(|| "en-US".into()),
             now: self.now(),
             utc_now: self.now(),
-            cancel: Arc::clone(&cancel),
             ..QueryContext::default()
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
-        let done = blocking(move || pool.install(|| finish(&objects, parts, &context))).await?;
+        let work = Arc::new(Work::default().cancelled_by(Arc::clone(&cancel)));
+        let calculate = move || pool.install(|| work.run(|| finish(&objects, parts, &context)));
+        let done = blocking(calculate).await?;
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Cancelled, "the operation was cancelled"));
         }
@@ -232,7 +237,7 @@ async fn in_time<T>(
             work.await.map_err(|e| {
                 if e.kind == ErrorKind::Cancelled {
                     Error::new(
-                        ErrorKind::Limit,
+                        ErrorKind::TimeLimit,
                         format!("The operation ran longer than its timeout of {} s and was stopped; nothing was changed.", limit.as_secs()),
                     )
                 } else {

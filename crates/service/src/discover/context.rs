@@ -181,6 +181,7 @@ pub struct DiscoverContext<'a> {
     pub commands: &'a [CommandInfo],
     pub functions: &'a [FunctionInfo],
     pub keywords: &'a [&'a str],
+    pub traces: &'a [crate::traces::TraceInfo],
     pub now: DateTime,
 }
 

@@ -147,6 +147,12 @@ pub const DEFINITIONS: &[Definition] = &[
         columns: "Data:string",
     },
     Definition {
+        name: "DISCOVER_TRACE_DEFINITION_PROVIDERINFO",
+        guid: "A07CCD1B-8148-11D0-87BB-00C04FC33942",
+        restrictions: "",
+        columns: "Data:string",
+    },
+    Definition {
         name: "DISCOVER_CALC_DEPENDENCY",
         guid: "A07CCD46-8148-11D0-87BB-00C04FC33942",
         restrictions: "DATABASE_NAME:string OBJECT_TYPE:string QUERY:string",

@@ -87,6 +87,7 @@ fn with_context<T>(is_admin: bool, run: impl FnOnce(&DiscoverContext<'_>) -> T) 
         commands: &[],
         functions: &functions,
         keywords: &["EVALUATE", "DEFINE"],
+        traces: &[],
         now: day,
     })
 }

@@ -52,7 +52,7 @@ impl<'a> RowFilter<'a> {
                     let reader = |c| CodeReader::new(version, scan, c);
                     filter.tuples.push(TupleTest {
                         columns: columns.iter().map(reader).collect::<Result<_>>()?,
-                        tuples: tuples.iter().cloned().collect(),
+                        tuples: tuples.iter().inspect(|_| evercube_work::tick()).cloned().collect(),
                     });
                     continue;
                 }

@@ -147,6 +147,7 @@ impl Listed {
     ) {
         let Self { packed, wide, codes } = self;
         let mut add = |row: usize| {
+            evercube_work::tick();
             codes.extend(keys.iter().map(|k| k[row]));
             *len += 1;
             *len as u32 - 1

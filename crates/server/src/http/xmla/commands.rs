@@ -8,12 +8,13 @@ use evercube_model::tmsl::RefreshKind;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::browse::SchemaRequest;
 use evercube_service::call::WriteAnswer;
+use evercube_service::query::QueryAnswer;
 use evercube_service::refresh::RefreshRequest;
 use evercube_xmla::{Backup, Cancel, Discover, Execute, ObjectCommand, Restore};
 
 use super::{
     Command, Content, Engine, Kind, Language, ObjectVerb, Opened, Response, Results, ServerState,
-    browse, done, language, tables, unwritten,
+    browse, done, language, tables, traces, unwritten,
 };
 
 /// The answer's bytes, and the version it speaks of where there is one.
@@ -27,7 +28,11 @@ pub(super) async fn run(
     let id = opened.id.as_deref();
     match &execute.command {
         Command::Statement(text) => statement(state, opened, execute, text).await,
-        Command::Empty | Command::ClearCache { .. } | Command::SequencePoint { .. } => nothing(id),
+        Command::Empty | Command::SequencePoint { .. } => nothing(id),
+        Command::ClearCache { .. } => {
+            state.service.clear_cache().await;
+            nothing(id)
+        }
         Command::Cancel(cancel) => {
             stop(state, opened, cancel).await?;
             nothing(id)
@@ -82,15 +87,11 @@ async fn statement(
                     "The results of a DAX query are tables and cannot be returned as a cell set; ask for Format=Tabular (ExecuteReader).",
                 ));
             }
-            let found = service.query(call, text, parameters).await?;
-            // Large answers take a while to write: not on a network thread.
             let id = opened.id.clone();
-            let body = tokio::task::spawn_blocking(move || {
-                tables(id.as_deref(), &found.result, content).map(|body| (body, Some(found.seq)))
-            });
-            body.await
-                .map_err(|e| Error::internal(format!("the answer could not be written: {e}")))?
-                .map_err(unwritten)
+            let write = move |found: QueryAnswer| {
+                Ok((tables(id.as_deref(), &found.result, content)?, Some(found.seq)))
+            };
+            service.query(call, text, parameters, write).await
         }
         Language::Other => Err(Error::unsupported(
             "The statement is neither DAX (EVALUATE, DEFINE), TMSL nor a query of $SYSTEM; MDX is not supported yet.",
@@ -170,6 +171,9 @@ async fn write(
 ) -> Result<WriteAnswer> {
     let (service, call) = (&state.service, &opened.call);
     match command {
+        Command::Object { verb, command, .. } if traces::named(&command.fields).is_some() => {
+            traces::change(state, opened, *verb, &command.fields)
+        }
         Command::Object { verb, engine: Engine::Y2014, command } => {
             let changes = object_changes(*verb, command)?;
             service.change_model(call, &command.database_id, changes).await

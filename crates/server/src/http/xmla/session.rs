@@ -5,7 +5,7 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::Service;
 use evercube_service::auth::Identity;
-use evercube_service::call::Call;
+use evercube_service::call::{Call, CallNames};
 use evercube_service::session::Session;
 use evercube_xmla::SessionHeader;
 
@@ -13,6 +13,9 @@ use crate::http::asked::Asked;
 
 /// The newest version the client's session has seen, sealed.
 pub(super) const SEEN_COOKIE: &str = "evercube-seen";
+
+/// Property: kilobytes a request may use.
+const MEMORY_LIMIT: &str = "DbpropMsmdRequestMemoryLimit";
 
 /// A request with its session.
 pub(super) struct Opened {
@@ -45,11 +48,23 @@ pub(super) fn open(
     if matches!(header, Some(SessionHeader::Continue(_))) {
         call.min_seq = asked.cookie(SEEN_COOKIE).and_then(|c| service.read_freshness(c));
     }
+    let given_name = |name: &str| {
+        let found = given.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, v)| v.trim().to_owned())
+    };
+    call.names = CallNames {
+        session: id.clone(),
+        activity: given_name("DbpropMsmdActivityID"),
+        request: given_name("DbpropMsmdRequestID"),
+    };
     let properties = as_properties(&session);
     call.session = laid_over(session, given);
     let timeout = given.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case("Timeout"));
     let seconds = timeout.and_then(|(_, v)| v.trim().parse::<u64>().ok()).filter(|s| *s > 0);
     call.timeout = seconds.map(Duration::from_secs);
+    let memory = given.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(MEMORY_LIMIT));
+    let kilobytes = memory.and_then(|(_, v)| v.trim().parse::<usize>().ok()).filter(|n| *n > 0);
+    call.memory = kilobytes.map(|n| n.saturating_mul(1024));
     Ok(Opened { call, id, properties })
 }
 

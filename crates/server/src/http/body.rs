@@ -1,4 +1,4 @@
-//! The body of a relayed answer: whole, or coming in pieces.
+//! The body of an answer: whole, or coming in pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -12,30 +12,30 @@ use tokio::sync::mpsc;
 /// An answer's body. A streamed one that ends with an error breaks the client's connection, so
 /// that a part is never taken for the whole.
 #[derive(Debug)]
-pub enum Relay {
+pub enum AnswerBody {
     Whole(Full<Bytes>),
     Streamed(mpsc::Receiver<io::Result<Bytes>>),
 }
 
-impl From<Bytes> for Relay {
+impl From<Bytes> for AnswerBody {
     fn from(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
 }
 
-impl From<Full<Bytes>> for Relay {
+impl From<Full<Bytes>> for AnswerBody {
     fn from(body: Full<Bytes>) -> Self {
         Self::Whole(body)
     }
 }
 
-impl From<&'static str> for Relay {
+impl From<&'static str> for AnswerBody {
     fn from(text: &'static str) -> Self {
         Self::Whole(Full::from(text))
     }
 }
 
-impl Body for Relay {
+impl Body for AnswerBody {
     type Data = Bytes;
     type Error = io::Error;
 

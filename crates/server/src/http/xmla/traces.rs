@@ -1,0 +1,166 @@
+//! Traces over XMLA: made and removed as objects, listened to by a rowset without end.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use evercube_base::{Error, Result, Rowset, RowsetColumn};
+use evercube_service::call::WriteAnswer;
+use evercube_service::traces::{Subscription, TraceDefinition};
+use evercube_xmla::{Kind, ObjectVerb, Response, Results};
+use tokio::sync::mpsc;
+
+use super::{Opened, ServerState};
+use crate::http::answer::{Answer, streamed};
+
+/// Pieces of a subscription's answer that wait for the client.
+const PIECES: usize = 16;
+
+/// The id of the trace an object command or a `Subscribe` names.
+pub(super) fn named(fields: &[(String, String)]) -> Option<&str> {
+    let id = fields.iter().find(|(path, _)| path == "Object/TraceID" || path == "Trace/ID");
+    id.map(|(_, id)| id.trim())
+}
+
+/// Reads the definition of a trace from the leaves of its document.
+pub(super) fn definition(fields: &[(String, String)]) -> Result<TraceDefinition> {
+    let mut out = TraceDefinition::default();
+    let number = |text: &str| {
+        let read = text.trim().parse::<i64>();
+        read.map_err(|_| {
+            Error::invalid(format!("'{text}' is no number of a trace's event or column"))
+        })
+    };
+    let mut event: Option<i64> = None;
+    let mut column = None;
+    for (path, value) in fields {
+        match path.as_str() {
+            "Trace/ID" => value.trim().clone_into(&mut out.id),
+            "Trace/Name" => value.trim().clone_into(&mut out.name),
+            "Trace/Events/Event/EventID" => {
+                event = Some(number(value)?);
+                out.events.entry(number(value)?).or_insert_with(BTreeSet::new);
+            }
+            "Trace/Events/Event/Columns/ColumnID" => {
+                let of = event.ok_or_else(|| Error::invalid("a trace's columns have no event"))?;
+                out.events.entry(of).or_default().insert(number(value)?);
+            }
+            other => {
+                let Some(filter) = other.strip_prefix("Trace/Filter/") else { continue };
+                out.filter.any |= filter.starts_with("Or/");
+                let test = filter.trim_start_matches("Or/").trim_start_matches("And/");
+                match test {
+                    "Equal/ColumnID" => column = Some(number(value)?),
+                    "Equal/Value" => {
+                        out.filter.equal.extend(column.take().map(|c| (c, value.clone())));
+                    }
+                    _ => {
+                        return Err(Error::unsupported(format!(
+                            "A trace is filtered by Equal, alone or under one And or Or, not by {test}."
+                        )));
+                    }
+                }
+            }
+        }
+    }
+    if out.id.is_empty() {
+        return Err(Error::invalid("A trace needs an ID."));
+    }
+    Ok(out)
+}
+
+/// Makes, changes or removes a trace.
+pub(super) fn change(
+    state: &ServerState,
+    opened: &Opened,
+    verb: ObjectVerb,
+    fields: &[(String, String)],
+) -> Result<WriteAnswer> {
+    let (traces, by) = (&state.service.traces, &opened.call.session);
+    match verb {
+        ObjectVerb::Create | ObjectVerb::Alter => {
+            traces.put(by, definition(fields)?, state.service.now())?;
+        }
+        _ => traces.remove(by, named(fields).unwrap_or_default())?,
+    }
+    Ok(WriteAnswer::default())
+}
+
+/// Answers with the events of a trace as they come, until it is removed or the client goes.
+pub(super) fn subscribe(
+    state: &Arc<ServerState>,
+    opened: &Opened,
+    fields: &[(String, String)],
+) -> Result<Answer> {
+    let id = named(fields).ok_or_else(|| {
+        Error::unsupported("Subscribe needs the ID of a trace; there is no session trace.")
+    })?;
+    let subscription = state.service.traces.subscribe(&opened.call.session, id)?;
+    let (pieces, body) = mpsc::channel(PIECES);
+    tokio::spawn(stream(subscription, opened.id.clone(), pieces));
+    Ok(streamed("text/xml", body))
+}
+
+async fn stream(
+    mut subscription: Subscription,
+    session: Option<String>,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+) {
+    let columns = subscription.columns.iter().map(|c| RowsetColumn::new(c.name, c.kind)).collect();
+    let rowset = Rowset::new("Trace", columns);
+    let mut out = Response::new(Vec::new(), Kind::Execute, session.as_deref(), Results::Single);
+    let mut send = out.begin_rowset(&rowset).map(|()| out.take_written());
+    loop {
+        let piece = send.map(Bytes::from);
+        let failed = piece.is_err();
+        if pieces.send(piece).await.is_err() || failed {
+            return;
+        }
+        let next = tokio::select! {
+            next = subscription.next() => next,
+            () = pieces.closed() => return,
+        };
+        let Some(row) = next else { break };
+        send = out.row(&row).map(|()| out.take_written());
+    }
+    if let Ok(rest) = out.finish() {
+        let _gone = pieces.send(Ok(rest.into())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use evercube_service::traces::Filter;
+
+    use super::*;
+
+    #[test]
+    fn a_definition_is_read_from_its_leaves() {
+        let fields = [
+            ("Object/TraceID", "t"),
+            ("Trace/ID", "t"),
+            ("Trace/Name", "Mine"),
+            ("Trace/Events/Event/EventID", "9"),
+            ("Trace/Events/Event/Columns/ColumnID", "0"),
+            ("Trace/Events/Event/Columns/ColumnID", "42"),
+            ("Trace/Events/Event/EventID", "10"),
+            ("Trace/Events/Event/Columns/ColumnID", "5"),
+            ("Trace/Filter/Or/Equal/ColumnID", "39"),
+            ("Trace/Filter/Or/Equal/Value", "s"),
+        ];
+        let fields: Vec<(String, String)> =
+            fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let read = definition(&fields).unwrap();
+        let events = BTreeMap::from([(9, BTreeSet::from([0, 42])), (10, BTreeSet::from([5]))]);
+        assert_eq!((read.id.as_str(), read.name.as_str(), read.events), ("t", "Mine", events));
+        assert_eq!(read.filter, Filter { equal: vec![(39, "s".into())], any: true });
+        let like = [
+            ("Trace/ID".to_owned(), "t".into()),
+            ("Trace/Filter/Like/ColumnID".to_owned(), "1".into()),
+        ];
+        assert!(definition(&like).is_err());
+    }
+}

@@ -1,0 +1,234 @@
+//! Results of scans, kept for those who ask the same of the same version again.
+//!
+//! A version never changes, so nothing is ever invalidated: what is not asked for any more gives
+//! way to what is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use foldhash::fast::FixedState;
+
+use crate::scan_request::{Aggregate, RowExpr, ScanFilter, ScanRequest, ScanResult};
+use crate::version::StoreVersion;
+
+/// A bounded store of results, those used last.
+#[derive(Debug)]
+pub struct ScanCache {
+    /// Bytes that results may take together.
+    budget: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: HashMap<u64, Entry>,
+    /// Keys of entries by when they were used.
+    uses: BTreeMap<u64, u64>,
+    bytes: usize,
+    now: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Keeps the version's address from being another version's; its data is not kept.
+    version: Weak<StoreVersion>,
+    request: ScanRequest,
+    result: Arc<ScanResult>,
+    bytes: usize,
+    used: u64,
+}
+
+impl ScanCache {
+    pub fn new(budget: usize) -> Self {
+        Self { budget, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The result of the same scan of the same version, if it is kept.
+    pub fn get(
+        &self,
+        version: &Arc<StoreVersion>,
+        request: &ScanRequest,
+    ) -> Option<Arc<ScanResult>> {
+        let key = key_of(version, request);
+        let mut state = self.lock();
+        let entry = state.entries.get(&key)?;
+        if !std::ptr::eq(entry.version.as_ptr(), Arc::as_ptr(version)) || entry.request != *request
+        {
+            return None;
+        }
+        let found = Arc::clone(&entry.result);
+        state.touch(key);
+        Some(found)
+    }
+
+    /// Keeps a result, at the cost of those not used for longest.
+    pub fn put(
+        &self,
+        version: &Arc<StoreVersion>,
+        request: &ScanRequest,
+        result: &Arc<ScanResult>,
+    ) {
+        let bytes = bytes_of(request, result);
+        // One result does not drive out most others.
+        if bytes > self.budget / 4 {
+            return;
+        }
+        let key = key_of(version, request);
+        let mut state = self.lock();
+        state.remove(key);
+        while state.bytes + bytes > self.budget
+            && let Some(oldest) = state.uses.first_key_value().map(|(_, key)| *key)
+        {
+            state.remove(oldest);
+        }
+        state.bytes += bytes;
+        let entry = Entry {
+            version: Arc::downgrade(version),
+            request: request.clone(),
+            result: Arc::clone(result),
+            bytes,
+            used: 0,
+        };
+        state.entries.insert(key, entry);
+        state.touch(key);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// Bytes that the kept results take.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+}
+
+impl State {
+    fn touch(&mut self, key: u64) {
+        self.now += 1;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            self.uses.remove(&entry.used);
+            entry.used = self.now;
+            self.uses.insert(self.now, key);
+        }
+    }
+
+    fn remove(&mut self, key: u64) {
+        if let Some(entry) = self.entries.remove(&key) {
+            self.uses.remove(&entry.used);
+            self.bytes -= entry.bytes;
+        }
+    }
+}
+
+fn bytes_of(request: &ScanRequest, result: &ScanResult) -> usize {
+    let value = size_of::<evercube_base::Value>();
+    let columns = result.keys.len() * 4 + result.aggregates.len() * value;
+    let filters: usize = request
+        .filters
+        .iter()
+        .map(|f| match f {
+            ScanFilter::Codes { codes: bits, .. } | ScanFilter::Rows { rows: bits, .. } => {
+                bits.len() / 8
+            }
+            ScanFilter::Tuples { columns, tuples } => tuples.len() * (24 + 4 * columns.len()),
+        })
+        .sum();
+    512 + result.groups * columns + filters
+}
+
+/// Requests that are equal have the same number; others nearly always another one.
+fn key_of(version: &Arc<StoreVersion>, request: &ScanRequest) -> u64 {
+    let mut h = FixedState::with_seed(0x5ca1).build_hasher();
+    (Arc::as_ptr(version) as usize).hash(&mut h);
+    request.table.hash(&mut h);
+    request.keys.hash(&mut h);
+    for filter in &request.filters {
+        match filter {
+            ScanFilter::Codes { column, codes } => (0u8, column, codes.words()).hash(&mut h),
+            ScanFilter::Rows { path, rows } => (1u8, path, rows.words()).hash(&mut h),
+            ScanFilter::Tuples { columns, tuples } => (2u8, columns, tuples).hash(&mut h),
+        }
+    }
+    for aggregate in &request.aggregates {
+        std::mem::discriminant(aggregate).hash(&mut h);
+        match aggregate {
+            Aggregate::CountRows => {}
+            Aggregate::Sum(e) | Aggregate::Min(e) | Aggregate::Max(e) | Aggregate::Count(e) => {
+                hash_expression(e, &mut h);
+            }
+            Aggregate::DistinctCount { column, with_blank } => (column, with_blank).hash(&mut h),
+            Aggregate::SingleValue(column) => column.hash(&mut h),
+        }
+    }
+    h.finish()
+}
+
+fn hash_expression(e: &RowExpr, h: &mut impl Hasher) {
+    std::mem::discriminant(e).hash(h);
+    match e {
+        RowExpr::Column(column) => column.hash(h),
+        // Constants are told apart when requests are compared.
+        RowExpr::Constant(_) => {}
+        RowExpr::Add(a, b)
+        | RowExpr::Subtract(a, b)
+        | RowExpr::Multiply(a, b)
+        | RowExpr::Divide(a, b) => {
+            hash_expression(a, h);
+            hash_expression(b, h);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan_request::{ColumnId, PathColumn, TableId};
+
+    fn request(column: u32) -> ScanRequest {
+        let column = ColumnId { table: TableId(0), column };
+        let keys = vec![PathColumn { path: Vec::new(), column }];
+        ScanRequest { table: TableId(0), filters: Vec::new(), keys, aggregates: Vec::new() }
+    }
+
+    fn result(groups: usize) -> Arc<ScanResult> {
+        let keys = vec![vec![0; groups]];
+        Arc::new(ScanResult { keys, aggregates: Vec::new(), groups })
+    }
+
+    #[test]
+    fn results_are_found_for_their_version_and_request_alone() {
+        let cache = ScanCache::new(1 << 20);
+        let (a, b) = (Arc::new(StoreVersion::default()), Arc::new(StoreVersion::default()));
+        cache.put(&a, &request(0), &result(3));
+        assert_eq!(cache.get(&a, &request(0)).map(|r| r.groups), Some(3));
+        assert!(cache.get(&a, &request(1)).is_none());
+        assert!(cache.get(&b, &request(0)).is_none());
+        cache.clear();
+        assert!(cache.get(&a, &request(0)).is_none());
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first_and_the_budget_holds() {
+        let one = bytes_of(&request(0), &result(100));
+        let cache = ScanCache::new(one * 4);
+        let version = Arc::new(StoreVersion::default());
+        for column in 0..4 {
+            cache.put(&version, &request(column), &result(100));
+        }
+        assert!(cache.get(&version, &request(0)).is_some());
+        cache.put(&version, &request(4), &result(100));
+        assert!(cache.get(&version, &request(0)).is_some());
+        assert!(cache.get(&version, &request(1)).is_none());
+        cache.put(&version, &request(5), &result(10_000));
+        assert!(cache.get(&version, &request(5)).is_none(), "too large for the budget");
+        assert!(cache.bytes() <= one * 4);
+    }
+}

@@ -1,0 +1,149 @@
+use std::sync::mpsc;
+
+use super::*;
+
+#[global_allocator]
+static ALLOCATOR: Counting<std::alloc::System> = Counting(std::alloc::System);
+
+fn shared() -> (Arc<Turns>, Arc<SharedMemory>) {
+    (Arc::new(Turns::new(1, Duration::ZERO)), Arc::new(SharedMemory::new(usize::MAX)))
+}
+
+#[test]
+fn what_a_work_holds_is_counted_and_limited() {
+    let work = Arc::new(Work::new(Limits { memory: 1 << 20, ..Limits::default() }));
+    let error = work
+        .run(|| {
+            let small = vec![1u8; 1 << 19];
+            check()?;
+            assert!(room_for(1 << 20).is_err());
+            let large = vec![1u8; 1 << 20];
+            let both = check();
+            assert_eq!(both.as_ref().unwrap_err().kind, ErrorKind::MemoryLimit);
+            drop((small, large));
+            // What was given back counts no more.
+            check()?;
+            both
+        })
+        .unwrap_err();
+    assert!(error.message.contains("1 MB of memory one query may use"), "{error}");
+    assert!(work.most_memory() >= 3 << 19);
+    assert!(work.held.load(Ordering::Relaxed) < 1 << 16);
+}
+
+#[test]
+fn works_share_memory() {
+    let (turns, _) = shared();
+    let memory = Arc::new(SharedMemory::new(1 << 20));
+    let work = || Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+    let first = work();
+    let kept = first.run(|| Ok(vec![0u8; 1 << 19])).unwrap();
+    let error = work()
+        .run(|| {
+            let more = vec![0u8; 1 << 20];
+            check().map(|()| more)
+        })
+        .unwrap_err();
+    assert!(error.message.contains("queries_memory"), "{error}");
+    drop((kept, first));
+    work().run(|| Ok(vec![0u8; 1 << 19])).unwrap();
+}
+
+#[test]
+fn a_stop_unwinds_through_a_sort() {
+    let work = Arc::new(Work::default());
+    work.stop(Stop::TimedOut);
+    assert_eq!(work.run(|| Ok(())).unwrap_err().kind, ErrorKind::TimeLimit);
+    let work = Arc::new(Work::default());
+    let stopped = Arc::clone(&work);
+    let sorted = work.run(|| {
+        let mut numbers: Vec<u32> =
+            (0..100_000).map(|n: u32| n.wrapping_mul(2_654_435_761)).collect();
+        stopped.stop(Stop::Cancelled);
+        numbers.sort_by(|a, b| {
+            tick();
+            a.cmp(b)
+        });
+        Ok(numbers)
+    });
+    assert_eq!(sorted.unwrap_err().kind, ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_defect_is_an_error() {
+    let work = Arc::new(Work::default());
+    let done: Result<()> = work.run(|| std::panic::resume_unwind(Box::new("defect")));
+    assert_eq!(done.unwrap_err().kind, ErrorKind::Internal);
+}
+
+/// With one turn and no quantum, works go on step by step in turn; a work of one step that comes
+/// while others have a thousand ahead of them ends first.
+#[test]
+fn a_light_work_does_not_wait_for_heavy_ones() {
+    let (turns, memory) = shared();
+    let (tell, told) = mpsc::channel();
+    let (begun, has_begun) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for name in ["heavy 1", "heavy 2"] {
+            let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+            let (tell, begun, turns) = (tell.clone(), begun.clone(), &turns);
+            scope.spawn(move || {
+                work.run(|| {
+                    begun.send(()).unwrap();
+                    // Both heavy ones and the light one are there before the steps count.
+                    while turns.waiting() < 2 {
+                        check()?;
+                    }
+                    for _ in 0..1000 {
+                        check()?;
+                    }
+                    Ok(())
+                })
+                .unwrap();
+                tell.send(name).unwrap();
+            });
+        }
+        has_begun.recv().unwrap();
+        let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+        scope.spawn(move || {
+            work.run(check).unwrap();
+            tell.send("light").unwrap();
+        });
+    });
+    assert_eq!(told.iter().next(), Some("light"));
+}
+
+#[test]
+fn who_waits_for_a_turn_can_be_stopped() {
+    let (turns, memory) = shared();
+    let holder = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+    let waiter = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+    holder
+        .run(|| {
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| waiter.run(|| Ok(())));
+                while turns.waiting() == 0 {
+                    std::thread::yield_now();
+                }
+                waiter.stop(Stop::Cancelled);
+                assert_eq!(waiting.join().unwrap().unwrap_err().kind, ErrorKind::Cancelled);
+            });
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(turns.waiting(), 0);
+    holder.run(|| Ok(())).unwrap();
+}
+
+#[test]
+fn parts_come_in_order_and_the_first_error_is_told() {
+    let squares = for_all(1000, |i| Ok(i * i)).unwrap();
+    assert!(squares.iter().enumerate().all(|(i, s)| *s == i * i));
+    let failing = |i| if i >= 7 { Err(Error::evaluation(format!("part {i}"))) } else { Ok(i) };
+    assert_eq!(for_all(1000, failing).unwrap_err().message, "part 7");
+    let (turns, memory) = (Arc::new(Turns::new(3, Duration::ZERO)), shared().1);
+    let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+    assert_eq!(work.run(|| for_all(1000, Ok)).unwrap().len(), 1000);
+    // Every turn came back.
+    assert!((0..3).all(|_| turns.try_take()) && !turns.try_take());
+}
