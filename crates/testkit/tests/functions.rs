@@ -9,7 +9,7 @@ use std::sync::Arc;
 use evercube_base::{
     Collation, ColumnData, ColumnKind, DataType, DateTime, Decimal, Rowset, RowsetColumn, Value,
 };
-use evercube_dax::ast::{DefinitionKind, Expr, ExprKind};
+use evercube_dax::ast::{DefinitionKind, Expr, ExprKind, UnaryOperator};
 use evercube_engine::functions::{self, FunctionDef, ReturnType};
 use evercube_engine::{CompiledModel, Dataset, QueryContext, RowsetSource, query, scalar};
 use evercube_model::ids::ObjectIds;
@@ -275,6 +275,9 @@ fn examples_give_the_written_results() {
 fn calls(e: &Expr, found: &mut BTreeSet<String>) {
     if let ExprKind::Call { function, .. } = &e.kind {
         found.insert(function.to_ascii_uppercase());
+    }
+    if let ExprKind::Unary { operator: UnaryOperator::Not, .. } = &e.kind {
+        found.insert("NOT".to_owned());
     }
     e.parts().into_iter().for_each(|p| calls(p, found));
 }
