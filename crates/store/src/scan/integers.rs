@@ -188,10 +188,10 @@ fn read(reader: &CodeReader<'_>, rows: Rows<'_>, out: &mut Vec<i64>) {
         // The segment's own dictionary needs no way into the column's.
         (Source::Column(_), None, Some(Dictionary::Range { base, unit, .. })) => {
             let zero = base.wrapping_sub(*unit);
-            local.each(rows, |i, code| out[i] = zero.wrapping_add(i64::from(code) * unit));
+            local.fill(rows, out, |o, code| *o = zero.wrapping_add(i64::from(code) * unit));
         }
         (Source::Column(_), None, Some(Dictionary::Integers(values))) => {
-            local.each(rows, |i, code| out[i] = values[code as usize - 1]);
+            local.fill(rows, out, |o, code| *o = values[code as usize - 1]);
         }
         (_, behind, _) => {
             let code_behind = |code: u32| match behind {
@@ -199,12 +199,12 @@ fn read(reader: &CodeReader<'_>, rows: Rows<'_>, out: &mut Vec<i64>) {
                 None => code,
             };
             match column.range() {
-                Some((base, unit)) => local.each_mapped(rows, |i, code| {
+                Some((base, unit)) => local.fill_mapped(rows, out, |o, code| {
                     let steps = i64::from(code_behind(code)) - 1;
-                    out[i] = base.wrapping_add(steps.wrapping_mul(unit));
+                    *o = base.wrapping_add(steps.wrapping_mul(unit));
                 }),
-                None => local.each_mapped(rows, |i, code| {
-                    out[i] = column.integer(code_behind(code));
+                None => local.fill_mapped(rows, out, |o, code| {
+                    *o = column.integer(code_behind(code));
                 }),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Each loop exists as plain code and, where the processor has them, with AVX2 or AVX-512; which
 //! one runs is chosen once. All of them refine a mask: bit `i` of word `i / 64` stays set where
-//! row `i` passes, and words without a set bit are not looked at.
+//! row `i` passes; where few words have a bit left, the others are not looked at.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

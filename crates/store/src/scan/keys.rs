@@ -94,11 +94,11 @@ impl<'a> Keys<'a> {
             if i == 0 {
                 out.clear();
                 out.resize(rows.len(), 0);
-                let out = out.as_mut_slice();
-                local.each_mapped(rows, |row, code| out[row] = numbers[code as usize]);
-            } else {
-                let out = out.as_mut_slice();
-                local.each_mapped(rows, |row, code| out[row] += numbers[code as usize]);
+            }
+            match <&[u32; 256]>::try_from(numbers) {
+                // Any code of one byte has its place.
+                Ok(numbers) => local.fill_mapped(rows, out, |o, c| *o += numbers[c as u8 as usize]),
+                Err(_) => local.fill_mapped(rows, out, |o, c| *o += numbers[c as usize]),
             }
         }
     }
@@ -125,10 +125,12 @@ fn dense(readers: &[CodeReader<'_>], codes: Vec<Option<Vec<u32>>>) -> Vec<DenseK
         for (place, code) in (0u32..).zip(&codes) {
             places[*code as usize] = place * stride;
         }
-        let numbers = match &reader.behind {
+        let mut numbers = match &reader.behind {
             Some(behind) => behind.codes.iter().map(|c| places[*c as usize]).collect(),
             None => places,
         };
+        // Codes of one byte are looked up without asking whether they are there.
+        numbers.resize(numbers.len().max(256), 0);
         let length = codes.len() as u32;
         keys.push(DenseKey { numbers, codes, stride });
         stride = stride.saturating_mul(length.max(1));

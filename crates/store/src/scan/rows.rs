@@ -120,20 +120,21 @@ impl<'s> Local<'s> {
         }
     }
 
-    /// The rows' codes, through `of`, given to `see` with their places.
+    /// Gives each row's place in `out` to `put`, with its code.
     #[inline]
-    pub(super) fn each(&self, rows: Rows<'_>, mut see: impl FnMut(usize, u32)) {
+    pub(super) fn fill<O>(&self, rows: Rows<'_>, out: &mut [O], mut put: impl FnMut(&mut O, u32)) {
         #[inline]
-        fn through<T: Copy + Into<u32>>(
+        fn through<T: Copy + Into<u32>, O>(
             codes: &[T],
             picked: Option<&[u32]>,
-            see: &mut impl FnMut(usize, u32),
+            out: &mut [O],
+            put: &mut impl FnMut(&mut O, u32),
         ) {
             match picked {
-                None => codes.iter().enumerate().for_each(|(i, c)| see(i, (*c).into())),
+                None => out.iter_mut().zip(codes).for_each(|(o, c)| put(o, (*c).into())),
                 Some(picked) => {
-                    for (i, at) in picked.iter().enumerate() {
-                        see(i, codes[*at as usize].into());
+                    for (o, at) in out.iter_mut().zip(picked) {
+                        put(o, codes[*at as usize].into());
                     }
                 }
             }
@@ -143,31 +144,37 @@ impl<'s> Local<'s> {
             && picked.len() * SPARSE < rows.n
         {
             let from = rows.first - first_row;
-            let mut place = 0;
+            let mut places = out.iter_mut();
             codes.get_many(picked.iter().map(|o| from + *o as usize), |code| {
-                see(place, code);
-                place += 1;
+                if let Some(o) = places.next() {
+                    put(o, code);
+                }
             });
             return;
         }
         self.with_block(rows.first, rows.n, |block| match block {
-            CodeBlock::U8(codes) => through(codes, rows.picked, &mut see),
-            CodeBlock::U16(codes) => through(codes, rows.picked, &mut see),
-            CodeBlock::U32(codes) => through(codes, rows.picked, &mut see),
-            CodeBlock::Constant(code) => (0..rows.len()).for_each(|i| see(i, code)),
+            CodeBlock::U8(codes) => through(codes, rows.picked, out, &mut put),
+            CodeBlock::U16(codes) => through(codes, rows.picked, out, &mut put),
+            CodeBlock::U32(codes) => through(codes, rows.picked, out, &mut put),
+            CodeBlock::Constant(code) => out.iter_mut().for_each(|o| put(o, code)),
         });
     }
 
-    /// As [`Local::each`], with the codes of the whole column.
+    /// As [`Local::fill`], with the codes of the whole column.
     #[inline]
-    pub(super) fn each_mapped(&self, rows: Rows<'_>, mut see: impl FnMut(usize, u32)) {
+    pub(super) fn fill_mapped<O>(
+        &self,
+        rows: Rows<'_>,
+        out: &mut [O],
+        mut put: impl FnMut(&mut O, u32),
+    ) {
         match self.map {
-            CodeMap::Same => self.each(rows, see),
+            CodeMap::Same => self.fill(rows, out, put),
             CodeMap::Shift(by) => {
-                self.each(rows, |i, c| see(i, if c == 0 { 0 } else { c + by }));
+                self.fill(rows, out, |o, c| put(o, if c == 0 { 0 } else { c + by }));
             }
-            CodeMap::Table(table) => self.each(rows, |i, c| see(i, table[c as usize])),
-            scaled @ CodeMap::Scale { .. } => self.each(rows, |i, c| see(i, scaled.get(c))),
+            CodeMap::Table(table) => self.fill(rows, out, |o, c| put(o, table[c as usize])),
+            scaled @ CodeMap::Scale { .. } => self.fill(rows, out, |o, c| put(o, scaled.get(c))),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) enum SegmentTest<'f> {
     /// Every row does.
     All,
     Range(u32, u32),
-    /// By bits; codes of one byte are tested as quickly as a range.
+    /// By bits; codes of one byte, and few codes of two, are tested as quickly as a range.
     Bits {
         words: Cow<'f, [u64]>,
         is_wide: bool,
@@ -44,7 +44,7 @@ impl<'f> SegmentTest<'f> {
                 Self::Range(low as u32, high as u32)
             };
         }
-        Self::Bits { words, is_wide: local.is_wide() }
+        Self::Bits { words, is_wide: local.is_wide() && codes > 1024 }
     }
 
     /// Keeps the rows that pass, of `n` from `first` on.

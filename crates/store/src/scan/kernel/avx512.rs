@@ -3,14 +3,20 @@
 
 use std::arch::x86_64::*;
 
-use super::scalar::{self, Code, FEW, has, refine_few, refine_word};
+use super::scalar::{self, Code, FEW, has, is_sparse, refine_few, refine_word};
 
 /// Whole words by `word_mask`, the last rows as plain code.
 macro_rules! refine_words {
     ($codes:expr, $mask:expr, |$block:ident| $word_mask:expr, $pass:expr) => {{
         let (blocks, rest) = $codes.as_chunks::<64>();
-        for ($block, word) in blocks.iter().zip($mask.iter_mut()).filter(|(_, w)| **w != 0) {
-            *word &= $word_mask;
+        if is_sparse($mask) {
+            for ($block, word) in blocks.iter().zip($mask.iter_mut()).filter(|(_, w)| **w != 0) {
+                *word &= $word_mask;
+            }
+        } else {
+            for ($block, word) in blocks.iter().zip($mask.iter_mut()) {
+                *word &= $word_mask;
+            }
         }
         if let (false, Some(word)) = (rest.is_empty(), $mask.get_mut(blocks.len())) {
             refine_word(rest, word, $pass);
@@ -143,7 +149,44 @@ fn set_wide<T: Code>(
     }
 }
 
+/// A set of codes below 1024 lies in two registers.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn small_set_u16(codes: &[u16], set: &[u64; 16], mask: &mut [u64]) {
+    // SAFETY: the set is 128 bytes, the second half begins at its ninth word.
+    let (first, second) = unsafe {
+        (_mm512_loadu_si512(set.as_ptr().cast()), _mm512_loadu_si512(set[8..].as_ptr().cast()))
+    };
+    let bits = _mm512_set1_epi64(0x8040_2010_0804_0201u64.cast_signed());
+    let narrow = |low: __m512i, high: __m512i| {
+        let low = _mm512_castsi256_si512(_mm512_cvtepi16_epi8(low));
+        _mm512_inserti64x4::<1>(low, _mm512_cvtepi16_epi8(high))
+    };
+    let word = |block: &[u16; 64]| {
+        // SAFETY: a block is 64 codes, so that 32 follow each of these places.
+        let (low, high) = unsafe {
+            let at = block.as_ptr();
+            (_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(32).cast()))
+        };
+        let byte = narrow(_mm512_srli_epi16::<3>(low), _mm512_srli_epi16::<3>(high));
+        let seven = _mm512_set1_epi16(7);
+        let bit = narrow(_mm512_and_si512(low, seven), _mm512_and_si512(high, seven));
+        let held = _mm512_permutex2var_epi8(first, byte, second);
+        let found = _mm512_test_epi8_mask(held, _mm512_shuffle_epi8(bits, bit));
+        let end = _mm512_set1_epi16(1024);
+        let inside = u64::from(_mm512_cmplt_epu16_mask(low, end))
+            | u64::from(_mm512_cmplt_epu16_mask(high, end)) << 32;
+        found & inside
+    };
+    refine_words!(codes, mask, |block| word(block), |c| has(set, u32::from(c)));
+}
+
 pub(super) fn in_set_u16(codes: &[u16], set: &[u64], mask: &mut [u64]) {
+    if set.len() <= 16 {
+        let mut small = [0; 16];
+        small[..set.len()].copy_from_slice(set);
+        // SAFETY: this module is entered where its features were detected alone.
+        return unsafe { small_set_u16(codes, &small, mask) };
+    }
     #[target_feature(enable = "avx512f,avx512bw")]
     fn run(codes: &[u16], set: &[u64], mask: &mut [u64]) {
         set_wide(codes, set, mask, |block, at| {

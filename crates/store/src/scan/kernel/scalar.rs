@@ -14,6 +14,12 @@ pub(super) fn has(set: &[u64], code: u32) -> bool {
     set.get(code as usize / 64).is_some_and(|w| w >> (code % 64) & 1 == 1)
 }
 
+/// Whether so many words have no row left that looking costs less than testing them all.
+#[inline]
+pub(super) fn is_sparse(mask: &[u64]) -> bool {
+    mask.iter().filter(|w| **w != 0).count() * 4 < mask.len()
+}
+
 /// One word's rows, at most 64.
 #[inline]
 pub(super) fn refine_word<T: Copy>(codes: &[T], word: &mut u64, pass: impl Fn(T) -> bool) {

@@ -77,7 +77,7 @@ fn expect(words: &[u64], n: usize, pass: impl Fn(usize) -> bool) -> Vec<u64> {
 }
 
 const LENGTHS: [usize; 8] = [0, 1, 63, 64, 65, 200, 1000, 4096];
-const MOST: [u64; 9] = [2, 3, 30, 255, 256, 257, 5000, 0x1_0000, 0xffff_ffff];
+const MOST: [u64; 10] = [2, 3, 30, 255, 256, 257, 1000, 5000, 0x1_0000, 0xffff_ffff];
 
 #[test]
 fn ranges_agree_on_every_level() {
