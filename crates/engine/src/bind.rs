@@ -318,12 +318,11 @@ impl<'a> Binder<'a> {
     fn no_column(&self, table: &str, name: &str) -> Error {
         Error::invalid(match self.model.table_id(table) {
             Some(id) => {
-                let columns = self.model.table(id).columns.iter().map(|c| &*c.name);
-                let near = names::nearest(name, columns);
+                let near = names::nearest(name, self.model.column_names(id));
                 format!("Column '{name}' in table '{table}' cannot be found.{near}")
             }
             None => {
-                let near = names::nearest(table, self.model.tables().iter().map(|t| &*t.name));
+                let near = names::nearest(table, self.model.table_names());
                 format!("Cannot find table '{table}'.{near}")
             }
         })
@@ -548,9 +547,8 @@ impl<'a> Binder<'a> {
         match self.model.table_id(name) {
             Some(table) => Ok(self.model_table(table, false, span)),
             None => {
-                let tables = self.model.tables().iter().map(|t| &*t.name);
-                let near =
-                    names::nearest(name, tables.chain(scope.variables.iter().map(|v| &*v.name)));
+                let variables = scope.variables.iter().map(|v| &*v.name);
+                let near = names::nearest(name, self.model.table_names().chain(variables));
                 Err(Error::invalid(format!("Cannot find the table or variable '{name}'.{near}")))
             }
         }
@@ -582,9 +580,11 @@ impl<'a> Binder<'a> {
             return Ok(measure);
         }
         self.row_column(scope, same, span).ok_or_else(|| {
-            let measures = self.model.measures().iter().map(|m| &*m.name);
-            let columns = scope.frames.iter().flat_map(|f| f.schema.iter().map(|c| &*c.name));
-            let near = names::nearest(name, measures.chain(columns));
+            let may_be_named =
+                |c: &&TableColumn| c.lineage.is_none_or(|id| !self.model.column_info(id).hidden);
+            let columns = scope.frames.iter().flat_map(|f| f.schema.iter().filter(may_be_named));
+            let columns = columns.map(|c| &*c.name);
+            let near = names::nearest(name, self.model.measure_names().chain(columns));
             Error::invalid(format!(
                 "The value for '{name}' cannot be determined: there is no such measure, and no column of that name in the row context.{near}"
             ))

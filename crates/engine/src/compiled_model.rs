@@ -353,6 +353,22 @@ impl CompiledModel {
         &self.measures
     }
 
+    /// Names of the tables that may be named; those hidden from the caller are not among them.
+    pub(crate) fn table_names(&self) -> impl Iterator<Item = &str> {
+        self.table_ids.values().map(|t| &*self.table(*t).name)
+    }
+
+    /// Names of the columns of a table that may be named.
+    pub(crate) fn column_names(&self, table: TableId) -> impl Iterator<Item = &str> {
+        let table = self.table(table);
+        table.column_ids.values().map(|c| &*table.columns[*c as usize].name)
+    }
+
+    /// Names of the measures that may be named.
+    pub(crate) fn measure_names(&self) -> impl Iterator<Item = &str> {
+        self.measure_ids.values().map(|m| &*self.measures[*m].name)
+    }
+
     pub fn relationships(&self) -> &[RelationshipInfo] {
         &self.relationships
     }
