@@ -102,6 +102,12 @@ pub(super) fn subscribe(
     Ok(streamed("text/xml", body))
 }
 
+/// A comment as long as the buffer that clients fill before they look at what they have: without it
+/// they would see an event only when the next ones come.
+fn padding() -> String {
+    format!("<!--{:8192}-->", "")
+}
+
 async fn stream(
     mut subscription: Subscription,
     session: Option<String>,
@@ -122,7 +128,8 @@ async fn stream(
             () = pieces.closed() => return,
         };
         let Some(row) = next else { break };
-        send = out.row(&row).map(|()| out.take_written());
+        let written = out.row(&row).and_then(|()| out.raw_root(&padding()));
+        send = written.map(|()| out.take_written());
     }
     if let Ok(rest) = out.finish() {
         let _gone = pieces.send(Ok(rest.into())).await;
