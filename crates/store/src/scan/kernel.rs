@@ -4,6 +4,26 @@
 //! one runs is chosen once. All of them refine a mask: bit `i` of word `i / 64` stays set where
 //! row `i` passes; where few words have a bit left, the others are not looked at.
 
+/// Whole words by `word_mask`, the last rows as plain code.
+#[cfg(target_arch = "x86_64")]
+macro_rules! refine_words {
+    ($codes:expr, $mask:expr, |$block:ident| $word_mask:expr, $pass:expr) => {{
+        let (blocks, rest) = $codes.as_chunks::<64>();
+        if $crate::scan::kernel::scalar::is_sparse($mask) {
+            for ($block, word) in blocks.iter().zip($mask.iter_mut()).filter(|(_, w)| **w != 0) {
+                *word &= $word_mask;
+            }
+        } else {
+            for ($block, word) in blocks.iter().zip($mask.iter_mut()) {
+                *word &= $word_mask;
+            }
+        }
+        if let (false, Some(word)) = (rest.is_empty(), $mask.get_mut(blocks.len())) {
+            $crate::scan::kernel::scalar::refine_word(rest, word, $pass);
+        }
+    }};
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -3,26 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::scalar::{self, Code, FEW, has, is_sparse, refine_few, refine_word};
-
-/// Whole words by `word_mask`, the last rows as plain code.
-macro_rules! refine_words {
-    ($codes:expr, $mask:expr, |$block:ident| $word_mask:expr, $pass:expr) => {{
-        let (blocks, rest) = $codes.as_chunks::<64>();
-        if is_sparse($mask) {
-            for ($block, word) in blocks.iter().zip($mask.iter_mut()).filter(|(_, w)| **w != 0) {
-                *word &= $word_mask;
-            }
-        } else {
-            for ($block, word) in blocks.iter().zip($mask.iter_mut()) {
-                *word &= $word_mask;
-            }
-        }
-        if let (false, Some(word)) = (rest.is_empty(), $mask.get_mut(blocks.len())) {
-            refine_word(rest, word, $pass);
-        }
-    }};
-}
+use super::scalar::{self, Code, FEW, has, refine_few, refine_word};
 
 pub(super) fn in_range_u8(codes: &[u8], range: (u8, u8), mask: &mut [u64]) {
     // SAFETY: this module is entered where its features were detected alone.
