@@ -13,15 +13,27 @@ use std::sync::Arc;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{Command, Member, MemberKind, Reply, State};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::auth::require_admin;
 use crate::call::Call;
 use crate::gap::Measuring;
 use crate::service::Service;
+use crate::status::ServerStatus;
 
-pub use drill::DrillPlace;
 pub use members::MemberRow;
+
+/// How long an operation waits for a server to be ready: one under a stream of commits lacks the
+/// newest one now and then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where an operation can be carried out that one or more servers do not outlive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationPlace {
+    Here,
+    /// One of the servers at these addresses.
+    Elsewhere(Vec<String>),
+}
 
 /// What an operation did.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -52,7 +64,9 @@ impl Progress {
     }
 
     fn note(&mut self, what: impl Into<String>) {
-        self.report.done.push(what.into());
+        let what = what.into();
+        tracing::info!(step = what, "operation");
+        self.report.done.push(what);
     }
 
     async fn end(mut self) -> Result<Report> {
@@ -158,6 +172,40 @@ impl Service {
         }
     }
 
+    /// Where to carry out what these servers do not outlive.
+    fn place_without(&self, state: &State, gone: &[u64]) -> OperationPlace {
+        let others = state.members.iter().filter(|(id, _)| !gone.contains(id));
+        let others: Vec<String> = others.map(|(_, m)| m.http_address.clone()).collect();
+        // Without others it is refused here, with the reason.
+        if others.is_empty() || !gone.contains(&self.identity.node_id) {
+            return OperationPlace::Here;
+        }
+        OperationPlace::Elsewhere(others)
+    }
+
+    /// What those of these members say that are ready; waits a while for the first of them.
+    async fn ready_among(&self, state: &State, ids: &[u64]) -> Vec<(u64, ServerStatus)> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut found = self.statuses_of(state, ids).await;
+            found.retain(|(_, s)| s.state == "ready");
+            if !found.is_empty() || ids.is_empty() || Instant::now() >= deadline {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Refuses what only a server that is ready can do; `what` is that, after the server's name.
+    async fn require_ready(&self, state: &State, id: u64, what: &str) -> Result<()> {
+        if !self.ready_among(state, &[id]).await.is_empty() {
+            return Ok(());
+        }
+        let now = self.statuses_of(state, &[id]).await.pop();
+        let now = now.map_or_else(|| "unreachable".to_owned(), |(_, s)| s.state);
+        Err(refused(format!("server '{}' {what}: it is {now}", self.name_of(id))))
+    }
+
     /// A member to lead instead of `without`: one that writes, else any that votes and is ready.
     async fn next_leader(&self, state: &State, without: &[u64]) -> Option<u64> {
         let open = |id: &u64| !without.contains(id) && !state.draining.contains(id);
@@ -168,10 +216,9 @@ impl Service {
             .filter(|(id, m)| open(id) && votes(m))
             .map(|(id, _)| *id)
             .collect();
-        let mut found = self.statuses_of(state, &ids).await;
-        found.retain(|(_, s)| s.state == "ready");
+        let found = self.ready_among(state, &ids).await;
         let writes = |id: u64| state.lease.is_some_and(|l| l.holder == id);
-        let is_data = |s: &crate::status::ServerStatus| s.kind == MemberKind::Data.to_string();
+        let is_data = |s: &ServerStatus| s.kind == MemberKind::Data.to_string();
         found.iter().max_by_key(|(id, s)| (writes(*id), is_data(s), *id)).map(|(id, _)| *id)
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 use openraft::{BasicNode, ChangeMembers};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use super::propose::HOLD;
+use super::propose::{HOLD, PAUSE};
 use super::{Metastore, unavailable};
 use crate::coding::{decode, encode};
 use crate::command::Command;
@@ -114,11 +115,30 @@ impl Metastore {
     /// # Errors
     /// `Unavailable` without a leader or a majority; asking again is safe.
     pub async fn remove_member(&self, id: u64) -> Result<()> {
-        match self.leader() {
-            None => Err(unavailable("no leader is elected")),
-            Some((leader, _)) if leader == self.config.node_id => self.remove_here(id).await,
-            Some((_, address)) => {
-                self.transport.call(&address, "raft/remove", encode(&id)?, HOLD).await.map(|_| ())
+        self.at_leader("raft/remove", encode(&id)?, || self.remove_here(id)).await
+    }
+
+    /// Has the leader do what is safe to ask again, here or there, through elections.
+    async fn at_leader<F: Future<Output = Result<()>>>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        here: impl Fn() -> F,
+    ) -> Result<()> {
+        let deadline = Instant::now() + HOLD;
+        loop {
+            let tried = match self.leader() {
+                None => Err(unavailable("no leader is elected")),
+                Some((leader, _)) if leader == self.config.node_id => here().await,
+                Some((_, address)) => {
+                    self.transport.call(&address, path, body.clone(), HOLD).await.map(|_| ())
+                }
+            };
+            match tried {
+                Err(e) if e.kind == ErrorKind::Unavailable && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done,
             }
         }
     }
@@ -148,16 +168,8 @@ impl Metastore {
     /// # Errors
     /// `Unavailable` without a leader or a majority; asking again is safe.
     pub async fn change_kind(&self, id: u64, kind: MemberKind) -> Result<()> {
-        match self.leader() {
-            None => Err(unavailable("no leader is elected")),
-            Some((leader, _)) if leader == self.config.node_id => {
-                self.change_kind_here((id, kind)).await
-            }
-            Some((_, address)) => {
-                let body = encode(&(id, kind))?;
-                self.transport.call(&address, "raft/kind", body, HOLD).await.map(|_| ())
-            }
-        }
+        let body = encode(&(id, kind))?;
+        self.at_leader("raft/kind", body, || self.change_kind_here((id, kind))).await
     }
 
     pub(super) async fn change_kind_here(&self, (id, kind): (u64, MemberKind)) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::command::{Command, Reply};
 /// How long a proposal or a read waits through elections.
 pub(super) const HOLD: Duration = Duration::from_secs(30);
 const CALL: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 impl Metastore {
     /// The leader and its address, `None` while there is none.

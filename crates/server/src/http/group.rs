@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evercube_base::{Error, Result};
 use evercube_service::call::Call;
-use evercube_service::operations::DrillPlace;
+use evercube_service::operations::OperationPlace;
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -131,7 +131,7 @@ pub async fn run(
             let given: MemberBody = body(asked)?;
             service.add_member(call, &given.name, &given.kind).await?
         }
-        Operation::RemoveMember(name) => service.remove_member(call, &name).await?,
+        Operation::RemoveMember(name) => return remove_member(state, call, &name).await,
         Operation::Policy(database) => {
             let given: PolicyBody = body(asked)?;
             service.set_policy(call, &database, &given.policy).await?
@@ -144,7 +144,6 @@ pub async fn run(
     Ok(json_of(&report))
 }
 
-/// A server that would die in the drill names those that can run it.
 async fn drill(state: &Arc<ServerState>, asked: &Asked, call: &Call) -> Result<Answer> {
     let given: DrillBody = body(asked)?;
     let away = Duration::try_from_secs_f64(given.seconds.unwrap_or(DRILL_SECONDS))
@@ -152,17 +151,22 @@ async fn drill(state: &Arc<ServerState>, asked: &Asked, call: &Call) -> Result<A
         .filter(|d| *d <= Duration::from_secs(600))
         .ok_or_else(|| Error::invalid("a drill lasts from 0 to 600 seconds"))?;
     match state.service.drill_place(call, &given.kill).await? {
-        DrillPlace::Here => Ok(json_of(&state.service.drill(call, &given.kill, away).await?)),
-        DrillPlace::Elsewhere(addresses) => {
-            let message = format!(
-                "this server would be killed in the drill; ask one of {}",
-                addresses.join(", ")
-            );
-            let text = json!({
-                "error": { "kind": "Unavailable", "message": message }, "ask": addresses,
-            });
-            let kind = "application/json";
-            Ok(answer(StatusCode::MISDIRECTED_REQUEST, kind, text.to_string()))
-        }
+        OperationPlace::Here => Ok(json_of(&state.service.drill(call, &given.kill, away).await?)),
+        OperationPlace::Elsewhere(others) => Ok(misdirected(&others)),
     }
+}
+
+async fn remove_member(state: &Arc<ServerState>, call: &Call, name: &str) -> Result<Answer> {
+    match state.service.removal_place(call, name).await? {
+        OperationPlace::Here => Ok(json_of(&state.service.remove_member(call, name).await?)),
+        OperationPlace::Elsewhere(others) => Ok(misdirected(&others)),
+    }
+}
+
+/// A server that would not outlive an operation names those that can carry it out.
+fn misdirected(others: &[String]) -> Answer {
+    let message =
+        format!("this server would not outlive the operation; ask one of {}", others.join(", "));
+    let text = json!({ "error": { "kind": "Unavailable", "message": message }, "ask": others });
+    answer(StatusCode::MISDIRECTED_REQUEST, "application/json", text.to_string())
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up.
@@ -24,8 +25,19 @@ pub struct Group {
     secured: bool,
 }
 
+/// An address nobody listens on. Ports the kernel gives to outgoing connections are left out:
+/// clients under load would take one before the server listens there.
 fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    const PORTS: u32 = 20_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + (std::process::id() * 100 + step) % PORTS;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 fn evercube(folder: &Path, arguments: &[String]) -> Child {

@@ -74,8 +74,7 @@ impl Service {
         let able =
             |id: &u64| *id != without && state.may_write(*id) && !state.draining.contains(id);
         let ids: Vec<u64> = state.members.keys().copied().filter(able).collect();
-        let mut ready = self.statuses_of(state, &ids).await;
-        ready.retain(|(_, s)| s.state == "ready");
+        let ready = self.ready_among(state, &ids).await;
         let leader = self.metastore.status().leader;
         ready
             .iter()

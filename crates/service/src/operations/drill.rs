@@ -7,7 +7,7 @@ use evercube_base::{Error, Result};
 use evercube_metastore::{Member, State};
 use tokio::time::Instant;
 
-use super::{Progress, Report, refused};
+use super::{OperationPlace, Progress, Report, refused};
 use crate::call::Call;
 use crate::service::Service;
 
@@ -16,25 +16,14 @@ const RETURN: Duration = Duration::from_secs(60);
 /// Once writes go on, how long they are watched.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Who dies in a drill, or who is to be asked for it instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DrillPlace {
-    Here,
-    /// This server would die itself: the client addresses of those that would not.
-    Elsewhere(Vec<String>),
-}
-
 impl Service {
     /// Whether this server can run a drill that kills `what`.
-    pub async fn drill_place(&self, call: &Call, what: &str) -> Result<DrillPlace> {
+    pub async fn drill_place(&self, call: &Call, what: &str) -> Result<OperationPlace> {
         self.may_operate(call, "A drill").await?;
         let state = self.metastore.state();
         let victims = victims(&state, what)?;
-        if !victims.iter().any(|(id, _)| *id == self.identity.node_id) {
-            return Ok(DrillPlace::Here);
-        }
-        let others = state.members.iter().filter(|(id, _)| !victims.iter().any(|(v, _)| v == *id));
-        Ok(DrillPlace::Elsewhere(others.map(|(_, m)| m.http_address.clone()).collect()))
+        let gone: Vec<u64> = victims.iter().map(|(id, _)| *id).collect();
+        Ok(self.place_without(&state, &gone))
     }
 
     /// Kills a server, or all of a region, for a while; waits until writes go on and until the

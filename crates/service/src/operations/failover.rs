@@ -70,19 +70,8 @@ impl Service {
         let mut homes: Vec<u64> = leases.iter().filter_map(|l| l.home).collect();
         homes.retain(|h| state.members.contains_key(h));
         homes.dedup();
-        let answers = self.statuses_of(state, &homes).await;
         for home in homes {
-            let found = answers.iter().find(|(id, _)| *id == home).map(|(_, s)| s.state.as_str());
-            match found {
-                Some("ready") => {}
-                now => {
-                    return Err(refused(format!(
-                        "server '{}' cannot take its writes back: it is {}",
-                        self.name_of(home),
-                        now.unwrap_or("unreachable")
-                    )));
-                }
-            }
+            self.require_ready(state, home, "cannot take its writes back").await?;
         }
         Ok(())
     }
@@ -97,16 +86,8 @@ impl Service {
                     member.name, member.kind
                 )));
             }
-            return match self.statuses_of(state, &[id]).await.first() {
-                Some((_, s)) if s.state == "ready" => Ok(id),
-                Some((_, s)) => {
-                    Err(refused(format!("server '{}' cannot take over: it is {}", s.name, s.state)))
-                }
-                None => Err(refused(format!(
-                    "server '{}' cannot take over: it does not answer",
-                    member.name
-                ))),
-            };
+            self.require_ready(state, id, "cannot take over").await?;
+            return Ok(id);
         }
         let in_region = |(_, m): &(&u64, &evercube_metastore::Member)| {
             m.region.eq_ignore_ascii_case(to) && m.kind == MemberKind::Data
@@ -118,8 +99,7 @@ impl Service {
             )));
         }
         // One that writes there already stays.
-        let mut ready = self.statuses_of(state, &ids).await;
-        ready.retain(|(_, s)| s.state == "ready");
+        let ready = self.ready_among(state, &ids).await;
         let writes = |id: u64| state.lease.is_some_and(|l| l.holder == id);
         let best = ready.iter().max_by_key(|(id, s)| (writes(*id), s.applied_seq, *id));
         best.map(|(id, _)| *id).ok_or_else(|| {

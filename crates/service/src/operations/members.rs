@@ -6,7 +6,7 @@ use evercube_base::{Error, Result};
 use evercube_metastore::{Command, Leases, MemberKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, Report, member_named, refused};
+use super::{OperationPlace, Progress, Report, member_named, refused};
 use crate::call::Call;
 use crate::service::{Service, member_kind};
 
@@ -77,13 +77,7 @@ impl Service {
             )));
         }
         if kind.votes() {
-            let answers = self.statuses_of(&state, &[id]).await;
-            if !answers.iter().any(|(_, s)| s.state == "ready") {
-                return Err(refused(format!(
-                    "server '{}' is not ready; it votes only once it holds everything",
-                    member.name
-                )));
-            }
+            self.require_ready(&state, id, "votes only once it holds everything").await?;
         } else {
             self.require_dispensable(&state, id)?;
             self.move_writes_off(&mut progress, id).await?;
@@ -91,6 +85,14 @@ impl Service {
         self.metastore.change_kind(id, kind).await?;
         progress.note(format!("server {} is a {kind} member now", member.name));
         progress.end().await
+    }
+
+    /// Whether this server can take a member out: none takes itself out, since it could not tell.
+    pub async fn removal_place(&self, call: &Call, name: &str) -> Result<OperationPlace> {
+        self.may_operate(call, "Removing a member").await?;
+        let state = self.metastore.state();
+        let (id, _) = member_named(&state, name)?;
+        Ok(self.place_without(&state, &[id]))
     }
 
     /// Takes a member out: writes, leadership and connections leave it first.
