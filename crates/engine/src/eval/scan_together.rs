@@ -13,8 +13,9 @@ use evercube_store::{
 use super::Evaluator;
 use super::aggregate::sum;
 use super::cells::Cells;
+use super::keyed_cells::KeyedCells;
 use super::numbering::{ByNumber, Numbering};
-use super::scan::{Grouped, KeyedCells, MakeAggregates, Reach};
+use super::scan::{Grouped, MakeAggregates, Reach};
 use crate::filter_context::{Filter, FilterContext};
 use crate::rules::Rule;
 use crate::scalar as rules;

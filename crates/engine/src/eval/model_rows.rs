@@ -1,0 +1,186 @@
+//! Rows of model tables, and values of their columns, that each cell sees.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use evercube_base::Result;
+use evercube_store::{ColumnId, TableId};
+
+use super::Evaluator;
+use super::cells::Cells;
+use super::rows::{CellTable, RowColumn, Rows};
+use super::scan::Grouped;
+use crate::plan::Schema;
+
+impl Evaluator<'_> {
+    /// Rows of a model table that each cell sees.
+    pub(crate) fn model_rows(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        blank_row: bool,
+        schema: &Schema,
+    ) -> Result<CellTable> {
+        let n = self.store.table(table).rows();
+        let mut rows: Vec<u32> = Vec::new();
+        let mut of: Vec<u32> = Vec::new();
+        let mut shared = false;
+        let contexts = Self::by_context(cells);
+        if contexts.len() > 1 {
+            self.not_batched(
+                "rows are found for one filter context after the other",
+                contexts.len(),
+            );
+        }
+        for (context, members) in contexts {
+            let context = &cells.distinct[context];
+            let reach = self.reach(context, table);
+            let keyed = match self.keyed(cells, &members, context, table, &reach) {
+                Ok(keyed) => keyed,
+                Err(hard) => {
+                    let explicit = cells.select(&members).keys_to_filters(self.store, &hard);
+                    let inner = self.model_rows(&explicit, table, blank_row, schema)?;
+                    let (inner_cells, inner_rows) = inner.pairs(members.len());
+                    of.extend(inner_cells.iter().map(|c| members[*c as usize]));
+                    rows.extend(inner_rows.iter().map(|r| inner.rows.base_row(*r as usize) as u32));
+                    continue;
+                }
+            };
+            let visible = self.visible(context, table);
+            let wanted = visible.iter().filter(|r| blank_row || *r < n);
+            if keyed.columns.is_empty() {
+                let found: Vec<u32> = wanted.map(|r| r as u32).collect();
+                if members.len() == cells.n {
+                    shared = true;
+                    rows = found;
+                    break;
+                }
+                self.check_size(rows.len() + found.len() * members.len())?;
+                for cell in &members {
+                    of.extend(std::iter::repeat_n(*cell, found.len()));
+                    rows.extend(&found);
+                }
+                continue;
+            }
+            let by_number = keyed.by_number();
+            for row in wanted {
+                let codes = keyed.columns.iter();
+                let codes = codes.map(|c| self.visibility().code(c.column, &c.path, row));
+                let Some(number) = keyed.find(codes) else { continue };
+                for cell in by_number.get(number) {
+                    of.push(*cell);
+                    rows.push(row as u32);
+                }
+            }
+            self.check_size(rows.len())?;
+        }
+        let rows = self.own_rows(table, rows, schema);
+        Ok(if shared {
+            CellTable::shared(rows)
+        } else {
+            CellTable::from_cells(&rows, &of, cells.n)
+        })
+    }
+
+    /// Rows of a model table by number.
+    pub(crate) fn own_rows(&self, table: TableId, rows: Vec<u32>, schema: &Schema) -> Rows {
+        let columns =
+            (0..schema.len() as u32).map(|column| RowColumn::Own(ColumnId { table, column }));
+        Rows {
+            keep: false,
+            schema: Arc::clone(schema),
+            len: rows.len(),
+            base: Some((table, Arc::new(rows))),
+            columns: columns.collect(),
+        }
+    }
+
+    /// Distinct visible combinations of columns of one table for each cell.
+    pub(crate) fn distinct_values(
+        &self,
+        cells: &Cells,
+        columns: &[ColumnId],
+        blank_row: bool,
+        schema: &Schema,
+    ) -> Result<CellTable> {
+        let Some(first) = columns.first() else {
+            return Ok(CellTable::shared(Rows { schema: Arc::clone(schema), ..Rows::default() }));
+        };
+        self.distinct_over(cells, &[first.table], columns, blank_row, schema)
+    }
+
+    /// Distinct combinations of columns as they occur in the visible rows of any of the base
+    /// tables, whose expanded tables all have the columns.
+    pub(crate) fn distinct_over(
+        &self,
+        cells: &Cells,
+        bases: &[TableId],
+        columns: &[ColumnId],
+        blank_row: bool,
+        schema: &Schema,
+    ) -> Result<CellTable> {
+        let mut grouped = Grouped { keys: vec![Vec::new(); columns.len()], ..Grouped::default() };
+        let everyone: Vec<u32> = (0..cells.n as u32).collect();
+        for base in bases {
+            let found = self.scan(cells, *base, columns, blank_row, &|_| Ok(Vec::new()))?;
+            grouped.append(found, &everyone);
+        }
+        if bases.len() > 1 {
+            grouped.deduplicate();
+        }
+        self.check_size(grouped.cells.len())?;
+        // By cell, then by value: an order that every server finds.
+        let ranks: Vec<Arc<Vec<u32>>> = columns
+            .iter()
+            .map(|c| self.store.table(c.table).column(c.column).sorted_ranks())
+            .collect();
+        let order = in_order(&grouped, cells.n, &ranks);
+        let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
+        let row_columns = columns.iter().zip(&grouped.keys).map(|(column, codes)| {
+            let codes = order.iter().map(|g| codes[*g as usize]).collect();
+            RowColumn::Codes { column: *column, codes: Arc::new(codes) }
+        });
+        let rows = Rows {
+            keep: false,
+            schema: Arc::clone(schema),
+            len: order.len(),
+            base: None,
+            columns: row_columns.collect(),
+        };
+        Ok(CellTable::from_cells(&rows, &of, cells.n))
+    }
+}
+
+/// Groups by cell, then by the ranks of their codes.
+fn in_order(grouped: &Grouped, cells: usize, ranks: &[Arc<Vec<u32>>]) -> Vec<u32> {
+    let groups = grouped.cells.len();
+    let rank = |g: usize, i: usize| ranks[i][grouped.keys[i][g] as usize];
+    let space =
+        ranks.iter().try_fold(cells.max(1) as u64, |n, r| n.checked_mul(r.len().max(1) as u64));
+    let Some(space) = space else {
+        let mut order: Vec<u32> = (0..groups as u32).collect();
+        order.sort_by(|a, b| {
+            let (a, b) = (*a as usize, *b as usize);
+            let by_value = || (0..ranks.len()).map(|i| rank(a, i).cmp(&rank(b, i)));
+            grouped.cells[a]
+                .cmp(&grouped.cells[b])
+                .then_with(|| by_value().find(|o| o.is_ne()).unwrap_or(Ordering::Equal))
+        });
+        return order;
+    };
+    let packed = |g: usize| {
+        (0..ranks.len()).fold(u64::from(grouped.cells[g]), |packed, i| {
+            packed * ranks[i].len() as u64 + u64::from(rank(g, i))
+        })
+    };
+    // No two groups are the same, so that each has a place of its own.
+    if space <= (groups as u64 * 8).max(1 << 12) {
+        let mut places = vec![u32::MAX; space as usize];
+        (0..groups).for_each(|g| places[packed(g) as usize] = g as u32);
+        places.retain(|g| *g != u32::MAX);
+        return places;
+    }
+    let mut order: Vec<(u64, u32)> = (0..groups).map(|g| (packed(g), g as u32)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, g)| g).collect()
+}
