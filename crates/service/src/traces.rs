@@ -13,6 +13,7 @@ use evercube_base::{DateTime, Error, ErrorKind, Result, Value};
 use tokio::sync::mpsc;
 
 use crate::session::Session;
+use event::EVENT_CLASS;
 pub use event::{COLUMNS, EVENTS, Event, EventKind, TraceColumn};
 
 /// Events that wait for one listener.
@@ -111,7 +112,9 @@ impl Traces {
         let (tell, events) = mpsc::channel(WAITING);
         trace.listeners.push(tell);
         let definition = trace.definition.clone();
-        let wanted: BTreeSet<i64> = definition.events.values().flatten().copied().collect();
+        let mut wanted: BTreeSet<i64> = definition.events.values().flatten().copied().collect();
+        // Without it nobody knows what the other columns are about.
+        wanted.insert(EVENT_CLASS);
         let columns = COLUMNS.iter().filter(|c| wanted.contains(&c.id)).collect();
         self.count(&traces);
         Ok(Subscription { columns, events, definition })
@@ -204,7 +207,7 @@ mod tests {
         let definition = TraceDefinition {
             id: "t".into(),
             name: "T".into(),
-            events: BTreeMap::from([(9, BTreeSet::from([0, 42]))]),
+            events: BTreeMap::from([(9, BTreeSet::from([42]))]),
             filter: Filter { equal: vec![(39, "mine".into())], any: true },
         };
         assert!(traces.put(&Session::default(), definition.clone(), DateTime::default()).is_err());

@@ -20,9 +20,12 @@ const fn column(
     TraceColumn { id, name, kind, description }
 }
 
+/// The column that tells what kind of event a row is.
+pub(super) const EVENT_CLASS: i64 = 0;
+
 /// The columns there are.
 pub const COLUMNS: [TraceColumn; 17] = [
-    column(0, "EventClass", ColumnKind::Int, "What happened"),
+    column(EVENT_CLASS, "EventClass", ColumnKind::Int, "What happened"),
     column(1, "EventSubclass", ColumnKind::Int, "What happened, more exactly"),
     column(2, "CurrentTime", ColumnKind::DateTime, "When the event was told"),
     column(3, "StartTime", ColumnKind::DateTime, "When what is told began"),

@@ -140,9 +140,32 @@ async fn stream(
 mod tests {
     use std::collections::BTreeMap;
 
-    use evercube_service::traces::Filter;
+    use evercube_service::session::Session;
+    use evercube_service::traces::{Event, EventKind, Filter, Traces};
 
     use super::*;
+
+    #[tokio::test]
+    async fn every_event_reaches_the_client_at_once() {
+        let traces = Traces::default();
+        let admin = Session { is_admin: true, ..Session::default() };
+        let events = BTreeMap::from([(9, BTreeSet::from([0, 42]))]);
+        let definition = TraceDefinition { id: "t".into(), events, ..TraceDefinition::default() };
+        traces.put(&admin, definition, evercube_base::DateTime::default()).unwrap();
+        let subscription = traces.subscribe(&admin, "t").unwrap();
+        let (pieces, mut body) = mpsc::channel(PIECES);
+        tokio::spawn(stream(subscription, None, pieces));
+        let schema = body.recv().await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&schema).contains("EventClass"));
+        traces.tell(Event::new(EventKind::QueryBegin, "EVALUATE T"));
+        let event = body.recv().await.unwrap().unwrap();
+        let row = "<row><EventClass>9</EventClass><TextData>EVALUATE T</TextData></row>";
+        assert!(event.starts_with(row.as_bytes()), "{}", String::from_utf8_lossy(&event));
+        assert!(event.len() > 8192);
+        traces.remove(&admin, "t").unwrap();
+        let end = body.recv().await.unwrap().unwrap();
+        assert!(end.ends_with(b"</soap:Envelope>"));
+    }
 
     #[test]
     fn a_definition_is_read_from_its_leaves() {
