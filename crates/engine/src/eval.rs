@@ -48,7 +48,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use evercube_base::{Collation, Error, ErrorKind, Result, Value};
-use evercube_store::{BitSet, ScanCache, ScanControl, ScanRequest, StoreVersion, TableId};
+use evercube_store::{BitSet, ScanControl, ScanRequest, StoreVersion, TableId};
 
 use crate::compiled_model::CompiledModel;
 use crate::explain::Journal;
@@ -56,6 +56,7 @@ use crate::filter_context::FilterContext;
 use crate::functions::ScalarContext;
 use crate::plan::Node;
 use crate::query::QueryContext;
+use crate::result_cache::ResultCache;
 use crate::rules::Rule;
 
 pub(crate) use cells::{Cells, Scalars};
@@ -91,7 +92,7 @@ pub(crate) struct Evaluator<'a> {
     /// What the evaluation did, when asked for.
     pub journal: Option<RefCell<Journal>>,
     /// Results of scans of earlier queries, and the version they are of.
-    pub cache: Option<(Arc<ScanCache>, Arc<StoreVersion>)>,
+    pub cache: Option<(Arc<ResultCache>, Arc<StoreVersion>)>,
 }
 
 /// Measures that call measures, deeper than any that end.

@@ -17,6 +17,7 @@ mod plan;
 pub mod query;
 mod query_column;
 mod references;
+mod result_cache;
 mod rules;
 pub mod scalar;
 mod secured;
@@ -31,4 +32,5 @@ pub use query::{
     Dataset, LONG_TABLE, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource,
     explain, query,
 };
+pub use result_cache::{ResultCache, Volatile};
 pub use rules::{Rule, Rules};

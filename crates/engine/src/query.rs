@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Rowset, Value};
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
-use evercube_store::{ScanCache, StoreVersion};
+use evercube_store::StoreVersion;
 
 use crate::bind::{Binder, DefinedMeasure};
 use crate::compiled_model::CompiledModel;
@@ -12,6 +12,7 @@ use crate::eval::{Cells, Evaluator};
 use crate::explain::{Explanation, tree};
 use crate::plan::{Node, SortKey};
 use crate::query_column::with_column;
+use crate::result_cache::{Question, ResultCache, Volatile};
 use crate::rules::Rules;
 use crate::scalar as rules;
 use crate::secured::secured;
@@ -27,15 +28,24 @@ type ReadRowset = dyn Fn(&str) -> Result<Rowset> + Send + Sync;
 
 /// Reads metadata rowsets, as `TMSCHEMA_TABLES`, for the caller of a query.
 #[derive(Clone)]
-pub struct RowsetSource(Arc<ReadRowset>);
+pub struct RowsetSource {
+    source: Arc<ReadRowset>,
+    volatile: Volatile,
+}
 
 impl RowsetSource {
     pub fn new(read: impl Fn(&str) -> Result<Rowset> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+        Self { source: Arc::new(read), volatile: Volatile::default() }
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Rowset> {
-        (self.0)(name)
+        self.volatile.note();
+        (self.source)(name)
+    }
+
+    /// The same, telling `volatile` when it is read.
+    fn noting(&self, volatile: &Volatile) -> Self {
+        Self { source: Arc::clone(&self.source), volatile: volatile.clone() }
     }
 }
 
@@ -69,8 +79,10 @@ pub struct QueryContext {
     pub rules: Rules,
     /// Rows from which on a table's scans are worth planning together.
     pub long_table: usize,
-    /// Results of scans that are kept between queries.
-    pub scan_cache: Option<Arc<ScanCache>>,
+    /// Results that are kept between queries.
+    pub kept: Option<Arc<ResultCache>>,
+    /// Whether the evaluation looked at `now`, `utc_now` or the random sequence.
+    pub volatile: Volatile,
 }
 
 /// Shorter tables are scanned as often as asked.
@@ -91,7 +103,8 @@ impl Default for QueryContext {
             rowsets: None,
             rules: Rules::all(),
             long_table: LONG_TABLE,
-            scan_cache: None,
+            kept: None,
+            volatile: Volatile::default(),
         }
     }
 }
@@ -119,8 +132,19 @@ pub struct QueryResult {
 ///
 /// # Errors
 /// `Syntax` and `Semantic` with a place in `text`; `Evaluation`; `Cancelled`; `Limit`.
-pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<QueryResult> {
-    run(dataset, text, context, false).map(|(result, _)| result)
+pub fn query(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<Arc<QueryResult>> {
+    let kept = context.kept.as_ref().map(|kept| (kept, Question::new(dataset, text, context)));
+    if let Some(found) = kept.as_ref().and_then(|(kept, question)| kept.answer(question)) {
+        return Ok(found);
+    }
+    context.volatile.begin();
+    let result = run(dataset, text, context, false).map(|(result, _)| Arc::new(result))?;
+    if let Some((kept, question)) = kept
+        && !context.volatile.is_noted()
+    {
+        kept.keep(question, &result);
+    }
+    Ok(result)
 }
 
 /// Answers a query and tells how it was answered.
@@ -131,8 +155,8 @@ pub fn explain(
     dataset: &Dataset,
     text: &str,
     context: &QueryContext,
-) -> Result<(QueryResult, Explanation)> {
-    run(dataset, text, context, true)
+) -> Result<(Arc<QueryResult>, Explanation)> {
+    run(dataset, text, context, true).map(|(result, how)| (Arc::new(result), how))
 }
 
 fn run(
@@ -151,15 +175,15 @@ fn run(
     let is_extended = extended.is_some();
     let dataset = extended.as_ref().unwrap_or(dataset);
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
-    binder.rowsets.clone_from(&context.rowsets);
+    binder.rowsets = context.rowsets.as_ref().map(|r| r.noting(&context.volatile));
     let variables = define(&mut binder, &parsed.definitions)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, explain);
     // Columns that a query defines are of no version.
     evaluator.cache = context
-        .scan_cache
+        .kept
         .as_ref()
         .filter(|_| !is_extended)
-        .map(|cache| (Arc::clone(cache), Arc::clone(&dataset.store)));
+        .map(|kept| (Arc::clone(kept), Arc::clone(&dataset.store)));
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
     evaluator.query_measures = binder.defined.keys().cloned().collect();
     let cells = evaluator.with_variables(&evaluator.start(), &variables);

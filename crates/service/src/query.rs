@@ -7,7 +7,7 @@ use std::time::Duration;
 use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
 pub use evercube_engine::{Explanation, QueryResult, ResultTable, ScanSource};
-use evercube_engine::{LONG_TABLE, QueryContext, Rules};
+use evercube_engine::{LONG_TABLE, QueryContext, Rules, Volatile};
 use evercube_work::{Limits, Stop, Work};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -20,7 +20,7 @@ use crate::versions::LoadedVersion;
 
 #[derive(Debug)]
 pub struct QueryAnswer {
-    pub result: QueryResult,
+    pub result: Arc<QueryResult>,
     /// The version the answer was computed on.
     pub seq: u64,
 }
@@ -123,7 +123,8 @@ impl Service {
             rowsets: None,
             rules: Rules::all(),
             long_table: LONG_TABLE,
-            scan_cache: self.scan_cache.clone(),
+            kept: self.kept.clone(),
+            volatile: Volatile::default(),
         })
     }
 }

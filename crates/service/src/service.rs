@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evercube_base::{DateTime, Error, ErrorKind, Result};
+use evercube_engine::ResultCache;
 use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
-use evercube_store::{ObjectDir, ScanCache};
+use evercube_store::ObjectDir;
 use evercube_work::{SharedMemory, Turns};
 use tokio::sync::broadcast;
 
@@ -37,7 +38,7 @@ pub struct Service {
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub traces: Arc<Traces>,
     pub(crate) turns: Arc<Turns>,
-    pub(crate) scan_cache: Option<Arc<ScanCache>>,
+    pub(crate) kept: Option<Arc<ResultCache>>,
     pub(crate) queries_memory: Arc<SharedMemory>,
     pub(crate) identity: ServerIdentity,
     pub(crate) writes: WriteLocks,
@@ -96,9 +97,9 @@ impl Service {
             progress: ProgressBook::default(),
             pool: Arc::new(pool),
             traces: Arc::default(),
-            scan_cache: match config.limits.scan_cache {
+            kept: match config.limits.scan_cache {
                 0 => None,
-                budget => Some(Arc::new(ScanCache::new(budget))),
+                budget => Some(Arc::new(ResultCache::new(budget))),
             },
             turns: Arc::new(Turns::new(config.threads, TURN)),
             queries_memory: Arc::new(SharedMemory::new(config.limits.queries_memory)),
@@ -215,7 +216,7 @@ impl Service {
 
     /// Forgets the results kept for later queries, here and on every other server.
     pub async fn clear_cache(&self) {
-        self.scan_cache.iter().for_each(|cache| cache.clear());
+        self.kept.iter().for_each(|cache| cache.clear());
         for address in self.data_peers() {
             let limit = Duration::from_millis(500);
             let _away = self.transport.call(&address, "cache/clear", Vec::new(), limit).await;
@@ -267,7 +268,7 @@ impl Service {
                 Ok(vec![u8::try_from(stopped).unwrap_or(u8::MAX)])
             }
             Some(("cache", "clear")) => {
-                self.scan_cache.iter().for_each(|cache| cache.clear());
+                self.kept.iter().for_each(|cache| cache.clear());
                 Ok(Vec::new())
             }
             Some(("server", "status")) => to_json(&self.own_status()),

@@ -1,51 +1,29 @@
 //! Results of scans, kept for those who ask the same of the same version again.
-//!
-//! A version never changes, so nothing is ever invalidated: what is not asked for any more gives
-//! way to what is.
 
-use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use foldhash::fast::FixedState;
 
+use crate::kept_results::KeptResults;
 use crate::scan_request::{Aggregate, RowExpr, ScanFilter, ScanRequest, ScanResult};
 use crate::version::StoreVersion;
 
 /// A bounded store of results, those used last.
 #[derive(Debug)]
-pub struct ScanCache {
-    /// Bytes that results may take together.
-    budget: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    entries: HashMap<u64, Entry>,
-    /// Keys of entries by when they were used.
-    uses: BTreeMap<u64, u64>,
-    bytes: usize,
-    now: u64,
-}
+pub struct ScanCache(KeptResults<Question, ScanResult>);
 
 #[derive(Debug)]
-struct Entry {
+struct Question {
     /// Keeps the version's address from being another version's; its data is not kept.
     version: Weak<StoreVersion>,
     request: ScanRequest,
-    result: Arc<ScanResult>,
-    bytes: usize,
-    used: u64,
 }
 
 impl ScanCache {
+    /// At most `budget` bytes of results.
     pub fn new(budget: usize) -> Self {
-        Self { budget, state: Mutex::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(KeptResults::new(budget))
     }
 
     /// The result of the same scan of the same version, if it is kept.
@@ -54,16 +32,9 @@ impl ScanCache {
         version: &Arc<StoreVersion>,
         request: &ScanRequest,
     ) -> Option<Arc<ScanResult>> {
-        let key = key_of(version, request);
-        let mut state = self.lock();
-        let entry = state.entries.get(&key)?;
-        if !std::ptr::eq(entry.version.as_ptr(), Arc::as_ptr(version)) || entry.request != *request
-        {
-            return None;
-        }
-        let found = Arc::clone(&entry.result);
-        state.touch(key);
-        Some(found)
+        self.0.get(key_of(version, request), |q| {
+            std::ptr::eq(q.version.as_ptr(), Arc::as_ptr(version)) && q.request == *request
+        })
     }
 
     /// Keeps a result, at the cost of those not used for longest.
@@ -73,57 +44,18 @@ impl ScanCache {
         request: &ScanRequest,
         result: &Arc<ScanResult>,
     ) {
-        let bytes = bytes_of(request, result);
-        // One result does not drive out most others.
-        if bytes > self.budget / 4 {
-            return;
-        }
-        let key = key_of(version, request);
-        let mut state = self.lock();
-        state.remove(key);
-        while state.bytes + bytes > self.budget
-            && let Some(oldest) = state.uses.first_key_value().map(|(_, key)| *key)
-        {
-            state.remove(oldest);
-        }
-        state.bytes += bytes;
-        let entry = Entry {
-            version: Arc::downgrade(version),
-            request: request.clone(),
-            result: Arc::clone(result),
-            bytes,
-            used: 0,
-        };
-        state.entries.insert(key, entry);
-        state.touch(key);
+        let question = || Question { version: Arc::downgrade(version), request: request.clone() };
+        self.0.put(key_of(version, request), question, result, bytes_of(request, result));
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
-        *self.lock() = State::default();
+        self.0.clear();
     }
 
     /// Bytes that the kept results take.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
-    }
-}
-
-impl State {
-    fn touch(&mut self, key: u64) {
-        self.now += 1;
-        if let Some(entry) = self.entries.get_mut(&key) {
-            self.uses.remove(&entry.used);
-            entry.used = self.now;
-            self.uses.insert(self.now, key);
-        }
-    }
-
-    fn remove(&mut self, key: u64) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.uses.remove(&entry.used);
-            self.bytes -= entry.bytes;
-        }
+        self.0.bytes()
     }
 }
 
@@ -213,22 +145,5 @@ mod tests {
         cache.clear();
         assert!(cache.get(&a, &request(0)).is_none());
         assert_eq!(cache.bytes(), 0);
-    }
-
-    #[test]
-    fn what_was_not_used_for_longest_goes_first_and_the_budget_holds() {
-        let one = bytes_of(&request(0), &result(100));
-        let cache = ScanCache::new(one * 4);
-        let version = Arc::new(StoreVersion::default());
-        for column in 0..4 {
-            cache.put(&version, &request(column), &result(100));
-        }
-        assert!(cache.get(&version, &request(0)).is_some());
-        cache.put(&version, &request(4), &result(100));
-        assert!(cache.get(&version, &request(0)).is_some());
-        assert!(cache.get(&version, &request(1)).is_none());
-        cache.put(&version, &request(5), &result(10_000));
-        assert!(cache.get(&version, &request(5)).is_none(), "too large for the budget");
-        assert!(cache.bytes() <= one * 4);
     }
 }

@@ -14,7 +14,8 @@ use evercube_base::{
     Collation, ColumnData, DataType, DateTime, Decimal, ErrorKind, RowBatch, Value,
 };
 use evercube_engine::{
-    CompiledModel, Dataset, QueryContext, ResultTable, Rule, Rules, calculate, query, scalar,
+    CompiledModel, Dataset, QueryContext, ResultCache, ResultTable, Rule, Rules, calculate, query,
+    scalar,
 };
 use evercube_model::tabular::Database;
 use evercube_store::{Packing, RowGroup, SegmentBuilder, StoreVersion, TableData};
@@ -278,6 +279,20 @@ fn rules_change_no_answer() {
             assert_eq!(found, got, "{rules:?}\n{query}");
         }
     });
+}
+
+/// Results kept from earlier queries change no answer, whichever roles the earlier ones had.
+#[test]
+fn kept_results_change_no_answer() {
+    let dataset = calculated();
+    let kept = Arc::new(ResultCache::new(64 << 20));
+    for _ in 0..2 {
+        run_folder("tests/scripts/calculated", &dataset, |query, got| {
+            let context = QueryContext { kept: Some(Arc::clone(&kept)), ..QueryContext::default() };
+            assert_eq!(answer_with(&dataset, query, usize::MAX, context), got, "{query}");
+        });
+    }
+    assert!(kept.bytes() > 0);
 }
 
 /// The same rows in two segments to a table, their codes packed in one way.

@@ -50,7 +50,7 @@ impl Evaluator<'_> {
             return Ok(Arc::new(ScanResult { keys: nothing, aggregates, groups: 0 }));
         }
         let cache = self.cache.as_ref().filter(|_| keep);
-        let result = match cache.and_then(|(cache, version)| cache.get(version, &request)) {
+        let result = match cache.and_then(|(cache, version)| cache.scans.get(version, &request)) {
             Some(found) => {
                 self.note_scan(began, &request, &found, ScanSource::Cache, 0);
                 found
@@ -62,7 +62,7 @@ impl Evaluator<'_> {
                 let of_scan = passed() - before;
                 self.note_scan(began, &request, &found, ScanSource::Storage, of_scan);
                 if let Some((cache, version)) = cache {
-                    cache.put(version, &request, &found);
+                    cache.scans.put(version, &request, &found);
                 }
                 found
             }

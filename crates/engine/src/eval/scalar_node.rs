@@ -100,6 +100,9 @@ impl Evaluator<'_> {
             }
             Kind::SelectedMeasure(what) => self.selected_measure(cells, what),
             Kind::Scalar { function, arguments, .. } => {
+                if node.uses.volatile {
+                    self.context.volatile.note();
+                }
                 let arguments: Vec<Scalars> =
                     arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
                 let context = self.scalar_context();

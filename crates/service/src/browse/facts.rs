@@ -72,8 +72,8 @@ impl DatabaseFacts for VersionFacts {
         };
         let answer = evercube_engine::query(&self.version.dataset(), &query, &self.context);
         let Ok(answer) = answer else { return Vec::new() };
-        let rows = answer.results.into_iter().next().map(|t| t.rows).unwrap_or_default();
-        rows.into_iter().filter_map(|row| row.into_iter().next()).take(limit).collect()
+        let rows = answer.results.first().map_or(&[][..], |t| &t.rows);
+        rows.iter().filter_map(|row| row.first().cloned()).take(limit).collect()
     }
 
     fn is_secured(&self, table: &str, object: Option<&str>) -> bool {
