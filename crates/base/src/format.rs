@@ -3,12 +3,14 @@
 mod date_picture;
 mod locale;
 mod number_picture;
+mod text_picture;
 
 use crate::{DateTime, Decimal, Value};
 use date_picture::format_date;
 pub use locale::DateOrder;
 use locale::Locale;
 use number_picture::{Digits, format_number};
+use text_picture::{format_text, is_text_picture};
 
 /// `value` written by `picture`, a predefined name such as `Short Date` or a custom picture, in the
 /// ways of `locale` (`en-US` where it is unknown). Blank gives empty text; text that is no number
@@ -18,6 +20,7 @@ pub fn format(value: &Value, picture: &str, locale: &str) -> String {
     match value {
         Value::Blank => String::new(),
         Value::Boolean(b) => format_boolean(*b, picture),
+        Value::String(s) if is_text_picture(picture) => format_text(s, picture),
         Value::String(s) => match s.trim().parse::<f64>() {
             Ok(f) if f.is_finite() && !picture.trim().is_empty() => {
                 format(&Value::Double(f), picture, locale)
@@ -45,6 +48,9 @@ pub fn format(value: &Value, picture: &str, locale: &str) -> String {
             }
             if let Some(text) = named_number(value, picture, l) {
                 return text;
+            }
+            if is_text_picture(picture) && !has_date_letters(picture) {
+                return format_text(&format(value, "", locale), picture);
             }
             let date = value.as_f64().and_then(DateTime::from_ole);
             if let Some(text) = date.and_then(|d| named_date(d, picture, l)) {

@@ -26,7 +26,7 @@ use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
 use evercube_store::{ColumnId, TableId};
 
-use crate::compiled_model::CompiledModel;
+use crate::compiled_model::{CompiledModel, FORMAT_OF};
 use crate::filter_context::{FilterContext, Visibility};
 use crate::plan::{Kind, Node, Schema, TableColumn, Type, Uses};
 
@@ -95,6 +95,8 @@ pub(crate) struct Binder<'a> {
     query_scope: Scope,
     /// Expressions the current one is inside of, through measures too.
     depth: usize,
+    /// The type of what `SELECTEDMEASURE` gives, where that is known.
+    selected_type: DataType,
 }
 
 /// Deeper than the threads' stacks are sure to hold.
@@ -138,6 +140,12 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
             out.push((format!("{table}[{}]", measure.name), e));
         }
         binder.binding.clear();
+        if let Some(Ok(format)) = &measure.format
+            && let Err(e) = binder.at_home(Some(measure.table), |b| b.scalar(&scope, format))
+        {
+            let table = &model.table(measure.table).name;
+            out.push((format!("{table}[{}]{FORMAT_OF}", measure.name), e));
+        }
     }
     for (id, table) in (0..).map(TableId).zip(model.tables()) {
         if let Some(Ok(expression)) = &table.expression
@@ -153,10 +161,14 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
         }
     }
     for group in model.calculation_groups() {
-        for (name, expression) in group.expressions() {
-            let Ok(expression) = expression else { continue };
-            if let Err(e) = binder.scalar(&scope, expression) {
-                out.push((format!("{}[{name}]", model.table(group.table).name), e));
+        for item in group.all() {
+            let of = [(Some(&item.expression), ""), (item.format.as_ref(), FORMAT_OF)];
+            for (expression, part) in of {
+                let Some(Ok(expression)) = expression else { continue };
+                if let Err(e) = binder.scalar(&scope, expression) {
+                    let table = &model.table(group.table).name;
+                    out.push((format!("{table}[{}]{part}", item.name), e));
+                }
             }
         }
     }
@@ -168,6 +180,29 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
         }
     }
     out
+}
+
+/// What the calculation groups of a model make of the types of measures: the type that an item's
+/// values share with those of the measure it takes the place of, if there is one.
+pub(crate) fn types_under_groups(model: &CompiledModel) -> Vec<(DataType, DataType)> {
+    use DataType as D;
+    let store = evercube_store::StoreVersion::default();
+    let under = |own: DataType| {
+        let each = model.calculation_groups().iter().rev();
+        each.fold(own, |ty, group| {
+            let types = group.all().map(|item| {
+                let mut binder = Binder::new(model, &store, &[]);
+                binder.selected_type = ty;
+                let expression = item.expression.as_ref().ok()?;
+                let node = binder.scalar(&Scope::default(), expression).ok()?;
+                // An item that gives nothing leaves the type alone.
+                Some(if node.is_blank_literal() { ty } else { node.data_type() })
+            });
+            types.fold(ty, |a, b| b.map_or(D::Variant, |b| common_type(a, b)))
+        })
+    };
+    let all = [D::Boolean, D::Int64, D::Decimal, D::Double, D::DateTime, D::String];
+    all.into_iter().map(|own| (own, under(own))).collect()
 }
 
 impl<'a> Binder<'a> {
@@ -203,6 +238,7 @@ impl<'a> Binder<'a> {
             binding: Vec::new(),
             query_scope: Scope::default(),
             depth: 0,
+            selected_type: DataType::Variant,
         }
     }
 
@@ -615,9 +651,8 @@ impl<'a> Binder<'a> {
         let in_rows = !scope.frames.is_empty();
         let key = name.to_lowercase();
         let node = |name: &str, body: Arc<Node>| {
-            // A calculation item may turn a value of any type into one of another.
-            let is_plain = self.model.calculation_groups().is_empty();
-            let ty = if is_plain { body.ty.clone() } else { Type::Scalar(DataType::Variant) };
+            // A calculation item may turn a value of one type into one of another.
+            let ty = Type::Scalar(self.model.type_under_groups(body.data_type()));
             // The rows around the reference become filters of the measure.
             let frame = if in_rows { 0 } else { Uses::NONE };
             let uses = Uses { frame, volatile: body.uses.volatile, ..CONTEXT };
@@ -636,7 +671,7 @@ impl<'a> Binder<'a> {
                         .clone()
                         .map_err(|e| e.context(format!("The measure [{}] has an error", m.name)))?,
                 ),
-                None => return Ok(None),
+                None => return self.format_of_measure(scope, name, span),
             },
         };
         let is_it = |name: &String| name.to_lowercase() == key;
@@ -663,6 +698,32 @@ impl<'a> Binder<'a> {
         let body = Arc::new(bound);
         self.measures.borrow_mut().insert(key, Arc::clone(&body));
         Ok(Some(node(&shown, body)))
+    }
+
+    /// `[_Sales FormatString]`: what the values of the measure `[Sales]` are shown with. Reports
+    /// ask for it beside the measure.
+    fn format_of_measure(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Option<Node>> {
+        let Some(of) = self.model.measure_of_format(name) else { return Ok(None) };
+        let Some(measure) = self.measure(scope, &of.name, span)? else { return Ok(None) };
+        let Kind::Measure { name, body } = measure.kind else { return Ok(None) };
+        let ty = Type::Scalar(DataType::String);
+        Ok(Some(Self::node(Kind::FormatString { name, body }, ty, measure.uses, span)))
+    }
+
+    /// The expression of a measure's own format string, whatever calculation items say.
+    pub fn own_format(&mut self, name: &str) -> Result<Node> {
+        let nothing = || literal(Value::Blank, Span::default());
+        let Some(of) = self.model.measure(name) else { return Ok(nothing()) };
+        match &of.format {
+            None => {
+                let text = of.format_string.as_deref();
+                Ok(text.map_or_else(nothing, |t| literal(Value::from(t), Span::default())))
+            }
+            Some(expression) => {
+                let expression = expression.clone()?;
+                self.at_home(Some(of.table), |b| b.scalar(&Scope::default(), &expression))
+            }
+        }
     }
 
     fn constructor(&mut self, scope: &Scope, rows: &[Vec<Expr>], span: Span) -> Result<Node> {

@@ -11,6 +11,8 @@ use evercube_store::{ColumnId, TableId};
 pub struct CalculationItemInfo {
     pub name: String,
     pub expression: Result<Expr>,
+    /// What gives the format string of its values; none leaves that of the measure.
+    pub format: Option<Result<Expr>>,
 }
 
 #[derive(Debug, Clone)]
@@ -22,19 +24,18 @@ pub struct CalculationGroupInfo {
     pub precedence: i64,
     pub items: Vec<CalculationItemInfo>,
     /// What takes a measure's place where the group is not filtered at all.
-    pub no_selection: Option<Result<Expr>>,
+    pub no_selection: Option<CalculationItemInfo>,
     /// What takes a measure's place where several items or none are selected.
-    pub many_selected: Option<Result<Expr>>,
+    pub many_selected: Option<CalculationItemInfo>,
 }
 
+pub(crate) const NO_SELECTION: &str = "noSelectionExpression";
+pub(crate) const MANY_SELECTED: &str = "multipleOrEmptySelectionExpression";
+
 impl CalculationGroupInfo {
-    /// Every expression with the name of its object.
-    pub(crate) fn expressions(&self) -> impl Iterator<Item = (&str, &Result<Expr>)> {
-        let items = self.items.iter().map(|i| (i.name.as_str(), &i.expression));
-        let selections = [&self.no_selection, &self.many_selected];
-        let names = ["noSelectionExpression", "multipleOrEmptySelectionExpression"];
-        let given = names.into_iter().zip(selections);
-        items.chain(given.filter_map(|(name, e)| Some((name, e.as_ref()?))))
+    /// Everything that may take a measure's place.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &CalculationItemInfo> {
+        self.items.iter().chain(&self.no_selection).chain(&self.many_selected)
     }
 }
 

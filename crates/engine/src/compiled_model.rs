@@ -9,10 +9,11 @@ use evercube_base::error::line_column;
 use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::Expr;
 use evercube_dax::parse_expression;
-use evercube_model::tabular::{Database, Measure, Relationship, Table};
+use evercube_model::tabular::{Database, ExpressionDefinition, Measure, Relationship, Table};
 
 use crate::calculation_group::{
-    CalculationGroupInfo, CalculationItemInfo, name_column, rows_expression,
+    CalculationGroupInfo, CalculationItemInfo, MANY_SELECTED, NO_SELECTION, name_column,
+    rows_expression,
 };
 use crate::object_security::{Hidden, HiddenObject, hidden_objects};
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
@@ -23,6 +24,10 @@ fn detail_rows(table: &Table, measure: &Measure) -> Option<Result<Expr>> {
     let text = given.map(|d| &d.expression).filter(|text| !text.trim().is_empty());
     text.map(|text| parse_expression(text).into_result())
 }
+
+/// After the name of an object: the expression of its format string.
+pub(crate) const FORMAT_OF: &str = "/formatStringDefinition";
+const FORMAT_NAME: &str = " FormatString";
 
 /// Names are compared without regard to letter case.
 fn key(name: &str) -> String {
@@ -59,6 +64,8 @@ pub struct MeasureInfo {
     pub name: String,
     pub expression: Result<Expr>,
     pub format_string: Option<String>,
+    /// What gives the format string of each value, instead.
+    pub format: Option<Result<Expr>>,
     /// The rows behind a value of the measure, where the model says which: the measure's own
     /// definition, or that of its table.
     pub detail_rows: Option<Result<Expr>>,
@@ -103,6 +110,8 @@ pub struct CompiledModel {
     relationships: Vec<RelationshipInfo>,
     /// By falling precedence.
     calculation_groups: Vec<CalculationGroupInfo>,
+    /// What calculation items make of a measure's type, where they leave one.
+    types_under_groups: Vec<(DataType, DataType)>,
     role_filters: Vec<RoleFilter>,
     hidden_objects: Vec<HiddenObject>,
     /// The model this one is a part of, where some of it is hidden.
@@ -127,12 +136,16 @@ impl CompiledModel {
             for measure in &table.measures {
                 let expression = compiled
                     .parse(format!("{}[{}]", table.name, measure.name), &measure.expression);
+                let format = measure.format_string_definition.as_ref();
+                let format =
+                    compiled.parse_format(format!("{}[{}]", table.name, measure.name), format);
                 compiled.measure_ids.insert(key(&measure.name), compiled.measures.len());
                 compiled.measures.push(MeasureInfo {
                     table: id,
                     name: measure.name.clone(),
                     expression,
                     format_string: measure.format_string.clone(),
+                    format,
                     detail_rows: detail_rows(table, measure),
                 });
             }
@@ -156,6 +169,7 @@ impl CompiledModel {
             }
         }
         compiled.calculation_groups.sort_by_key(|g| std::cmp::Reverse(g.precedence));
+        compiled.types_under_groups = crate::bind::types_under_groups(&compiled);
         compiled.check();
         compiled
     }
@@ -247,13 +261,19 @@ impl CompiledModel {
         let items = group.calculation_items.iter().map(|item| CalculationItemInfo {
             name: item.name.clone(),
             expression: self.parse(object(&item.name), &item.expression),
+            format: self.parse_format(object(&item.name), item.format_string_definition.as_ref()),
         });
         let items = items.collect();
         let mut selection = |name: &str| {
-            group.selection_expression(name).map(|text| self.parse(object(name), &text))
+            let given = group.selection_expression(name)?;
+            Some(CalculationItemInfo {
+                name: name.to_owned(),
+                expression: self.parse(object(name), &given.expression),
+                format: self.parse_format(object(name), given.format_string_definition.as_ref()),
+            })
         };
-        let no_selection = selection("noSelectionExpression");
-        let many_selected = selection("multipleOrEmptySelectionExpression");
+        let no_selection = selection(NO_SELECTION);
+        let many_selected = selection(MANY_SELECTED);
         self.calculation_groups.push(CalculationGroupInfo {
             table: id,
             column: ColumnId { table: id, column: name_column(table) },
@@ -262,6 +282,16 @@ impl CompiledModel {
             no_selection,
             many_selected,
         });
+    }
+
+    /// The expression of a format string of this object.
+    fn parse_format(
+        &mut self,
+        object: String,
+        given: Option<&ExpressionDefinition>,
+    ) -> Option<Result<Expr>> {
+        let text = given.map(|d| &d.expression).filter(|text| !text.trim().is_empty())?;
+        Some(self.parse(format!("{object}{FORMAT_OF}"), text))
     }
 
     fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
@@ -394,6 +424,23 @@ impl CompiledModel {
         &self.calculation_groups
     }
 
+    /// The type of a measure whose own expression has this type.
+    pub(crate) fn type_under_groups(&self, own: DataType) -> DataType {
+        if self.calculation_groups.is_empty() {
+            return own;
+        }
+        let found = self.types_under_groups.iter().find(|(of, _)| *of == own);
+        found.map_or(DataType::Variant, |(_, ty)| *ty)
+    }
+
+    /// The measure whose format string has this name as a measure: `_Sales FormatString`.
+    pub fn measure_of_format(&self, name: &str) -> Option<&MeasureInfo> {
+        let inner = name.strip_prefix('_')?;
+        let end = inner.len().checked_sub(FORMAT_NAME.len())?;
+        let is_format = inner.get(end..)?.eq_ignore_ascii_case(FORMAT_NAME);
+        self.measure(inner.get(..end)?).filter(|_| is_format)
+    }
+
     /// The filters of all roles.
     pub fn all_role_filters(&self) -> &[RoleFilter] {
         &self.role_filters
@@ -451,6 +498,30 @@ mod tests {
         let other = m.column("Product", "Key").unwrap();
         assert_eq!(m.relationship_between(other, key), Some(RelationshipId(0)));
         assert!(m.relationship(RelationshipId(0)).both_directions);
+    }
+
+    #[test]
+    fn calculation_items_decide_the_types_of_measures() {
+        let item = |name: &str, expression: &str| serde_json::json!({ "name": name, "expression": expression });
+        let group = |items: Vec<serde_json::Value>| {
+            serde_json::json!({ "name": "G", "calculationGroup": { "calculationItems": items },
+              "columns": [ { "name": "G", "dataType": "string", "sourceColumn": "Name" } ] })
+        };
+        let of = |items: Vec<serde_json::Value>, own: DataType| {
+            let mut database = database();
+            database.model.tables.push(serde_json::from_value(group(items)).unwrap());
+            CompiledModel::compile(&database).type_under_groups(own)
+        };
+        let same = || item("same", "SELECTEDMEASURE ()");
+        let last = item("last", "CALCULATE ( SELECTEDMEASURE (), Product[Key] = 1 )");
+        let ratio = item("ratio", "DIVIDE ( SELECTEDMEASURE (), 2 )");
+        let text = item("text", "\"a\"");
+        assert_eq!(of(vec![same(), last], DataType::Decimal), DataType::Decimal);
+        assert_eq!(of(vec![same(), ratio.clone()], DataType::Int64), DataType::Double);
+        assert_eq!(of(vec![same(), ratio], DataType::String), DataType::Variant);
+        assert_eq!(of(vec![same(), text.clone()], DataType::String), DataType::String);
+        assert_eq!(of(vec![same(), text], DataType::Int64), DataType::Variant);
+        assert_eq!(of(vec![item("bad", "SUM (")], DataType::Int64), DataType::Variant);
     }
 
     #[test]

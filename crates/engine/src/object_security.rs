@@ -132,8 +132,9 @@ impl CompiledModel {
             }
         }
         for measure in self.measures() {
-            let depends =
-                measure.expression.as_ref().is_ok_and(|e| refers(hidden, None, measure.table, e));
+            let of = [Some(&measure.expression), measure.format.as_ref()];
+            let mut parsed = of.into_iter().flatten().flatten();
+            let depends = parsed.any(|e| refers(hidden, None, measure.table, e));
             if depends || hidden.table(measure.table) {
                 hidden.measures.insert(measure.name.to_lowercase());
             }

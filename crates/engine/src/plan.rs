@@ -335,6 +335,11 @@ pub enum Kind {
         name: Arc<str>,
         body: Arc<Node>,
     },
+    /// The format string of a measure's value.
+    FormatString {
+        name: Arc<str>,
+        body: Arc<Node>,
+    },
     /// The measure a calculation item is applied to.
     SelectedMeasure(SelectedMeasure),
     Scalar {

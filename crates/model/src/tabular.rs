@@ -342,10 +342,12 @@ pub struct CalculationGroup {
 }
 
 impl CalculationGroup {
-    /// The text of `noSelectionExpression` or `multipleOrEmptySelectionExpression`, which stand
-    /// beside the items as `{"expression": …}`.
-    pub fn selection_expression(&self, name: &str) -> Option<Text> {
-        serde_json::from_value(self.extra.get(name)?.get("expression")?.clone()).ok()
+    /// `noSelectionExpression` or `multipleOrEmptySelectionExpression`, which stand beside the
+    /// items as `{"expression": …, "formatStringDefinition": …}`.
+    pub fn selection_expression(&self, name: &str) -> Option<CalculationItem> {
+        let given = self.extra.get(name)?;
+        given.get("expression")?;
+        serde_json::from_value(given.clone()).ok()
     }
 }
 

@@ -95,6 +95,7 @@ fn calculated() -> Dataset {
     };
     append(&mut model["tables"], &more["tables"]);
     append(&mut model["tables"][0]["columns"], &more["columns"]);
+    append(&mut model["tables"][0]["measures"], &more["measures"]);
     model["roles"] = more["roles"].clone();
     let database: Database = serde_json::from_value(json).unwrap();
     let compiled = Arc::new(CompiledModel::compile(&database));

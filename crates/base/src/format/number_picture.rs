@@ -103,7 +103,7 @@ struct Section {
 }
 
 /// Splits at semicolons that are neither quoted nor escaped.
-fn sections(picture: &str) -> Vec<String> {
+pub(super) fn sections(picture: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);
     for c in picture.chars() {

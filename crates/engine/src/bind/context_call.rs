@@ -18,9 +18,9 @@ fn measure_name(e: &Expr) -> Result<String> {
 }
 
 impl Binder<'_> {
-    fn selected_measure(scope: &Scope, what: SelectedMeasure, span: Span) -> Node {
+    fn selected_measure(&self, scope: &Scope, what: SelectedMeasure, span: Span) -> Node {
         let data_type = match &what {
-            SelectedMeasure::Value => DataType::Variant,
+            SelectedMeasure::Value => self.selected_type,
             SelectedMeasure::Name | SelectedMeasure::FormatString => DataType::String,
             SelectedMeasure::IsOneOf(_) => DataType::Boolean,
         };
@@ -52,14 +52,14 @@ impl Binder<'_> {
                 Self::calculate_table(scope, body, Vec::new(), span)
             }
             "DETAILROWS" => self.detail_rows(scope, &arguments[0], span)?,
-            "SELECTEDMEASURE" => Self::selected_measure(scope, SelectedMeasure::Value, span),
-            "SELECTEDMEASURENAME" => Self::selected_measure(scope, SelectedMeasure::Name, span),
+            "SELECTEDMEASURE" => self.selected_measure(scope, SelectedMeasure::Value, span),
+            "SELECTEDMEASURENAME" => self.selected_measure(scope, SelectedMeasure::Name, span),
             "SELECTEDMEASUREFORMATSTRING" => {
-                Self::selected_measure(scope, SelectedMeasure::FormatString, span)
+                self.selected_measure(scope, SelectedMeasure::FormatString, span)
             }
             "ISSELECTEDMEASURE" => {
                 let names = arguments.iter().map(measure_name).collect::<Result<_>>()?;
-                Self::selected_measure(scope, SelectedMeasure::IsOneOf(names), span)
+                self.selected_measure(scope, SelectedMeasure::IsOneOf(names), span)
             }
             "RELATED" => self.related(scope, &arguments[0], span)?,
             "EARLIER" | "EARLIEST" => self.earlier(scope, name, arguments, span)?,

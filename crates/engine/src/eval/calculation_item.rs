@@ -1,5 +1,5 @@
 //! Measures under calculation groups: where an item is selected, its expression takes the
-//! measure's place.
+//! measure's place, and its format string that of the measure's.
 //!
 //! The group of highest precedence is applied first. An applied item takes the filters on its
 //! group away, so that `SELECTEDMEASURE` inside finds the measure under the groups that are left,
@@ -22,6 +22,15 @@ use crate::plan::{ContextTest, Node, SelectedMeasure};
 pub(crate) struct Selected {
     pub name: Arc<str>,
     pub body: Arc<Node>,
+    /// The measure's own format string is being made; what stands for it there is the fixed one.
+    in_own_format: bool,
+}
+
+/// What is asked of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Value,
+    Format,
 }
 
 /// What stands in a measure's place in a cell.
@@ -45,15 +54,52 @@ impl Evaluator<'_> {
         if self.model.calculation_groups().is_empty() {
             return self.scalars(&inner, body);
         }
-        inner.selected =
-            Some(Arc::new(Selected { name: Arc::clone(name), body: Arc::clone(body) }));
-        self.under_groups(&inner, 0, body)
+        inner.selected = Some(selected(name, body, false));
+        self.under_groups(&inner, 0, Asked::Value, &|cells| self.scalars(cells, body))
     }
 
-    fn under_groups(&self, cells: &Cells, from: usize, body: &Node) -> Result<Scalars> {
+    /// What the values of a measure are shown with in each cell: the format string of the items
+    /// that are applied, and without any that of the measure.
+    pub(crate) fn format_strings(
+        &self,
+        cells: &Cells,
+        name: &Arc<str>,
+        body: &Arc<Node>,
+    ) -> Result<Scalars> {
+        let mut inner = self.measure_cells(cells)?;
+        inner.selected = Some(selected(name, body, false));
+        let of_measure = |cells: &Cells| {
+            let mut cells = cells.clone();
+            cells.selected = Some(selected(name, body, true));
+            let node = self.measure_format(name)?;
+            self.deeper(|| self.scalars(&cells, &node))
+        };
+        let found = self.under_groups(&inner, 0, Asked::Format, &of_measure)?;
+        let as_text = |v: Value| match v {
+            Value::Blank | Value::String(_) => v,
+            v => Value::from(crate::scalar::to_text(&v)),
+        };
+        Ok(match found {
+            Scalars::Same(v) => Scalars::Same(as_text(v)),
+            each => Scalars::each(each.into_vec(cells.n).into_iter().map(as_text).collect()),
+        })
+    }
+
+    fn under_groups(
+        &self,
+        cells: &Cells,
+        from: usize,
+        asked: Asked,
+        of_measure: &dyn Fn(&Cells) -> Result<Scalars>,
+    ) -> Result<Scalars> {
         let groups = self.model.calculation_groups();
         for (at, group) in groups.iter().enumerate().skip(from) {
-            let choices = self.choices(cells, group)?;
+            let mut choices = self.choices(cells, group)?;
+            for choice in &mut choices {
+                if chosen_expression(group, *choice, asked).is_none() {
+                    *choice = Choice::Measure;
+                }
+            }
             if choices.iter().all(|c| *c == Choice::Measure) {
                 continue;
             }
@@ -65,8 +111,8 @@ impl Evaluator<'_> {
             for (choice, of) in members {
                 let some = cells.select(&of);
                 let values = match choice {
-                    Choice::Measure => self.under_groups(&some, at + 1, body)?,
-                    choice => self.chosen(some, at, choice)?,
+                    Choice::Measure => self.under_groups(&some, at + 1, asked, of_measure)?,
+                    choice => self.chosen(some, at, choice, asked)?,
                 };
                 for (i, cell) in of.iter().enumerate() {
                     out[*cell as usize] = values.get(i).clone();
@@ -74,7 +120,7 @@ impl Evaluator<'_> {
             }
             return Ok(Scalars::each(out));
         }
-        self.scalars(cells, body)
+        of_measure(cells)
     }
 
     /// What is selected of a group in each cell.
@@ -82,10 +128,7 @@ impl Evaluator<'_> {
         let columns = self.columns_of(group.table);
         let filtered = self.context_test(cells, ContextTest::IsFiltered, &columns)?;
         let is_filtered = |cell: usize| *filtered.get(cell) == Value::Boolean(true);
-        let unfiltered =
-            if group.no_selection.is_some() { Choice::NoSelection } else { Choice::Measure };
-        let several =
-            if group.many_selected.is_some() { Choice::ManySelected } else { Choice::Measure };
+        let (unfiltered, several) = (Choice::NoSelection, Choice::ManySelected);
         if (0..cells.n).all(|cell| !is_filtered(cell)) {
             return Ok(vec![unfiltered; cells.n]);
         }
@@ -105,46 +148,76 @@ impl Evaluator<'_> {
     }
 
     /// An item's expression over cells without filters on its group.
-    fn chosen(&self, mut cells: Cells, group: usize, choice: Choice) -> Result<Scalars> {
+    fn chosen(
+        &self,
+        mut cells: Cells,
+        group: usize,
+        choice: Choice,
+        asked: Asked,
+    ) -> Result<Scalars> {
         let of = &self.model.calculation_groups()[group];
-        let (number, expression) = match choice {
-            Choice::Item(i) => (i + 2, Some(&of.items[i].expression)),
-            Choice::NoSelection => (0, of.no_selection.as_ref()),
-            Choice::ManySelected => (1, of.many_selected.as_ref()),
-            Choice::Measure => (0, None),
-        };
-        let Some(expression) = expression else {
+        let Some(expression) = chosen_expression(of, choice, asked) else {
             return Err(Error::internal("a calculation item without expression was applied"));
         };
         let columns = self.columns_of(of.table);
         cells.remove(&columns);
-        let node = self.item_node(group, number, expression)?;
+        let node = self.item_node(group, choice, asked, expression)?;
         self.deeper(|| self.scalars(&cells, &node))
     }
 
     /// An item's bound expression, bound once per query.
-    fn item_node(&self, group: usize, number: usize, e: &Result<Expr>) -> Result<Arc<Node>> {
-        if let Some(node) = self.items.borrow().get(&(group, number)) {
-            return Ok(Arc::clone(node));
-        }
+    fn item_node(
+        &self,
+        group: usize,
+        choice: Choice,
+        asked: Asked,
+        e: &Result<Expr>,
+    ) -> Result<Arc<Node>> {
         let of = &self.model.calculation_groups()[group];
-        let name = match number {
-            0 | 1 => "selection expression".to_owned(),
-            i => format!("item '{}'", of.items[i - 2].name),
+        let (number, name) = match choice {
+            Choice::Item(i) => (i + 2, format!("item '{}'", of.items[i].name)),
+            choice => {
+                (usize::from(choice == Choice::ManySelected), "selection expression".to_owned())
+            }
         };
         let table = &self.model.table(of.table).name;
-        let what = format!("The calculation {name} of '{table}' has an error");
-        let bound = e.clone().and_then(|expression| {
-            let mut binder = Binder::new(self.model, self.store, &self.context.parameters);
-            // Numbers of variables that no other expression of the query has.
-            binder.start_slots(((group + 1) << 32) + (number << 16));
-            binder.scalar(&Scope::default(), &expression)
-        });
-        let node = Arc::new(bound.map_err(|mut e| {
+        let what = match asked {
+            Asked::Value => format!("The calculation {name} of '{table}' has an error"),
+            Asked::Format => format!("The format string of the {name} of '{table}' has an error"),
+        };
+        let key = 2 * number + usize::from(asked == Asked::Format);
+        self.bound_once((group + 1, key), what, |binder| {
+            e.clone().and_then(|e| binder.scalar(&Scope::default(), &e))
+        })
+    }
+
+    /// A measure's own format string.
+    fn measure_format(&self, name: &str) -> Result<Arc<Node>> {
+        let lower = name.to_lowercase();
+        let is_it = |m: &crate::compiled_model::MeasureInfo| m.name.to_lowercase() == lower;
+        let at = self.model.measures().iter().position(is_it).unwrap_or_default();
+        let what = format!("The format string of the measure [{name}] has an error");
+        self.bound_once((0, at), what, |binder| binder.own_format(name))
+    }
+
+    /// An expression of the model that stands outside of the query's, bound once.
+    fn bound_once(
+        &self,
+        key: (usize, usize),
+        what: String,
+        bind: impl FnOnce(&mut Binder<'_>) -> Result<Node>,
+    ) -> Result<Arc<Node>> {
+        if let Some(node) = self.items.borrow().get(&key) {
+            return Ok(Arc::clone(node));
+        }
+        let mut binder = Binder::new(self.model, self.store, &self.context.parameters);
+        // Numbers of variables that no other expression of the query has.
+        binder.start_slots(((key.0 + 1) << 40) + ((key.1 + 1) << 16));
+        let node = Arc::new(bind(&mut binder).map_err(|mut e| {
             e.span = None;
             e.context(what)
         })?);
-        self.items.borrow_mut().insert((group, number), Arc::clone(&node));
+        self.items.borrow_mut().insert(key, Arc::clone(&node));
         Ok(node)
     }
 
@@ -156,7 +229,7 @@ impl Evaluator<'_> {
     ) -> Result<Scalars> {
         let Some(selected) = &cells.selected else {
             return Err(Error::evaluation(
-                "SELECTEDMEASURE and its like are known only while a calculation item is applied to a measure.",
+                "SELECTEDMEASURE and its like are known only while a calculation item is applied to a measure, and in format strings.",
             ));
         };
         Ok(match what {
@@ -164,6 +237,9 @@ impl Evaluator<'_> {
                 return self.measure_scalars(cells, &selected.name, &selected.body);
             }
             SelectedMeasure::Name => Scalars::Same(Value::from(&*selected.name)),
+            SelectedMeasure::FormatString if !selected.in_own_format => {
+                return self.format_strings(cells, &selected.name, &selected.body);
+            }
             SelectedMeasure::FormatString => {
                 let of = self.model.measure(&selected.name);
                 let format = of.and_then(|m| m.format_string.as_deref());
@@ -174,5 +250,27 @@ impl Evaluator<'_> {
                 Scalars::Same(Value::Boolean(names.iter().any(|n| n.to_lowercase() == lower)))
             }
         })
+    }
+}
+
+fn selected(name: &Arc<str>, body: &Arc<Node>, in_own_format: bool) -> Arc<Selected> {
+    Arc::new(Selected { name: Arc::clone(name), body: Arc::clone(body), in_own_format })
+}
+
+/// What takes the place of a measure, or of its format string.
+fn chosen_expression(
+    group: &CalculationGroupInfo,
+    choice: Choice,
+    asked: Asked,
+) -> Option<&Result<Expr>> {
+    let item = match choice {
+        Choice::Item(i) => group.items.get(i),
+        Choice::NoSelection => group.no_selection.as_ref(),
+        Choice::ManySelected => group.many_selected.as_ref(),
+        Choice::Measure => None,
+    }?;
+    match asked {
+        Asked::Value => Some(&item.expression),
+        Asked::Format => item.format.as_ref(),
     }
 }

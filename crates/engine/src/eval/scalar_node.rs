@@ -98,6 +98,7 @@ impl Evaluator<'_> {
             Kind::Measure { name, body } => {
                 self.measure_scalars(cells, name, body).map_err(|e| self.in_measure(name, e))
             }
+            Kind::FormatString { name, body } => self.format_strings(cells, name, body),
             Kind::SelectedMeasure(what) => self.selected_measure(cells, what),
             Kind::Scalar { function, arguments, .. } => {
                 if node.uses.volatile {
@@ -398,6 +399,7 @@ fn is_heavy(kind: &Kind) -> bool {
     matches!(
         kind,
         Kind::Measure { .. }
+            | Kind::FormatString { .. }
             | Kind::SelectedMeasure(_)
             | Kind::Iterate { .. }
             | Kind::Calculate { .. }

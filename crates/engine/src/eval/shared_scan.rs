@@ -286,7 +286,10 @@ fn count_scans(node: &Node, scans: &mut usize) {
     match &node.kind {
         Kind::Iterate { .. } | Kind::CountRows(_) | Kind::IsEmpty(_) => *scans += 1,
         // They evaluate their expression and are evaluated under it again.
-        Kind::NonBlank { .. } | Kind::RankX { .. } | Kind::SelectedMeasure(_) => *scans += 2,
+        Kind::NonBlank { .. }
+        | Kind::RankX { .. }
+        | Kind::FormatString { .. }
+        | Kind::SelectedMeasure(_) => *scans += 2,
         _ => {}
     }
     parts(node).into_iter().for_each(|part| count_scans(part, scans));

@@ -34,6 +34,7 @@ pub(crate) fn label(model: &CompiledModel, node: &Node) -> String {
         Kind::Related { column, .. } => format!("Related {}", name(column)),
         Kind::Variable(slot) => format!("Variable {slot}"),
         Kind::Measure { name, .. } => format!("Measure [{name}]"),
+        Kind::FormatString { name, .. } => format!("FormatString of [{name}]"),
         Kind::SelectedMeasure(what) => format!("SelectedMeasure {what:?}"),
         Kind::Scalar { name, .. } => (*name).to_owned(),
         Kind::Binary { operator, .. } => format!("{operator:?}"),

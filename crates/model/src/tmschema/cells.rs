@@ -101,6 +101,10 @@ impl Source<'_> {
         let inner = |i: usize| format!("{}[{}]", self.table_name(i), self.graph.name(i));
         match object.kind {
             Kind::Column | Kind::Measure | Kind::CalculationItem => self.facts.state(&inner(index)),
+            Kind::FormatStringDefinition => {
+                let of = object.parent.map_or_else(String::new, inner);
+                self.facts.state(&format!("{of}/formatStringDefinition"))
+            }
             Kind::Partition if text_at(&object.own, "source.type") == Some("calculated") => {
                 self.facts.state(self.table_name(index))
             }

@@ -156,7 +156,7 @@ fn document(cube: &Cube<'_>, version: &str) -> String {
     container(&mut out, cube, version);
     out.push_str("</EntityContainer>");
     for e in &entities {
-        entity(&mut out, cube, e, &associations);
+        entity(&mut out, cube, e, version, &associations);
     }
     for (name, r, from, to) in &associations {
         let many = |c: &Option<String>, default: &str| c.as_deref().unwrap_or(default) == "many";
@@ -234,10 +234,26 @@ fn open_property(out: &mut String, name: &str, data_type: Option<DataType>, null
     out.push('>');
 }
 
+/// Measures whose format strings are computed, each with the property that gives them.
+fn formats<'a>(cube: &Cube<'_>, e: &Entity<'a>, version: &str) -> Vec<(&'a Measure, String)> {
+    let mut names = Identifiers::default();
+    let taken = e.columns.iter().map(|(_, id)| id).chain(e.measures.iter().map(|(_, id)| id));
+    taken.for_each(|id| drop(names.make(id)));
+    let groups =
+        cube.database.database.model.tables.iter().filter_map(|t| t.calculation_group.as_ref());
+    let mut items = groups.flat_map(|g| &g.calculation_items);
+    let by_items = items.any(|i| i.format_string_definition.is_some());
+    let is_computed = |m: &&Measure| by_items || m.format_string_definition.is_some();
+    let measures = e.measures.iter().map(|(m, _)| *m).filter(is_computed);
+    let named = |m: &'a Measure| (m, names.make(&format!("_{} FormatString", m.name)));
+    if version.starts_with('2') { measures.map(named).collect() } else { Vec::new() }
+}
+
 fn entity(
     out: &mut String,
     cube: &Cube<'_>,
     e: &Entity<'_>,
+    version: &str,
     associations: &[(String, &Relationship, &Entity<'_>, &Entity<'_>)],
 ) {
     let key = ROW_NUMBER.replace('-', "_");
@@ -273,6 +289,7 @@ fn entity(
             None => out.push_str("/></Property>"),
         }
     }
+    let formats = formats(cube, e, version);
     for (m, id) in &e.measures {
         open_property(out, id, cube.database.facts.measure_type(&m.name), true);
         out.push_str("<bi:Measure");
@@ -284,7 +301,24 @@ fn entity(
         if let Some(f) = m.format_string.as_deref() {
             attribute(out, "FormatString", f);
         }
-        out.push_str("/></Property>");
+        let formatted = formats.iter().find(|(of, _)| std::ptr::eq(*of, *m));
+        match formatted {
+            Some((_, by)) => {
+                let _ = write!(
+                    out,
+                    "><bi:FormatBy><bi:PropertyRef Name=\"{by}\"/></bi:FormatBy></bi:Measure></Property>"
+                );
+            }
+            None => out.push_str("/></Property>"),
+        }
+    }
+    for (m, id) in &formats {
+        open_property(out, id, Some(DataType::String), true);
+        out.push_str("<bi:Measure");
+        let name = format!("_{} FormatString", m.name);
+        attribute(out, "Caption", &name);
+        attribute(out, "ReferenceName", &name);
+        out.push_str(" Hidden=\"true\" Private=\"true\"/></Property>");
     }
     for (name, _, from, to) in associations {
         for (own, here, there) in [(from, "From", "To"), (to, "To", "From")] {
