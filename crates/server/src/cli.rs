@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    access, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover, gateway,
-    members, policy, promote, query, refresh, restore, rollback, serve, status, verify,
+    access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
+    gateway, members, policy, promote, query, refresh, restore, rollback, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -47,6 +47,7 @@ pub enum Command {
     #[command(name = "token")]
     Tokens(access::Tokens),
     Firewall(access::Firewall),
+    Audit(audit::Audit),
     Config(config::Config),
     Demo(demo::Demo),
     Bench(bench::Bench),
@@ -79,6 +80,7 @@ impl Command {
             Self::Admins(args) => access::admins(args).await,
             Self::Tokens(args) => access::tokens(args).await,
             Self::Firewall(args) => access::firewall(args).await,
+            Self::Audit(args) => audit::run(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,
             Self::Bench(args) => Box::pin(bench::run(args)).await,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod access;
+pub mod audit;
 pub mod backup;
 pub mod backups;
 pub mod bench;

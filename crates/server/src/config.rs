@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use evercube_service::audit::{AuditConfig, Queries};
 use evercube_service::config::QueryLimits;
 
 use evercube_service::NamedTargets;
@@ -82,7 +83,7 @@ pub struct Setting {
 }
 
 /// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
-const NAMES: [(&str, Shape); 16] = [
+const NAMES: [(&str, Shape); 18] = [
     ("data", Shape::One),
     ("listen", Shape::One),
     ("name", Shape::One),
@@ -99,6 +100,8 @@ const NAMES: [(&str, Shape); 16] = [
     ("query_rows", Shape::One),
     ("query_timeout", Shape::One),
     ("scan_cache", Shape::One),
+    ("audit_queries", Shape::One),
+    ("audit_size", Shape::One),
 ];
 const KINDS: [&str; 4] = ["data", "witness", "learner", "replica"];
 
@@ -132,6 +135,7 @@ pub struct ServeSettings {
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
     pub limits: QueryLimits,
+    pub audit: AuditConfig,
 }
 
 impl Settings {
@@ -165,6 +169,9 @@ impl Settings {
         }
         set("query_rows", vec![limits.query_rows.to_string()], Origin::Default);
         set("query_timeout", vec!["0s".into()], Origin::Default);
+        set("audit_queries", vec!["names".into()], Origin::Default);
+        let audit_size = AuditConfig::default().size >> 20;
+        set("audit_size", vec![format!("{audit_size}MB")], Origin::Default);
         let config =
             flags.config.clone().or_else(|| environment("EVERCUBE_CONFIG").map(Into::into));
         let file = match config {
@@ -281,6 +288,7 @@ impl Settings {
             alarm_webhook,
             targets: self.named_targets()?,
             limits: self.limits()?,
+            audit: self.audit()?,
         })
     }
 
@@ -299,6 +307,20 @@ impl Settings {
             query_timeout: Some(timeout).filter(|t| !t.is_zero()),
             scan_cache: bytes("scan_cache")?,
         })
+    }
+
+    fn audit(&self) -> Outcome<AuditConfig> {
+        let queries = match self.text("audit_queries").unwrap_or_default() {
+            "none" => Queries::None,
+            "names" => Queries::Names,
+            "text" => Queries::Text,
+            _ => return Err(self.wrong("audit_queries", "it is none, names or text")),
+        };
+        let size = bytes(self.text("audit_size").unwrap_or_default());
+        let size = size.filter(|s| *s >= 4 << 20).map(|s| s as u64);
+        let size =
+            size.ok_or_else(|| self.wrong("audit_size", "write it as 512MB; at least 4MB"))?;
+        Ok(AuditConfig { queries, size })
     }
 
     fn text(&self, name: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ mod exchange;
 mod long_answer;
 mod pool;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::http::answer::{answer, failed};
 use crate::http::asked::{Asked, REQUEST_ID};
+use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
 use crate::http::{Place, rest, xmla};
 use exchange::{Outcome, Sent};
@@ -50,6 +52,7 @@ pub struct Gateway {
 
 /// Answers a client with what one of the servers answers.
 pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
     let asked = match Asked::read(request).await {
         Ok(asked) => asked,
         Err(e) => return failed(&e),
@@ -58,7 +61,7 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
         return own;
     }
     let is_read = is_read(&asked);
-    let asked = prepared(asked, is_read);
+    let asked = prepared(asked, is_read, from);
     let mut last: Option<Response<Bytes>> = None;
     let mut tried: Vec<usize> = Vec::new();
     let mut since = Instant::now();
@@ -111,11 +114,15 @@ fn is_read(asked: &Asked) -> bool {
     asked.method == Method::POST && rest::place(asked) == Place::Reader
 }
 
-fn prepared(mut asked: Asked, is_read: bool) -> Asked {
+fn prepared(mut asked: Asked, is_read: bool, from: Option<IpAddr>) -> Asked {
     for name in OF_THE_CONNECTION {
         asked.headers.remove(name);
     }
     asked.headers.remove(header::CONTENT_LENGTH);
+    // Servers write down for whom the gateway asks; what the client says of itself comes before.
+    if let Some(value) = from.and_then(|a| a.to_canonical().to_string().parse().ok()) {
+        asked.headers.append(FORWARDED_FOR, value);
+    }
     if !is_read && !asked.headers.contains_key(REQUEST_ID) {
         asked.ensure_request_id();
     }

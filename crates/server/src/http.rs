@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answer;
 pub mod asked;
+pub mod audit;
 mod backups;
 pub mod body;
 pub mod caller;
@@ -18,7 +19,7 @@ pub mod peer;
 pub mod rest;
 pub mod xmla;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 use crate::transport::PeerClient;
 use answer::{Answer, failed};
 use asked::Asked;
+use audit::Noted;
 use caller::{Caller, LOGIN_COOKIE};
 
 /// How long a request waits for a member that can answer it.
@@ -104,17 +106,18 @@ impl Task {
 pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
     let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
     if let Some(address) = from.filter(|a| !state.service.lets_in(*a)) {
+        audit::kept_out(&state, address);
         return failed(&Error::new(
             ErrorKind::Denied,
             format!("The firewall of the group lets no client in from {address}."),
         ));
     }
     let mut answer = match Asked::read(request).await {
-        Ok(mut asked) => match caller::find(&state, &asked).await {
+        Ok(mut asked) => match caller::find(&state, &asked, from).await {
             _ if health::is_endpoint(&asked) => health::run(&state, &asked),
             Ok(Caller { identity, cookie }) => {
                 asked.ensure_request_id();
-                let mut answer = answered(&state, asked, &identity, false).await;
+                let mut answer = noted(&state, asked, &identity, from).await;
                 let login = cookie.map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly"));
                 if let Some(value) = login.and_then(|c| HeaderValue::from_str(&c).ok()) {
                     answer.headers_mut().append(http::header::SET_COOKIE, value);
@@ -136,24 +139,41 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     answer
 }
 
+/// Answers, and has the audit log tell of it.
+async fn noted(
+    state: &Arc<ServerState>,
+    asked: Asked,
+    by: &Identity,
+    from: Option<IpAddr>,
+) -> Answer {
+    let task = Task::of(&asked);
+    let noted = task.as_ref().ok().map(|task| Noted::of(state, &asked, task, by, from));
+    let answer = answered(state, &task, asked, by, false).await;
+    if let Some(noted) = noted {
+        noted.end(state, &answer);
+    }
+    answer
+}
+
 /// Answers here or has another member answer. A `forwarded` request is answered here or not at
 /// all: the member that forwarded it looks further.
 pub async fn answered(
     state: &Arc<ServerState>,
+    task: &Result<Task>,
     asked: Asked,
     by: &Identity,
     forwarded: bool,
 ) -> Answer {
-    let task = match Task::of(&asked) {
+    let task = match task {
         Ok(task) => task,
-        Err(e) => return xmla::Message::unread(&e),
+        Err(e) => return xmla::Message::unread(e),
     };
     let place = task.place(&asked);
     let deadline = Instant::now() + HOLD;
     loop {
         let found = match place {
-            Place::Writer => at_writer(state, &task, &asked, by, forwarded).await,
-            Place::Reader => at_reader(state, &task, &asked, by, forwarded).await,
+            Place::Writer => at_writer(state, task, &asked, by, forwarded).await,
+            Place::Reader => at_reader(state, task, &asked, by, forwarded).await,
             Place::Here => task.run(state, &asked, by).await,
         };
         match found {

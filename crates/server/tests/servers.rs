@@ -1,5 +1,7 @@
 //! Real server processes on loopback: asked over REST and XMLA, killed, restarted.
 
+#[path = "servers/audit.rs"]
+mod audit;
 #[path = "servers/operations.rs"]
 mod operations;
 #[path = "servers/process.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evercube_sources::FilePolicy;
 
+use crate::audit::AuditConfig;
 use crate::backup::NamedTargets;
 
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ pub struct ServiceConfig {
     /// Peer addresses of members to join; only looked at when the folder is empty.
     pub join: Vec<String>,
     pub limits: QueryLimits,
+    pub audit: AuditConfig,
     /// How long a commit waits for a member that is away before the group says it is degraded.
     pub degrade_grace: Duration,
     /// Places for backups that have a name here.

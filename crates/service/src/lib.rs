@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod backup_use;

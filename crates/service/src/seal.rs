@@ -23,6 +23,7 @@ pub enum Purpose {
     Session,
     Freshness,
     Login,
+    Audit,
 }
 
 impl Purpose {
@@ -31,6 +32,7 @@ impl Purpose {
             Self::Session => b"evercube session 1",
             Self::Freshness => b"evercube freshness 1",
             Self::Login => b"evercube login 1",
+            Self::Audit => b"evercube audit head 1",
         }
     }
 }

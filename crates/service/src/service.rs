@@ -12,6 +12,7 @@ use evercube_work::{SharedMemory, Turns};
 use tokio::sync::broadcast;
 
 use crate::alarm::Alarm;
+use crate::audit::Audit;
 use crate::auth::{
     Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie,
 };
@@ -44,6 +45,7 @@ pub struct Service {
     pub(crate) writes: WriteLocks,
     /// Everything somebody should know at once.
     pub alarms: broadcast::Sender<Alarm>,
+    pub audit: Audit,
     passwords: PasswordCache,
 }
 
@@ -88,7 +90,16 @@ impl Service {
             bootstrap(&config, &identity)?,
         )
         .await?;
+        let sealing = Arc::clone(&metastore);
+        let audit = Audit::open(
+            &config.data_dir.join("audit"),
+            config.audit,
+            &config.name,
+            identity.node_id,
+            move || keys_of(&sealing),
+        )?;
         let service = Arc::new(Self {
+            audit,
             metastore,
             objects,
             transport,
@@ -115,6 +126,7 @@ impl Service {
         crate::loader::spawn(&service);
         crate::collect::spawn(&service);
         crate::guardian::spawn(&service);
+        crate::audit::spawn(&service);
         Ok(service)
     }
 
@@ -127,9 +139,8 @@ impl Service {
         Receipt { member: self.identity.node_id, disk_id: self.identity.disk_id }
     }
 
-    fn keys(&self) -> Vec<SealingKey> {
-        let state = self.metastore.state();
-        state.keys.iter().map(|k| SealingKey { id: k.id, bytes: k.bytes }).collect()
+    pub(crate) fn keys(&self) -> Vec<SealingKey> {
+        keys_of(&self.metastore)
     }
 
     // Callers ------------------------------------------------------------------------------
@@ -274,6 +285,7 @@ impl Service {
             Some(("server", "status")) => to_json(&self.own_status()),
             Some(("server", "running")) => to_json(&self.running.list().len()),
             Some(("primary", "probe")) => self.probe_here().await.map(|()| Vec::new()),
+            Some(("audit", "verify")) => to_json(&self.prove_audit_here(from_json(&body)?).await),
             Some(("database", "verify")) => {
                 let ask: crate::verify::VerifyRequest = from_json(&body)?;
                 to_json(&self.verify_here(&ask).await)
@@ -299,6 +311,12 @@ impl Service {
         self.metastore.propose(command).await?;
         Ok(())
     }
+}
+
+/// The sealing keys of the group; none before this server knows its state.
+fn keys_of(metastore: &Metastore) -> Vec<SealingKey> {
+    let state = metastore.state();
+    state.keys.iter().map(|k| SealingKey { id: k.id, bytes: k.bytes }).collect()
 }
 
 fn bootstrap(config: &ServiceConfig, identity: &ServerIdentity) -> Result<Bootstrap> {

@@ -70,6 +70,7 @@ impl World {
             no_auth: true,
             threads: 1,
             join: join.iter().map(|j| (*j).to_owned()).collect(),
+            audit: evercube_service::audit::AuditConfig::default(),
             limits: evercube_service::config::QueryLimits::default(),
             degrade_grace: Duration::from_millis(100),
             targets: Default::default(),

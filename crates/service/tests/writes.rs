@@ -44,6 +44,7 @@ async fn world() -> World {
         no_auth: true,
         threads: 1,
         join: Vec::new(),
+        audit: evercube_service::audit::AuditConfig::default(),
         limits: evercube_service::config::QueryLimits::default(),
         degrade_grace: Duration::from_millis(100),
         targets: Default::default(),

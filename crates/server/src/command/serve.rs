@@ -55,14 +55,17 @@ pub async fn run(args: &Serve) -> Outcome {
     let state = Arc::new(ServerState { service, peers });
     let consensus = peer_listener(members, &state, stopping.clone())?;
     announce(&state, &settings);
+    let ending = Arc::clone(&state);
     let serving = tokio::spawn(listen::serve(
         clients,
         move |request| client(Arc::clone(&state), request),
         stopping,
     ));
+    ending.service.audit_process("start").await;
     terminated().await;
     let _listeners_may_be_gone = stop.send(true);
     let _ended = serving.await;
+    ending.service.audit_process("stop").await;
     consensus.shutdown_background();
     Ok(())
 }
@@ -154,6 +157,7 @@ fn service_config(
         threads: settings.threads,
         join: settings.join.clone(),
         limits: settings.limits,
+        audit: settings.audit,
         degrade_grace: DEGRADE_GRACE,
         targets: settings.targets.clone(),
     })

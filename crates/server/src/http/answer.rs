@@ -41,7 +41,10 @@ pub fn json_of(value: &impl Serialize) -> Answer {
 pub fn failed(error: &Error) -> Answer {
     let message = error.to_string();
     let body = json!({ "error": { "kind": format!("{:?}", error.kind), "message": message } });
-    answer(status_of(error.kind), "application/json", body.to_string())
+    let mut answer = answer(status_of(error.kind), "application/json", body.to_string());
+    // Within the server, for those who write down how requests end.
+    answer.extensions_mut().insert(error.kind);
+    answer
 }
 
 fn status_of(kind: ErrorKind) -> StatusCode {

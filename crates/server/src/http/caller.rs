@@ -1,13 +1,15 @@
 //! Who asks: a login cookie, an API token, Basic credentials, or everyone where authentication is off.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use evercube_base::ErrorKind;
 use evercube_service::auth::Identity;
 
-use super::ServerState;
 use super::answer::{Answer, challenge};
 use super::asked::Asked;
+use super::{ServerState, audit};
 
 pub const LOGIN_COOKIE: &str = "evercube-login";
 
@@ -18,7 +20,11 @@ pub struct Caller {
 }
 
 /// Finds the caller, or the refusal to send.
-pub async fn find(state: &Arc<ServerState>, asked: &Asked) -> Result<Caller, Answer> {
+pub async fn find(
+    state: &Arc<ServerState>,
+    asked: &Asked,
+    from: Option<IpAddr>,
+) -> Result<Caller, Answer> {
     let service = &state.service;
     if service.config.no_auth {
         return Ok(Caller { identity: Identity::everyone(), cookie: None });
@@ -27,21 +33,29 @@ pub async fn find(state: &Arc<ServerState>, asked: &Asked) -> Result<Caller, Ans
         return Ok(Caller { identity, cookie: None });
     }
     if let Some(secret) = asked.header("authorization").and_then(bearer) {
-        let known = service.authenticate_token(secret).map_err(|_| challenge())?;
+        let known = service.authenticate_token(secret).map_err(|e| {
+            audit::signed_in(state, asked, from, "", "token", Some(e.kind));
+            challenge()
+        })?;
+        audit::signed_in(state, asked, from, &known.user, "token", None);
         return Ok(Caller { identity: known, cookie: None });
     }
     let (user, password) =
         asked.header("authorization").and_then(credentials).ok_or_else(challenge)?;
-    let checking = Arc::clone(service);
+    let (checking, name) = (Arc::clone(service), user.clone());
     // The hash takes its time: not on a network thread.
     let checked =
         tokio::task::spawn_blocking(move || checking.authenticate(&user, &password)).await;
     match checked {
         Ok(Ok(identity)) => {
+            audit::signed_in(state, asked, from, &identity.user, "password", None);
             let cookie = service.login_cookie(&identity).ok();
             Ok(Caller { identity, cookie })
         }
-        _ => Err(challenge()),
+        _ => {
+            audit::signed_in(state, asked, from, &name, "password", Some(ErrorKind::Denied));
+            Err(challenge())
+        }
     }
 }
 

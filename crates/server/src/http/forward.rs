@@ -86,7 +86,9 @@ pub async fn send(
     let (mut head, body) = answer.into_parts();
     head.headers.remove(http::header::TRANSFER_ENCODING);
     head.headers.remove(http::header::CONTENT_LENGTH);
-    Ok(Answer::from_parts(head, AnswerBody::from(body)))
+    let mut answer = Answer::from_parts(head, AnswerBody::from(body));
+    super::audit::take_mark(&mut answer);
+    Ok(answer)
 }
 
 /// The answer that makes the sender look further.

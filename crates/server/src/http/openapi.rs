@@ -28,6 +28,13 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &[],
     ),
+    Operation(
+        "get",
+        "/audit/verify",
+        "Prove that the audit logs of all servers are what was written",
+        &[],
+        &[],
+    ),
     Operation("post", "/cache/clear", "Forget results kept for later queries", &[], &[]),
     Operation("delete", "/databases/{database}", "Delete a database", &[], &[]),
     Operation(

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, answer, failed};
-use super::{ServerState, answered, forward};
+use super::{ServerState, Task, answered, audit, forward};
 use crate::process;
 use crate::transport::SENDER;
 
@@ -49,7 +49,11 @@ pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     if path == "forward" {
         return match forward::received(&head.headers, body) {
-            Some((asked, by)) => answered(&state, asked, &by, true).await,
+            Some((asked, by)) => {
+                let mut answer = answered(&state, &Task::of(&asked), asked, &by, true).await;
+                audit::mark(&mut answer);
+                answer
+            }
             None => failed(&Error::invalid("a forwarded request lacks its headers")),
         };
     }

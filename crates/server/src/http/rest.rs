@@ -22,7 +22,7 @@ use super::backups::{self, BackupsRoute};
 use super::{Place, ServerState, access, group, openapi};
 
 /// A path below `/api/v1`, taken apart.
-enum Route {
+pub(super) enum Route {
     Status,
     OpenApi,
     Deploy,
@@ -39,11 +39,12 @@ enum Route {
     Versions(String),
     Rollback(String),
     Restore,
+    Audit,
     Group(group::Operation),
     Access(access::Kind, access::Verb),
 }
 
-fn route(asked: &Asked) -> Option<Route> {
+pub(super) fn route(asked: &Asked) -> Option<Route> {
     let rest = asked.path.strip_prefix("/api/v1/")?;
     let parts: Vec<String> =
         rest.trim_end_matches('/').split('/').map(percent_decode).collect::<Option<_>>()?;
@@ -65,6 +66,7 @@ fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "rollback"] if post => Route::Rollback((*name).to_owned()),
         ["restore"] if post => Route::Restore,
         ["backups", operation] if post => Route::Backups(BackupsRoute::parse(operation)?),
+        ["audit", "verify"] if get => Route::Audit,
         ["cache", "clear"] if post => Route::ClearCache,
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         parts => match access::request(&asked.method, parts) {
@@ -82,6 +84,7 @@ pub fn place(asked: &Asked) -> Place {
             | Route::OpenApi
             | Route::Cancel(_)
             | Route::ClearCache
+            | Route::Audit
             | Route::Group(_)
             | Route::Access(..),
         )
@@ -193,6 +196,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             let deep = asked.parameter("deep").as_deref() == Some("true");
             Ok(json_of(&service.verify(&call, &database, deep).await?))
         }
+        Route::Audit => Ok(json_of(&service.verify_audit(&call).await?)),
         Route::Access(kind, verb) => access::run(state, asked, &call, kind, verb).await,
         Route::Group(operation) => group::run(state, asked, &call, operation).await,
     }

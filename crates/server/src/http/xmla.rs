@@ -1,6 +1,7 @@
 //! The XMLA endpoint: messages of reporting and modelling clients.
 
 mod commands;
+mod noted;
 mod session;
 mod traces;
 
@@ -50,7 +51,7 @@ impl Message {
 
     /// The answer to a message that could not be read.
     pub fn unread(error: &Error) -> Answer {
-        xml(fault(None, error))
+        marked(xml(fault(None, error)), error)
     }
 
     pub fn fault(&self, error: &Error) -> Answer {
@@ -58,7 +59,7 @@ impl Message {
             Some(SessionHeader::Continue(id)) => Some(id.as_str()),
             _ => None,
         };
-        xml(fault(id, error))
+        marked(xml(fault(id, error)), error)
     }
 
     pub fn place(&self) -> Place {
@@ -174,6 +175,12 @@ fn browse(opened: &Opened, given: &[(String, String)]) -> Browse {
 
 fn xml(body: impl Into<Bytes>) -> Answer {
     answer(StatusCode::OK, "text/xml", body)
+}
+
+/// An answer that says within the server what it is about.
+fn marked(mut answer: Answer, error: &Error) -> Answer {
+    answer.extensions_mut().insert(error.kind);
+    answer
 }
 
 fn unwritten(e: std::io::Error) -> Error {

@@ -113,7 +113,7 @@ impl Group {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn data(&self, at: usize) -> PathBuf {
+    pub fn data(&self, at: usize) -> PathBuf {
         self.folder.path().join(format!("data{at}"))
     }
 

@@ -81,7 +81,7 @@ fn resumed(service: &Service, id: &str, by: &Identity) -> Result<Session> {
 }
 
 /// A session with a request's properties over what it fixed; empty ones change nothing.
-fn laid_over(mut session: Session, given: &[(String, String)]) -> Session {
+pub(super) fn laid_over(mut session: Session, given: &[(String, String)]) -> Session {
     for (name, value) in given {
         let value = value.trim();
         if value.is_empty() {

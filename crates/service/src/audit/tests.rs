@@ -1,0 +1,132 @@
+use std::path::Path;
+
+use super::chain::{Chain, Position};
+use super::heads::AuditProof;
+use super::proof::prove;
+use super::record::{Event, Stream};
+
+fn chain(folder: &Path, size: u64) -> Chain {
+    Chain::open(folder, Stream::Changes, size, "a", 7).unwrap()
+}
+
+fn write(chain: &mut Chain, from: u64, count: u64) {
+    for i in from..from + count {
+        let text = Some(format!("{i} {}", "x".repeat(200)));
+        chain.append(&Event { action: "test".into(), text, ..Event::default() });
+        if i % 5 == 0 {
+            chain.flush(evercube_base::DateTime::default()).map_err(|(_, e)| e).unwrap();
+        }
+    }
+    chain.flush(evercube_base::DateTime::default()).map_err(|(_, e)| e).unwrap();
+}
+
+fn problems(folder: &Path, end: Position, heads: &[Option<Position>]) -> (AuditProof, String) {
+    let mut proof = AuditProof::default();
+    prove(folder, Stream::Changes, end, heads, &mut proof);
+    let text = proof.problems.join("; ");
+    (proof, text)
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_log_goes_on_after_a_restart_and_keeps_within_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 400 << 10;
+    let mut of = chain(folder.path(), size);
+    write(&mut of, 0, 1000);
+    drop(of);
+    let mut of = chain(folder.path(), size);
+    write(&mut of, 1000, 2000);
+    let (proof, text) = problems(folder.path(), of.position(), &[]);
+    assert_eq!(text, "");
+    assert!(proof.files > 2 && proof.bytes <= size, "{proof:?}");
+    assert!(of.position().oldest > 1 && of.position().n > 3000);
+}
+
+#[test]
+fn what_a_crash_left_of_a_line_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut of = chain(folder.path(), 1 << 20);
+    write(&mut of, 0, 10);
+    let end = of.position();
+    drop(of);
+    let file = files(folder.path()).pop().unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.extend_from_slice(b"0123456789abcdef half a li");
+    std::fs::write(&file, bytes).unwrap();
+    let mut of = chain(folder.path(), 1 << 20);
+    assert_eq!(of.position(), end);
+    write(&mut of, 10, 3);
+    assert_eq!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
+}
+
+/// Every byte of a log that is changed is found, and so is every line that is cut off, taken out,
+/// repeated or moved, and every file.
+#[test]
+fn no_change_stays_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut of = chain(folder.path(), 1 << 20);
+    write(&mut of, 0, 400);
+    let end = of.position();
+    drop(of);
+    let all = files(folder.path());
+    assert!(all.len() >= 2, "{all:?}");
+    let mut tried = 0;
+    let mut refused = |what: &str| {
+        tried += 1;
+        let (_, text) = problems(folder.path(), end, &[]);
+        assert!(!text.is_empty(), "{what} is not seen");
+    };
+    for file in &all {
+        let whole = std::fs::read(file).unwrap();
+        for at in (0..whole.len()).step_by(97) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(file, bytes).unwrap();
+            refused(&format!("a changed byte {at}"));
+        }
+        let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
+        for at in (0..lines.len()).step_by(13) {
+            let mut cut = lines.clone();
+            cut.truncate(at);
+            std::fs::write(file, cut.concat()).unwrap();
+            refused("a cut end");
+            let mut without = lines.clone();
+            without.remove(at);
+            std::fs::write(file, without.concat()).unwrap();
+            refused("a line taken out");
+            let mut twice = lines.clone();
+            twice.insert(at, lines[at]);
+            std::fs::write(file, twice.concat()).unwrap();
+            refused("a line repeated");
+        }
+        std::fs::remove_file(file).unwrap();
+        refused("a file taken away");
+        std::fs::write(file, whole).unwrap();
+    }
+    assert_eq!(problems(folder.path(), end, &[]).1, "");
+    println!("{tried} changes of an audit log, each found");
+}
+
+/// Somebody who writes the whole chain anew contradicts the heads written down before.
+#[test]
+fn a_log_written_anew_contradicts_its_heads() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut of = chain(old.path(), 1 << 20);
+    write(&mut of, 0, 10);
+    let head = of.position();
+    let mut forged = chain(new.path(), 1 << 20);
+    write(&mut forged, 1, 20);
+    let end = forged.position();
+    assert_eq!(problems(new.path(), end, &[]).1, "");
+    let text = problems(new.path(), end, &[None, Some(head)]).1;
+    assert!(text.contains("is not the one that was written down"), "{text}");
+    // The same with fewer records.
+    let text = problems(new.path(), end, &[Some(Position { n: 50, ..head })]).1;
+    assert!(text.contains("record 50 was written down as its end before"), "{text}");
+}
