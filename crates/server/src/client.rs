@@ -8,11 +8,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome};
+use crate::tls;
+use crate::transport::connect::Connector;
 
 /// Where the server is and who asks, as given on the command line or in the environment.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,6 +27,10 @@ pub struct Connection {
     /// File that holds an access token, instead of a user and password
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// PEM file with the authority behind the server's certificate; without it those this machine
+    /// trusts
+    #[arg(long, value_name = "FILE", env = "EVERCUBE_CA")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Secrets of the environment, read once at the edge.
@@ -48,7 +53,7 @@ pub struct Client {
     /// Scheme, host and port, without a trailing slash.
     base: String,
     authorization: Option<HeaderValue>,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<Connector, Full<Bytes>>,
 }
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -57,11 +62,12 @@ impl Client {
     /// # Errors
     /// `Usage` for a URL, user or file that cannot be used.
     pub fn new(at: &Connection, password_file: Option<&Path>, secrets: &Secrets) -> Outcome<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+        let base = base_url(&at.server)?;
+        let roots = tls::roots(at.ca.as_deref(), base.starts_with("https:"))?;
+        let config = tls::client_config(roots)?;
+        let connector = Connector::new(config, CONNECT_LIMIT, None);
         Ok(Self {
-            base: base_url(&at.server)?,
+            base,
             authorization: authorization(at, password_file, secrets)?,
             pool: Pool::builder(TokioExecutor::new()).build(connector),
         })
@@ -107,10 +113,10 @@ impl Client {
                 Failure::Unreachable(format!(
                     "cannot reach the server at {}: {}; check --server and that it runs",
                     self.base,
-                    root_cause(&e)
+                    tls::explained(&e)
                 ))
             } else {
-                self.lost(request_id, &root_cause(&e))
+                self.lost(request_id, &tls::explained(&e))
             }
         })?;
         let status = answer.status();
@@ -119,7 +125,7 @@ impl Client {
             .into_body()
             .collect()
             .await
-            .map_err(|e| self.lost(request_id, &root_cause(&e)))?
+            .map_err(|e| self.lost(request_id, &tls::explained(&e)))?
             .to_bytes();
         if status.is_success() {
             return Ok(bytes);
@@ -142,7 +148,9 @@ impl Client {
     async fn elsewhere(&self, answer: &[u8]) -> Option<Self> {
         let body: Json = serde_json::from_slice(answer).ok()?;
         for address in body.get("ask")?.as_array()?.iter().filter_map(Json::as_str) {
-            let other = Self { base: base_url(address).ok()?, ..self.clone() };
+            let scheme = self.base.split_once("://").map_or("http", |(scheme, _)| scheme);
+            let base = base_url(&format!("{scheme}://{address}")).ok()?;
+            let other = Self { base, ..self.clone() };
             if tokio::net::TcpStream::connect(address).await.is_ok() {
                 return Some(other);
             }
@@ -186,28 +194,23 @@ pub fn percent_encode(text: &str) -> String {
     out
 }
 
-/// `host:port` of a server's URL.
+/// Scheme, host and port of a server's URL.
 ///
 /// # Errors
-/// `Usage` for a text that names no server to be reached over http.
-pub fn authority(text: &str) -> Outcome<String> {
-    base_url(text).map(|url| url.trim_start_matches("http://").to_owned())
-}
-
-fn base_url(text: &str) -> Outcome<String> {
+/// `Usage` for a text that names no server.
+pub fn base_url(text: &str) -> Outcome<String> {
     let wrong = |why: &str| Failure::Usage(format!("the server '{text}' cannot be used: {why}"));
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let uri: Uri = full.parse().map_err(|e| wrong(&format!("{e}")))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(wrong("this version speaks http only, not https")),
-        _ => return Err(wrong("it must begin with http://")),
-    }
+    let scheme = match uri.scheme_str() {
+        Some(known @ ("http" | "https")) => known,
+        _ => return Err(wrong("it must begin with http:// or https://")),
+    };
     let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
     if authority.as_str().contains('@') {
         return Err(wrong("a URL carries no password here, use --user and --password-file"));
     }
-    Ok(format!("http://{authority}"))
+    Ok(format!("{scheme}://{authority}"))
 }
 
 /// Files before the environment, a token before a password, as each stands alone.
@@ -267,14 +270,6 @@ fn error_message(bytes: &[u8]) -> Option<String> {
     body.pointer("/error/message")?.as_str().map(str::to_owned)
 }
 
-fn root_cause(e: &dyn std::error::Error) -> String {
-    let mut at = e;
-    while let Some(next) = at.source() {
-        at = next;
-    }
-    at.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +279,8 @@ mod tests {
         for text in ["http://h:1", "h:1", "http://h:1/", "http://h:1/xmla?read=any"] {
             assert_eq!(base_url(text).unwrap(), "http://h:1", "{text}");
         }
-        for text in ["https://h", "ftp://h", "http://", "http://u:p@h", ""] {
+        assert_eq!(base_url("https://h/xmla").unwrap(), "https://h");
+        for text in ["ftp://h", "http://", "http://u:p@h", ""] {
             assert!(matches!(base_url(text), Err(Failure::Usage(_))), "{text}");
         }
     }

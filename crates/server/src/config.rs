@@ -13,6 +13,7 @@ use evercube_service::config::QueryLimits;
 use evercube_service::NamedTargets;
 
 use crate::failure::{Failure, Outcome};
+use crate::tls::files::{Files, files};
 
 /// The settings as flags.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -50,6 +51,15 @@ pub struct Flags {
     /// Post alarms (a region lost, degraded, promoted) to this URL
     #[arg(long, value_name = "URL")]
     pub alarm_webhook: Option<String>,
+    /// PEM file with this server's certificate chain: clients connect by https
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Oldest TLS that is spoken with clients, 1.2 or 1.3 [default: 1.2]
+    #[arg(long, value_name = "VERSION")]
+    pub tls_min_version: Option<String>,
     /// Every caller is the administrator; on loopback only
     #[arg(long)]
     pub no_auth: bool,
@@ -83,7 +93,11 @@ pub struct Setting {
 }
 
 /// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
+<<<<<<< HEAD
 const NAMES: [(&str, Shape); 18] = [
+=======
+const NAMES: [(&str, Shape); 19] = [
+>>>>>>> 5307944 (server: https for clients of servers and gateways, with certificates taken over when their files change; connections that are made too late for one request serve the next)
     ("data", Shape::One),
     ("listen", Shape::One),
     ("name", Shape::One),
@@ -94,6 +108,9 @@ const NAMES: [(&str, Shape); 18] = [
     ("source_dir", Shape::Many),
     ("threads", Shape::One),
     ("no_auth", Shape::One),
+    ("tls_certificate", Shape::One),
+    ("tls_key", Shape::One),
+    ("tls_min_version", Shape::One),
     ("alarm_webhook", Shape::One),
     ("query_memory", Shape::One),
     ("queries_memory", Shape::One),
@@ -131,6 +148,8 @@ pub struct ServeSettings {
     pub source_dirs: Vec<PathBuf>,
     pub threads: usize,
     pub no_auth: bool,
+    /// How clients connect by https; `None`: by http.
+    pub tls: Option<Files>,
     /// Where alarms are posted to, as `http://host:port/path`.
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
@@ -159,6 +178,7 @@ impl Settings {
         }
         set("threads", vec![processors.to_string()], Origin::Default);
         set("no_auth", vec!["false".into()], Origin::Default);
+        set("tls_min_version", vec!["1.2".into()], Origin::Default);
         let limits = QueryLimits::default();
         for (name, bytes) in [
             ("query_memory", limits.query_memory),
@@ -205,6 +225,9 @@ impl Settings {
             ("kind", &flags.kind),
             ("threads", &flags.threads),
             ("alarm_webhook", &flags.alarm_webhook),
+            ("tls_certificate", &flags.tls_certificate),
+            ("tls_key", &flags.tls_key),
+            ("tls_min_version", &flags.tls_min_version),
         ] {
             if let Some(value) = value {
                 set(name, vec![value.clone()], Origin::Flag);
@@ -285,11 +308,18 @@ impl Settings {
             source_dirs: many("source_dir").into_iter().map(PathBuf::from).collect(),
             threads,
             no_auth,
+            tls: self.tls()?,
             alarm_webhook,
             targets: self.named_targets()?,
             limits: self.limits()?,
             audit: self.audit()?,
         })
+    }
+
+    fn tls(&self) -> Outcome<Option<Files>> {
+        let path = |name| self.text(name).map(Path::new);
+        let min_version = self.text("tls_min_version").unwrap_or("1.2");
+        files(path("tls_certificate"), path("tls_key"), min_version)
     }
 
     fn limits(&self) -> Outcome<QueryLimits> {

@@ -157,7 +157,7 @@ fn own_health(gateway: &Gateway, asked: &Asked) -> Option<Response<AnswerBody>> 
 }
 
 /// The request to one server.
-fn outgoing(sent: &Sent<'_>, authority: &str) -> Option<Request<http_body_util::Full<Bytes>>> {
+fn outgoing(sent: &Sent<'_>, base: &str) -> Option<Request<http_body_util::Full<Bytes>>> {
     let asked = sent.asked;
     let target = match asked.query.as_str() {
         "" => asked.path.clone(),
@@ -165,7 +165,7 @@ fn outgoing(sent: &Sent<'_>, authority: &str) -> Option<Request<http_body_util::
     };
     let mut request = Request::builder()
         .method(asked.method.clone())
-        .uri(format!("http://{authority}{target}"))
+        .uri(format!("{base}{target}"))
         .body(http_body_util::Full::new(asked.body.clone()))
         .ok()?;
     *request.headers_mut() = asked.headers.clone();

@@ -11,6 +11,7 @@ mod gateway;
 mod http;
 mod output;
 mod process;
+mod tls;
 mod transport;
 mod webhook;
 

@@ -1,5 +1,7 @@
 //! Messages to servers over HTTP: consensus, objects, forwarded and relayed requests.
 
+pub mod connect;
+
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,12 +13,15 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 
-/// A pooled client for the peer listeners of other members.
+use crate::tls::explained;
+use connect::Connector;
+
+/// A pooled client for servers.
 pub struct PeerClient {
-    pool: Client<HttpConnector, Full<Bytes>>,
+    pool: Client<Connector, Full<Bytes>>,
     /// What messages to members say about their sender.
     introduction: RwLock<Option<HeaderValue>>,
 }
@@ -27,14 +32,12 @@ pub const SENDER: &str = "x-evercube-member";
 const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
 
 impl PeerClient {
-    pub fn new() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+    /// `config` is for addresses that begin with https.
+    pub fn new(config: ClientConfig) -> Self {
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
-            .build(connector);
+            .build(Connector::new(config, CONNECT_LIMIT, None));
         Self { pool, introduction: RwLock::default() }
     }
 
@@ -54,7 +57,7 @@ impl PeerClient {
         let to = authority_of(&request);
         self.pool.request(request).await.map_err(|e| {
             let kind = if e.is_connect() { ErrorKind::Unavailable } else { ErrorKind::Unknown };
-            Error::new(kind, format!("the server at {to} was not reached: {e}"))
+            Error::new(kind, format!("the server at {to} was not reached: {}", explained(&e)))
         })
     }
 

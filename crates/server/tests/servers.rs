@@ -2,6 +2,8 @@
 
 #[path = "servers/audit.rs"]
 mod audit;
+#[path = "servers/encrypted.rs"]
+mod encrypted;
 #[path = "servers/operations.rs"]
 mod operations;
 #[path = "servers/process.rs"]

@@ -101,7 +101,8 @@ impl Server {
 }
 
 fn client(address: SocketAddr) -> Outcome<Client> {
-    let at = Connection { server: format!("http://{address}"), user: None, token_file: None };
+    let at =
+        Connection { server: format!("http://{address}"), user: None, token_file: None, ca: None };
     Client::new(&at, None, &Secrets::default())
 }
 

@@ -77,7 +77,7 @@ async fn tour(args: &Demo, folder: &Path, sources: &Path) -> Outcome {
     println!("Three servers in three regions, and a gateway in front of them");
     let group = Group::start(folder)?;
     let url = format!("http://{}", group.gateway_address);
-    let at = Connection { server: url.clone(), user: None, token_file: None };
+    let at = Connection { server: url.clone(), user: None, token_file: None, ca: None };
     let client = Client::new(&at, None, &Secrets::default())?;
     let mut tour = Tour { group, client, url };
     tour.all_ready().await?;

@@ -14,6 +14,9 @@ use crate::config::{Flags, ServeSettings, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::http::{ServerState, client, listen, peer};
 use crate::process;
+use crate::tls;
+use crate::tls::accept::Acceptor;
+use crate::tls::files::{Files, in_the_clear};
 use crate::transport::PeerClient;
 use crate::webhook;
 
@@ -39,7 +42,8 @@ pub async fn run(args: &Serve) -> Outcome {
     let (stop, stopping) = watch::channel(false);
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
-    let peers = Arc::new(PeerClient::new());
+    let for_clients = settings.tls.clone().map_or(Ok(Acceptor::plain()), Files::acceptor)?;
+    let peers = Arc::new(PeerClient::new(tls::client_config(rustls::RootCertStore::empty())?));
     let http_address = clients.local_addr().map_or(settings.listen, |a| a).to_string();
     let config = service_config(&settings, peer_address, http_address)?;
     // What members and clients send meanwhile waits in the listeners' queues.
@@ -58,6 +62,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let ending = Arc::clone(&state);
     let serving = tokio::spawn(listen::serve(
         clients,
+        for_clients,
         move |request| client(Arc::clone(&state), request),
         stopping,
     ));
@@ -90,6 +95,7 @@ fn peer_listener(
     let state = Arc::clone(state);
     runtime.spawn(listen::serve(
         listener,
+        Acceptor::plain(),
         move |request| peer::member(Arc::clone(&state), request),
         stopping,
     ));
@@ -171,14 +177,18 @@ fn make_folder(folder: &Path) -> Outcome {
 /// One line for people and scripts, once requests are answered.
 fn announce(state: &ServerState, settings: &ServeSettings) {
     let config = &state.service.config;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     eprintln!(
-        "evercube {} ({}) listening on http://{}, peers on {}, data in {}",
+        "evercube {} ({}) listening on {scheme}://{}, peers on {}, data in {}",
         config.name,
         config.region,
         config.http_address,
         config.peer_address,
         config.data_dir.display()
     );
+    if let Some(warning) = in_the_clear(settings.listen, scheme) {
+        eprintln!("{warning}");
+    }
     if config.no_auth && settings.source_dirs.is_empty() {
         eprintln!(
             "without authentication and --source-dir, models may read any file this process can"

@@ -23,8 +23,8 @@ const LEARN_EVERY: u32 = 8;
 
 #[derive(Debug)]
 struct Member {
-    /// `host:port`.
-    authority: String,
+    /// `http://host:port`, or with https.
+    base: String,
     /// Answers, in touch with the group, complete.
     ready: AtomicBool,
     /// Answers at all.
@@ -56,9 +56,9 @@ impl Drop for InFlight {
 }
 
 impl Pool {
-    /// `servers` are `host:port`.
-    pub fn new(servers: Vec<String>) -> Self {
-        let pool = Self { members: RwLock::default(), client: PeerClient::new() };
+    /// `servers` are `http://host:port`, or with https.
+    pub fn new(servers: Vec<String>, client: PeerClient) -> Self {
+        let pool = Self { members: RwLock::default(), client };
         for server in servers {
             pool.add(server);
         }
@@ -74,13 +74,13 @@ impl Pool {
     }
 
     /// Adds a server that is not there yet.
-    fn add(&self, authority: String) -> Option<Arc<Member>> {
+    fn add(&self, base: String) -> Option<Arc<Member>> {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-        if members.iter().any(|m| m.authority == authority) {
+        if members.iter().any(|m| m.base == base) {
             return None;
         }
         let member = Arc::new(Member {
-            authority,
+            base,
             ready: AtomicBool::new(false),
             answers: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -91,11 +91,11 @@ impl Pool {
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.members().iter().map(|m| m.authority.clone()).collect()
+        self.members().iter().map(|m| m.base.clone()).collect()
     }
 
     pub fn name(&self, index: usize) -> String {
-        self.member(index).map(|m| m.authority.clone()).unwrap_or_default()
+        self.member(index).map(|m| m.base.clone()).unwrap_or_default()
     }
 
     pub fn is_ready(&self) -> bool {
@@ -163,9 +163,8 @@ impl Pool {
     }
 
     async fn look(&self, member: &Member, path: &str) -> Option<(StatusCode, Bytes)> {
-        let request = Request::get(format!("http://{}{path}", member.authority))
-            .body(Full::new(Bytes::new()))
-            .ok()?;
+        let request =
+            Request::get(format!("{}{path}", member.base)).body(Full::new(Bytes::new())).ok()?;
         let answer = self.client.send(request, PROBE_LIMIT).await.ok()?;
         Some((answer.status(), answer.into_body()))
     }
@@ -177,8 +176,10 @@ impl Pool {
             return;
         };
         let Ok(group) = serde_json::from_slice::<GroupMembers>(&body) else { return };
+        // Members of a group are reached alike.
+        let scheme = if member.base.starts_with("https:") { "https" } else { "http" };
         for found in group.servers.into_iter().filter(|s| !s.address.is_empty()) {
-            if let Some(new) = self.add(found.address) {
+            if let Some(new) = self.add(format!("{scheme}://{}", found.address)) {
                 self.watch_member(new);
             }
         }
@@ -201,7 +202,10 @@ mod tests {
 
     #[test]
     fn ready_servers_come_first_and_load_is_spread() {
-        let pool = Pool::new(vec!["a:1".into(), "b:1".into(), "c:1".into()]);
+        let servers = ["http://a:1", "http://b:1", "https://c:1"].map(str::to_owned).to_vec();
+        let client =
+            PeerClient::new(crate::tls::client_config(rustls::RootCertStore::empty()).unwrap());
+        let pool = Pool::new(servers, client);
         assert_eq!(pool.choose(&[]), Some(0));
         pool.member(1).unwrap().ready.store(true, Ordering::Relaxed);
         pool.member(2).unwrap().ready.store(true, Ordering::Relaxed);

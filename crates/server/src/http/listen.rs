@@ -12,8 +12,11 @@ use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use crate::tls::accept::{Accepted, Acceptor};
 
 /// How long a client may take for the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -22,8 +25,12 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves every connection of `listener` with `answer` until `stop` turns true, then waits for
 /// the requests in flight.
-pub async fn serve<A, F, B>(listener: TcpListener, answer: A, mut stop: watch::Receiver<bool>)
-where
+pub async fn serve<A, F, B>(
+    listener: TcpListener,
+    acceptor: Acceptor,
+    answer: A,
+    mut stop: watch::Receiver<bool>,
+) where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + From<&'static str> + Send + 'static,
@@ -35,7 +42,8 @@ where
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
-                    connections.spawn(connection(stream, from, Arc::clone(&answer), stop.clone()));
+                    let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
+                    connections.spawn(connection(stream, from, acceptor, answer, stop.clone()));
                 }
                 Err(e) => {
                     // Out of file handles, most likely: wait for connections to end.
@@ -57,6 +65,7 @@ where
 async fn connection<A, F, B>(
     stream: TcpStream,
     from: SocketAddr,
+    acceptor: Acceptor,
     answer: Arc<A>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -66,6 +75,30 @@ async fn connection<A, F, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _best_effort = stream.set_nodelay(true);
+    let accepted = tokio::select! {
+        accepted = acceptor.accept(stream) => accepted,
+        () = stopped(&mut stop) => return,
+    };
+    match accepted {
+        Ok(Accepted::Plain(stream)) => requests(stream, from, answer, stop).await,
+        Ok(Accepted::Encrypted(stream)) => requests(stream, from, answer, stop).await,
+        Err(why) => acceptor.refused(from, &why),
+    }
+}
+
+/// The requests of one connection, one after the other.
+async fn requests<S, A, F, B>(
+    stream: S,
+    from: SocketAddr,
+    answer: Arc<A>,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + From<&'static str> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
         let answered = std::panic::AssertUnwindSafe(answer(request)).catch_unwind();

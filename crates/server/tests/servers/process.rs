@@ -23,11 +23,13 @@ pub struct Group {
     members: Vec<Member>,
     gateway: Option<Child>,
     secured: bool,
+    /// Further arguments of servers that are started from now on.
+    pub extra: Vec<String>,
 }
 
 /// An address nobody listens on. Ports the kernel gives to outgoing connections are left out:
 /// clients under load would take one before the server listens there.
-fn free() -> String {
+pub fn free() -> String {
     const PORTS: u32 = 20_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -70,7 +72,7 @@ impl Group {
         let member =
             |kind: &&'static str| Member { client: free(), peer: free(), kind, process: None };
         let members = kinds.iter().map(member).collect();
-        let mut group = Self { folder, members, gateway: None, secured: false };
+        let mut group = Self { folder, members, gateway: None, secured: false, extra: Vec::new() };
         for i in 0..count {
             group.restart(i);
         }
@@ -82,7 +84,8 @@ impl Group {
     pub fn secured() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let member = Member { client: free(), peer: free(), kind: "data", process: None };
-        let mut group = Self { folder, members: vec![member], gateway: None, secured: true };
+        let mut group =
+            Self { folder, members: vec![member], gateway: None, secured: true, extra: Vec::new() };
         group.restart(0);
         let limit = Instant::now() + PATIENCE;
         while exchange(&group.url(0), "GET", "/health/ready", "").is_err() {
@@ -144,6 +147,7 @@ impl Group {
         if let Some(other) = through {
             arguments.push(format!("--join={}", self.members[other].peer));
         }
+        arguments.extend(self.extra.iter().cloned());
         let process = evercube(self.folder.path(), &arguments);
         self.members[at].process = Some(process);
     }
@@ -152,18 +156,23 @@ impl Group {
         let address = free();
         let servers: Vec<String> =
             self.members.iter().map(|m| format!("http://{}", m.client)).collect();
-        let arguments = [
+        self.start_gateway_at(&address, &servers, &[]);
+        address
+    }
+
+    pub fn start_gateway_at(&mut self, address: &str, servers: &[String], extra: &[String]) {
+        let mut arguments = vec![
             "gateway".to_owned(),
             format!("--listen={address}"),
             format!("--servers={}", servers.join(",")),
         ];
+        arguments.extend_from_slice(extra);
         self.gateway = Some(evercube(self.folder.path(), &arguments));
         let limit = Instant::now() + PATIENCE;
-        while TcpStream::connect(&address).is_err() {
+        while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < limit, "the gateway does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        address
     }
 
     fn status(&self) -> Option<serde_json::Value> {
