@@ -93,11 +93,7 @@ pub struct Setting {
 }
 
 /// Name of a setting in the file; in the environment it is upper case behind `EVERCUBE_`.
-<<<<<<< HEAD
-const NAMES: [(&str, Shape); 18] = [
-=======
-const NAMES: [(&str, Shape); 19] = [
->>>>>>> 5307944 (server: https for clients of servers and gateways, with certificates taken over when their files change; connections that are made too late for one request serve the next)
+const NAMES: &[(&str, Shape)] = &[
     ("data", Shape::One),
     ("listen", Shape::One),
     ("name", Shape::One),
