@@ -91,7 +91,7 @@ pub enum Command {
 }
 
 /// The newest commands this release understands.
-pub(crate) const LEVEL: u32 = 1;
+pub(crate) const LEVEL: u32 = 2;
 
 impl Command {
     /// The level a member must have to understand the command. A command is proposed only when

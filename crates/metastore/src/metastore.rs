@@ -346,7 +346,7 @@ impl Metastore {
 
     /// Answers another member.
     pub async fn handle(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        match path {
+        match self.meant_for_me(path)? {
             "raft/append" => {
                 let request: AppendEntriesRequest<Types> = decode(body)?;
                 let committed = request.leader_commit.map_or(0, |l| l.index);
@@ -374,6 +374,17 @@ impl Metastore {
             "raft/remove" => self.remove_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/join" => self.let_in(body).await.map(|()| Vec::new()),
             _ => Err(Error::not_found(format!("the metastore knows no request '{path}'"))),
+        }
+    }
+
+    /// The path without the member it is meant for, where it says so.
+    fn meant_for_me<'a>(&self, path: &'a str) -> Result<&'a str> {
+        let addressed =
+            path.rsplit_once('/').and_then(|(p, id)| Some((p, id.parse::<u64>().ok()?)));
+        match addressed {
+            Some((path, id)) if id == self.config.node_id => Ok(path),
+            Some(_) => Err(unavailable("another member is at this address now")),
+            None => Ok(path),
         }
     }
 

@@ -23,6 +23,9 @@ use crate::command::{Command, Reply};
 use crate::metastore::Transport;
 use crate::state_machine::StateMachine;
 
+/// The level from which on a member looks at whom a message is meant for.
+const ADDRESSED: u32 = 2;
+
 openraft::declare_raft_types!(
     /// The types of our group.
     pub(crate) Types:
@@ -95,9 +98,16 @@ impl Peer {
         E: std::error::Error + DeserializeOwned,
     {
         let state = self.state.state();
-        let address = state.members.get(&self.id).map_or(&self.fallback, |m| &m.peer_address);
+        let member = state.members.get(&self.id);
+        let address = member.map_or(&self.fallback, |m| &m.peer_address);
+        // A folder that was emptied is another member at the same address: its votes and
+        // acknowledgements must not count as those of the one before.
+        let path = match member {
+            Some(m) if m.level >= ADDRESSED => format!("{path}/{}", self.id),
+            _ => path.to_owned(),
+        };
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
-        let answer = self.transport.call(address, path, body, limit).await.map_err(|e| {
+        let answer = self.transport.call(address, &path, body, limit).await.map_err(|e| {
             if e.kind == ErrorKind::Conflict {
                 let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
                 if refused.as_ref() != Some(&e.message) {

@@ -1,19 +1,21 @@
 //! From a finished new state to an acknowledged version: store, ship, collect receipts, commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, Commit, Policy, Reply, State};
+use evercube_metastore::{Command, Commit, Member, Policy, Reply, State};
 use evercube_store::{Hash, Manifest, state_root};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::objects::{Receipt, blocking, data_peers, push};
-use crate::read::HOLD;
 use crate::service::Service;
 use crate::versions::StoredModel;
+
+/// How often a ship looks whether those it waits for are still there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A new state of a database, complete but for its acknowledgement.
 #[derive(Debug, Clone)]
@@ -103,6 +105,7 @@ impl Service {
         let mut receipts = vec![self.receipt()];
         let state = self.metastore.state();
         let mut pushes = JoinSet::new();
+        let mut waited_for = BTreeMap::new();
         for (id, member) in data_peers(&state, self.identity.node_id) {
             let task = push(
                 Arc::clone(&self.transport),
@@ -111,16 +114,28 @@ impl Service {
                 Arc::clone(&hashes),
             );
             pushes.spawn(async move { (id, task.await) });
+            waited_for.insert(id, (member, None));
         }
         let started = Instant::now();
         let mut last_error = None;
         while !self.enough(&state, &receipts, policy) {
-            // While pushes make progress the ship waits; the grace counts from the last failure.
-            match tokio::time::timeout(HOLD, pushes.join_next()).await {
-                Ok(Some(Ok((_, Ok(receipt))))) => receipts.push(receipt),
-                Ok(Some(Ok((_, Err(e))))) => last_error = Some(e),
+            // Much data takes its time: the ship waits for whoever is there at all.
+            match tokio::time::timeout(LOOK, pushes.join_next()).await {
+                Ok(Some(Ok((id, done)))) => {
+                    waited_for.remove(&id);
+                    match done {
+                        Ok(receipt) => receipts.push(receipt),
+                        Err(e) => last_error = Some(e),
+                    }
+                }
                 Ok(Some(Err(_))) => {}
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                Err(_) => {
+                    if let Some(e) = self.all_silent(&mut waited_for).await {
+                        last_error = Some(e);
+                        break;
+                    }
+                }
             }
         }
         if self.enough(&state, &receipts, policy) {
@@ -140,6 +155,33 @@ impl Service {
         }
         self.degrade(&receipts, &why).await?;
         Ok(receipts)
+    }
+
+    /// Why waiting for these members is no use: none has answered for as long as the grace. Beside
+    /// each stands since when it has not.
+    async fn all_silent(
+        &self,
+        members: &mut BTreeMap<u64, (Member, Option<Instant>)>,
+    ) -> Option<Error> {
+        let grace = self.config.degrade_grace;
+        let begun = Instant::now();
+        let asked = members.values_mut().map(|(member, silent_since)| async move {
+            let call = self.transport.call(&member.peer_address, "raft/who", Vec::new(), grace / 2);
+            match call.await {
+                Ok(_) => *silent_since = None,
+                Err(_) => *silent_since = silent_since.or(Some(begun)),
+            }
+        });
+        futures::future::join_all(asked).await;
+        let silent = |(_, since): &(Member, Option<Instant>)| {
+            since.is_some_and(|since| since.elapsed() >= grace)
+        };
+        if !members.values().all(silent) {
+            return None;
+        }
+        let names: Vec<&str> = members.values().map(|(m, _)| m.name.as_str()).collect();
+        let message = format!("{} did not answer for {} ms", names.join(", "), grace.as_millis());
+        Some(Error::new(ErrorKind::Unavailable, message))
     }
 
     fn enough(&self, state: &State, receipts: &[Receipt], policy: Policy) -> bool {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evercube_base::{Collation, DataType, Result};
-use evercube_store::{Hash, ObjectDir, RowGroup, Segment, TableData, TableManifest};
+use evercube_store::{
+    Hash, ObjectDir, PartitionManifest, RowGroup, Segment, SegmentRef, TableData, TableManifest,
+};
 use rayon::prelude::*;
 
 /// Loads a table's segments, each checked against its name; a table without any is empty.
@@ -16,13 +18,33 @@ pub(crate) fn load_table(
 ) -> Result<TableData> {
     let groups: Vec<_> =
         manifest.iter().flat_map(|m| &m.partitions).flat_map(|p| &p.groups).collect();
+    table(types, collation, &groups, |hash| objects.segment(hash))
+}
+
+/// Loads one partition from its files as they are now, whoever uses its segments.
+pub(crate) fn load_partition(
+    objects: &ObjectDir,
+    types: &[DataType],
+    collation: Collation,
+    partition: &PartitionManifest,
+) -> Result<TableData> {
+    let groups: Vec<_> = partition.groups.iter().collect();
+    table(types, collation, &groups, |hash| objects.segment_afresh(hash))
+}
+
+fn table(
+    types: &[DataType],
+    collation: Collation,
+    groups: &[&Vec<SegmentRef>],
+    load: impl Fn(&Hash) -> Result<Arc<Segment>> + Sync,
+) -> Result<TableData> {
     let hashes: BTreeSet<Hash> = groups.iter().copied().flatten().map(|s| s.hash).collect();
     let hashes: Vec<Hash> = hashes.into_iter().collect();
     let segments: BTreeMap<Hash, Arc<Segment>> = hashes
         .par_iter()
-        .map(|hash| objects.segment(hash).map(|segment| (*hash, segment)))
+        .map(|hash| load(hash).map(|segment| (*hash, segment)))
         .collect::<Result<_>>()?;
-    let groups = groups.into_iter().map(|parts| {
+    let groups = groups.iter().map(|parts| {
         let mut columns = vec![None; types.len()];
         let mut rows = 0;
         for (part, segment) in parts.iter().filter_map(|p| Some((p, segments.get(&p.hash)?))) {

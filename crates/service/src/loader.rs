@@ -67,16 +67,16 @@ impl Service {
         // A file that fails its check is set aside by `get`, fetched again, and tried once more.
         for attempt in 0..2 {
             pull(&self.transport, &self.objects, &peers, &entry.objects).await?;
-            let (objects, previous, entry) =
+            let (objects, previous, wanted) =
                 (Arc::clone(&self.objects), self.versions.get(&entry.name), entry.clone());
             let pool = Arc::clone(&self.pool);
             let loaded = blocking(move || {
-                pool.install(|| load_version(&objects, &entry, previous.as_deref()))
+                pool.install(|| load_version(&objects, &wanted, previous.as_deref()))
             })
             .await;
             match loaded {
                 Err(e) if e.kind == ErrorKind::Corrupt && attempt == 0 => {
-                    tracing::warn!(error = %e, "a stored object is damaged; it is fetched again");
+                    self.heal_version(entry, &e).await;
                 }
                 done => return done,
             }

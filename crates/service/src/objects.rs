@@ -93,7 +93,7 @@ pub(crate) async fn pull(
     for _ in 0..3 {
         let (transport, objects, wanted) =
             (Arc::clone(transport), Arc::clone(objects), Arc::clone(&wanted));
-        let peers: Vec<String> = peers.iter().map(|(_, m)| m.peer_address.clone()).collect();
+        let peers = peers.to_vec();
         workers.spawn(async move {
             loop {
                 let next = wanted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
@@ -108,18 +108,20 @@ pub(crate) async fn pull(
     Ok(())
 }
 
-async fn pull_one(
+/// Fetches an object from the first member that has it; that member's name.
+pub(crate) async fn pull_one(
     transport: &Arc<dyn Transport>,
     objects: &Arc<ObjectDir>,
-    peers: &[String],
+    peers: &[(u64, Member)],
     hash: Hash,
-) -> Result<()> {
+) -> Result<String> {
     let mut last = None;
-    for address in peers {
+    for (_, member) in peers {
+        let address = &member.peer_address;
         match transport.call(address, "objects/get", hash.to_vec(), CALL_TIMEOUT).await {
             Ok(bytes) if *blake3::hash(&bytes).as_bytes() == hash => {
                 let into = Arc::clone(objects);
-                return blocking(move || into.put(&bytes).map(|_| ())).await;
+                return blocking(move || into.put(&bytes)).await.map(|_| member.name.clone());
             }
             Ok(_) => {
                 last = Some(Error::new(

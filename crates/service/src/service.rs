@@ -18,6 +18,7 @@ use crate::auth::{
 };
 use crate::change::WriteLocks;
 use crate::config::ServiceConfig;
+use crate::damage::DamageBook;
 use crate::identity::ServerIdentity;
 use crate::objects::{self, Receipt};
 use crate::progress::ProgressBook;
@@ -36,6 +37,7 @@ pub struct Service {
     pub versions: Arc<Versions>,
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
+    pub(crate) damage: Arc<DamageBook>,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub traces: Arc<Traces>,
     pub(crate) turns: Arc<Turns>,
@@ -106,6 +108,7 @@ impl Service {
             versions: Arc::default(),
             running: Arc::default(),
             progress: ProgressBook::default(),
+            damage: Arc::default(),
             pool: Arc::new(pool),
             traces: Arc::default(),
             kept: match config.limits.scan_cache {
@@ -127,6 +130,7 @@ impl Service {
         crate::collect::spawn(&service);
         crate::guardian::spawn(&service);
         crate::audit::spawn(&service);
+        crate::scrub::spawn(&service);
         Ok(service)
     }
 

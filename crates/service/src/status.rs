@@ -3,6 +3,7 @@
 use evercube_metastore::Member;
 use serde::{Deserialize, Serialize};
 
+use crate::damage::DiskHealth;
 use crate::service::Service;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct ServerStatus {
     pub applied_seq: Option<u64>,
     pub last_contact_ms: Option<u64>,
     pub databases: Vec<DatabaseStatus>,
+    #[serde(default)]
+    pub files: DiskHealth,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,6 +60,7 @@ impl ServerStatus {
             applied_seq: None,
             last_contact_ms: None,
             databases: Vec::new(),
+            files: DiskHealth::default(),
         }
     }
 }
@@ -108,6 +112,7 @@ impl Service {
             applied_seq: Some(raft.applied),
             last_contact_ms: raft.millis_since_quorum,
             databases: if self.serves_queries() { databases } else { Vec::new() },
+            files: self.damage.health(),
         }
     }
 

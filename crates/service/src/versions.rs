@@ -122,6 +122,13 @@ impl Versions {
         slots.values().filter_map(|s| s.current.clone()).collect()
     }
 
+    /// A version in memory whose model or manifest is this object.
+    pub(crate) fn made_of(&self, object: &Hash) -> Option<Arc<LoadedVersion>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = slots.values().flat_map(|s| s.current.iter().chain(&s.earlier));
+        versions.find(|v| v.model_hash == *object || v.manifest_hash == *object).cloned()
+    }
+
     /// The objects of every version in memory.
     pub(crate) fn objects(&self) -> Vec<Hash> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,14 @@ pub struct Bytes {
 }
 
 impl Bytes {
+    /// All of the memory these bytes are a part of; `None` where they are a file's.
+    pub(crate) fn memory(&self) -> Option<&Arc<Vec<u8>>> {
+        match &self.owner {
+            Owner::Memory(bytes) => Some(bytes),
+            Owner::File(_) => None,
+        }
+    }
+
     /// A part of these bytes, cut to what is there.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         let end = (self.start + end).min(self.end);

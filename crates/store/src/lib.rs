@@ -9,6 +9,7 @@ mod code_map;
 mod column;
 mod dictionary;
 mod encode;
+mod in_use;
 mod kept_results;
 mod manifest;
 mod mapped_file;
@@ -25,7 +26,7 @@ mod version;
 
 pub use blocks::Packing;
 pub use bytes::Bytes;
-pub use checksum::logical_checksum;
+pub use checksum::{LogicalChecksum, logical_checksum};
 pub use column::Column;
 pub use dictionary::{Dictionary, Texts};
 pub use kept_results::KeptResults;

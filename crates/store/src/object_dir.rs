@@ -2,18 +2,19 @@
 //!
 //! `objects/ab/<64 hexadecimal digits>`; a file appears whole or not at all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use evercube_base::{Error, ErrorKind, Result};
 
 use crate::bytes::Bytes;
+use crate::in_use::{InUse, half_of_memory};
 use crate::mapped_file::MappedFile;
 use crate::segment::Segment;
 
@@ -26,8 +27,7 @@ pub struct ObjectDir {
     temporary: AtomicU64,
     /// Written to while an object is looked at and deleted.
     sweeping: RwLock<()>,
-    /// Segments that somebody uses.
-    segments: Mutex<HashMap<Hash, Weak<Segment>>>,
+    in_use: InUse,
 }
 
 fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
@@ -52,7 +52,7 @@ impl ObjectDir {
             root,
             temporary: AtomicU64::new(0),
             sweeping: RwLock::default(),
-            segments: Mutex::default(),
+            in_use: InUse::new(half_of_memory()),
         })
     }
 
@@ -66,13 +66,20 @@ impl ObjectDir {
     pub fn put(&self, bytes: &[u8]) -> Result<Hash> {
         let hash = *blake3::hash(bytes).as_bytes();
         let path = self.path(&hash);
-        if self.hold(&hash) {
+        if self.hold(&hash) && holds(&path, bytes) {
             return Ok(hash);
         }
+        self.write(&hash, bytes)?;
+        Ok(hash)
+    }
+
+    /// Writes an object's file, in place of one that may be there.
+    fn write(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
+        let path = self.path(hash);
         let shelf = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(shelf).map_err(|e| failed("made", shelf, &e))?;
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = shelf.join(format!("{}.{}-{number}.part", hex(&hash), std::process::id()));
+        let temporary = shelf.join(format!("{}.{}-{number}.part", hex(hash), std::process::id()));
         let write = || -> std::io::Result<()> {
             let mut file = fs::File::create(&temporary)?;
             file.write_all(bytes)?;
@@ -83,8 +90,7 @@ impl ObjectDir {
         write().map_err(|e| {
             let _left_behind = fs::remove_file(&temporary);
             failed("written", &path, &e)
-        })?;
-        Ok(hash)
+        })
     }
 
     pub fn has(&self, hash: &Hash) -> bool {
@@ -158,30 +164,64 @@ impl ObjectDir {
         Err(damaged(hash))
     }
 
-    /// A segment, checked against its name. One that is in use already is shared.
+    /// A segment, checked against its name. One that is in use already is shared. Its file is held
+    /// in memory while there is room, and else mapped.
     ///
     /// # Errors
     /// As [`ObjectDir::get`], or `Unsupported` where it is of a format this server does not know.
     pub fn segment(&self, hash: &Hash) -> Result<Arc<Segment>> {
-        let in_use = || self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = in_use().get(hash).and_then(Weak::upgrade) {
+        if let Some(known) = self.in_use.get(hash) {
             return Ok(known);
         }
-        let segment = Arc::new(Segment::from_bytes(&self.map(hash)?)?);
-        let mut in_use = in_use();
-        in_use.retain(|_, s| s.strong_count() > 0);
-        in_use.insert(*hash, Arc::downgrade(&segment));
+        let length = self.length(hash).unwrap_or(0);
+        let bytes = match self.in_use.has_room(length) {
+            true => Bytes::from(self.get(hash)?),
+            false => self.map(hash)?,
+        };
+        let segment = Arc::new(Segment::from_bytes(&bytes)?);
+        self.in_use.add(*hash, &segment, &bytes);
         Ok(segment)
     }
 
-    /// Reads an object again and compares it with its name, leaving it where it is; its length.
+    /// A segment as its file is now, whoever uses it.
+    ///
+    /// # Errors
+    /// As [`ObjectDir::segment`]; a damaged file is left where it is.
+    pub fn segment_afresh(&self, hash: &Hash) -> Result<Arc<Segment>> {
+        let path = self.path(hash);
+        let bytes = fs::read(&path).map_err(|e| unread(hash, &path, &e))?;
+        if blake3::hash(&bytes).as_bytes() != hash {
+            return Err(damaged(hash));
+        }
+        Segment::from_bytes(&Bytes::from(bytes)).map(Arc::new)
+    }
+
+    /// Reads an object again, from the disk where that can be, and compares it with its name,
+    /// leaving it where it is; its length.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` where the bytes are not what the name says.
     pub fn verify(&self, hash: &Hash) -> Result<u64> {
         let path = self.path(hash);
-        let bytes = fs::read(&path).map_err(|e| failed("read", &path, &e))?;
-        if blake3::hash(&bytes).as_bytes() == hash {
-            Ok(bytes.len() as u64)
-        } else {
-            Err(damaged(hash))
+        let file = fs::File::open(&path).map_err(|e| unread(hash, &path, &e))?;
+        // What the system remembers of the file says nothing about the disk.
+        let _as_it_can = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(&file).map_err(|e| failed("read", &path, &e))?;
+        if hasher.finalize().as_bytes() == hash { Ok(hasher.count()) } else { Err(damaged(hash)) }
+    }
+
+    /// Takes a file whose bytes are not what its name says out of the way; it then counts as missing.
+    pub fn set_aside(&self, hash: &Hash) {
+        let path = self.path(hash);
+        let _may_be_gone = fs::rename(&path, path.with_extension("damaged"));
+    }
+
+    /// Writes a segment's file anew from memory; false where it is not held there.
+    pub fn write_from_memory(&self, hash: &Hash) -> Result<bool> {
+        match self.in_use.file(hash).filter(|bytes| blake3::hash(bytes).as_bytes() == hash) {
+            Some(bytes) => self.write(hash, &bytes).map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -189,6 +229,19 @@ impl ObjectDir {
         let path = self.path(hash);
         fs::remove_file(&path).map_err(|e| failed("deleted", &path, &e))
     }
+}
+
+/// Whether a file holds exactly these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let Ok(mut file) = fs::File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|m| m.len() == bytes.len() as u64) {
+        return false;
+    }
+    let mut buffer = vec![0; bytes.len().min(1 << 20)];
+    bytes.chunks(1 << 20).all(|expected| {
+        let found = &mut buffer[..expected.len()];
+        file.read_exact(found).is_ok() && found == expected
+    })
 }
 
 fn unread(hash: &Hash, path: &Path, e: &std::io::Error) -> Error {
@@ -223,6 +276,45 @@ mod tests {
         assert_eq!(dir.get(&hash).unwrap_err().kind, ErrorKind::Corrupt);
         assert!(!dir.has(&hash));
         assert_eq!(dir.get(&hash).unwrap_err().kind, ErrorKind::NotFound);
+        assert_eq!(dir.verify(&hash).unwrap_err().kind, ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_damaged_file_is_written_again_by_who_has_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ObjectDir::open(folder.path()).unwrap();
+        let hash = dir.put(b"some bytes").unwrap();
+        for damage in [&b"some bytfs"[..], b"some", b""] {
+            fs::write(dir.path(&hash), damage).unwrap();
+            dir.put(b"some bytes").unwrap();
+            assert_eq!(dir.get(&hash).unwrap(), b"some bytes");
+        }
+    }
+
+    #[test]
+    fn a_segment_in_memory_outlives_its_file_and_gives_it_back() {
+        use evercube_base::{Collation, ColumnData, DataType, RowBatch};
+        let folder = tempfile::tempdir().unwrap();
+        let mut dir = ObjectDir::open(folder.path()).unwrap();
+        let mut builder = crate::SegmentBuilder::new(&[DataType::Int64], Collation::default());
+        let values = (0..1000).map(|v| Some(v * v % 97)).collect();
+        builder.push(&RowBatch { columns: vec![ColumnData::Int64(values)], rows: 1000 }).unwrap();
+        let hash = dir.put(&builder.finish().to_bytes().unwrap()).unwrap();
+        let codes =
+            |s: &Segment| (0..1000).map(|row| s.columns[0].codes.get(row)).collect::<Vec<_>>();
+        let segment = dir.segment(&hash).unwrap();
+        let before = codes(&segment);
+        fs::File::options().write(true).open(dir.path(&hash)).unwrap().set_len(20).unwrap();
+        assert_eq!(codes(&segment), before);
+        assert_eq!(dir.verify(&hash).unwrap_err().kind, ErrorKind::Corrupt);
+        assert!(dir.write_from_memory(&hash).unwrap());
+        assert_eq!(codes(&dir.segment_afresh(&hash).unwrap()), before);
+        // Without room it is mapped, and nothing can be written from memory.
+        drop(segment);
+        dir.in_use = InUse::new(100);
+        let mapped = dir.segment(&hash).unwrap();
+        assert_eq!(codes(&mapped), before);
+        assert!(!dir.write_from_memory(&hash).unwrap());
     }
 
     #[test]

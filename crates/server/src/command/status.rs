@@ -36,6 +36,18 @@ fn text(report: &Report) -> String {
     for domain in &report.degraded {
         out.push_str(&format!("DEGRADED: going on without {domain}\n"));
     }
+    for s in &report.servers {
+        for damage in &s.files.open {
+            out.push_str(&format!("DAMAGED on {}: {damage}\n", s.name));
+        }
+        if let Some(healed) = &s.files.last_healed {
+            let count = match s.files.healed {
+                1 => "one file".to_owned(),
+                n => format!("{n} files, the last one"),
+            };
+            out.push_str(&format!("healed on {}: {count}: {healed}\n", s.name));
+        }
+    }
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     table.set_header(["server", "region", "kind", "address", "state", "applied", "databases"]);

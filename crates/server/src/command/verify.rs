@@ -1,6 +1,6 @@
 //! `evercube verify`: whether all servers hold the same.
 
-use evercube_service::verify::VerifyReport;
+use evercube_service::verify::{ServerProof, VerifyReport};
 
 use super::credentials::Account;
 use crate::client::{json, percent_encode};
@@ -15,7 +15,7 @@ pub struct Verify {
     account: Account,
     /// Name of the database
     database: String,
-    /// Also compare the values in memory
+    /// Also decode every partition again, compare its values, and ask probe queries everywhere
     #[arg(long)]
     deep: bool,
     /// Print the report as JSON
@@ -36,8 +36,14 @@ pub async fn run(args: &Verify) -> Outcome {
     if report.same {
         return Ok(());
     }
-    let what = report.difference.unwrap_or_else(|| "the servers do not agree".into());
-    Err(Failure::Different(format!("'{}' differs: {what}", report.database)))
+    match report.difference {
+        Some(what) => Err(Failure::Different(format!("'{}' differs: {what}", report.database))),
+        None => Err(Failure::Refused(format!(
+            "'{}' was not verified everywhere: {} did not answer; the other servers hold the same",
+            report.database,
+            report.unreachable.join(", ")
+        ))),
+    }
 }
 
 fn text(report: &VerifyReport) -> String {
@@ -45,13 +51,33 @@ fn text(report: &VerifyReport) -> String {
     for s in &report.servers {
         let root = s.root.as_deref().unwrap_or("no root");
         out.push_str(&format!(
-            "  {} ({}): {root}, {} objects, {} bytes\n",
-            s.server, s.region, s.objects, s.bytes
+            "  {} ({}): {root}, {} objects, {} bytes{}\n",
+            s.server,
+            s.region,
+            s.objects,
+            s.bytes,
+            deep(s)
         ));
-        for problem in &s.problems {
-            out.push_str(&format!("    {problem}\n"));
+        if !s.answered {
+            s.problems.iter().for_each(|p| out.push_str(&format!("    {p}\n")));
         }
     }
-    out.push_str(if report.same { "all servers hold the same\n" } else { "DIFFERENT\n" });
+    for difference in &report.differences {
+        out.push_str(&format!("  {difference}\n"));
+    }
+    out.push_str(match (report.same, report.differences.is_empty()) {
+        (true, _) => "all servers hold the same\n",
+        (false, true) => "NOT COMPLETE\n",
+        (false, false) => "DIFFERENT\n",
+    });
     out
+}
+
+fn deep(s: &ServerProof) -> String {
+    match (s.checksums.len(), s.probes.len()) {
+        (0, 0) => String::new(),
+        (partitions, probes) => {
+            format!(", {partitions} partitions decoded, {probes} probe queries")
+        }
+    }
 }

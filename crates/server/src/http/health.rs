@@ -60,6 +60,11 @@ fn metrics(state: &Arc<ServerState>) -> String {
     let degraded: Vec<_> =
         group.degraded.iter().map(|d| (format!("{{domain=\"{}\"}}", label(d)), 1)).collect();
     gauge("degraded", "Failure domains the group goes on without.", &degraded);
+    let files = &status.files;
+    gauge("files_damaged", "Files that are damaged now.", &one(files.open.len() as u64));
+    gauge("files_damaged_total", "Files found damaged since the start.", &one(files.found));
+    gauge("files_healed_total", "Damaged files that were written again.", &one(files.healed));
+    gauge("files_checked", "Files of the last whole look.", &one(files.checked));
     let of = |value: fn(&DatabaseStatus) -> u64| {
         let row = |d: &DatabaseStatus| (format!("{{database=\"{}\"}}", label(&d.name)), value(d));
         status.databases.iter().map(row).collect::<Vec<_>>()

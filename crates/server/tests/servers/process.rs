@@ -285,6 +285,11 @@ impl Group {
 
     /// Damages the largest file among the objects of a server.
     pub fn flip_a_byte(&self, at: usize) {
+        flip(self.object_files(at).last().unwrap());
+    }
+
+    /// The files of a server's objects, the largest last.
+    pub fn object_files(&self, at: usize) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.data(at).join("store")];
         while let Some(folder) = folders.pop() {
@@ -296,12 +301,23 @@ impl Group {
                 }
             }
         }
-        let (_, file) = files.into_iter().max().unwrap();
-        let mut bytes = std::fs::read(&file).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(&file, bytes).unwrap();
+        files.retain(|(_, path)| path.extension().is_none());
+        files.sort();
+        files.into_iter().map(|(_, path)| path).collect()
     }
+
+    /// The figures a server gives to monitoring.
+    pub fn metrics(&self, at: usize) -> String {
+        exchange(&self.members[at].client, "GET", "/metrics", "").unwrap().1
+    }
+}
+
+/// Changes one bit in the middle of a file.
+pub fn flip(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file, bytes).unwrap();
 }
 
 fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
