@@ -3,6 +3,7 @@
 
 mod aggregate_call;
 mod call;
+mod comparison;
 mod context_call;
 mod date_call;
 mod filter_argument;
@@ -17,6 +18,8 @@ mod regression_call;
 mod table_call;
 mod user_function;
 mod window_call;
+
+pub(crate) use comparison::{may_compare, type_word};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -97,6 +100,8 @@ pub(crate) struct Binder<'a> {
     depth: usize,
     /// The type of what `SELECTEDMEASURE` gives, where that is known.
     selected_type: DataType,
+    /// The function whose arguments are being bound.
+    callee: &'static str,
 }
 
 /// Deeper than the threads' stacks are sure to hold.
@@ -239,12 +244,17 @@ impl<'a> Binder<'a> {
             query_scope: Scope::default(),
             depth: 0,
             selected_type: DataType::Variant,
+            callee: "",
         }
     }
 
     /// Makes a variable of the query known to everything that follows.
     pub fn define_variable(&mut self, name: &str, expression: &Expr) -> Result<(usize, Arc<Node>)> {
         let scope = self.query_scope.clone();
+        self.check_variable(name)?;
+        if self.variable_named(&scope, name, false).is_some() {
+            return Err(Error::invalid(format!("The query defines the variable {name} twice.")));
+        }
         let node = self.any(&scope, expression)?;
         let slot = self.next_slot();
         let base = self.base_of(&scope, &node);
@@ -337,17 +347,37 @@ impl<'a> Binder<'a> {
             }
             _ => None,
         };
-        found.ok_or_else(|| {
-            let why = match &e.kind {
-                ExprKind::Qualified { table, name } => {
-                    return self.no_column(table, name).at(span_of(e));
+        found.ok_or_else(|| self.no_column_reference(e).at(span_of(e)))
+    }
+
+    fn no_column_reference(&self, e: &Expr) -> Error {
+        let wanted = match self.callee {
+            "" => "A column of the model is expected here, as Table[Column]".to_owned(),
+            function => format!("{function} takes a column of the model here, as Table[Column]"),
+        };
+        Error::invalid(match &e.kind {
+            ExprKind::Qualified { name, .. } | ExprKind::Bracketed(name)
+                if self.is_measure(name) =>
+            {
+                format!("{wanted}; [{name}] is a measure.")
+            }
+            ExprKind::Qualified { table, name } => return self.no_column(table, name),
+            ExprKind::Bracketed(name) => {
+                let of = |t: &&str| self.model.column(t, name).is_some();
+                let mut tables: Vec<&str> = self.model.table_names().filter(of).collect();
+                tables.sort_unstable();
+                match tables.as_slice() {
+                    [] => format!("{wanted}; no table has a column '{name}'."),
+                    [first, ..] => format!(
+                        "The column '{name}' is in several tables: {}. Write it with its table, as '{first}'[{name}].",
+                        tables.join(", ")
+                    ),
                 }
-                ExprKind::Bracketed(name) => {
-                    format!("Column '{name}' cannot be found, or more than one table has it; write it as Table[{name}].")
-                }
-                _ => "A reference to a column of the model is expected here, as Table[Column].".into(),
-            };
-            Error::invalid(why).at(span_of(e))
+            }
+            ExprKind::Name { name, .. } if self.model.table_id(name).is_some() => {
+                format!("{wanted}; '{name}' is a table.")
+            }
+            _ => format!("{wanted}."),
         })
     }
 
@@ -411,6 +441,19 @@ impl<'a> Binder<'a> {
 
     /// An expression that gives a table.
     pub(crate) fn table(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+        if let ExprKind::Qualified { table, name } = &e.kind
+            && let Some(column) = self.model.column(table, name)
+        {
+            let wanted = match self.callee {
+                "" => "A table is expected here".to_owned(),
+                function => format!("{function} takes a table here"),
+            };
+            let shown = self.model.column_name(column);
+            return Err(Error::invalid(format!(
+                "{wanted}, and {shown} is a column; VALUES ( {shown} ) is the table of its values."
+            ))
+            .at(span_of(e)));
+        }
         let node = self.any(scope, e)?;
         if node.is_table() {
             return Ok(node);
@@ -502,6 +545,9 @@ impl<'a> Binder<'a> {
             }
             ExprKind::Binary { operator, left, right } => {
                 let (l, r) = (self.scalar(scope, left)?, self.scalar(scope, right)?);
+                if is_comparison(*operator) {
+                    comparison::check_operands(&l, &r)?;
+                }
                 let uses = l.uses.and(r.uses);
                 let ty = Type::Scalar(operator_type(*operator, &l, &r));
                 let (left, right) = (Box::new(l), Box::new(r));
@@ -525,6 +571,10 @@ impl<'a> Binder<'a> {
                         "IN needs as many columns on its right as it has values on its left.",
                     ));
                 }
+                let outer = std::mem::replace(&mut self.callee, "CONTAINSROW");
+                let checked = self.check_row(&left, &right);
+                self.callee = outer;
+                checked?;
                 let uses = left.iter().fold(right.uses, |u, n| u.and(n.uses));
                 let kind = Kind::In { left, right: Box::new(right) };
                 Ok(Self::node(kind, Type::Scalar(DataType::Boolean), uses, span))
@@ -539,6 +589,7 @@ impl<'a> Binder<'a> {
                 let first = self.slots;
                 let mut uses = Uses::default();
                 for b in bindings {
+                    self.check_variable(&b.name)?;
                     let node = self.any(&inner, &b.expression)?;
                     let slot = self.next_slot();
                     let mut v = variable(&b.name, slot, &node);
@@ -555,6 +606,23 @@ impl<'a> Binder<'a> {
             }
             ExprKind::Error => Err(Error::invalid("The expression has a syntax error.")),
         }
+    }
+
+    /// Variables do not hide tables.
+    fn check_variable(&self, name: &str) -> Result<()> {
+        match self.model.table_id(name) {
+            Some(_) => Err(Error::invalid(format!(
+                "The variable {name} has the name of a table of the model; give it another name."
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the values of a row against the columns of the table it is looked for in.
+    pub(super) fn check_row(&self, values: &[Node], table: &Node) -> Result<()> {
+        let schema = table.schema();
+        let mut pairs = values.iter().zip(schema.iter());
+        pairs.try_for_each(|(value, column)| self.check_compared(value, column.data_type))
     }
 
     fn variable_named<'s>(
@@ -791,6 +859,20 @@ pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
 pub(crate) fn shared_type<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> DataType {
     let typed = nodes.into_iter().filter(|n| !n.is_blank_literal());
     typed.map(Node::data_type).reduce(common_type).unwrap_or(DataType::Variant)
+}
+
+fn is_comparison(operator: BinaryOperator) -> bool {
+    use BinaryOperator as Op;
+    matches!(
+        operator,
+        Op::Equal
+            | Op::StrictEqual
+            | Op::NotEqual
+            | Op::Less
+            | Op::LessEqual
+            | Op::Greater
+            | Op::GreaterEqual
+    )
 }
 
 /// As arithmetic sees a value; `None` where only the value tells (text, or of any type).

@@ -6,7 +6,7 @@ use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Rowset, Value}
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
 use evercube_store::StoreVersion;
 
-use crate::bind::{Binder, DefinedMeasure};
+use crate::bind::{Binder, DefinedMeasure, may_compare, type_word};
 use crate::compiled_model::CompiledModel;
 use crate::eval::{Cells, Evaluator};
 use crate::explain::{Explanation, tree};
@@ -171,6 +171,7 @@ fn run(
         .seen_by(&context.roles)
         .map(|model| Dataset { model: Arc::new(model), store: Arc::clone(&dataset.store) });
     let dataset = seen.as_ref().unwrap_or(dataset);
+    check_definitions(&dataset.model, &parsed.definitions)?;
     let extended = with_defined_columns(dataset, context, &parsed.definitions)?;
     let is_extended = extended.is_some();
     let dataset = extended.as_ref().unwrap_or(dataset);
@@ -201,9 +202,7 @@ fn run(
         let order_by = e.order_by.iter().map(key).collect::<Result<Vec<_>>>()?;
         let start_at: Vec<Node> =
             e.start_at.iter().map(|v| binder.scalar(&scope, v)).collect::<Result<_>>()?;
-        if start_at.len() > order_by.len() {
-            return Err(Error::invalid("START AT has more values than ORDER BY has columns."));
-        }
+        check_start(&order_by, &start_at)?;
         if let Some(journal) = &evaluator.journal {
             journal.borrow_mut().add_logical(&tree(&dataset.model, &table));
         }
@@ -212,6 +211,59 @@ fn run(
     let journal = evaluator.journal.take();
     let explanation = journal.map(|j| j.into_inner().explanation()).unwrap_or_default();
     Ok((QueryResult { results }, explanation))
+}
+
+/// Refuses values of `START AT` that do not compare with what `ORDER BY` sorts.
+fn check_start(order_by: &[SortKey], start_at: &[Node]) -> Result<()> {
+    if start_at.len() > order_by.len() {
+        return Err(Error::invalid("START AT has more values than ORDER BY has columns."));
+    }
+    for (place, (value, key)) in start_at.iter().zip(order_by).enumerate() {
+        let (given, sorted) = (value.data_type(), key.expression.data_type());
+        if !value.is_blank_literal() && !may_compare(given, sorted) {
+            return Err(Error::invalid(format!(
+                "The value number {} of START AT is of type {}, but ORDER BY sorts values of type {} there.",
+                place + 1,
+                type_word(given),
+                type_word(sorted)
+            ))
+            .at((value.span.start as usize, value.span.end as usize)));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses definitions that could not be told apart, and measures of tables that do not exist.
+fn check_definitions(model: &CompiledModel, given: &[Definition]) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    for d in given {
+        let place = (d.span.start as usize, d.span.end as usize);
+        let (kind, name) = match &d.kind {
+            DefinitionKind::Measure { table, name, .. } => {
+                let unknown = table.as_ref().filter(|t| {
+                    model.table_id(t).is_none() && !given.iter().any(|d| is_table(d, t))
+                });
+                if let Some(t) = unknown {
+                    return Err(Error::invalid(format!(
+                        "Cannot find the table '{t}' of the measure [{name}] that the query defines."
+                    ))
+                    .at(place));
+                }
+                ("measure", format!("[{name}]"))
+            }
+            DefinitionKind::Column { table, name, .. } => ("column", format!("'{table}'[{name}]")),
+            DefinitionKind::Table { name, .. } => ("table", format!("'{name}'")),
+            DefinitionKind::Function { name, .. } => ("function", name.to_string()),
+            // Known to be new where it is bound.
+            DefinitionKind::Variable { .. } => continue,
+        };
+        if !seen.insert((kind, name.to_lowercase())) {
+            return Err(
+                Error::invalid(format!("The query defines the {kind} {name} twice.")).at(place)
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Whether a definition is a table of this name.

@@ -1,7 +1,8 @@
 //! Runs the DAX scripts of `tests/scripts` on a small star schema: queries, each followed by
 //! `----` and the table it gives. The engine and the reference evaluator give the same answers to
 //! those in the folder itself; those in `calculated` are about a model with calculated objects and
-//! roles, which the reference evaluator does not know, and may begin with `-- roles: A, B`.
+//! roles, which the reference evaluator does not know, and may begin with `-- roles: A, B`; those
+//! in `mistakes` are refused.
 //! `EVERCUBE_BLESS=1` with the tests named `written_answers` writes the engine's answers into the
 //! files.
 
@@ -330,6 +331,13 @@ fn packings_change_no_answer() {
             assert_eq!(answer(dataset, query, usize::MAX), got, "{packing:?}\n{query}");
         }
     });
+}
+
+/// What users get wrong is refused with one message that says what and where; the reference
+/// evaluator is not as strict.
+#[test]
+fn mistakes_give_the_written_messages() {
+    assert!(run_folder("tests/scripts/mistakes", &retail(), |_, _| ()) > 20);
 }
 
 #[test]

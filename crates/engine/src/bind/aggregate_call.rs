@@ -103,7 +103,15 @@ impl Binder<'_> {
             _ => body,
         };
         let extra = self.scalars_of(scope, &arguments[1..])?;
-        self.folded(scope, name, fold, table, body, extra, Vec::new(), span)
+        let of = self.column_reference(&arguments[0]).ok();
+        self.folded(scope, name, fold, table, body, extra, Vec::new(), span).map_err(|mut e| {
+            if let Some(column) = of {
+                let shown = self.model.column_name(column);
+                e.message =
+                    format!("{}, which those of {shown} are.", e.message.trim_end_matches('.'));
+            }
+            e
+        })
     }
 
     /// The rows over which a column is aggregated: of its model table, or of a table of the query.

@@ -33,13 +33,21 @@ impl Binder<'_> {
         if let FunctionKind::Refused(why) = def.kind {
             return Err(Error::unsupported(format!("{name} is not evaluated here: {why}.")));
         }
-        if !def.accepts(arguments.len()) {
-            return Err(Error::invalid(format!(
-                "{}; its form is {}.",
-                miscounted(def, arguments.len()),
-                def.form()
-            )));
-        }
+        check_count(def, arguments.len())?;
+        let outer = std::mem::replace(&mut self.callee, def.name);
+        let bound = self.known_call(scope, def, arguments, span);
+        self.callee = outer;
+        bound
+    }
+
+    fn known_call(
+        &mut self,
+        scope: &Scope,
+        def: &FunctionDef,
+        arguments: &[Expr],
+        span: Span,
+    ) -> Result<Node> {
+        let name = def.name;
         if let FunctionKind::Scalar(function) = def.kind {
             return self.scalar_call(scope, def, function, arguments, span);
         }
@@ -229,6 +237,7 @@ impl Binder<'_> {
         let mut pairs = rest.chunks_exact(2);
         for pair in &mut pairs {
             let [case, result] = self.two(scope, pair)?;
+            self.check_compared_with(&value, &case)?;
             uses = uses.and(case.uses).and(result.uses);
             cases.push((case, result));
         }
@@ -313,6 +322,14 @@ fn ordered_pairs(def: &FunctionDef, arguments: &[Expr]) -> Result<Vec<Expr>> {
         )));
     }
     Ok(out)
+}
+
+/// Refuses a call with too few or too many arguments.
+pub(super) fn check_count(def: &FunctionDef, given: usize) -> Result<()> {
+    if def.accepts(given) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{}; its form is {}.", miscounted(def, given), def.form())))
 }
 
 /// What is wrong with the number of arguments of a call.

@@ -31,8 +31,12 @@ impl Binder<'_> {
                 }
                 _ => {}
             }
-            if !keep && let Some(modifier) = self.modifier(&name, arguments)? {
-                return Ok(modifier);
+            if !keep && let Some(def) = functions::lookup(&name).filter(|f| is_modifier(f.name)) {
+                super::call::check_count(def, arguments.len())?;
+                let outer = std::mem::replace(&mut self.callee, def.name);
+                let bound = self.modifier(def.name, arguments);
+                self.callee = outer;
+                return bound;
             }
         }
         let table =
@@ -47,8 +51,8 @@ impl Binder<'_> {
     }
 
     /// Functions that change filters or relationships instead of adding rows.
-    fn modifier(&mut self, name: &str, arguments: &[Expr]) -> Result<Option<FilterArgument>> {
-        Ok(Some(match name {
+    fn modifier(&mut self, name: &str, arguments: &[Expr]) -> Result<FilterArgument> {
+        Ok(match name {
             "ALL" | "REMOVEFILTERS" | "ALLNOBLANKROW" => match self.columns_named(arguments)? {
                 Some(columns) => FilterArgument::Remove(columns),
                 None => FilterArgument::RemoveAll,
@@ -92,8 +96,8 @@ impl Binder<'_> {
                 };
                 FilterArgument::Direct(id, direction)
             }
-            _ => return Ok(None),
-        }))
+            _ => return Err(Error::internal("a function that is no modifier of filters")),
+        })
     }
 
     fn relationship(
@@ -115,7 +119,7 @@ impl Binder<'_> {
 
     /// Model columns that arguments such as those of `ALL` stand for; `None`: no argument.
     pub(super) fn columns_named(&mut self, arguments: &[Expr]) -> Result<Option<Vec<ColumnId>>> {
-        let mut out = Vec::new();
+        let (mut out, mut columns) = (Vec::new(), Vec::new());
         for a in arguments {
             match &a.kind {
                 ExprKind::Name { name, .. } => {
@@ -123,9 +127,22 @@ impl Binder<'_> {
                     out.extend(self.expanded_columns(table));
                 }
                 ExprKind::Omitted => {}
-                _ => out.push(self.column_reference(a)?),
+                _ => {
+                    let column = self.column_reference(a)?;
+                    if columns.first().is_some_and(|first: &ColumnId| first.table != column.table)
+                        && self.callee != "ALLEXCEPT"
+                    {
+                        return Err(Error::invalid(format!(
+                            "All column arguments of {} must be from the same table.",
+                            self.callee
+                        ))
+                        .at(span_of(a)));
+                    }
+                    columns.push(column);
+                }
             }
         }
+        out.extend(columns);
         Ok((!arguments.is_empty()).then_some(out))
     }
 
@@ -143,6 +160,13 @@ impl Binder<'_> {
         let table = self.model_table_id(name)?;
         let spared = self.columns_named(&arguments[1..])?.unwrap_or_default();
         let mut columns = self.expanded_columns(table);
+        if let Some(other) = spared.iter().find(|c| !columns.contains(c)) {
+            return Err(Error::invalid(format!(
+                "ALLEXCEPT names {}, which is no column of '{}' or of a table that it refers to.",
+                self.model.column_name(*other),
+                self.model.table(table).name
+            )));
+        }
         columns.retain(|c| !spared.contains(c));
         Ok(columns)
     }
@@ -243,6 +267,22 @@ impl Binder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a function changes filters or relationships where it stands among the arguments of
+/// `CALCULATE`.
+fn is_modifier(name: &str) -> bool {
+    matches!(
+        name,
+        "ALL"
+            | "REMOVEFILTERS"
+            | "ALLNOBLANKROW"
+            | "ALLSELECTED"
+            | "ALLEXCEPT"
+            | "ALLCROSSFILTERED"
+            | "USERELATIONSHIP"
+            | "CROSSFILTER"
+    )
 }
 
 fn measure_in_condition(name: &str) -> Error {

@@ -7,7 +7,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::all_uses;
-use super::table_call::projection;
+use super::table_call::{distinct_names, projection};
 use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
 use crate::eval::{flag_columns, subtotal_column};
 use crate::plan::{
@@ -98,6 +98,7 @@ impl Binder<'_> {
         let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
         let uses = all_uses(columns.iter().map(|c| &c.node).chain(tables));
         let uses = uses.and(Uses { frame, ..CONTEXT });
+        let schema = distinct_names(schema, "SUMMARIZECOLUMNS")?;
         let order = shown_order(parts.groups.len(), &parts.rollup, schema.len());
         let kind = Kind::SummarizeColumns {
             groups: parts.groups,
@@ -253,6 +254,7 @@ impl Binder<'_> {
         let uses = all_uses(groups.iter().chain(columns.iter().map(|c| &c.node)));
         let frame = if depth > 0 && !columns.is_empty() { 0 } else { Uses::NONE };
         let uses = uses.outside_frame(depth).and(table.uses).and(Uses { frame, ..CONTEXT });
+        let schema = distinct_names(schema, "SUMMARIZE")?;
         let kind = Kind::Summarize { table: Box::new(table), groups, rollup, columns };
         Ok(Self::node(kind, table_type(schema), uses, span))
     }
@@ -352,6 +354,7 @@ impl Binder<'_> {
         schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
         let uses = all_uses(columns.iter().map(|c| &c.node)).outside_slot(slot);
         let uses = all_uses(&groups).outside_frame(scope.frames.len()).and(uses).and(table.uses);
+        let schema = distinct_names(schema, "GROUPBY")?;
         let kind = Kind::GroupBy { table: Box::new(table), groups, columns };
         Ok(Self::node(kind, table_type(schema), uses, span))
     }

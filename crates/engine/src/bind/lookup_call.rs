@@ -31,6 +31,7 @@ impl Binder<'_> {
                         "CONTAINSROW needs one value for each column of its table.",
                     ));
                 }
+                self.check_row(&left, &right)?;
                 let uses = all_uses(&left).and(right.uses);
                 Self::node(Kind::In { left, right: Box::new(right) }, BOOLEAN, uses, span)
             }
@@ -69,7 +70,9 @@ impl Binder<'_> {
         let mut pairs = Vec::new();
         for pair in arguments[1..].chunks_exact(2) {
             let at = self.position(scope, &table, &pair[0])?;
-            pairs.push((at, self.scalar(scope, &pair[1])?));
+            let value = self.scalar(scope, &pair[1])?;
+            self.check_compared(&value, table.schema()[at].data_type)?;
+            pairs.push((at, value));
         }
         let uses = all_uses(pairs.iter().map(|(_, n)| n)).and(table.uses);
         Ok(Self::node(Kind::Contains { table: Box::new(table), pairs }, BOOLEAN, uses, span))
@@ -91,7 +94,10 @@ impl Binder<'_> {
         let mut pairs = Vec::new();
         let mut chunks = rest.chunks_exact(2);
         for pair in &mut chunks {
-            pairs.push((self.column_reference(&pair[0])?, self.scalar(scope, &pair[1])?));
+            let column = self.column_reference(&pair[0])?;
+            let value = self.scalar(scope, &pair[1])?;
+            self.check_compared(&value, self.model.column_info(column).data_type)?;
+            pairs.push((column, value));
         }
         if pairs.is_empty() {
             return Err(Error::invalid("LOOKUPVALUE needs a column to search and a value."));

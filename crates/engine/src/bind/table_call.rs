@@ -7,7 +7,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{all_uses, type_named};
-use super::{Binder, Scope, column, common_type, literal, span_of, table_type};
+use super::{Binder, Scope, column, common_type, comparison, literal, span_of, table_type};
 use crate::plan::{Kind, NamedNode, Node, Schema, SetOperation, TableColumn, Type, Uses};
 
 impl Binder<'_> {
@@ -133,11 +133,6 @@ impl Binder<'_> {
             }
             Some(_) => {
                 let columns = self.columns_named(arguments)?.unwrap_or_default();
-                if columns.windows(2).any(|w| w[0].table != w[1].table) {
-                    return Err(Error::invalid(format!(
-                        "All column arguments of {name} must be from the same table."
-                    )));
-                }
                 self.values(columns, blank_row, span)
             }
         };
@@ -469,6 +464,20 @@ impl Binder<'_> {
                 table.schema().len()
             )));
         }
+        for (to, from) in schema.iter_mut().zip(table.schema().iter()) {
+            if !comparison::may_compare(from.data_type, to.data_type) {
+                return Err(Error::invalid(format!(
+                    "TREATAS cannot take the values of the column '{}', of type {}, for those of '{}'[{}], of type {}.",
+                    from.name,
+                    comparison::type_word(from.data_type),
+                    to.table.as_deref().unwrap_or_default(),
+                    to.name,
+                    comparison::type_word(to.data_type)
+                )));
+            }
+            // The values stay what they are.
+            to.data_type = from.data_type;
+        }
         let uses = table.uses;
         Ok(Self::node(Kind::TreatAs(Box::new(table)), table_type(schema), uses, span))
     }
@@ -536,7 +545,7 @@ pub(super) fn projection(
 }
 
 /// Refuses two columns that could not be told apart.
-fn distinct_names(schema: Vec<TableColumn>, function: &str) -> Result<Vec<TableColumn>> {
+pub(super) fn distinct_names(schema: Vec<TableColumn>, function: &str) -> Result<Vec<TableColumn>> {
     let key = |c: &TableColumn| (c.table.as_ref().map(|t| t.to_lowercase()), c.name.to_lowercase());
     let mut seen = std::collections::HashSet::new();
     for c in &schema {
