@@ -80,6 +80,7 @@ pub struct RelationshipInfo {
     pub both_directions: bool,
     /// So do the filters of roles.
     pub secures_both_directions: bool,
+    pub one_to_one: bool,
 }
 
 /// An object with an expression, and what is wrong with it, if anything.
@@ -344,6 +345,7 @@ impl CompiledModel {
                 || (from_one && !to_many),
             secures_both_directions: is(&r.security_filtering_behavior, "bothDirections")
                 || (from_one && !to_many),
+            one_to_one: from_one && !to_many,
         })
     }
 

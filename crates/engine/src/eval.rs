@@ -19,6 +19,7 @@ mod lookup;
 mod missing_items;
 mod model_rows;
 mod numbering;
+mod paths;
 mod rank;
 mod regression;
 mod relevant_keys;
@@ -79,6 +80,7 @@ pub(crate) struct Evaluator<'a> {
     pub query_measures: HashSet<String>,
     /// Bound calculation items, by group and number.
     items: RefCell<HashMap<(usize, usize), Arc<Node>>>,
+    ambiguities: RefCell<paths::Ambiguities>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
     known_scans: RefCell<Vec<known_scans::KnownScan>>,
     code_maps: RefCell<finer_scan::CodeMaps>,
@@ -116,6 +118,7 @@ impl<'a> Evaluator<'a> {
             query_measures: HashSet::new(),
             visible_rows: RefCell::default(),
             items: RefCell::default(),
+            ambiguities: RefCell::default(),
             unique_columns: RefCell::default(),
             known_scans: RefCell::default(),
             code_maps: RefCell::default(),

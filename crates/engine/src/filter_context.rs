@@ -12,6 +12,10 @@ use evercube_work::tick;
 
 use crate::compiled_model::CompiledModel;
 
+mod paths;
+
+use paths::{Paths, weight};
+
 /// One filter. Codes are those of the columns in the version at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Filter {
@@ -54,7 +58,7 @@ pub struct FilterContext {
     pub secured: Arc<Vec<Filter>>,
     /// The filters are those of roles: they flow as the model secures, not as it filters.
     pub by_security: bool,
-    /// Relationships switched on; others between the same tables are off.
+    /// Relationships switched on, the inner ones last; others between the same tables are off.
     pub used: Vec<RelationshipId>,
     pub directions: Vec<(RelationshipId, Direction)>,
 }
@@ -114,10 +118,10 @@ impl Visibility<'_> {
             let d = self.model.relationship(r).def;
             BTreeSet::from([d.from.table, d.to.table])
         };
-        let active = if context.used.contains(&id) {
-            true
-        } else {
-            info.active && !context.used.iter().any(|u| ends(*u) == ends(id))
+        // Of several between the same tables, the one used last.
+        let active = match context.used.iter().rev().find(|u| ends(**u) == ends(id)) {
+            Some(used) => *used == id,
+            None => info.active,
         };
         let set = context.directions.iter().rev().find(|(r, _)| *r == id).map(|(_, d)| *d);
         match set {
@@ -136,22 +140,32 @@ impl Visibility<'_> {
         context: &FilterContext,
         table: TableId,
     ) -> Vec<(TableId, Vec<RelationshipId>)> {
-        let mut found = vec![(table, Vec::new())];
+        let mut found: Vec<(TableId, Vec<RelationshipId>)> = vec![(table, Vec::new())];
         let mut next = 0;
         while next < found.len() {
             let (at, path) = found[next].clone();
             next += 1;
             for (i, r) in (0..).zip(self.model.relationships()) {
                 let id = RelationshipId(i);
-                let new = !found.iter().any(|(t, _)| *t == r.def.to.table);
-                if r.def.from.table == at
-                    && !r.def.many_to_many
-                    && new
-                    && self.flows(context, id).is_some()
+                if r.def.from.table != at
+                    || r.def.many_to_many
+                    || r.def.to.table == table
+                    || path.contains(&id)
+                    || self.flows(context, id).is_none()
                 {
-                    let mut longer = path.clone();
-                    longer.push(id);
-                    found.push((r.def.to.table, longer));
+                    continue;
+                }
+                let mut longer = path.clone();
+                longer.push(id);
+                match found.iter().position(|(t, _)| *t == r.def.to.table) {
+                    None => found.push((r.def.to.table, longer)),
+                    // Of several ways the one over what USERELATIONSHIP names, else the shortest.
+                    Some(known) if weight(context, &longer) > weight(context, &found[known].1) => {
+                        found.remove(known);
+                        next -= usize::from(known < next);
+                        found.push((r.def.to.table, longer));
+                    }
+                    Some(_) => {}
                 }
             }
         }
@@ -162,7 +176,7 @@ impl Visibility<'_> {
     pub fn rows(&self, context: &FilterContext, table: TableId) -> BitSet {
         let n = self.store.table(table).rows();
         let mut visible = self
-            .restricted(context, table, &mut Vec::new())
+            .restricted(context, table)
             .or_else(|| self.secured(context, table))
             .unwrap_or_else(|| BitSet::new(n + 1, true));
         if !self.store.has_blank_row(table) {
@@ -179,9 +193,62 @@ impl Visibility<'_> {
         })
     }
 
-    /// Rows left by the filters that reach `table` otherwise than over `via`, of those that roles
-    /// let through; `None`: no filter reaches it.
-    pub(crate) fn restricted(
+    /// Rows left by the filters that reach `table`, of those that roles let through; `None`: no
+    /// filter reaches it.
+    pub(crate) fn restricted(&self, context: &FilterContext, table: TableId) -> Option<BitSet> {
+        match self.is_forest(context) {
+            true => self.restricted_but_over(context, table, &mut Vec::new()),
+            false => {
+                let paths = self.paths_to(context, table);
+                self.restricted_along(context, table, &paths, &mut Vec::new())
+            }
+        }
+    }
+
+    /// Where filters have several ways: those of each table take the best.
+    fn restricted_along(
+        &self,
+        context: &FilterContext,
+        table: TableId,
+        paths: &Paths,
+        via: &mut Vec<RelationshipId>,
+    ) -> Option<BitSet> {
+        let ends_here = match paths.best.get(&table) {
+            Some(best) => best.relationships == *via,
+            None => via.is_empty(),
+        };
+        let mut visible = ends_here.then(|| self.filtered_directly(context, table)).flatten();
+        let mut meet = |rows: BitSet| match &mut visible {
+            Some(v) => v.intersect(&rows),
+            none => *none = Some(rows),
+        };
+        let further = paths.best.values().filter_map(|p| {
+            p.relationships.strip_prefix(via.as_slice()).and_then(|rest| rest.first())
+        });
+        for id in further.copied().collect::<BTreeSet<_>>() {
+            let def = self.model.relationship(id).def;
+            let is_down = def.from.table == table;
+            let next = if is_down { def.to.table } else { def.from.table };
+            via.push(id);
+            if let Some(other) = self.restricted_along(context, next, paths, via) {
+                meet(match is_down {
+                    true => self.onto_many_side(id, &other),
+                    false => self.onto_one_side(id, &other),
+                });
+            }
+            via.pop();
+        }
+        if let Some(v) = &mut visible
+            && let Some(rows) = self.secured(context, table)
+        {
+            v.intersect(&rows);
+        }
+        visible
+    }
+
+    /// Rows left by the filters that reach `table` otherwise than over `via`, where there is one
+    /// way between any two tables.
+    fn restricted_but_over(
         &self,
         context: &FilterContext,
         table: TableId,
@@ -201,13 +268,13 @@ impl Visibility<'_> {
             let Some(both) = self.flows(context, id) else { continue };
             via.push(id);
             if r.def.from.table == table
-                && let Some(other) = self.restricted(context, r.def.to.table, via)
+                && let Some(other) = self.restricted_but_over(context, r.def.to.table, via)
             {
                 meet(self.onto_many_side(id, &other));
             }
             if r.def.to.table == table
                 && both
-                && let Some(other) = self.restricted(context, r.def.from.table, via)
+                && let Some(other) = self.restricted_but_over(context, r.def.from.table, via)
             {
                 meet(self.onto_one_side(id, &other));
             }

@@ -63,7 +63,7 @@ fn reached(dataset: &Dataset, filters: Vec<Filter>) -> Vec<Filter> {
     let context = FilterContext { filters, by_security: true, ..FilterContext::default() };
     let tables = (0..dataset.model.tables().len() as u32).map(TableId);
     let left = |t: TableId| {
-        let rows = visibility.restricted(&context, t, &mut Vec::new())?;
+        let rows = visibility.restricted(&context, t)?;
         Some(of_table_alone(dataset, t, rows))
     };
     tables.filter_map(left).collect()

@@ -3,3 +3,4 @@
 pub mod edges;
 pub mod random;
 pub mod reference;
+pub mod script;

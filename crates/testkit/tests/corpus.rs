@@ -7,21 +7,14 @@
 //! files.
 
 use std::cell::Cell;
-use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 
-use evercube_base::{
-    Collation, ColumnData, DataType, DateTime, Decimal, ErrorKind, RowBatch, Value,
-};
-use evercube_engine::{
-    CompiledModel, Dataset, QueryContext, ResultCache, ResultTable, Rule, Rules, calculate, query,
-    scalar,
-};
+use evercube_base::{Collation, ColumnData, DataType, Decimal, ErrorKind, RowBatch};
+use evercube_engine::{CompiledModel, Dataset, QueryContext, ResultCache, Rule, Rules};
 use evercube_model::tabular::Database;
-use evercube_store::{Packing, RowGroup, SegmentBuilder, StoreVersion, TableData};
+use evercube_store::{Packing, StoreVersion, TableData};
 use evercube_testkit::reference::{Reference, Table};
-use evercube_work::{Limits, Work};
+use evercube_testkit::script::{answer, answer_with, computed, now, packed, print, run_folder};
 
 const MODEL: &str = include_str!("scripts/retail.json");
 const ADDITIONS: &str = include_str!("scripts/calculated/additions.json");
@@ -104,59 +97,10 @@ fn calculated() -> Dataset {
         compiled.states().iter().filter(|s| s.error.is_some()).map(|s| &*s.object).collect();
     assert_eq!(bad, ["role 'Wrong'/table 'Product'"]);
 
-    let types = |t: usize| -> Vec<DataType> {
-        compiled.tables()[t].columns.iter().map(|c| c.data_type).collect()
-    };
-    let mut tables = sources(&types(0)[5..]);
-    for t in tables.len()..compiled.tables().len() {
-        let empty = TableData::from_batches(&types(t), Collation::default(), &[]).unwrap();
-        tables.push(Arc::new(empty));
-    }
-    let found = calculate(&compiled, tables.clone(), &QueryContext::default()).unwrap();
-    assert!(found.failures.is_empty(), "{:?}", found.failures);
-    for (id, batches) in found.tables {
-        let of = types(id.0 as usize);
-        let made = TableData::from_batches(&of, Collation::default(), &batches).unwrap();
-        tables[id.0 as usize] = Arc::new(made);
-    }
-    for (id, values) in found.columns {
-        let mut data = ColumnData::empty(compiled.column_info(id).data_type);
-        values.into_iter().for_each(|v| data.push(v).unwrap());
-        let place = &mut tables[id.table.0 as usize];
-        *place = Arc::new(place.with_columns(vec![(id.column, data)]).unwrap());
-    }
+    let types: Vec<DataType> =
+        compiled.tables()[0].columns[5..].iter().map(|c| c.data_type).collect();
+    let tables = computed(&compiled, sources(&types));
     dataset(&database, tables)
-}
-
-fn print(names: &[String], rows: &[Vec<Value>]) -> String {
-    let mut out = names.join(" | ");
-    for row in rows {
-        let cells = row.iter().map(|v| match v {
-            v if v.is_blank() => "(blank)".to_owned(),
-            v => scalar::to_text(v),
-        });
-        write!(out, "\n{}", cells.collect::<Vec<_>>().join(" | ")).unwrap();
-    }
-    out
-}
-
-/// Whether a client that reads the column's type can read the value: any number as a double, and
-/// whole ones as fixed decimals.
-fn fits(value: &Value, to: DataType) -> bool {
-    use DataType as D;
-    match value {
-        Value::Blank => true,
-        Value::Int(_) => matches!(to, D::Int64 | D::Decimal | D::Double | D::Variant),
-        Value::Decimal(_) => matches!(to, D::Decimal | D::Double | D::Variant),
-        Value::Double(_) => matches!(to, D::Double | D::Variant),
-        Value::DateTime(_) => matches!(to, D::DateTime | D::Variant),
-        Value::Boolean(_) => matches!(to, D::Boolean | D::Variant),
-        Value::String(_) => matches!(to, D::String | D::Variant),
-    }
-}
-
-fn now() -> DateTime {
-    DateTime::from_ymd(2024, 6, 15).unwrap()
 }
 
 /// The reference evaluator's answer; `None` where it says that it does not know something.
@@ -174,69 +118,6 @@ fn refer(dataset: &Dataset, text: &str) -> Option<String> {
         Err(e) if e.kind == ErrorKind::Unsupported => None,
         Err(_) => Some("error".to_owned()),
     }
-}
-
-fn answer(dataset: &Dataset, text: &str, memory_limit: usize) -> String {
-    answer_with(dataset, text, memory_limit, QueryContext::default())
-}
-
-fn answer_with(
-    dataset: &Dataset,
-    text: &str,
-    memory_limit: usize,
-    context: QueryContext,
-) -> String {
-    let asked = text.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
-    let roles = asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default();
-    let context = QueryContext { roles, now: now(), ..context };
-    let work = Work::new(Limits { memory: memory_limit, ..Limits::default() });
-    match Arc::new(work).run(|| query(dataset, text, &context)) {
-        Ok(found) => {
-            let shown = |t: &ResultTable| {
-                for row in &t.rows {
-                    for (v, c) in row.iter().zip(&t.columns) {
-                        assert!(fits(v, c.data_type), "{v:?} is no {:?}\n{text}", c.data_type);
-                    }
-                }
-                let names: Vec<String> = t.columns.iter().map(|c| c.name.clone()).collect();
-                print(&names, &t.rows)
-            };
-            found.results.iter().map(shown).collect::<Vec<_>>().join("\n\n")
-        }
-        Err(e) => format!("error: {e}"),
-    }
-}
-
-/// Runs every script of a folder; gives the number of cases.
-fn run_folder(folder: &str, dataset: &Dataset, check: impl Fn(&str, &str)) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let bless = std::env::var_os("EVERCUBE_BLESS").is_some();
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-    files.retain(|f| f.extension().is_some_and(|e| e == "dax"));
-    files.sort();
-    let (mut cases, mut wrong) = (0, Vec::new());
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let mut blessed = Vec::new();
-        for block in text.split("\n\n====\n\n") {
-            let (query, expected) = block.split_once("\n----\n").unwrap_or((block, ""));
-            let got = answer(dataset, query, usize::MAX);
-            cases += 1;
-            if got.trim() != expected.trim() {
-                wrong.push(format!(
-                    "{}\n{query}\nexpected\n{expected}\ngot\n{got}\n",
-                    file.display()
-                ));
-            }
-            check(query, &got);
-            blessed.push(format!("{}\n----\n{got}", query.trim_end()));
-        }
-        if bless {
-            std::fs::write(&file, format!("{}\n", blessed.join("\n\n====\n\n"))).unwrap();
-        }
-    }
-    assert!(bless || wrong.is_empty(), "{}", wrong.join("\n"));
-    cases
 }
 
 #[test]
@@ -295,29 +176,6 @@ fn kept_results_change_no_answer() {
         });
     }
     assert!(kept.bytes() > 0);
-}
-
-/// The same rows in two segments to a table, their codes packed in one way.
-fn packed(dataset: &Dataset, packing: Packing) -> Dataset {
-    let tables = dataset.store.tables.iter().map(|table| {
-        let of = |i: usize| table.column(i as u32);
-        let types: Vec<DataType> = (0..table.columns()).map(|i| of(i).data_type()).collect();
-        let half = table.rows().div_ceil(2);
-        let groups = [0..half, half..table.rows()].map(|rows| {
-            let column = |i: usize| {
-                let mut data = ColumnData::empty(types[i]);
-                rows.clone().for_each(|r| data.push(of(i).value(of(i).code(r))).unwrap());
-                data
-            };
-            let columns = (0..types.len()).map(column).collect();
-            let mut builder = SegmentBuilder::new(&types, table.collation()).packed(packing);
-            builder.push(&RowBatch { columns, rows: rows.len() }).unwrap();
-            RowGroup::whole(Arc::new(builder.finish()))
-        });
-        Arc::new(TableData::from_groups(&types, table.collation(), &groups).unwrap())
-    });
-    let store = StoreVersion::new(tables.collect(), &dataset.model.relationship_defs()).unwrap();
-    Dataset { model: Arc::clone(&dataset.model), store: Arc::new(store) }
 }
 
 /// How codes are packed, and into how many segments, changes no answer.

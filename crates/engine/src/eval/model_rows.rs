@@ -34,6 +34,7 @@ impl Evaluator<'_> {
         }
         for (context, members) in contexts {
             let context = &cells.distinct[context];
+            self.check_paths(context, cells, table)?;
             let reach = self.reach(context, table);
             let keyed = match self.keyed(cells, &members, context, table, &reach) {
                 Ok(keyed) => keyed,

@@ -146,6 +146,7 @@ impl Evaluator<'_> {
         for (context, members) in contexts {
             self.check_cancelled()?;
             let context = &cells.distinct[context];
+            self.check_paths(context, cells, base)?;
             let reach = self.reach(context, base);
             let keyed = match self.keyed(cells, &members, context, base, &reach) {
                 Ok(keyed) => keyed,
