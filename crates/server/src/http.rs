@@ -114,7 +114,10 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     let mut answer = match Asked::read(request).await {
         Ok(mut asked) => match caller::find(&state, &asked, from).await {
-            _ if health::is_endpoint(&asked) => health::run(&state, &asked),
+            found if health::is_endpoint(&asked) => match found {
+                Err(refusal) if health::tells_names(&asked) && !is_near(from) => refusal,
+                _ => health::run(&state, &asked),
+            },
             Ok(Caller { identity, cookie }) => {
                 asked.ensure_request_id();
                 let mut answer = noted(&state, asked, &identity, from).await;
@@ -137,6 +140,10 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
     answer
+}
+
+fn is_near(from: Option<IpAddr>) -> bool {
+    from.is_some_and(|a| a.to_canonical().is_loopback())
 }
 
 /// Answers, and has the audit log tell of it.

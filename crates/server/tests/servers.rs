@@ -8,6 +8,8 @@ mod damage;
 mod encrypted;
 #[path = "servers/operations.rs"]
 mod operations;
+#[path = "servers/permissions.rs"]
+mod permissions;
 #[path = "servers/process.rs"]
 mod process;
 

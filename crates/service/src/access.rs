@@ -48,7 +48,7 @@ fn need(name: &str, what: &str) -> Result<()> {
 
 impl Service {
     async fn change_access(&self, call: &Call, command: Command) -> Result<()> {
-        require_admin(call.session.is_admin, "Changing who may come in")?;
+        require_admin(call.session.rules(), "Changing who may come in")?;
         match self.metastore.propose(command).await? {
             Reply::Done { .. } => Ok(()),
             Reply::Refused(e) => Err(e),
@@ -56,7 +56,7 @@ impl Service {
     }
 
     pub fn users(&self, call: &Call) -> Result<Vec<UserRow>> {
-        require_admin(call.session.is_admin, "Listing users")?;
+        require_admin(call.session.rules(), "Listing users")?;
         let state = self.metastore.state();
         let row = |(name, u): (&String, &evercube_metastore::UserEntry)| UserRow {
             name: name.clone(),
@@ -73,7 +73,7 @@ impl Service {
         password: Option<String>,
         admin: bool,
     ) -> Result<Made> {
-        require_admin(call.session.is_admin, "Changing who may come in")?;
+        require_admin(call.session.rules(), "Changing who may come in")?;
         need(name, "user")?;
         let known = self.metastore.state().users.get(&name.to_lowercase()).cloned();
         if let Some(known) = known.as_ref().filter(|_| admin && password.is_none()) {
@@ -96,6 +96,7 @@ impl Service {
     }
 
     pub async fn delete_user(&self, call: &Call, name: &str) -> Result<()> {
+        require_admin(call.session.rules(), "Changing who may come in")?;
         if !self.metastore.state().users.contains_key(&name.to_lowercase()) {
             return Err(Error::not_found(format!("there is no user '{name}'")));
         }
@@ -109,7 +110,7 @@ impl Service {
     }
 
     pub fn tokens(&self, call: &Call) -> Result<Vec<TokenRow>> {
-        require_admin(call.session.is_admin, "Listing tokens")?;
+        require_admin(call.session.rules(), "Listing tokens")?;
         let state = self.metastore.state();
         let row = |(name, t): (&String, &TokenEntry)| TokenRow {
             name: name.clone(),
@@ -127,6 +128,7 @@ impl Service {
         user: Option<&str>,
         days: Option<u32>,
     ) -> Result<Made> {
+        require_admin(call.session.rules(), "Changing who may come in")?;
         need(name, "token")?;
         let user = user.unwrap_or(&call.session.user).to_lowercase();
         let state = self.metastore.state();
@@ -169,7 +171,7 @@ impl Service {
     }
 
     pub fn firewall(&self, call: &Call) -> Result<BTreeMap<String, FirewallRule>> {
-        require_admin(call.session.is_admin, "Listing firewall rules")?;
+        require_admin(call.session.rules(), "Listing firewall rules")?;
         Ok(self.metastore.state().firewall.clone())
     }
 

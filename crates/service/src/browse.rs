@@ -245,7 +245,7 @@ impl Service {
                 port: port.unwrap_or(0),
             },
             user: session.acting_user().to_owned(),
-            is_admin: session.is_admin,
+            is_admin: session.rules(),
             catalog: session.catalog.clone(),
             sessions: sessions.into_values().collect(),
             commands,

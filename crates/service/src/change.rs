@@ -88,7 +88,7 @@ impl Service {
 
     /// Ends a database on every server.
     pub async fn drop_database(&self, call: &Call, database: &str) -> Result<WriteAnswer> {
-        if !call.session.is_admin {
+        if !call.session.rules() {
             return Err(self.denied(database));
         }
         let request_id = request_id(call)?;
@@ -131,7 +131,7 @@ impl Service {
         Error::new(
             ErrorKind::Denied,
             format!(
-                "Changing database '{database}' needs an administrator; the caller is not one."
+                "Deleting database '{database}' needs a server administrator; the caller is not one."
             ),
         )
     }

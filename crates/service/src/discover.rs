@@ -136,10 +136,13 @@ fn metadata(
         Some(n) => context.database(n).ok_or_else(|| {
             Error::not_found(format!("Database '{n}' does not exist, or you may not see it."))
         })?,
-        None => context.current().ok_or_else(|| {
-            Error::invalid(format!(
+        None => context.current().ok_or_else(|| match context.catalog {
+            Some(n) => {
+                Error::not_found(format!("Database '{n}' does not exist, or you may not see it."))
+            }
+            None => Error::invalid(format!(
                 "{name} needs a database: set Catalog, or restrict DatabaseName."
-            ))
+            )),
         })?,
     };
     metadata_rowset(name, database.facts, database.is_admin)

@@ -90,7 +90,7 @@ impl Service {
         database: &str,
         at: At,
     ) -> Result<Option<Arc<LoadedVersion>>> {
-        if !call.session.is_admin {
+        if !call.session.rules() {
             return Err(Error::new(
                 ErrorKind::Denied,
                 "Reading a database as it was needs an administrator; the caller is not one.",

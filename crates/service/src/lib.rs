@@ -31,6 +31,7 @@ pub mod progress;
 pub mod query;
 pub mod read;
 pub mod refresh;
+mod rights;
 pub mod running;
 mod scrub;
 pub mod seal;

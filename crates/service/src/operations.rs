@@ -95,7 +95,7 @@ fn member_named(state: &State, name: &str) -> Result<(u64, Member)> {
 impl Service {
     /// Lets an administrator go on, on the newest state of the group.
     async fn may_operate(&self, call: &Call, what: &str) -> Result<()> {
-        require_admin(call.session.is_admin, what)?;
+        require_admin(call.session.rules(), what)?;
         self.see_all_commits().await
     }
 

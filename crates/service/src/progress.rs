@@ -12,6 +12,9 @@ pub struct Progress {
     pub rows: u64,
     pub partitions_done: u32,
     pub partitions_total: u32,
+    /// Who asked for it; nobody else but an administrator is told.
+    #[serde(default)]
+    pub by: String,
     /// What is being worked on, as `Sales/2024`.
     pub current: String,
 }

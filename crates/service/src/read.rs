@@ -87,9 +87,7 @@ impl Service {
     }
 
     pub(crate) fn no_such_database(&self, database: &str) -> Error {
-        Error::not_found(format!(
-            "Either the database '{database}' does not exist, or the user has no permission to access it."
-        ))
+        crate::query::no_access(database)
     }
 
     /// The database a request works on: the named one, else the only one there is.
@@ -98,7 +96,8 @@ impl Service {
             return Ok(name.to_owned());
         }
         let state = self.metastore.state();
-        let mut names = state.databases.values().map(|d| d.name.clone());
+        let seen = state.databases.values().map(|d| d.name.clone());
+        let mut names = seen.filter(|n| self.rights(&call.session, n).any() || call.session.acts());
         match (names.next(), names.next()) {
             (Some(only), None) => Ok(only),
             (None, _) => {

@@ -15,7 +15,9 @@ use crate::alarm::Alarm;
 use crate::audit::Audit;
 use crate::auth::{
     Identity, PasswordCache, generate_password, hash_password, login_cookie, read_login_cookie,
+    require_admin,
 };
+use crate::call::Call;
 use crate::change::WriteLocks;
 use crate::config::ServiceConfig;
 use crate::damage::DamageBook;
@@ -218,9 +220,11 @@ impl Service {
         self.config.kind != "witness"
     }
 
-    /// How far the operation of this server under a request id is.
-    pub fn operation(&self, request_id: &str) -> Option<crate::progress::Progress> {
-        self.progress.get(request_id)
+    /// How far the operation of this server under a request id is, for who asked for it.
+    pub fn operation(&self, call: &Call, request_id: &str) -> Option<crate::progress::Progress> {
+        let found = self.progress.get(request_id)?;
+        let is_theirs = call.session.user.eq_ignore_ascii_case(&found.by);
+        (call.session.rules() || is_theirs).then_some(found)
     }
 
     /// The session with this short number that has a request running here.
@@ -230,12 +234,17 @@ impl Service {
     }
 
     /// Forgets the results kept for later queries, here and on every other server.
-    pub async fn clear_cache(&self) {
+    pub async fn clear_cache(&self, call: &Call, database: Option<&str>) -> Result<()> {
+        match database.filter(|d| !d.is_empty()) {
+            Some(of) => self.need_administrator_of(&call.session, of, "Clearing the cache of")?,
+            None => require_admin(call.session.rules(), "Clearing the cache")?,
+        }
         self.kept.iter().for_each(|cache| cache.clear());
         for address in self.data_peers() {
             let limit = Duration::from_millis(500);
             let _away = self.transport.call(&address, "cache/clear", Vec::new(), limit).await;
         }
+        Ok(())
     }
 
     /// Stops what runs for a session, here and on every other server.

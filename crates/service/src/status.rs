@@ -3,6 +3,7 @@
 use evercube_metastore::Member;
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
 use crate::damage::DiskHealth;
 use crate::service::Service;
 
@@ -138,6 +139,15 @@ impl Service {
             degraded: state.degraded.iter().cloned().collect(),
             servers,
         }
+    }
+
+    /// The group as a caller may see it: without databases that are not theirs.
+    pub async fn status_for(&self, call: &Call) -> Status {
+        let mut status = self.status().await;
+        for server in &mut status.servers {
+            server.databases.retain(|d| self.rights(&call.session, &d.name).any());
+        }
+        status
     }
 
     /// Whether a balancer should send queries here: in touch with a quorum and complete.

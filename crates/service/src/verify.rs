@@ -80,6 +80,7 @@ impl Service {
     /// Compares the database on all servers that keep data.
     pub async fn verify(&self, call: &Call, database: &str, deep: bool) -> Result<VerifyReport> {
         self.wait_fresh(call).await?;
+        self.need_administrator_of(&call.session, database, "Verifying database")?;
         let state = self.metastore.state();
         let Some(entry) = state.database(database) else {
             return Err(self.no_such_database(database));

@@ -1,4 +1,4 @@
-//! Health for balancers and figures for monitoring; neither needs a login.
+//! Health for balancers, and figures for monitoring, which need a login from another machine only.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,6 +14,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 pub fn is_endpoint(asked: &Asked) -> bool {
     matches!(asked.path.as_str(), "/health/live" | "/health/ready" | "/metrics")
+}
+
+/// Whether the answer names databases.
+pub fn tells_names(asked: &Asked) -> bool {
+    asked.path == "/metrics"
 }
 
 pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {

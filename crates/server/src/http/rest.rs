@@ -118,19 +118,19 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
     call.session.user.clone_from(&by.user);
     call.session.is_admin = by.is_admin;
     match route {
-        Route::Status => Ok(json_of(&service.status().await)),
+        Route::Status => Ok(json_of(&service.status_for(&call).await)),
         Route::OpenApi => Ok(answer(StatusCode::OK, "application/json", openapi::document())),
         Route::Deploy => {
             let request = deploy_request(asked)?;
             written(service.deploy(&call, request).await?)
         }
-        Route::Operation(id) => match service.operation(&id) {
+        Route::Operation(id) => match service.operation(&call, &id) {
             Some(progress) => Ok(json_of(&progress)),
             None => Err(Error::not_found(format!("no operation '{id}' is known here"))),
         },
         Route::Cancel(id) => {
             let session = &call.session;
-            let (user, by_admin) = (session.user.clone(), session.is_admin);
+            let (user, by_admin) = (session.user.clone(), session.rules());
             let named = NamedRequest { id, user, by_admin };
             match service.cancel_request(&named).await? {
                 0 => {
@@ -140,7 +140,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
             }
         }
         Route::ClearCache => {
-            service.clear_cache().await;
+            service.clear_cache(&call, None).await?;
             Ok(json_of(&json!({})))
         }
         Route::Drop(database) => written(service.drop_database(&call, &database).await?),

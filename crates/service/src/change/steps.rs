@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_engine::QueryContext;
 use evercube_model::apply::{Change, apply};
-use evercube_model::changes::apply_changes;
+use evercube_model::changes::{Verb, apply_changes};
 use evercube_model::tmsl::RefreshKind;
 use evercube_work::Work;
 
@@ -20,6 +20,7 @@ use crate::change::{Step, request_id};
 use crate::commit::NewState;
 use crate::objects::blocking;
 use crate::refresh::RefreshRequest;
+use crate::rights::Need;
 use crate::running::RunningRequest;
 use crate::service::Service;
 use crate::versions::LoadedVersion;
@@ -35,6 +36,7 @@ impl Service {
     ) -> Result<WriteAnswer> {
         let request_id = request_id(call)?;
         self.see_all_commits().await?;
+        let asked = name;
         let (name, _alone) = self.alone(name).await;
         if let Some(answer) = self.answered(&request_id) {
             return answer;
@@ -44,7 +46,7 @@ impl Service {
             Some(_) => Some(self.version(&strong(), &name).await?),
             None => None,
         };
-        self.check_rights(call, &name, current.as_deref(), &steps)?;
+        self.check_rights(call, asked, current.as_deref(), &steps)?;
         let cancel = Arc::new(AtomicBool::new(false));
         let _listed = self.running.enter(RunningRequest {
             session: call.session.number,
@@ -57,6 +59,7 @@ impl Service {
             work: None,
             cancelled: Arc::default(),
         });
+        self.progress.update(&request_id, |p| p.by.clone_from(&call.session.user));
         let draft = Draft::new(request_id.clone(), name, current, Arc::clone(&cancel));
         let work = self.run_steps(draft, steps);
         let answer = in_time(work, call, &cancel).await;
@@ -90,25 +93,16 @@ impl Service {
         current: Option<&LoadedVersion>,
         steps: &[Step],
     ) -> Result<()> {
-        let only_refreshes = steps.iter().all(|s| matches!(s, Step::Refresh(_)));
-        let may = |version: &LoadedVersion| {
-            let mut roles = version.model.database.model.roles.iter();
-            roles.any(|role| {
-                matches!(
-                    role.model_permission.as_deref(),
-                    Some("refresh" | "readRefresh" | "administrator")
-                ) && role
-                    .members
-                    .iter()
-                    .any(|m| m.member_name.eq_ignore_ascii_case(&call.session.user))
-            })
+        let refreshes = |step: &Step| match step {
+            Step::Refresh(_) => true,
+            Step::Objects(changes) => changes.iter().all(|c| c.verb == Verb::Refresh),
+            Step::Command(_) | Step::Properties { .. } => false,
         };
-        let allowed = call.session.is_admin || (only_refreshes && current.is_some_and(may));
-        match (allowed, current) {
-            (true, _) => Ok(()),
-            (false, None) if only_refreshes => Err(self.no_such_database(name)),
-            (false, _) => Err(self.denied(name)),
-        }
+        let need = match steps.iter().all(refreshes) {
+            true => Need::Refresh,
+            false => Need::Administer("Changing database"),
+        };
+        self.need_right(&call.session, name, current, &need)
     }
 
     async fn run_steps(&self, mut draft: Draft, steps: Vec<Step>) -> Result<WriteAnswer> {

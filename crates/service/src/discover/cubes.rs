@@ -23,6 +23,8 @@ pub(super) fn cubes_of<'a>(database: &'a DatabaseInfo<'a>) -> Vec<Cube<'a>> {
     let perspectives = database.database.model.perspectives.iter();
     let perspectives =
         perspectives.map(|p| Cube { name: p.name.clone(), database, perspective: Some(p) });
+    // Of a perspective that shows the user nothing not even the name.
+    let perspectives = perspectives.filter(|c| database.is_admin || c.tables().next().is_some());
     std::iter::once(whole).chain(perspectives).collect()
 }
 

@@ -14,7 +14,7 @@ impl Service {
     /// Makes this server the only member of a new history of the group, with what it holds. What
     /// the others acknowledged without it is given up, and they are refused from then on.
     pub async fn promote(self: &Arc<Self>, call: &Call, accept_loss: bool) -> Result<Report> {
-        require_admin(call.session.is_admin, "Promoting a server")?;
+        require_admin(call.session.rules(), "Promoting a server")?;
         if !accept_loss {
             return Err(Error::invalid(
                 "a server is promoted only where the loss of what it does not hold is accepted in so many words",

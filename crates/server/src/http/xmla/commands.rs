@@ -29,8 +29,8 @@ pub(super) async fn run(
     match &execute.command {
         Command::Statement(text) => statement(state, opened, execute, text).await,
         Command::Empty | Command::SequencePoint { .. } => nothing(id),
-        Command::ClearCache { .. } => {
-            state.service.clear_cache().await;
+        Command::ClearCache { database_id } => {
+            state.service.clear_cache(&opened.call, Some(database_id)).await?;
             nothing(id)
         }
         Command::Cancel(cancel) => {
@@ -286,7 +286,7 @@ async fn stop(state: &Arc<ServerState>, opened: &Opened, cancel: &Cancel) -> Res
     let Some(target) = target else {
         return Err(Error::not_found("The session to cancel is not running anything here."));
     };
-    if target != session.number && !session.is_admin {
+    if target != session.number && !session.rules() {
         return Err(Error::new(
             ErrorKind::Denied,
             "Cancelling another session's requests needs an administrator; the caller is not one.",

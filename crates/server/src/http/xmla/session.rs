@@ -59,6 +59,12 @@ pub(super) fn open(
     };
     let properties = as_properties(&session);
     call.session = laid_over(session, given);
+    if call.session.acts() && !call.session.is_admin {
+        return Err(Error::new(
+            ErrorKind::Denied,
+            "The properties Roles and EffectiveUserName need an administrator; the caller is not one.",
+        ));
+    }
     let timeout = given.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case("Timeout"));
     let seconds = timeout.and_then(|(_, v)| v.trim().parse::<u64>().ok()).filter(|s| *s > 0);
     call.timeout = seconds.map(Duration::from_secs);
