@@ -5,6 +5,8 @@ use evercube_base::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupRecord;
+use crate::jobs::JobChange;
+use crate::schedules::ScheduleChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +90,8 @@ pub enum Command {
         place: String,
         record: Option<BackupRecord>,
     },
+    Schedules(ScheduleChange),
+    Jobs(JobChange),
 }
 
 /// The newest commands this release understands.
@@ -109,6 +113,7 @@ impl Command {
             | Self::DeleteFirewallRule { .. }
             | Self::Probe
             | Self::PutBackup { .. } => 1,
+            Self::Schedules(_) | Self::Jobs(_) => 2,
             _ => 0,
         }
     }

@@ -7,16 +7,23 @@ mod backups;
 mod coding;
 mod command;
 mod earlier;
+mod jobs;
 mod log_store;
 mod metastore;
 mod raft;
+mod schedules;
 mod state;
 mod state_machine;
 
 pub use backups::BackupRecord;
 pub use command::{Command, Commit, Reply};
 pub use earlier::{EarlierVersion, EarlierVersions, VERSIONS_KEPT};
+pub use jobs::{
+    BackupTask, DrillTask, Job, JobChange, JobEnd, JobError, JobPart, JobReport, JobState, Jobs,
+    RefreshObject, RefreshTask, RestoreTask, Retention, Task,
+};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
+pub use schedules::{Schedule, ScheduleChange};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,
     SessionKey, State, TokenEntry, UserEntry,

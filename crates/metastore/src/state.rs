@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::backups::{self, BackupRecord};
 use crate::command::{Command, Reply};
 use crate::earlier::EarlierVersions;
+use crate::jobs::Jobs;
+use crate::schedules::{self, Schedule};
 
 mod commit;
 mod lease;
@@ -188,6 +190,11 @@ pub struct State {
     /// Backups by their place.
     #[serde(default)]
     pub backups: BTreeMap<String, BackupRecord>,
+    /// By name.
+    #[serde(default)]
+    pub schedules: BTreeMap<String, Schedule>,
+    #[serde(default)]
+    pub jobs: Jobs,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -365,6 +372,17 @@ impl State {
             }
             Command::PutBackup { place, record } => {
                 backups::put(&mut self.backups, place, record);
+            }
+            Command::Schedules(change) => {
+                if let Err(e) = schedules::change(&mut self.schedules, change) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::Jobs(change) => {
+                let name_of = |id: u64| self.members.get(&id).map(|m| m.name.clone());
+                if let Err(e) = self.jobs.change(index, change, &mut self.schedules, name_of) {
+                    return Reply::Refused(e);
+                }
             }
             Command::PutSetting { name, value } => {
                 self.settings.insert(name, value);

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
-    gateway, members, policy, promote, query, refresh, restore, rollback, serve, status, verify,
+    gateway, members, policy, promote, query, refresh, restore, rollback, schedule, serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -30,6 +30,7 @@ pub enum Command {
     Backups(backups::Backups),
     Restore(restore::Restore),
     Rollback(rollback::Rollback),
+    Schedule(schedule::Schedules),
     Verify(verify::Verify),
     Status(status::Status),
     Failover(failover::Failover),
@@ -66,6 +67,7 @@ impl Command {
             Self::Backups(args) => backups::run(args).await,
             Self::Restore(args) => restore::run(args).await,
             Self::Rollback(args) => rollback::run(args).await,
+            Self::Schedule(args) => schedule::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Status(args) => status::run(args).await,
             Self::Failover(args) => failover::failover(args).await,

@@ -22,6 +22,7 @@ pub mod refresh;
 pub mod report;
 pub mod restore;
 pub mod rollback;
+pub mod schedule;
 pub mod serve;
 pub mod status;
 pub mod verify;

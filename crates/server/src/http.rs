@@ -17,6 +17,9 @@ pub mod listen;
 pub mod openapi;
 pub mod peer;
 pub mod rest;
+pub mod refreshes;
+mod schedules;
+mod sync;
 pub mod xmla;
 
 use std::net::{IpAddr, SocketAddr};
@@ -65,6 +68,8 @@ pub enum Place {
 /// A request told apart by its path.
 pub enum Task {
     Rest,
+    /// As Azure Analysis Services has it.
+    Refreshes(refreshes::Route),
     Xmla(Box<xmla::Message>),
 }
 
@@ -73,12 +78,13 @@ impl Task {
         if xmla::is_endpoint(asked) {
             return Ok(Self::Xmla(Box::new(xmla::Message::read(asked)?)));
         }
-        Ok(Self::Rest)
+        Ok(refreshes::route(asked).map_or(Self::Rest, Self::Refreshes))
     }
 
     fn place(&self, asked: &Asked) -> Place {
         match self {
             Self::Rest => rest::place(asked),
+            Self::Refreshes(_) => Place::Reader,
             Self::Xmla(message) => match message.place() {
                 Place::Reader if asked.wants_primary() => Place::Writer,
                 place => place,
@@ -90,6 +96,7 @@ impl Task {
         // Boxed: the use cases' futures are large, and held at several places above.
         match self {
             Self::Rest => Box::pin(rest::run(state, asked, by)).await,
+            Self::Refreshes(route) => Box::pin(refreshes::run(state, asked, route, by)).await,
             Self::Xmla(message) => Box::pin(xmla::run(state, asked, message, by)).await,
         }
     }
@@ -97,6 +104,7 @@ impl Task {
     fn failed(&self, error: &Error) -> Answer {
         match self {
             Self::Rest => failed(error),
+            Self::Refreshes(_) => refreshes::failure(error),
             Self::Xmla(message) => message.fault(error),
         }
     }

@@ -2,7 +2,7 @@
 
 pub mod catalog;
 mod one_table;
-mod restore;
+pub(crate) mod restore;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

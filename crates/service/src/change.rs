@@ -202,5 +202,5 @@ fn refresh_request(refresh: Refresh) -> Result<RefreshRequest> {
     let whole = refresh.objects.iter().any(|o| o.table.is_none());
     let parts = refresh.objects.into_iter().filter_map(|o| Some((o.table?, o.partition)));
     let objects = if whole { Vec::new() } else { parts.collect() };
-    Ok(RefreshRequest { kind: refresh.kind, objects })
+    Ok(RefreshRequest { kind: refresh.kind, objects, readers: None })
 }

@@ -34,6 +34,7 @@ pub mod refresh;
 mod rights;
 pub mod running;
 mod scrub;
+pub mod schedule;
 pub mod seal;
 pub mod service;
 pub mod session;

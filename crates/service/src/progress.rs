@@ -17,6 +17,32 @@ pub struct Progress {
     pub by: String,
     /// What is being worked on, as `Sales/2024`.
     pub current: String,
+    /// Every partition a refresh reads.
+    #[serde(default)]
+    pub partitions: Vec<PartitionProgress>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionProgress {
+    pub table: String,
+    pub partition: String,
+    /// `notStarted`, `inProgress`, `succeeded`, `failed`, `cancelled`.
+    pub state: String,
+}
+
+impl Progress {
+    /// Notes how far a partition has come.
+    pub(crate) fn partition_is(&mut self, (table, partition): &(String, String), state: &str) {
+        let mut all = self.partitions.iter_mut();
+        if let Some(found) = all.find(|p| p.table == *table && p.partition == *partition) {
+            state.clone_into(&mut found.state);
+        }
+        match state {
+            "inProgress" => self.current = format!("{table}/{partition}"),
+            "succeeded" => self.partitions_done += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Progress of the operations of this server; the newest thousand are kept.

@@ -17,9 +17,28 @@ pub struct RefreshRequest {
     pub kind: RefreshKind,
     /// Tables, or one partition of a table; empty: the whole database.
     pub objects: Vec<(String, Option<String>)>,
+    /// Partitions that are read at the same time; `None`: as many as the server thinks fit.
+    pub readers: Option<usize>,
 }
 
 impl Service {
+    /// The partitions that a refresh of these objects reads, by table and name.
+    pub(crate) async fn partitions_of(
+        &self,
+        call: &Call,
+        database: &str,
+        objects: &[(String, Option<String>)],
+    ) -> Result<Vec<(String, String)>> {
+        let version = self.version(call, database).await?;
+        let database = &version.model.database;
+        let names = |place: plan::Place| {
+            let table = database.model.tables.get(place.0)?;
+            let partition = table.partitions.get(place.1).filter(|p| plan::has_source(p))?;
+            Some((table.name.clone(), partition.name.clone()))
+        };
+        Ok(plan::places(database, objects)?.into_iter().filter_map(names).collect())
+    }
+
     /// Refreshes a database, all of it or parts; returns once the new data is committed. Nothing
     /// is changed where anything fails.
     pub async fn refresh(

@@ -133,6 +133,7 @@ impl Service {
         crate::guardian::spawn(&service);
         crate::audit::spawn(&service);
         crate::scrub::spawn(&service);
+        crate::schedule::spawn(&service);
         Ok(service)
     }
 

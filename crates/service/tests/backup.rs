@@ -109,8 +109,11 @@ const MODEL: &str = r#"{ "name": "Retail", "id": "retail-id", "compatibilityLeve
 async fn retail(server: &Service) {
     let request = DeployRequest { text: MODEL.into(), ..DeployRequest::default() };
     server.deploy(&admin(), request).await.unwrap();
-    let request =
-        RefreshRequest { kind: evercube_model::tmsl::RefreshKind::Full, objects: Vec::new() };
+    let request = RefreshRequest {
+        kind: evercube_model::tmsl::RefreshKind::Full,
+        objects: Vec::new(),
+        readers: None,
+    };
     server.refresh(&admin(), "Retail", request).await.unwrap();
 }
 

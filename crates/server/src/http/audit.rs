@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::asked::{Asked, REQUEST_ID};
 use super::rest::{Route, route};
-use super::{ServerState, Task, access, group};
+use super::schedules::SchedulesRoute;
+use super::{ServerState, Task, access, group, refreshes};
 
 /// Between members: how a forwarded request ended, where its answer does not tell.
 pub const FAILED: HeaderName = HeaderName::from_static("x-evercube-failed");
@@ -45,6 +46,7 @@ impl Noted {
         let with_text = state.service.audit.queries == Queries::Text;
         let (event, plain) = match task {
             Task::Rest => of_rest(asked, with_text),
+            Task::Refreshes(route) => refreshes::noted(route),
             Task::Xmla(message) => message.noted(&state.service, with_text),
         };
         let event = Event {
@@ -163,6 +165,13 @@ fn told(route: &Route) -> Event {
         Route::Rollback(database) => of("rollback", database),
         Route::Restore => event("restore", None),
         Route::Audit => event("audit verify", None),
+        Route::Schedules(route) => match route {
+            SchedulesRoute::List => event("schedules", None),
+            SchedulesRoute::Add => event("put schedule", None),
+            SchedulesRoute::Runs(name) => named("schedule runs", name),
+            SchedulesRoute::Run(name) => named("run schedule", name),
+            SchedulesRoute::Remove(name) => named("remove schedule", name),
+        },
         Route::Group(operation) => of_group(operation),
         Route::Access(kind, verb) => {
             let kind = format!("{kind:?}").to_lowercase();
@@ -201,6 +210,7 @@ fn is_plain(route: &Route) -> bool {
             | Route::Operation(_)
             | Route::Versions(_)
             | Route::Group(group::Operation::Members)
+            | Route::Schedules(SchedulesRoute::List | SchedulesRoute::Runs(_))
     )
 }
 

@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
 use super::backups::{self, BackupsRoute};
+use super::schedules::{self, SchedulesRoute};
 use super::{Place, ServerState, access, group, openapi};
 
 /// A path below `/api/v1`, taken apart.
@@ -40,6 +41,7 @@ pub(super) enum Route {
     Rollback(String),
     Restore,
     Audit,
+    Schedules(SchedulesRoute),
     Group(group::Operation),
     Access(access::Kind, access::Verb),
 }
@@ -71,7 +73,10 @@ pub(super) fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         parts => match access::request(&asked.method, parts) {
             Some((kind, verb)) => Route::Access(kind, verb),
-            None => Route::Group(group::operation(&asked.method, parts)?),
+            None => match schedules::request(&asked.method, parts) {
+                Some(route) => Route::Schedules(route),
+                None => Route::Group(group::operation(&asked.method, parts)?),
+            },
         },
     })
 }
@@ -86,6 +91,7 @@ pub fn place(asked: &Asked) -> Place {
             | Route::ClearCache
             | Route::Audit
             | Route::Group(_)
+            | Route::Schedules(_)
             | Route::Access(..),
         )
         | None => Place::Here,
@@ -198,6 +204,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         }
         Route::Audit => Ok(json_of(&service.verify_audit(&call).await?)),
         Route::Access(kind, verb) => access::run(state, asked, &call, kind, verb).await,
+        Route::Schedules(route) => schedules::run(service, &call, asked, route).await,
         Route::Group(operation) => group::run(state, asked, &call, operation).await,
     }
 }
@@ -258,7 +265,7 @@ fn refresh_request(asked: &Asked) -> Result<RefreshRequest> {
     let given: RefreshBody = body(asked)?;
     let kind = RefreshKind::parse(&given.kind)?;
     let objects = given.objects.into_iter().map(|o| (o.table, o.partition)).collect();
-    Ok(RefreshRequest { kind, objects })
+    Ok(RefreshRequest { kind, objects, readers: None })
 }
 
 #[derive(serde::Deserialize)]

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evercube_base::{DateTime, Error, ErrorKind, Result};
-use evercube_metastore::{BackupRecord, Command, Reply};
+use evercube_metastore::{BackupRecord, Command, Reply, State};
 use evercube_store::Hash;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::target::{EXTENSION, file_name};
 use crate::backup::{self, BackupHeader, Found, Keep, Sink, Target};
 use crate::call::{At, Call};
 use crate::service::Service;
@@ -29,6 +30,15 @@ pub struct BackupFacts {
     pub verified: Option<String>,
     #[serde(skip)]
     created_micros: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedBackup {
+    pub database: String,
+    /// When it was written, UTC; null: none was proved.
+    pub created: Option<String>,
+    /// When it was last proved, UTC.
+    pub verified: Option<String>,
 }
 
 /// Reads and forgets.
@@ -131,7 +141,7 @@ impl Service {
         Ok(removed)
     }
 
-    async fn remove_backup(&self, target: &Target) -> Result<()> {
+    pub(crate) async fn remove_backup(&self, target: &Target) -> Result<()> {
         match target {
             Target::Own(name) => self.remove_own(name).await?,
             other => backup::remove(other).await?,
@@ -139,7 +149,7 @@ impl Service {
         self.put_record(self.record_key(target), None).await
     }
 
-    async fn backups_at(&self, place: Option<&str>) -> Result<Vec<Found>> {
+    pub(crate) async fn backups_at(&self, place: Option<&str>) -> Result<Vec<Found>> {
         match place.map(|text| self.target(text)).transpose()? {
             None => self.list_own().await,
             Some(Target::Own(name)) => {
@@ -196,6 +206,37 @@ impl Service {
         })
     }
 
+    /// The newest backup at a place, or in the own folder, of one database where it is named. One
+    /// that cannot be read is told by its name, so that an older one is not taken for the newest.
+    pub(crate) async fn newest_backup(
+        &self,
+        place: Option<&str>,
+        database: Option<&str>,
+    ) -> Result<(BackupFacts, Target)> {
+        let wanted = database.map(str::to_lowercase);
+        let stem = wanted.as_deref().map(|name| file_name(name).to_lowercase());
+        let stem = stem.as_deref().and_then(|s| s.strip_suffix(&format!(".{EXTENSION}")));
+        let mut newest: Option<(i64, BackupFacts, Target)> = None;
+        for found in self.backups_at(place).await? {
+            let facts = self.facts(&found, None).await?;
+            let is_it = match (&wanted, &facts.database) {
+                (None, _) => true,
+                (Some(wanted), Some(name)) => name.to_lowercase() == *wanted,
+                (Some(_), None) => stem.is_some_and(|s| found.name.to_lowercase().starts_with(s)),
+            };
+            let time = facts.created_micros.unwrap_or(found.modified_micros);
+            if is_it && newest.as_ref().is_none_or(|(t, ..)| *t < time) {
+                newest = Some((time, facts, found.target));
+            }
+        }
+        let at = place.unwrap_or("the group's own folder");
+        let (_, facts, target) = newest.ok_or_else(|| {
+            let of = database.map_or_else(String::new, |name| format!(" of database '{name}'"));
+            Error::not_found(format!("there is no backup{of} in {at}"))
+        })?;
+        Ok((facts, target))
+    }
+
     /// What a backup says of itself, or where it is locked, what the group wrote there.
     async fn facts(&self, found: &Found, password: Option<String>) -> Result<BackupFacts> {
         let record = self.record_of(&found.target);
@@ -246,14 +287,23 @@ impl Service {
             facts.detail = Some(e.message);
             return Ok(facts);
         }
+        facts.verified = Some(self.was_proved(&found.target, &whole).await?.to_string());
+        Ok(facts)
+    }
+
+    /// Records that all of a backup was read and is what was written; when that was.
+    pub(crate) async fn was_proved(
+        &self,
+        target: &Target,
+        whole: &backup::WholeBackup,
+    ) -> Result<DateTime> {
         let now = self.now();
         let verified = BackupRecord {
             verified_micros: Some(now.unix_micros()),
             ..record_of(&whole.header, whole.content, whole.length)
         };
-        self.put_record(self.record_key(&found.target), Some(verified)).await?;
-        facts.verified = Some(now.to_string());
-        Ok(facts)
+        self.put_record(self.record_key(target), Some(verified)).await?;
+        Ok(now)
     }
 
     /// Refuses a backup that is older than the one the group wrote at this place.
@@ -284,6 +334,19 @@ impl Service {
         ))
     }
 
+    /// Of every database that was backed up, the newest backup that was proved.
+    pub fn verified_backups(&self, call: &Call) -> Result<Vec<VerifiedBackup>> {
+        self.check_administrator(call, "Listing backups of", "the group")?;
+        let state = self.metastore.state();
+        let shown = |micros: Option<i64>| micros.map(|t| time(t).to_string());
+        let row = |(database, record): (&str, Option<&BackupRecord>)| VerifiedBackup {
+            database: database.to_owned(),
+            created: shown(record.map(|r| r.created_micros)),
+            verified: shown(record.and_then(|r| r.verified_micros)),
+        };
+        Ok(newest_verified(&state).into_iter().map(row).collect())
+    }
+
     /// Where the group's record of a backup is kept.
     pub(crate) fn record_key(&self, target: &Target) -> String {
         match target {
@@ -307,6 +370,19 @@ impl Service {
             Reply::Refused(e) => Err(e),
         }
     }
+}
+
+/// Of every database with a backup on record, the newest one that was proved.
+pub fn newest_verified(state: &State) -> BTreeMap<&str, Option<&BackupRecord>> {
+    let mut newest: BTreeMap<&str, Option<&BackupRecord>> = BTreeMap::new();
+    for record in state.backups.values() {
+        let known = newest.entry(&record.database).or_default();
+        let newer = known.is_none_or(|k| k.created_micros < record.created_micros);
+        if record.verified_micros.is_some() && newer {
+            *known = Some(record);
+        }
+    }
+    newest
 }
 
 pub(crate) fn record_of(header: &BackupHeader, content: Hash, length: u64) -> BackupRecord {

@@ -7,7 +7,7 @@ use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_engine::CompiledModel;
 use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Role;
-use evercube_store::{Hash, Manifest, ObjectDir, state_root};
+use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, state_root};
 
 use crate::backup::{self, BackupHeader, Sink, Target};
 use crate::backup_use::{RestoreRequest, not_cancelled};
@@ -21,14 +21,14 @@ use crate::versions::StoredModel;
 
 /// What becomes of the roles in a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Roles {
+pub(crate) enum Roles {
     Keep,
     Skip,
     DropMembers,
 }
 
 impl Roles {
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         Ok(match text.trim().to_ascii_lowercase().as_str() {
             "" | "keep" => Self::Keep,
             "skip" => Self::Skip,
@@ -56,10 +56,32 @@ impl Service {
         self.check_administrator(call, "Restoring", &request.source)?;
         let roles = Roles::parse(&request.roles)?;
         let source = self.target(&request.source)?;
+        self.restore_with(call, &source, roles, request).await
+    }
+
+    /// As [`Service::restore`], of a backup that was found before.
+    pub(crate) async fn restore_from(
+        &self,
+        call: &Call,
+        source: &Target,
+        request: RestoreRequest,
+    ) -> Result<WriteAnswer> {
+        self.check_administrator(call, "Restoring", &source.describe())?;
+        let roles = Roles::parse(&request.roles)?;
+        self.restore_with(call, source, roles, request).await
+    }
+
+    async fn restore_with(
+        &self,
+        call: &Call,
+        source: &Target,
+        roles: Roles,
+        request: RestoreRequest,
+    ) -> Result<WriteAnswer> {
         let id = request_id(call)?;
         let listed = self.enter(call, request.database.as_deref().unwrap_or_default(), "restore");
         let cancel = Arc::clone(&listed.cancel);
-        let answer = self.bring_back(&id, &source, roles, request, cancel).await;
+        let answer = self.bring_back(&id, source, roles, request, cancel).await;
         self.ended(&id, answer.is_ok());
         answer.map_err(|e| e.context(format!("Restoring {} failed", source.describe())))
     }
@@ -136,7 +158,7 @@ impl Service {
                 database.name.clone_from(&name);
                 roles.apply(&mut database.model.roles);
                 model.ids = ObjectIds::assign(Some(&model.ids), &model.database);
-                loads(&objects, &model, &manifest)?;
+                loads(&objects, &model, &CompiledModel::compile(&model.database), &manifest)?;
                 Ok(NewState { name, expected_seq: seq, model, manifest })
             })
         })
@@ -207,7 +229,7 @@ fn not_after(header: &BackupHeader, at: At) -> Result<()> {
 }
 
 /// The model and manifest of a backup whose objects have been stored.
-pub(super) fn stored(
+pub(crate) fn stored(
     objects: &ObjectDir,
     header: &BackupHeader,
 ) -> Result<(StoredModel, Manifest)> {
@@ -235,11 +257,11 @@ pub(super) fn stored(
 }
 
 /// Loads the version once before it is committed: one that cannot be served is refused.
-pub(super) fn loads(
+pub(crate) fn loads(
     objects: &Arc<ObjectDir>,
     model: &StoredModel,
+    compiled: &CompiledModel,
     manifest: &Manifest,
-) -> Result<()> {
-    let compiled = CompiledModel::compile(&model.database);
-    crate::loader::load_tables(objects, model, &compiled, manifest, None).map(|_| ())
+) -> Result<StoreVersion> {
+    crate::loader::load_tables(objects, model, compiled, manifest, None)
 }

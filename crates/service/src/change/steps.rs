@@ -86,7 +86,7 @@ impl Service {
         self.wait_fresh(&strong()).await
     }
 
-    fn check_rights(
+    pub(crate) fn check_rights(
         &self,
         call: &Call,
         name: &str,
@@ -210,7 +210,7 @@ fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec
     }
     let requests = kinds.into_iter().map(|(kind, objects)| {
         let kind = RefreshKind::from_tom(kind)?;
-        Ok(RefreshRequest { kind, objects: objects.unwrap_or_default() })
+        Ok(RefreshRequest { kind, objects: objects.unwrap_or_default(), readers: None })
     });
     requests.collect()
 }

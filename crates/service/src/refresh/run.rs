@@ -13,13 +13,15 @@ use tokio::task::JoinSet;
 
 use crate::change::draft::Draft;
 use crate::objects::blocking;
+use crate::progress::PartitionProgress;
 use crate::refresh::RefreshRequest;
 use crate::refresh::partition::{TableShape, read};
 use crate::refresh::plan::{Place, has_source, not_readable, places};
 use crate::service::Service;
 
-/// Partitions that are read at the same time.
+/// Partitions that are read at the same time where nothing else is said.
 const READERS: usize = 2;
+const MOST_READERS: usize = 32;
 
 type Groups = Vec<Vec<SegmentRef>>;
 
@@ -71,7 +73,7 @@ impl Service {
                     kind != RefreshKind::Automatic || never(draft)
                 });
                 let wanted: Vec<Place> = wanted.collect();
-                for (place, mut groups) in self.read_all(draft, wanted).await? {
+                for (place, mut groups) in self.read_all(draft, wanted, request.readers).await? {
                     let now = self.now().unix_micros();
                     draft.is_fresh(place);
                     if let Some(partition) = draft.partition(place) {
@@ -88,15 +90,27 @@ impl Service {
         }
     }
 
-    async fn read_all(&self, draft: &Draft, wanted: Vec<Place>) -> Result<Vec<(Place, Groups)>> {
+    async fn read_all(
+        &self,
+        draft: &Draft,
+        wanted: Vec<Place>,
+        readers: Option<usize>,
+    ) -> Result<Vec<(Place, Groups)>> {
         let database = draft.existing()?;
         let context = self.source_context(database, &draft.cancel);
         let collation = crate::loader::collation(database);
-        let slots = Arc::new(Semaphore::new(READERS));
+        let slots = readers.unwrap_or(READERS).clamp(1, MOST_READERS);
+        let slots = Arc::new(Semaphore::new(slots));
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         self.progress.update(&draft.request_id, |p| {
             p.state = "reading".into();
             p.partitions_total += u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+            let names = wanted.iter().filter_map(|place| names_of(database, *place));
+            p.partitions.extend(names.map(|(table, partition)| PartitionProgress {
+                table: table.to_owned(),
+                partition: partition.to_owned(),
+                state: "notStarted".into(),
+            }));
         });
         let mut readers = JoinSet::new();
         for place in wanted {
@@ -111,7 +125,7 @@ impl Service {
             let (objects, slots) = (Arc::clone(&self.objects), Arc::clone(&slots));
             let pool = Arc::clone(&self.pool);
             let (progress, id) = (self.progress.clone(), draft.request_id.clone());
-            let label = format!("{}/{}", table.name, partition.name);
+            let label = (table.name.clone(), partition.name.clone());
             let stopped = Arc::clone(&stop.0);
             readers.spawn(async move {
                 let _slot = slots.acquire_owned().await;
@@ -119,16 +133,22 @@ impl Service {
                     return Err(cancelled());
                 }
                 let read = blocking(move || {
-                    progress.update(&id, |p| p.current.clone_from(&label));
+                    progress.update(&id, |p| p.partition_is(&label, "inProgress"));
                     let on = (&*objects, &*pool);
                     let groups = read(on, &context, &source, &shape, &|rows| {
                         progress.update(&id, |p| p.rows += rows);
                         if stopped.load(Ordering::Relaxed) {
                             context.cancel.store(true, Ordering::Relaxed);
                         }
-                    })?;
-                    progress.update(&id, |p| p.partitions_done += 1);
-                    Ok(groups)
+                    });
+                    progress.update(&id, |p| match &groups {
+                        Ok(_) => p.partition_is(&label, "succeeded"),
+                        Err(e) if e.kind == ErrorKind::Cancelled => {
+                            p.partition_is(&label, "cancelled");
+                        }
+                        Err(_) => p.partition_is(&label, "failed"),
+                    });
+                    groups
                 });
                 read.await.map(|groups| (place, groups)).map_err(|e| e.context(name))
             });
@@ -161,6 +181,12 @@ impl Service {
             cancel: Arc::clone(cancel),
         }
     }
+}
+
+/// Table and partition at a place.
+fn names_of(database: &Database, (table, partition): Place) -> Option<(&str, &str)> {
+    let table = database.model.tables.get(table)?;
+    Some((&table.name, &table.partitions.get(partition)?.name))
 }
 
 /// Shared expressions by name.

@@ -13,8 +13,11 @@ use super::{World, admin, back_up, from, restore, retail, rows, to, version, wor
 /// Gives the database other rows.
 async fn refreshed(world: &World, server: &Service, text: &str) -> u64 {
     std::fs::write(world.folder.path().join("sales.csv"), text).unwrap();
-    let request =
-        RefreshRequest { kind: evercube_model::tmsl::RefreshKind::Full, objects: Vec::new() };
+    let request = RefreshRequest {
+        kind: evercube_model::tmsl::RefreshKind::Full,
+        objects: Vec::new(),
+        readers: None,
+    };
     server.refresh(&admin(), "Retail", request).await.unwrap().seq
 }
 
@@ -129,6 +132,7 @@ async fn one_table_comes_back_and_the_rest_stays() {
     let request = RefreshRequest {
         kind: evercube_model::tmsl::RefreshKind::Full,
         objects: vec![("Other".into(), None)],
+        readers: None,
     };
     one.refresh(&admin(), "Retail", request).await.unwrap();
     assert_eq!(rows(&*version(&one, "Retail").await), 2);

@@ -191,7 +191,11 @@ async fn write(
                 service.drop_database(call, &command.database_id).await
             }
             ObjectVerb::Process | ObjectVerb::Refresh => {
-                let request = RefreshRequest { kind: process_kind(command)?, objects: Vec::new() };
+                let request = RefreshRequest {
+                    kind: process_kind(command)?,
+                    objects: Vec::new(),
+                    readers: None,
+                };
                 service.refresh(call, &command.database_id, request).await
             }
             ObjectVerb::Rename => Err(Error::unsupported(
