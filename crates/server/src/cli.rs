@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
-    gateway, members, policy, promote, query, refresh, restore, rollback, schedule, serve, status, verify,
+    gateway, members, policy, promote, query, refresh, restore, rollback, schedule, serve, status,
+    verify,
 };
 use crate::failure::Outcome;
 

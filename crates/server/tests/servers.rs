@@ -12,6 +12,8 @@ mod operations;
 mod permissions;
 #[path = "servers/process.rs"]
 mod process;
+#[path = "servers/schedules.rs"]
+mod schedules;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -76,7 +76,8 @@ pub fn noted(route: &Route) -> (Event, bool) {
 /// An error as these clients read it: the text in a header as well.
 pub fn failure(error: &Error) -> Answer {
     let mut response = failed(error);
-    let text: String = error.to_string().chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+    let text: String =
+        error.to_string().chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
     if let Ok(value) = HeaderValue::from_str(text.trim()) {
         response.headers_mut().insert(HeaderName::from_static("x-ms-xmlaerror-extended"), value);
     }
@@ -314,7 +315,8 @@ mod tests {
     fn bodies_are_read_as_documented_and_as_clients_write_them() {
         let (task, retries) = read("M", b"").unwrap();
         assert_eq!((task.way.as_str(), retries, task.batch), ("automatic", 0, None));
-        let body = br#"{"Type":"Full","commitMode":"PARTIALBATCH","MaxParallelism":2,"retryCount":"3",
+        let body =
+            br#"{"Type":"Full","commitMode":"PARTIALBATCH","MaxParallelism":2,"retryCount":"3",
             "Objects":[{"Table":"T"},{"table":"U","PARTITION":"p"}],"timeout":"02:00:00"}"#;
         let (task, retries) = read("M", body).unwrap();
         assert_eq!((task.way.as_str(), retries, task.batch), ("Full", 3, Some(2)));

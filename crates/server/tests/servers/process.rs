@@ -320,7 +320,7 @@ pub fn flip(file: &Path) {
     std::fs::write(file, bytes).unwrap();
 }
 
-fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+pub fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();
