@@ -9,6 +9,9 @@ use evercube_base::Value;
 pub struct Span {
     pub start: u32,
     pub end: u32,
+    /// Into how many bodies of functions the text was passed as an argument; 0 where it stands
+    /// where it was written.
+    pub passed: u8,
 }
 
 /// A whole query: `DEFINE … EVALUATE … ORDER BY … START AT …`, with one or more `EVALUATE`.
@@ -152,6 +155,23 @@ impl Expr {
             ExprKind::Variables { bindings, result } => {
                 let definitions = bindings.iter().map(|b| &b.expression);
                 definitions.chain(std::iter::once(result.as_ref())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn parts_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.kind {
+            ExprKind::Call { arguments, .. } => arguments.iter_mut().collect(),
+            ExprKind::Unary { operand, .. } => vec![operand],
+            ExprKind::Binary { left, right, .. } | ExprKind::In { left, right } => {
+                vec![left, right]
+            }
+            ExprKind::TableConstructor(rows) => rows.iter_mut().flatten().collect(),
+            ExprKind::Tuple(parts) => parts.iter_mut().collect(),
+            ExprKind::Variables { bindings, result } => {
+                let definitions = bindings.iter_mut().map(|b| &mut b.expression);
+                definitions.chain(std::iter::once(result.as_mut())).collect()
             }
             _ => Vec::new(),
         }

@@ -99,7 +99,7 @@ impl Parser<'_> {
                 if !parser.grow(below) {
                     return parser.broken();
                 }
-                let span = Span { start: left.span.start, end: right.span.end };
+                let span = Span { start: left.span.start, end: right.span.end, passed: 0 };
                 let (left_box, right) = (Box::new(left), Box::new(right));
                 let kind = match operator {
                     Some(operator) => ExprKind::Binary { operator, left: left_box, right },
@@ -267,7 +267,8 @@ impl Parser<'_> {
             let gap = self.peek().is_symbol(",") || self.peek().is_symbol(close);
             if omittable && gap {
                 let at = self.start();
-                items.push(Expr { kind: ExprKind::Omitted, span: Span { start: at, end: at } });
+                let span = Span { start: at, end: at, passed: 0 };
+                items.push(Expr { kind: ExprKind::Omitted, span });
             } else {
                 items.push(item(self));
                 below = below.max(self.height);

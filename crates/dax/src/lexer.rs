@@ -99,7 +99,7 @@ impl<'a> Lexer<'a> {
 
     fn push(&mut self, kind: TokenKind, start: usize) {
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let span = Span { start: clamp(start), end: clamp(self.position) };
+        let span = Span { start: clamp(start), end: clamp(self.position), passed: 0 };
         self.tokens.push(Token { kind, span });
     }
 

@@ -11,7 +11,7 @@ mod query;
 
 use evercube_base::{Error, Result};
 
-use ast::{Expr, Query, Span};
+use ast::{Expr, ExprKind, Parameter, Query, Span};
 pub use printer::{print_expr, print_query};
 
 /// A tree and what was wrong with the text. With errors, the tree has `ExprKind::Error` at the
@@ -46,6 +46,17 @@ pub fn parse_query(text: &str) -> Parsed<Query> {
     let mut parser = parser::Parser::new(text);
     let tree = parser.query();
     Parsed { tree, errors: parser.into_errors() }
+}
+
+/// Reads a function as a model stores it: `( a, b : INT64 ) => body`.
+pub fn parse_function(text: &str) -> Parsed<(Vec<Parameter>, Expr)> {
+    let mut parser = parser::Parser::new(text);
+    let tree = parser.function();
+    if tree.is_some() {
+        parser.expect_end("an operator or the end of the function");
+    }
+    let nothing = || (Vec::new(), Expr { kind: ExprKind::Error, span: Span::default() });
+    Parsed { tree: tree.unwrap_or_else(nothing), errors: parser.into_errors() }
 }
 
 /// Reads the expression of a measure, column, table or filter; a leading `=` is tolerated.

@@ -12,7 +12,7 @@ const MAX_NESTING: usize = 200;
 const MAX_HEIGHT: usize = 1000;
 const MAX_ERRORS: usize = 50;
 
-const END: Token = Token { kind: TokenKind::End, span: Span { start: 0, end: 0 } };
+const END: Token = Token { kind: TokenKind::End, span: Span { start: 0, end: 0, passed: 0 } };
 
 pub(crate) struct Parser<'a> {
     text: &'a str,
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn span_from(&self, start: u32) -> Span {
         let last = self.position.checked_sub(1).and_then(|at| self.tokens.get(at));
         let end = last.map_or(start, |token| token.span.end);
-        Span { start, end: end.max(start) }
+        Span { start, end: end.max(start), passed: 0 }
     }
 
     pub(crate) fn eat(&mut self, symbol: &str) -> bool {
@@ -184,7 +184,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn broken(&mut self) -> Expr {
         self.height = 1;
         let start = self.start();
-        Expr { kind: ExprKind::Error, span: Span { start, end: start } }
+        Expr { kind: ExprKind::Error, span: Span { start, end: start, passed: 0 } }
     }
 
     /// Skips to the next `,`, closing mark or start of a statement that belongs to this level.

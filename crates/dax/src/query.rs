@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ast::{Definition, DefinitionKind, Evaluate, OrderBy, Parameter, Query};
+use crate::ast::{Definition, DefinitionKind, Evaluate, Expr, OrderBy, Parameter, Query};
 use crate::lexer::TokenKind;
 use crate::parser::Parser;
 
@@ -119,11 +119,8 @@ impl Parser<'_> {
                 self.advance();
                 let name = self.plain_name("the function's name")?;
                 self.is_defined_as()?;
-                let parameters = self.parameters()?;
-                if !self.expect("=>", "before the function's body") {
-                    return None;
-                }
-                Some(DefinitionKind::Function { name, parameters, body: self.expression() })
+                let (parameters, body) = self.function()?;
+                Some(DefinitionKind::Function { name, parameters, body })
             }
             "MPARAMETER" => {
                 let span = self.peek().span;
@@ -189,6 +186,13 @@ impl Parser<'_> {
                 return None;
             }
         }
+    }
+
+    /// `( a, b : INT64 = 1 ) => body`.
+    pub(crate) fn function(&mut self) -> Option<(Vec<Parameter>, Expr)> {
+        let parameters = self.parameters()?;
+        let has_body = self.expect("=>", "before the function's body");
+        has_body.then(|| (parameters, self.expression()))
     }
 
     fn parameter(&mut self) -> Option<Parameter> {

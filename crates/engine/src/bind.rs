@@ -39,6 +39,16 @@ pub(crate) struct Frame {
     pub schema: Schema,
     /// The rows are rows of this table of the model.
     pub table: Option<TableId>,
+    /// Bodies of functions between the rows and the expression at hand, which see them only where
+    /// they were passed in.
+    pub behind: u8,
+}
+
+impl Frame {
+    /// Whether an expression that stands at `span` may name the rows' columns.
+    pub fn is_seen_from(&self, span: Span) -> bool {
+        self.behind <= span.passed
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +96,7 @@ pub(crate) struct Binder<'a> {
     slots: usize,
     /// Measures the query defines, by lower-case name.
     pub defined: HashMap<String, DefinedMeasure>,
-    /// Functions the query defines, by lower-case name.
+    /// Functions the query defines, and those of the model that were called, by lower-case name.
     functions: HashMap<String, Arc<user_function::UserFunction>>,
     /// Those whose bodies are being bound.
     calling: Vec<String>,
@@ -408,7 +418,7 @@ impl<'a> Binder<'a> {
 
     /// A frame's row context for the rows of a table expression.
     pub(crate) fn frame_of(&self, scope: &Scope, table: &Node) -> Frame {
-        Frame { schema: table.schema(), table: self.base_of(scope, table) }
+        Frame { schema: table.schema(), table: self.base_of(scope, table), behind: 0 }
     }
 
     /// The model table whose rows an expression's rows are.
@@ -546,7 +556,7 @@ impl<'a> Binder<'a> {
             ExprKind::Binary { operator, left, right } => {
                 let (l, r) = (self.scalar(scope, left)?, self.scalar(scope, right)?);
                 if is_comparison(*operator) {
-                    comparison::check_operands(&l, &r)?;
+                    self.check_operands(&l, &r)?;
                 }
                 let uses = l.uses.and(r.uses);
                 let ty = Type::Scalar(operator_type(*operator, &l, &r));
@@ -664,7 +674,8 @@ impl<'a> Binder<'a> {
         find: impl Fn(&TableColumn) -> bool,
         span: Span,
     ) -> Option<Node> {
-        for (frame, f) in scope.frames.iter().enumerate().rev() {
+        let seen = scope.frames.iter().enumerate().filter(|(_, f)| f.is_seen_from(span));
+        for (frame, f) in seen.rev() {
             if let Some(column) = f.schema.iter().position(&find) {
                 let uses = Uses { frame, ..Uses::default() };
                 let ty = Type::Scalar(f.schema[column].data_type);

@@ -2,12 +2,12 @@
 //!
 //! Compiling never fails: a bad expression is recorded with its object, and the rest works.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use evercube_base::error::line_column;
 use evercube_base::{DataType, Error, Result};
-use evercube_dax::ast::Expr;
+use evercube_dax::ast::{Expr, Parameter};
 use evercube_dax::parse_expression;
 use evercube_model::tabular::{Database, ExpressionDefinition, Measure, Relationship, Table};
 
@@ -56,6 +56,14 @@ pub struct TableInfo {
     /// The expression of a calculated table.
     pub expression: Option<Result<Expr>>,
     column_ids: HashMap<String, u32>,
+}
+
+/// A function stored in the model.
+#[derive(Debug, Clone)]
+pub struct FunctionInfo {
+    pub name: String,
+    pub description: Option<String>,
+    pub definition: Result<(Vec<Parameter>, Expr)>,
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +116,8 @@ pub struct CompiledModel {
     table_ids: HashMap<String, TableId>,
     measures: Vec<MeasureInfo>,
     measure_ids: HashMap<String, usize>,
+    /// By lower-case name.
+    functions: BTreeMap<String, FunctionInfo>,
     relationships: Vec<RelationshipInfo>,
     /// By falling precedence.
     calculation_groups: Vec<CalculationGroupInfo>,
@@ -150,6 +160,19 @@ impl CompiledModel {
                     detail_rows: detail_rows(table, measure),
                 });
             }
+        }
+        for function in model.functions() {
+            let definition = compiled.parsed(
+                format!("function '{}'", function.name),
+                &function.expression,
+                |text| evercube_dax::parse_function(text).into_result(),
+            );
+            let info = FunctionInfo {
+                name: function.name.clone(),
+                description: function.description.map(|d| d.to_string()),
+                definition,
+            };
+            compiled.functions.insert(key(&function.name), info);
         }
         let relationships = model.relationships.iter();
         compiled.relationships = relationships.filter_map(|r| compiled.resolve(r)).collect();
@@ -244,6 +267,7 @@ impl CompiledModel {
             }
         }
         seen.measure_ids.retain(|name, _| !hidden.measure(name));
+        seen.functions.retain(|name, _| !hidden.function(name));
         seen
     }
 
@@ -296,7 +320,16 @@ impl CompiledModel {
     }
 
     fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
-        let parsed = parse_expression(text).into_result();
+        self.parsed(object, text, |text| parse_expression(text).into_result())
+    }
+
+    fn parsed<T>(
+        &mut self,
+        object: String,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T>,
+    ) -> Result<T> {
+        let parsed = parse(text);
         self.texts.push(text.into());
         self.states.push(ObjectState { object, error: None, place: None });
         if let Err(e) = &parsed {
@@ -379,6 +412,15 @@ impl CompiledModel {
 
     pub fn measure(&self, name: &str) -> Option<&MeasureInfo> {
         self.measure_ids.get(&key(name)).map(|i| &self.measures[*i])
+    }
+
+    pub fn function(&self, name: &str) -> Option<&FunctionInfo> {
+        self.functions.get(&key(name))
+    }
+
+    /// The functions the model stores.
+    pub fn functions(&self) -> impl Iterator<Item = &FunctionInfo> {
+        self.functions.values()
     }
 
     pub fn measures(&self) -> &[MeasureInfo] {

@@ -27,6 +27,8 @@ pub struct Hidden {
     columns: BTreeSet<ColumnId>,
     /// By lower-case name.
     measures: BTreeSet<String>,
+    /// By lower-case name.
+    functions: BTreeSet<String>,
 }
 
 impl Hidden {
@@ -44,6 +46,10 @@ impl Hidden {
 
     pub fn measure(&self, name: &str) -> bool {
         self.measures.contains(&name.to_lowercase())
+    }
+
+    pub fn function(&self, name: &str) -> bool {
+        self.functions.contains(&name.to_lowercase())
     }
 
     fn touches(&self, references: &References<'_>) -> bool {
@@ -129,6 +135,15 @@ impl CompiledModel {
             }
             if (hidden.tables.len(), hidden.columns.len()) == before {
                 break;
+            }
+        }
+        for function in self.functions() {
+            let mut references = References::new(self, None);
+            if let Ok((_, body)) = &function.definition {
+                references.visit(body);
+            }
+            if hidden.touches(&references) {
+                hidden.functions.insert(function.name.to_lowercase());
             }
         }
         for measure in self.measures() {

@@ -22,6 +22,7 @@ pub(crate) struct References<'a> {
     /// Where columns without table name are looked up: the table of the object at hand.
     names: Option<TableId>,
     measures: HashSet<String>,
+    functions: HashSet<String>,
     /// Every table and column named, calculated or not.
     pub tables: BTreeSet<TableId>,
     pub columns: BTreeSet<ColumnId>,
@@ -37,6 +38,7 @@ impl<'a> References<'a> {
             home,
             names: home,
             measures: HashSet::new(),
+            functions: HashSet::new(),
             tables: BTreeSet::new(),
             columns: BTreeSet::new(),
             found: BTreeSet::new(),
@@ -62,7 +64,24 @@ impl<'a> References<'a> {
                     self.table(id);
                 }
             }
-            _ => e.parts().into_iter().for_each(|part| self.visit(part)),
+            _ => {
+                if let ExprKind::Call { function, .. } = &e.kind {
+                    self.function(function);
+                }
+                e.parts().into_iter().for_each(|part| self.visit(part));
+            }
+        }
+    }
+
+    /// What a function of the model refers to.
+    fn function(&mut self, name: &str) {
+        let Some(of) = self.model.function(name) else { return };
+        if self.functions.insert(name.to_lowercase())
+            && let Ok((_, body)) = &of.definition
+        {
+            let outer = self.names.take();
+            self.visit(body);
+            self.names = outer;
         }
     }
 

@@ -108,6 +108,24 @@ pub struct Model {
     pub extra: Extra,
 }
 
+impl Model {
+    /// Functions that expressions of the model and queries may call.
+    pub fn functions(&self) -> Vec<StoredFunction> {
+        let given = self.extra.get("functions").and_then(Json::as_array);
+        let one = |json: &Json| serde_json::from_value(json.clone()).ok();
+        given.into_iter().flatten().filter_map(one).collect()
+    }
+}
+
+/// A function of the model; its expression is `( parameters ) => body`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StoredFunction {
+    pub name: String,
+    pub description: Option<Text>,
+    pub expression: Text,
+}
+
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Annotation {

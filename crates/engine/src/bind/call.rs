@@ -25,6 +25,7 @@ impl Binder<'_> {
         }
         let def = functions::lookup(name).ok_or_else(|| {
             let known = functions::all().iter().filter(|f| f.is_evaluated()).map(|f| f.name);
+            let known = known.chain(self.model.functions().map(|f| f.name.as_str()));
             let near = nearest(name, known);
             Error::invalid(format!(
                 "Failed to resolve the name '{name}'. It is not a valid function name.{near}"

@@ -36,27 +36,29 @@ fn refused(what: &str, a: DataType, b: DataType) -> Error {
     ))
 }
 
-/// Checks the operands of an operator.
-pub(super) fn check_operands(a: &Node, b: &Node) -> Result<()> {
-    check("DAX comparison operations do", a, b.data_type(), b.is_blank_literal())
-}
-
 impl Binder<'_> {
+    /// Checks the operands of an operator.
+    pub(super) fn check_operands(&self, a: &Node, b: &Node) -> Result<()> {
+        self.check("DAX comparison operations do", a, b.data_type(), b.is_blank_literal())
+    }
+
     /// Checks that the function at hand may compare a value with those of a column.
     pub(super) fn check_compared(&self, value: &Node, column: DataType) -> Result<()> {
-        check(&format!("Function {} does", self.callee), value, column, false)
+        self.check(&format!("Function {} does", self.callee), value, column, false)
     }
 
     /// The same with another value.
     pub(super) fn check_compared_with(&self, value: &Node, other: &Node) -> Result<()> {
         let what = format!("Function {} does", self.callee);
-        check(&what, value, other.data_type(), other.is_blank_literal())
+        self.check(&what, value, other.data_type(), other.is_blank_literal())
     }
-}
 
-fn check(what: &str, a: &Node, b: DataType, b_is_blank: bool) -> Result<()> {
-    if a.is_blank_literal() || b_is_blank || may_compare(a.data_type(), b) {
-        return Ok(());
+    fn check(&self, what: &str, a: &Node, b: DataType, b_is_blank: bool) -> Result<()> {
+        let is_fine = a.is_blank_literal() || b_is_blank || may_compare(a.data_type(), b);
+        // What is passed to a function may be of any type; its body may ask for it first.
+        if is_fine || !self.calling.is_empty() {
+            return Ok(());
+        }
+        Err(refused(what, a.data_type(), b))
     }
-    Err(refused(what, a.data_type(), b))
 }

@@ -112,7 +112,7 @@ impl Binder<'_> {
             None => self.model_table(table, false, span),
             Some(expression) => {
                 // The rows around are filters there; none of their columns can be named.
-                let nameless = |_| Frame { schema: Schema::default(), table: None };
+                let nameless = |_| Frame { schema: Schema::default(), table: None, behind: 0 };
                 let frames = scope.frames.iter().map(nameless).collect();
                 let own = Scope { frames, group: None, ..self.query_scope() };
                 let bound =
@@ -187,7 +187,8 @@ impl Binder<'_> {
         span: Span,
     ) -> Option<Node> {
         let v = Visibility { model: self.model, store: self.store };
-        for (frame, f) in scope.frames.iter().enumerate().rev() {
+        let seen = scope.frames.iter().enumerate().filter(|(_, f)| f.is_seen_from(span));
+        for (frame, f) in seen.rev() {
             let Some(base) = f.table else { continue };
             let expanded = v.expanded(&FilterContext::default(), base);
             let Some((_, path)) = expanded.into_iter().find(|(t, _)| *t == column.table) else {

@@ -1,23 +1,32 @@
-//! Functions that a query defines: calls bind the function's body in their place. Parameters passed
+//! Functions that a query defines or a model stores: calls bind the function's body in their place. Parameters passed
 //! by value become variables, evaluated once where the call stands; those passed as expressions
 //! are put into the body as they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use evercube_base::{DataType, Error, Result};
+use evercube_base::{DataType, Error, ErrorKind, Result};
 use evercube_dax::ast::{Binding, DefinitionKind, Expr, ExprKind, Parameter, Span};
 
 use super::{Binder, BoundVariable, Scope, span_of, variable};
 use crate::functions;
 use crate::plan::{Kind, Node, Uses};
 
-/// A function of the query.
+/// A function of the query or the model.
 #[derive(Debug, Clone)]
 pub(crate) struct UserFunction {
     name: Arc<str>,
     parameters: Vec<Declared>,
     body: Expr,
+    /// The model stores it; else the query defines it.
+    stored: bool,
+}
+
+/// Expressions remember into how many bodies they were passed.
+const MOST_NESTED: usize = 100;
+
+fn span_in(span: Span) -> (usize, usize) {
+    (span.start as usize, span.end as usize)
 }
 
 #[derive(Debug, Clone)]
@@ -105,10 +114,10 @@ impl Binder<'_> {
             )));
         }
         let parameters = parameters.iter().map(declared).collect::<Result<Vec<_>>>()?;
-        let function = UserFunction { name: Arc::clone(name), parameters, body: body.clone() };
-        if self.functions.insert(name.to_lowercase(), Arc::new(function)).is_some() {
-            return Err(Error::invalid(format!("The function {name} is defined twice.")));
-        }
+        let (name, body) = (Arc::clone(name), body.clone());
+        let key = name.to_lowercase();
+        let function = UserFunction { name, parameters, body, stored: false };
+        self.functions.insert(key, Arc::new(function));
         Ok(())
     }
 
@@ -121,7 +130,7 @@ impl Binder<'_> {
         span: Span,
     ) -> Result<Option<Node>> {
         let key = name.to_lowercase();
-        let Some(function) = self.functions.get(&key).map(Arc::clone) else { return Ok(None) };
+        let Some(function) = self.user_function(&key)? else { return Ok(None) };
         if self.calling.contains(&key) {
             return Err(Error::invalid(format!(
                 "A circular dependency was detected: the function {} calls itself.",
@@ -130,13 +139,16 @@ impl Binder<'_> {
         }
         let given = function.arguments(arguments)?;
         let first = self.slots;
-        let mut inner = Scope { variables: self.query_scope.variables.clone(), ..scope.clone() };
+        let known = if function.stored { Vec::new() } else { self.query_scope.variables.clone() };
+        let mut inner = Scope { variables: known.clone(), ..scope.clone() };
+        // The rows around the call are not the body's, but for what is passed in.
+        inner.frames.iter_mut().for_each(|f| f.behind = f.behind.saturating_add(1));
         let (mut bound, mut replaced, mut uses) = (Vec::new(), HashMap::new(), Uses::default());
         for (p, e) in function.parameters.iter().zip(given) {
             // A default knows what is known where the function is defined.
             let of = match arguments.iter().any(|a| std::ptr::eq(a, e)) {
                 true => scope.clone(),
-                false => Scope { variables: self.query_scope.variables.clone(), ..scope.clone() },
+                false => Scope { variables: known.clone(), ..inner.clone() },
             };
             if p.by_expression {
                 self.check_reference(p, e)?;
@@ -154,14 +166,46 @@ impl Binder<'_> {
             bound.push((slot, Arc::new(node)));
         }
         let body = substituted(&function.body, &replaced);
+        if self.calling.len() >= MOST_NESTED {
+            return Err(Error::new(
+                ErrorKind::NestingLimit,
+                format!("Functions call each other more than {MOST_NESTED} deep."),
+            ));
+        }
         self.calling.push(key);
         let result = self.any(&inner, &body);
         self.calling.pop();
-        let result = result?;
+        let result = result.map_err(|mut e| {
+            if function.stored {
+                e.span = Some(span_in(span));
+                return e.context(format!("In the function {}", function.name));
+            }
+            e
+        })?;
         let ty = result.ty.clone();
         let uses = uses.and(result.uses).outside_slot(first);
         let kind = Kind::Let { bindings: bound, result: Box::new(result) };
         Ok(Some(Self::node(kind, ty, uses, span)))
+    }
+
+    /// A function of the query, or of the model.
+    fn user_function(&mut self, key: &str) -> Result<Option<Arc<UserFunction>>> {
+        if let Some(known) = self.functions.get(key) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(stored) = self.model.function(key) else { return Ok(None) };
+        let name: Arc<str> = stored.name.as_str().into();
+        let function = stored.definition.clone().and_then(|(parameters, body)| {
+            let parameters = parameters.iter().map(declared).collect::<Result<Vec<_>>>()?;
+            Ok(UserFunction { name: Arc::clone(&name), parameters, body, stored: true })
+        });
+        let function = function.map_err(|mut e| {
+            e.span = None;
+            e.context(format!("The function {name} has an error"))
+        })?;
+        let function = Arc::new(function);
+        self.functions.insert(key.to_owned(), Arc::clone(&function));
+        Ok(Some(function))
     }
 
     /// An argument passed by value, in the type its parameter asks for.
@@ -255,7 +299,15 @@ fn placed(
             None => is_table(name).then(|| (Arc::clone(name), true)),
         }
     };
-    renamed(e, &mut rename, &mut Vec::new())
+    let mut passed = renamed(e, &mut rename, &mut Vec::new());
+    pass_on(&mut passed);
+    passed
+}
+
+/// Notes that an expression was passed into one more body.
+fn pass_on(e: &mut Expr) {
+    e.span.passed = e.span.passed.saturating_add(1);
+    e.parts_mut().into_iter().for_each(pass_on);
 }
 
 /// The name that takes a name's place, and whether it is quoted.
