@@ -19,6 +19,7 @@ mod lookup;
 mod missing_items;
 mod model_rows;
 mod numbering;
+mod ordered_filter;
 mod paths;
 mod rank;
 mod regression;

@@ -21,6 +21,8 @@ pub enum Rule {
     CoarseGrain,
     /// Conditions on single columns of a table's rows are filters on codes.
     CodeFilter,
+    /// Rows are compared with what is the same for all of them by their place in order.
+    OrderedFilter,
     /// The groups of a table's rows are found by a scan.
     GroupsByScan,
     /// Rows that are the same in several cells, as is all that an expression asks of them, are gone
@@ -33,7 +35,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::IterationAsScan,
         Self::ScanAhead,
         Self::KnownScans,
@@ -42,6 +44,7 @@ impl Rule {
         Self::ScanTogether,
         Self::CoarseGrain,
         Self::CodeFilter,
+        Self::OrderedFilter,
         Self::GroupsByScan,
         Self::SameRows,
         Self::DecidingTables,

@@ -204,7 +204,7 @@ impl Evaluator<'_> {
 }
 
 /// The conditions that hold together.
-fn conjuncts<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
+pub(super) fn conjuncts<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
     match &node.kind {
         Kind::And(left, right) => {
             conjuncts(left, out);

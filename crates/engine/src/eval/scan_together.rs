@@ -3,6 +3,8 @@
 //! Year-to-date, prior-year and moving totals over a hundred months are one scan at month grain
 //! instead of a hundred.
 
+mod growing;
+
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
@@ -237,6 +239,9 @@ impl Evaluator<'_> {
         request: &ScanRequest,
         result: &ScanResult,
     ) -> Result<Grouped> {
+        if let Some(order) = growing::growing(&together.rows) {
+            return self.put_together_growing(together, asked, grouped_by, request, result, &order);
+        }
         let seen_by = self.seen_by(together);
         let (width, of_rows) = (request.keys.len() - grouped_by - 1, request.keys.len() - 1);
         let mut out = Grouped {

@@ -173,6 +173,9 @@ impl Evaluator<'_> {
             let found = self.filter_rows(&some, table, condition)?;
             return self.for_same(&some, &found, &place);
         }
+        if let Some(found) = self.filter_in_order(cells, table, condition)? {
+            return Ok(found);
+        }
         let mut kept = Vec::new();
         let mut of = Vec::new();
         self.each_run(cells, table, condition, |first, run, part| {

@@ -7,7 +7,7 @@ use super::report::ClientsFigure;
 use super::server::{Server, ask};
 use crate::failure::Outcome;
 
-/// So many clients for so long, caches cleared at the start only.
+/// So many clients for so long.
 pub async fn measure(server: &Server, clients: usize, lasts: Duration) -> Outcome<ClientsFigure> {
     let before = server.processor_seconds();
     let begun = Instant::now();

@@ -26,10 +26,30 @@ pub struct Server {
     pub client: Client,
 }
 
+/// What a server keeps of its answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept {
+    /// As servers do.
+    Results,
+    Nothing,
+}
+
+impl Kept {
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Results => "",
+            Self::Nothing => "scan_cache = \"0MB\"\n",
+        }
+    }
+}
+
 impl Server {
     /// Starts a server on the folder, which may have data of an earlier one.
-    pub async fn start(folder: &Path, threads: usize) -> Outcome<Self> {
+    pub async fn start(folder: &Path, threads: usize, kept: Kept) -> Outcome<Self> {
         let address = free_port()?;
+        let settings = folder.join("evercube.toml");
+        std::fs::write(&settings, kept.settings())
+            .map_err(|e| Failure::Refused(format!("cannot write {}: {e}", settings.display())))?;
         let arguments = [
             "serve".to_owned(),
             "--no-auth".to_owned(),

@@ -8,7 +8,7 @@ use evercube_base::DateTime;
 use crate::bench::QUERIES;
 use crate::bench::clients::{self, millis, percentile};
 use crate::bench::report::{QueryFigure, Report, ScaleFigure};
-use crate::bench::server::{Server, ask, write_data};
+use crate::bench::server::{Kept, Server, ask, write_data};
 use crate::command::serve::terminated;
 use crate::demo::retail;
 use crate::failure::{Failure, Outcome};
@@ -85,11 +85,11 @@ async fn measure(args: &Bench, folder: &Path, scale: f64, threads: usize) -> Out
     let rows = (scale * ROWS) as usize;
     let mut figure = ScaleFigure { scale, rows, ..ScaleFigure::default() };
     write_data(folder, rows).await?;
-    let server = Server::start(folder, threads).await?;
+    let server = Server::start(folder, threads, Kept::Results).await?;
     load(&server, &mut figure).await?;
     server.stop().await;
     let begun = Instant::now();
-    let server = Server::start(folder, threads).await?;
+    let server = Server::start(folder, threads, Kept::Results).await?;
     ask(&server.client, QUERIES[0].1).await?;
     figure.restart_seconds = begun.elapsed().as_secs_f64();
     figure.fixed_p50_ms = median(&server, FIXED, FIXED_RUNS).await?;
@@ -98,16 +98,17 @@ async fn measure(args: &Bench, folder: &Path, scale: f64, threads: usize) -> Out
         let warm_p50_ms = median(&server, query, WARM_RUNS).await?;
         figure.queries.push(QueryFigure { name, cold_ms, cold_one_thread_ms: None, warm_p50_ms });
     }
+    server.stop().await;
     if args.growth.is_empty() {
+        let server = Server::start(folder, threads, Kept::Nothing).await?;
         for clients in &args.clients {
-            server.clear_cache().await?;
             let lasts = Duration::from_secs(args.seconds);
             figure.clients.push(clients::measure(&server, *clients, lasts).await?);
         }
+        server.stop().await;
     }
-    server.stop().await;
     if threads > 1 && args.growth.is_empty() {
-        let server = Server::start(folder, 1).await?;
+        let server = Server::start(folder, 1, Kept::Results).await?;
         for (of, (_, query)) in figure.queries.iter_mut().zip(QUERIES) {
             of.cold_one_thread_ms = Some(cold(&server, query).await?);
         }

@@ -1,0 +1,188 @@
+//! Conditions that compare a column of the row with what is the same for all rows of a cell, as
+//! `'Date'[Date] <= MAX ( 'Date'[Date] )`: the values of the column are put in order once, and each
+//! cell looks up between which of them its rows lie, instead of comparing every row.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use evercube_base::Result;
+use evercube_dax::ast::BinaryOperator;
+use evercube_store::{Column, ColumnId};
+use evercube_work::tick;
+
+use super::Evaluator;
+use super::cells::{Cells, Scalars};
+use super::code_filter::conjuncts;
+use super::rows::{CellTable, RowColumn, Rows};
+use crate::plan::{Kind, Node, Uses};
+use crate::rules::Rule;
+use crate::scalar as rules;
+
+/// A column with many more values than there are rows is not worth putting in order.
+const VALUES_A_ROW: usize = 4;
+
+/// One comparison: the place of each row in the order of its column, and what each cell lets
+/// through.
+struct Part {
+    places: Vec<u32>,
+    ranges: Vec<Range<u32>>,
+}
+
+impl Evaluator<'_> {
+    /// The rows of each cell that meet a condition of such comparisons alone; `None` where it is
+    /// none, or where it fails: whoever goes row by row says why.
+    pub(super) fn filter_in_order(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        condition: &Node,
+    ) -> Result<Option<CellTable>> {
+        if !self.has(Rule::OrderedFilter) || cells.n < 2 || table.rows.len < 2 {
+            return Ok(None);
+        }
+        let mut conditions = Vec::new();
+        conjuncts(condition, &mut conditions);
+        let mut parts = Vec::new();
+        for condition in conditions {
+            match self.compared_in_order(cells, &table.rows, condition) {
+                Ok(Some(part)) => parts.push(part),
+                Err(e) if e.kind.is_stop() => return Err(e),
+                _ => return Ok(None),
+            }
+        }
+        let (mut kept, mut of) = (Vec::new(), Vec::new());
+        for cell in 0..cells.n {
+            tick();
+            let passes =
+                |row: &usize| parts.iter().all(|p| p.ranges[cell].contains(&p.places[*row]));
+            kept.extend(table.range(cell).filter(passes).map(|row| row as u32));
+            of.resize(kept.len(), cell as u32);
+            self.check_size(kept.len())?;
+        }
+        Ok(Some(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n)))
+    }
+
+    fn compared_in_order(
+        &self,
+        cells: &Cells,
+        rows: &Rows,
+        condition: &Node,
+    ) -> Result<Option<Part>> {
+        let Kind::Binary { operator, left, right } = &condition.kind else { return Ok(None) };
+        let frame = cells.frames.len();
+        let Some((column, operator, bound)) = sides(*operator, left, right, frame) else {
+            return Ok(None);
+        };
+        let (RowColumn::Codes { column: id, .. } | RowColumn::Own(id)) = rows.columns[column]
+        else {
+            return Ok(None);
+        };
+        let of = self.store.table(id.table).column(id.column);
+        if of.cardinality() as usize > rows.len.saturating_mul(VALUES_A_ROW) {
+            return Ok(None);
+        }
+        let Some(order) = self.in_order(of)? else { return Ok(None) };
+        let mut place_of = vec![0; order.len()];
+        (0..).zip(&order).for_each(|(place, code)| place_of[*code as usize] = place);
+        // Any row will do: the bound does not look at it, but its own row contexts come after it.
+        let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&[0])));
+        let bounds = self.scalars(&inner, bound)?;
+        let ranges = self.ranges(of, &order, operator, &bounds, cells.n)?;
+        Ok(Some(Part { places: places(self, rows, column, id, &place_of), ranges }))
+    }
+
+    /// The codes of a column by their values; `None` where these do not compare.
+    fn in_order(&self, of: &Column) -> Result<Option<Vec<u32>>> {
+        let mut order: Vec<u32> = (0..of.cardinality()).collect();
+        let mut failed = false;
+        order.sort_by(|a, b| {
+            tick();
+            rules::compare(&of.value(*a), &of.value(*b), &self.collation).unwrap_or_else(|_| {
+                failed = true;
+                Ordering::Equal
+            })
+        });
+        Ok((!failed).then_some(order))
+    }
+
+    /// For each cell the places in the order that the comparison with its bound lets through.
+    fn ranges(
+        &self,
+        of: &Column,
+        order: &[u32],
+        operator: BinaryOperator,
+        bounds: &Scalars,
+        n: usize,
+    ) -> Result<Vec<Range<u32>>> {
+        let all = order.len() as u32;
+        let range = |cell: usize| {
+            let bound = bounds.get(cell);
+            // All compare or none does: they are of one type.
+            rules::compare(&of.value(order[0]), bound, &self.collation)?;
+            let compared = |code: &u32| {
+                rules::compare(&of.value(*code), bound, &self.collation).unwrap_or(Ordering::Equal)
+            };
+            let below = order.partition_point(|code| compared(code).is_lt()) as u32;
+            let up_to = order.partition_point(|code| compared(code).is_le()) as u32;
+            Ok(match operator {
+                BinaryOperator::Less => 0..below,
+                BinaryOperator::LessEqual => 0..up_to,
+                BinaryOperator::Greater => up_to..all,
+                BinaryOperator::GreaterEqual => below..all,
+                _ => below..up_to,
+            })
+        };
+        (0..n).map(range).collect()
+    }
+}
+
+/// The place of each row.
+fn places(e: &Evaluator<'_>, rows: &Rows, column: usize, id: ColumnId, of: &[u32]) -> Vec<u32> {
+    let place = |row| rows.code(e.store, column, id, row).map_or(0, |code| of[code as usize]);
+    (0..rows.len).map(place).collect()
+}
+
+/// The column of the row, the operator as seen from it, and what it is compared with.
+fn sides<'n>(
+    operator: BinaryOperator,
+    left: &'n Node,
+    right: &'n Node,
+    frame: usize,
+) -> Option<(usize, BinaryOperator, &'n Node)> {
+    use BinaryOperator as B;
+    let column = |n: &Node| match n.kind {
+        Kind::RowColumn { frame: f, column } if f == frame => Some(column),
+        _ => None,
+    };
+    let turned = match operator {
+        B::Less => B::Greater,
+        B::LessEqual => B::GreaterEqual,
+        B::Greater => B::Less,
+        B::GreaterEqual => B::LessEqual,
+        B::Equal => B::Equal,
+        _ => return None,
+    };
+    let (column, operator, bound) = match (column(left), column(right)) {
+        (Some(c), None) => (c, operator, right),
+        (None, Some(c)) => (c, turned, left),
+        _ => return None,
+    };
+    is_outside(bound, frame).then_some((column, operator, bound))
+}
+
+/// Whether an expression does not look at the row of this frame.
+fn is_outside(node: &Node, frame: usize) -> bool {
+    if node.uses.volatile {
+        return false;
+    }
+    if node.uses.frame == Uses::NONE {
+        return true;
+    }
+    match &node.kind {
+        Kind::RowColumn { frame: f, .. } | Kind::Related { frame: f, .. } => *f < frame,
+        Kind::Binary { left, right, .. } => is_outside(left, frame) && is_outside(right, frame),
+        Kind::Negate(inner) => is_outside(inner, frame),
+        Kind::Scalar { arguments, .. } => arguments.iter().all(|a| is_outside(a, frame)),
+        _ => false,
+    }
+}
