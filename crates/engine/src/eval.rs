@@ -4,6 +4,7 @@ mod aggregate;
 mod all_selected;
 mod calculate;
 mod calculation_item;
+mod case_sum;
 mod cells;
 mod code_filter;
 mod column_statistics;
@@ -24,6 +25,7 @@ mod paths;
 mod rank;
 mod regression;
 mod relevant_keys;
+mod row_condition;
 mod rows;
 mod same_rows;
 mod sample_axis;
@@ -84,6 +86,7 @@ pub(crate) struct Evaluator<'a> {
     ambiguities: RefCell<paths::Ambiguities>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
     known_scans: RefCell<Vec<known_scans::KnownScan>>,
+    known_rows: RefCell<Vec<row_condition::KnownRows>>,
     code_maps: RefCell<finer_scan::CodeMaps>,
     /// Scans that expressions would make, while that is found out.
     foreseen: RefCell<Option<Vec<ScanRequest>>>,
@@ -122,6 +125,7 @@ impl<'a> Evaluator<'a> {
             ambiguities: RefCell::default(),
             unique_columns: RefCell::default(),
             known_scans: RefCell::default(),
+            known_rows: RefCell::default(),
             code_maps: RefCell::default(),
             foreseen: RefCell::default(),
             foreseeing: Cell::default(),

@@ -36,8 +36,8 @@ pub use relationship::{RelationshipDef, RelationshipIndex};
 pub use scan::ScanControl;
 pub use scan_cache::ScanCache;
 pub use scan_request::{
-    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowExpr, ScanFilter, ScanRequest,
-    ScanResult, TableId,
+    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowComparison, RowExpr, ScanFilter,
+    ScanRequest, ScanResult, TableId,
 };
 pub use segment::{Segment, SegmentColumn};
 pub use segment_file::{SEGMENT_ROWS, SegmentBuilder};

@@ -7,6 +7,7 @@
 mod accumulate;
 mod beside;
 mod code_set;
+mod comparison;
 mod filter;
 mod groups;
 mod integers;
@@ -27,6 +28,7 @@ use crate::scan_request::{ScanRequest, ScanResult};
 use crate::version::StoreVersion;
 use accumulate::{Plan, ValueSpace};
 pub(crate) use beside::Attributes;
+pub(crate) use comparison::rows_where;
 use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
 use keys::Keys;

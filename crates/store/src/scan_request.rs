@@ -100,6 +100,13 @@ impl BitSet {
         }
         self.clear_tail();
     }
+    /// A set of `len` bits that has these words, or their beginning.
+    pub(crate) fn from_words(mut words: Vec<u64>, len: usize) -> Self {
+        words.resize(len.div_ceil(64), 0);
+        let mut set = Self { words, len };
+        set.clear_tail();
+        set
+    }
     pub fn words(&self) -> &[u64] {
         &self.words
     }
@@ -140,6 +147,15 @@ pub enum RowExpr {
     Multiply(Box<RowExpr>, Box<RowExpr>),
     /// Division by zero gives infinity or NaN as in DAX's `/`; the result is a double.
     Divide(Box<RowExpr>, Box<RowExpr>),
+}
+
+/// A comparison of two expressions on one row, blank being zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowComparison {
+    pub left: RowExpr,
+    /// How left may be to right for it to hold.
+    pub holds: Vec<std::cmp::Ordering>,
+    pub right: RowExpr,
 }
 
 #[derive(Debug, Clone, PartialEq)]

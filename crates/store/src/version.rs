@@ -6,7 +6,9 @@ use evercube_base::Result;
 
 use crate::relationship::{RelationshipDef, RelationshipIndex};
 use crate::scan::{Attributes, ScanControl};
-use crate::scan_request::{ColumnId, RelationshipId, ScanRequest, ScanResult, TableId};
+use crate::scan_request::{
+    BitSet, ColumnId, RelationshipId, RowComparison, ScanRequest, ScanResult, TableId,
+};
 use crate::table::TableData;
 
 /// Tables in model order; relationships likewise, `None` for limited (many-to-many) ones.
@@ -100,6 +102,12 @@ impl StoreVersion {
     /// orphan, so that blank rows go on along a snowflake.
     pub fn has_blank_row(&self, table: TableId) -> bool {
         self.blank_rows.get(table.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// The rows of a table for which a comparison holds, and a bit that is not set for its blank
+    /// row; `None` where it compares other things than whole numbers, fixed decimals and dates.
+    pub fn rows_where(&self, table: TableId, comparison: &RowComparison) -> Result<Option<BitSet>> {
+        crate::scan::rows_where(self, table, comparison)
     }
 
     /// Answers a scan.

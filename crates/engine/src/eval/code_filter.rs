@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use evercube_base::{Result, Value};
-use evercube_store::{Aggregate, BitSet, ColumnId, TableId};
+use evercube_base::Result;
+use evercube_store::{BitSet, ColumnId, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -21,7 +21,7 @@ const MOST_VALUES: u32 = 1 << 20;
 
 impl Evaluator<'_> {
     /// The cells with the rows of `table` that meet a condition on their own columns; `None` where
-    /// the condition is not one on single columns.
+    /// the condition is no filter.
     pub(super) fn cells_where(
         &self,
         cells: &Cells,
@@ -35,7 +35,7 @@ impl Evaluator<'_> {
         conjuncts(condition, &mut parts);
         let mut filters = Vec::new();
         for part in parts {
-            match self.codes_where(cells, table, part)? {
+            match self.condition(cells, table, part)? {
                 Some(filter) => filters.push(filter),
                 None => return Ok(None),
             }
@@ -45,7 +45,13 @@ impl Evaluator<'_> {
         Ok(Some(inner))
     }
 
-    fn codes_where(&self, cells: &Cells, table: TableId, part: &Node) -> Result<Option<Filter>> {
+    /// The condition as a filter on the codes of the one column it looks at.
+    pub(super) fn codes_where(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        part: &Node,
+    ) -> Result<Option<Filter>> {
         let frame = cells.frames.len();
         let mut column = None;
         if part.uses.filter_context
@@ -138,46 +144,6 @@ impl Evaluator<'_> {
             Some(inner) => self.scanned(&inner, fold, table, body),
             None => Ok(None),
         }
-    }
-
-    /// `SUMX` of what a condition chooses, and nothing or zero for other rows.
-    pub(super) fn sum_if(
-        &self,
-        cells: &Cells,
-        table: TableId,
-        body: &Node,
-    ) -> Result<Option<Scalars>> {
-        let Kind::If { condition, then, otherwise } = &body.kind else { return Ok(None) };
-        let is_zero = match otherwise.as_deref().map(|o| &o.kind) {
-            None | Some(Kind::Literal(Value::Blank)) => false,
-            Some(Kind::Literal(Value::Int(0))) => true,
-            _ => return Ok(None),
-        };
-        if !body.data_type().is_numeric() {
-            return Ok(None);
-        }
-        let Some(inner) = self.cells_where(cells, table, condition)? else { return Ok(None) };
-        let Some(sums) = self.scanned(&inner, Fold::Sum, table, then)? else { return Ok(None) };
-        if !is_zero {
-            return Ok(Some(sums));
-        }
-        let (all, chosen) = (self.rows_in(cells, table)?, self.rows_in(&inner, table)?);
-        let value = |i: usize| match sums.get(i) {
-            Value::Blank if all[i] > chosen[i] => Ok(Value::Int(0)),
-            v => Ok(v.clone()),
-        };
-        self.each(cells.n, value).map(Some)
-    }
-
-    fn rows_in(&self, cells: &Cells, table: TableId) -> Result<Vec<i64>> {
-        let grouped = self.scan(cells, table, &[], false, &|_| Ok(vec![Aggregate::CountRows]))?;
-        let mut out = vec![0; cells.n];
-        for (g, cell) in grouped.cells.iter().enumerate() {
-            if let Value::Int(n) = grouped.aggregates[0][g] {
-                out[*cell as usize] = n;
-            }
-        }
-        Ok(out)
     }
 
     /// The cells inside `CALCULATE ( plain aggregates of T, FILTER ( T, condition ) )`: what is

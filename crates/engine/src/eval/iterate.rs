@@ -28,7 +28,7 @@ impl Evaluator<'_> {
             return Ok(values);
         }
         if let (Fold::Sum, Kind::ModelTable { table, blank_row: false }) = (fold, &table.kind)
-            && let Some(values) = self.sum_if(cells, *table, body)?
+            && let Some(values) = self.case_sum(cells, *table, body)?
         {
             return Ok(values);
         }

@@ -179,6 +179,8 @@ fn is_outside(node: &Node, frame: usize) -> bool {
         return true;
     }
     match &node.kind {
+        // Defined outside of the condition: those inside of it are in a `Let`.
+        Kind::Variable(_) => true,
         Kind::RowColumn { frame: f, .. } | Kind::Related { frame: f, .. } => *f < frame,
         Kind::Binary { left, right, .. } => is_outside(left, frame) && is_outside(right, frame),
         Kind::Negate(inner) => is_outside(inner, frame),

@@ -1,5 +1,5 @@
-//! Sums of whole numbers and fixed decimals that are never blank and cannot overflow, without a
-//! value for each row.
+//! Whole numbers and fixed decimals of rows that cannot overflow, without a value for each row: to
+//! be summed where none is blank, to be compared where blank counts as zero.
 //!
 //! What a column's dictionary holds bounds its values, and so those of arithmetic over them; where
 //! the bounds leave no room for overflow, nothing is checked row by row.
@@ -18,14 +18,14 @@ pub(super) struct Integers<'a> {
     pub(super) is_decimal: bool,
 }
 
-enum Node<'a> {
+pub(super) enum Node<'a> {
     Column(CodeReader<'a>),
     Constant(i64),
     Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
 }
 
 #[derive(Clone, Copy)]
-enum Operator {
+pub(super) enum Operator {
     Add,
     Subtract,
     Multiply,
@@ -34,9 +34,19 @@ enum Operator {
 /// A part of an expression with what is known of its values.
 struct Typed<'a> {
     node: Node<'a>,
-    is_decimal: bool,
+    unit: Unit,
     /// Smallest and largest value.
     bounds: (i128, i128),
+    /// Some value may be blank, which counts as zero here.
+    may_be_blank: bool,
+}
+
+/// What a raw value of 1 stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    One,
+    TenThousandth,
+    Microsecond,
 }
 
 const SCALE: i64 = 10_000;
@@ -50,15 +60,37 @@ impl<'a> Integers<'a> {
         rows: usize,
     ) -> Result<Option<Self>> {
         let Some(typed) = Typed::new(version, scan, expression)? else { return Ok(None) };
+        if typed.may_be_blank || typed.unit == Unit::Microsecond {
+            return Ok(None);
+        }
         let largest = typed.bounds.0.abs().max(typed.bounds.1.abs());
         let fits = largest.saturating_mul(rows.max(1) as i128) <= i128::from(i64::MAX);
-        Ok(fits.then_some(Self { node: typed.node, is_decimal: typed.is_decimal }))
+        let is_decimal = typed.unit == Unit::TenThousandth;
+        Ok(fits.then_some(Self { node: typed.node, is_decimal }))
     }
 
     /// Values of a block's rows.
     pub(super) fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
         self.node.evaluate(rows, out);
     }
+}
+
+/// Two expressions in one unit, blank being zero; `None` where they are of other kinds or might
+/// overflow.
+pub(super) fn comparable<'a>(
+    version: &'a StoreVersion,
+    scan: u64,
+    left: &RowExpr,
+    right: &RowExpr,
+) -> Result<Option<(Node<'a>, Node<'a>)>> {
+    let (left, right) = (Typed::new(version, scan, left)?, Typed::new(version, scan, right)?);
+    let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
+    let both = |l: Option<Typed<'a>>, r: Option<Typed<'a>>| Some((l?.node, r?.node));
+    Ok(match (left.unit, right.unit) {
+        (l, r) if l == r => both(Some(left), Some(right)),
+        (Unit::Microsecond, _) | (_, Unit::Microsecond) => None,
+        _ => both(left.into_decimal(), right.into_decimal()),
+    })
 }
 
 impl<'a> Typed<'a> {
@@ -82,35 +114,41 @@ impl<'a> Typed<'a> {
     }
 
     fn column(reader: CodeReader<'a>) -> Option<Self> {
-        let is_decimal = match reader.column.data_type() {
-            DataType::Int64 => false,
-            DataType::Decimal => true,
+        let unit = match reader.column.data_type() {
+            DataType::Int64 => Unit::One,
+            DataType::Decimal => Unit::TenThousandth,
+            DataType::DateTime => Unit::Microsecond,
             _ => return None,
         };
-        if !reader.is_never_blank() {
-            return None;
+        let (mut low, mut high) = reader.column.integer_bounds();
+        let may_be_blank = !reader.is_never_blank();
+        if may_be_blank {
+            (low, high) = (low.min(0), high.max(0));
         }
-        let bounds = reader.column.integer_bounds();
-        Some(Self { node: Node::Column(reader), is_decimal, bounds })
+        Some(Self { node: Node::Column(reader), unit, bounds: (low, high), may_be_blank })
     }
 
     fn constant(value: &Value) -> Option<Self> {
-        let (raw, is_decimal) = match value {
-            Value::Int(v) => (*v, false),
-            Value::Decimal(d) => (d.0, true),
+        let (raw, unit) = match value {
+            Value::Int(v) => (*v, Unit::One),
+            Value::Decimal(d) => (d.0, Unit::TenThousandth),
+            Value::DateTime(t) => (t.0, Unit::Microsecond),
             _ => return None,
         };
         let bounds = (i128::from(raw), i128::from(raw));
-        Some(Self { node: Node::Constant(raw), is_decimal, bounds })
+        Some(Self { node: Node::Constant(raw), unit, bounds, may_be_blank: false })
     }
 
     fn binary(operator: Operator, a: Self, b: Self) -> Option<Self> {
         // A product of two decimals is rounded.
         let is_product = matches!(operator, Operator::Multiply);
-        if is_product && a.is_decimal && b.is_decimal {
+        let has = |unit| a.unit == unit || b.unit == unit;
+        if has(Unit::Microsecond) || is_product && a.unit == Unit::TenThousandth && a.unit == b.unit
+        {
             return None;
         }
-        let is_decimal = a.is_decimal || b.is_decimal;
+        let is_decimal = has(Unit::TenThousandth);
+        let may_be_blank = a.may_be_blank || b.may_be_blank;
         let scaled = |t: Self| if is_decimal && !is_product { t.into_decimal() } else { Some(t) };
         let (a, b) = (scaled(a)?, scaled(b)?);
         let (al, ah) = a.bounds;
@@ -124,18 +162,19 @@ impl<'a> Typed<'a> {
             }
         };
         let node = Node::Binary(operator, Box::new(a.node), Box::new(b.node));
-        Self { node, is_decimal, bounds }.fitting()
+        let unit = if is_decimal { Unit::TenThousandth } else { Unit::One };
+        Self { node, unit, bounds, may_be_blank }.fitting()
     }
 
     fn into_decimal(self) -> Option<Self> {
-        if self.is_decimal {
+        if self.unit == Unit::TenThousandth {
             return Some(self);
         }
         let by = i128::from(SCALE);
         let bounds = (self.bounds.0 * by, self.bounds.1 * by);
         let node =
             Node::Binary(Operator::Multiply, Box::new(self.node), Box::new(Node::Constant(SCALE)));
-        Self { node, is_decimal: true, bounds }.fitting()
+        Self { node, unit: Unit::TenThousandth, bounds, ..self }.fitting()
     }
 
     fn fitting(self) -> Option<Self> {
@@ -145,7 +184,7 @@ impl<'a> Typed<'a> {
 }
 
 impl Node<'_> {
-    fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
+    pub(super) fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
         match self {
             Self::Constant(v) => {
                 out.clear();
@@ -184,6 +223,15 @@ fn read(reader: &CodeReader<'_>, rows: Rows<'_>, out: &mut Vec<i64>) {
     let out = out.as_mut_slice();
     let local = reader.source.local(rows.first);
     let column = reader.column;
+    if !reader.is_never_blank() {
+        let code_behind =
+            |code: u32| reader.behind.as_ref().map_or(code, |b| b.codes[code as usize]);
+        local.fill_mapped(rows, out, |o, code| match code_behind(code) {
+            0 => *o = 0,
+            code => *o = column.integer(code),
+        });
+        return;
+    }
     match (&reader.source, &reader.behind, local.dictionary) {
         // The segment's own dictionary needs no way into the column's.
         (Source::Column(_), None, Some(Dictionary::Range { base, unit, .. })) => {

@@ -1,0 +1,168 @@
+//! Conditions on the rows of a model table as sets of its rows: comparisons of several columns,
+//! as `FILTER ( Sales, Sales[Price] < Sales[Cost] * 2 )`, made by the store for all rows at once.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use evercube_base::{DataType, Result};
+use evercube_dax::ast::BinaryOperator;
+use evercube_store::{BitSet, ColumnId, PathColumn, RowComparison, RowExpr, TableId};
+
+use super::Evaluator;
+use super::cells::Cells;
+use super::iterate::row_expression;
+use crate::filter_context::Filter;
+use crate::plan::{Kind, Node};
+
+/// Comparisons of a query whose rows are remembered.
+const MOST_KNOWN: usize = 16;
+
+/// The rows of a table for which a comparison holds.
+pub(super) struct KnownRows {
+    table: TableId,
+    comparison: RowComparison,
+    rows: Arc<BitSet>,
+}
+
+impl Evaluator<'_> {
+    /// A condition on the rows of `table` as a filter of it; `None` where it looks at more than
+    /// the row, or has to be evaluated row by row.
+    pub(super) fn condition(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        condition: &Node,
+    ) -> Result<Option<Filter>> {
+        if let Some(filter) = self.codes_where(cells, table, condition)? {
+            return Ok(Some(filter));
+        }
+        let found = self.rows_where(cells, table, condition)?;
+        Ok(found.map(|rows| Filter::Rows { table, rows, without: Vec::new() }))
+    }
+
+    fn rows_where(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        condition: &Node,
+    ) -> Result<Option<Arc<BitSet>>> {
+        let both = |left: &Node, right: &Node, join: fn(&mut BitSet, &BitSet)| {
+            let Some(mut rows) = self.rows_where(cells, table, left)? else { return Ok(None) };
+            let Some(others) = self.rows_where(cells, table, right)? else { return Ok(None) };
+            join(Arc::make_mut(&mut rows), &others);
+            Ok(Some(rows))
+        };
+        match &condition.kind {
+            Kind::And(left, right) => both(left, right, BitSet::intersect),
+            Kind::Or(left, right) => both(left, right, BitSet::union),
+            Kind::Not(inner) => {
+                let rows = self.rows_where(cells, table, inner)?;
+                Ok(rows.map(|rows| Arc::new(other_rows(&rows))))
+            }
+            _ => match self.codes_where(cells, table, condition)? {
+                Some(Filter::Column { column, codes }) => {
+                    Ok(Some(Arc::new(self.rows_with_codes(column, &codes))))
+                }
+                _ => self.compared(cells, table, condition),
+            },
+        }
+    }
+
+    fn compared(&self, cells: &Cells, table: TableId, node: &Node) -> Result<Option<Arc<BitSet>>> {
+        let Kind::Binary { operator, left, right } = &node.kind else { return Ok(None) };
+        let Some(holds) = holds(*operator) else { return Ok(None) };
+        let frame = cells.frames.len();
+        let (Some(left), Some(right)) = (operand(left, frame, table), operand(right, frame, table))
+        else {
+            return Ok(None);
+        };
+        let comparison = RowComparison { left, holds, right };
+        let is_it = |k: &&KnownRows| k.table == table && k.comparison == comparison;
+        if let Some(known) = self.known_rows.borrow().iter().find(is_it) {
+            return Ok(Some(Arc::clone(&known.rows)));
+        }
+        let Some(rows) = self.store.rows_where(table, &comparison)? else { return Ok(None) };
+        let rows = Arc::new(rows);
+        let mut known = self.known_rows.borrow_mut();
+        if known.len() < MOST_KNOWN {
+            known.push(KnownRows { table, comparison, rows: Arc::clone(&rows) });
+        }
+        Ok(Some(rows))
+    }
+
+    fn rows_with_codes(&self, column: ColumnId, codes: &BitSet) -> BitSet {
+        let table = self.store.table(column.table);
+        let mut rows = BitSet::new(table.rows() + 1, false);
+        let mut read = vec![0; 1 << 14];
+        for first in (0..table.rows()).step_by(read.len()) {
+            evercube_work::interrupt_point();
+            table.column(column.column).read_codes(first, &mut read);
+            let within = &read[..read.len().min(table.rows() - first)];
+            for (row, code) in (first..).zip(within) {
+                if codes.get(*code as usize) {
+                    rows.insert(row);
+                }
+            }
+        }
+        rows
+    }
+}
+
+/// What a filter of this module leaves out.
+pub(super) fn complement(filter: &Filter) -> Option<Filter> {
+    match filter {
+        Filter::Column { column, codes } => {
+            let mut others = codes.as_ref().clone();
+            others.invert();
+            Some(Filter::Column { column: *column, codes: Arc::new(others) })
+        }
+        Filter::Rows { table, rows, without } => Some(Filter::Rows {
+            table: *table,
+            rows: Arc::new(other_rows(rows)),
+            without: without.clone(),
+        }),
+        Filter::Tuples { .. } => None,
+    }
+}
+
+/// The other rows, the blank row apart.
+fn other_rows(rows: &BitSet) -> BitSet {
+    let mut others = rows.clone();
+    others.invert();
+    if let Some(blank) = others.len().checked_sub(1) {
+        others.remove(blank);
+    }
+    others
+}
+
+/// Arithmetic, or a date.
+fn operand(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
+    if node.data_type() != DataType::DateTime {
+        return row_expression(node, frame, table);
+    }
+    match &node.kind {
+        Kind::Literal(value) => Some(RowExpr::Constant(value.clone())),
+        Kind::RowColumn { frame: f, column } if *f == frame => {
+            let column = ColumnId { table, column: *column as u32 };
+            Some(RowExpr::Column(PathColumn { path: Vec::new(), column }))
+        }
+        Kind::Related { frame: f, path, column } if *f == frame => {
+            Some(RowExpr::Column(PathColumn { path: path.clone(), column: *column }))
+        }
+        _ => None,
+    }
+}
+
+/// How the left side may be to the right one.
+fn holds(operator: BinaryOperator) -> Option<Vec<Ordering>> {
+    use Ordering::{Equal, Greater, Less};
+    Some(match operator {
+        BinaryOperator::Less => vec![Less],
+        BinaryOperator::LessEqual => vec![Less, Equal],
+        BinaryOperator::Equal => vec![Equal],
+        BinaryOperator::NotEqual => vec![Less, Greater],
+        BinaryOperator::GreaterEqual => vec![Equal, Greater],
+        BinaryOperator::Greater => vec![Greater],
+        _ => return None,
+    })
+}
