@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use evercube_base::Result;
 use evercube_dax::ast::BinaryOperator;
-use evercube_store::{Column, ColumnId};
+use evercube_store::Column;
 use evercube_work::tick;
+use hashbrown::HashMap;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -17,9 +18,6 @@ use super::rows::{CellTable, RowColumn, Rows};
 use crate::plan::{Kind, Node, Uses};
 use crate::rules::Rule;
 use crate::scalar as rules;
-
-/// A column with many more values than there are rows is not worth putting in order.
-const VALUES_A_ROW: usize = 4;
 
 /// One comparison: the place of each row in the order of its column, and what each cell lets
 /// through.
@@ -78,22 +76,22 @@ impl Evaluator<'_> {
             return Ok(None);
         };
         let of = self.store.table(id.table).column(id.column);
-        if of.cardinality() as usize > rows.len.saturating_mul(VALUES_A_ROW) {
-            return Ok(None);
-        }
-        let Some(order) = self.in_order(of)? else { return Ok(None) };
-        let mut place_of = vec![0; order.len()];
-        (0..).zip(&order).for_each(|(place, code)| place_of[*code as usize] = place);
+        let code = |row| rows.code(self.store, column, id, row).unwrap_or_default();
+        let codes: Vec<u32> = (0..rows.len).map(code).collect();
+        let Some(order) = self.in_order(of, &codes) else { return Ok(None) };
+        let place_of: HashMap<u32, u32> = order.iter().copied().zip(0..).collect();
         // Any row will do: the bound does not look at it, but its own row contexts come after it.
         let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&[0])));
         let bounds = self.scalars(&inner, bound)?;
         let ranges = self.ranges(of, &order, operator, &bounds, cells.n)?;
-        Ok(Some(Part { places: places(self, rows, column, id, &place_of), ranges }))
+        Ok(Some(Part { places: codes.iter().map(|code| place_of[code]).collect(), ranges }))
     }
 
-    /// The codes of a column by their values; `None` where these do not compare.
-    fn in_order(&self, of: &Column) -> Result<Option<Vec<u32>>> {
-        let mut order: Vec<u32> = (0..of.cardinality()).collect();
+    /// The different codes by their values; `None` where these do not compare.
+    fn in_order(&self, of: &Column, codes: &[u32]) -> Option<Vec<u32>> {
+        let mut order = codes.to_vec();
+        order.sort_unstable();
+        order.dedup();
         let mut failed = false;
         order.sort_by(|a, b| {
             tick();
@@ -102,7 +100,7 @@ impl Evaluator<'_> {
                 Ordering::Equal
             })
         });
-        Ok((!failed).then_some(order))
+        (!failed).then_some(order)
     }
 
     /// For each cell the places in the order that the comparison with its bound lets through.
@@ -134,12 +132,6 @@ impl Evaluator<'_> {
         };
         (0..n).map(range).collect()
     }
-}
-
-/// The place of each row.
-fn places(e: &Evaluator<'_>, rows: &Rows, column: usize, id: ColumnId, of: &[u32]) -> Vec<u32> {
-    let place = |row| rows.code(e.store, column, id, row).map_or(0, |code| of[code as usize]);
-    (0..rows.len).map(place).collect()
 }
 
 /// The column of the row, the operator as seen from it, and what it is compared with.
