@@ -108,7 +108,7 @@ fn cases(version: &StoreVersion) -> Vec<(&'static str, ScanRequest)> {
         ("join-filter-2.5k", scan(vec![every_other(0)], vec![], count.clone())),
         ("join-filter-300k", scan(vec![every_other(1)], vec![], count.clone())),
         ("unpack-filter-11-bit", scan(vec![half_of(version, own(2))], vec![], count.clone())),
-        ("unpack-filter-24-bit", scan(vec![half_of(version, own(3))], vec![], count)),
+        ("unpack-filter-19-bit", scan(vec![half_of(version, own(1))], vec![], count)),
         ("sum-11-bit", scan(vec![], vec![], sum(2))),
         ("sum-24-bit", scan(vec![], vec![], sum(3))),
         ("group-7-via-2.5k", scan(vec![], vec![attribute(0, 0)], sum(3))),
