@@ -39,6 +39,8 @@ pub(crate) struct Frame {
     pub schema: Schema,
     /// The rows are rows of this table of the model.
     pub table: Option<TableId>,
+    /// Relationships as they are where the rows come from.
+    pub relationships: Arc<FilterContext>,
     /// Bodies of functions between the rows and the expression at hand, which see them only where
     /// they were passed in.
     pub behind: u8,
@@ -87,6 +89,8 @@ pub(crate) struct DefinedMeasure {
     pub expression: Expr,
 }
 
+type BoundMeasures = HashMap<(String, Arc<FilterContext>), Arc<Node>>;
+
 pub(crate) struct Binder<'a> {
     pub model: &'a CompiledModel,
     store: &'a evercube_store::StoreVersion,
@@ -102,7 +106,10 @@ pub(crate) struct Binder<'a> {
     calling: Vec<String>,
     /// The table an expression belongs to: where columns without table name are looked up first.
     home: Option<TableId>,
-    measures: RefCell<HashMap<String, Arc<Node>>>,
+    /// Bound measures, by lower-case name and relationships.
+    measures: RefCell<BoundMeasures>,
+    /// Relationships as the `CALCULATE` around leaves them.
+    relationships: Arc<FilterContext>,
     /// Measures being bound, each named by the one before it.
     binding: Vec<String>,
     query_scope: Scope,
@@ -250,6 +257,7 @@ impl<'a> Binder<'a> {
             calling: Vec::new(),
             home: None,
             measures: RefCell::default(),
+            relationships: Arc::default(),
             binding: Vec::new(),
             query_scope: Scope::default(),
             depth: 0,
@@ -418,7 +426,13 @@ impl<'a> Binder<'a> {
 
     /// A frame's row context for the rows of a table expression.
     pub(crate) fn frame_of(&self, scope: &Scope, table: &Node) -> Frame {
-        Frame { schema: table.schema(), table: self.base_of(scope, table), behind: 0 }
+        let relationships = Arc::clone(&self.relationships);
+        Frame {
+            schema: table.schema(),
+            table: self.base_of(scope, table),
+            relationships,
+            behind: 0,
+        }
     }
 
     /// The model table whose rows an expression's rows are.
@@ -737,7 +751,8 @@ impl<'a> Binder<'a> {
             let uses = Uses { frame, volatile: body.uses.volatile, ..CONTEXT };
             Self::node(Kind::Measure { name: name.into(), body }, ty, uses, span)
         };
-        if let Some(body) = self.measures.borrow().get(&key) {
+        let known = (key.clone(), Arc::clone(&self.relationships));
+        if let Some(body) = self.measures.borrow().get(&known) {
             return Ok(Some(node(name, Arc::clone(body))));
         }
         let (shown, home, expression) = match self.defined.get(&key) {
@@ -775,7 +790,7 @@ impl<'a> Binder<'a> {
             e.context(format!("In the measure [{shown}]"))
         })?;
         let body = Arc::new(bound);
-        self.measures.borrow_mut().insert(key, Arc::clone(&body));
+        self.measures.borrow_mut().insert(known, Arc::clone(&body));
         Ok(Some(node(&shown, body)))
     }
 

@@ -47,6 +47,8 @@ struct RowContext {
     /// The row is one of a table of the model.
     whole: Option<evercube_store::TableId>,
     keep: bool,
+    /// Relationships as they were where the rows were gone through first.
+    relationships: Rc<FilterContext>,
 }
 
 /// A variable: evaluated where it was defined, when it is first asked for by the definition itself.
@@ -194,6 +196,11 @@ impl Env {
     /// The environments of a table's rows.
     fn with_rows(&self, table: &Table) -> Vec<Self> {
         let columns = Rc::new(table.columns.clone());
+        let relationships = Rc::new(FilterContext {
+            used: self.filters.used.clone(),
+            directions: self.filters.directions.clone(),
+            ..FilterContext::default()
+        });
         let row = |values: &Vec<Value>| {
             let mut inner = self.clone();
             inner.rows.push(RowContext {
@@ -201,6 +208,7 @@ impl Env {
                 values: values.clone(),
                 whole: table.whole,
                 keep: table.keep,
+                relationships: Rc::clone(&relationships),
             });
             inner
         };

@@ -1,5 +1,7 @@
 //! Functions over the filter context and over row contexts.
 
+use std::sync::Arc;
+
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 use evercube_store::ColumnId;
@@ -38,13 +40,13 @@ impl Binder<'_> {
     ) -> Result<Option<Node>> {
         Ok(Some(match name {
             "CALCULATE" => {
-                let body = self.scalar(scope, &arguments[0])?;
                 let filters = self.filter_arguments(scope, &arguments[1..])?;
+                let body = self.under(&filters, |b| b.scalar(scope, &arguments[0]))?;
                 Self::calculate(scope, body, filters, span)
             }
             "CALCULATETABLE" => {
-                let body = self.table(scope, &arguments[0])?;
                 let filters = self.filter_arguments(scope, &arguments[1..])?;
+                let body = self.under(&filters, |b| b.table(scope, &arguments[0]))?;
                 Self::calculate_table(scope, body, filters, span)
             }
             "RELATEDTABLE" => {
@@ -112,7 +114,8 @@ impl Binder<'_> {
             None => self.model_table(table, false, span),
             Some(expression) => {
                 // The rows around are filters there; none of their columns can be named.
-                let nameless = |_| Frame { schema: Schema::default(), table: None, behind: 0 };
+                let nameless =
+                    |f: &Frame| Frame { schema: Schema::default(), table: None, ..f.clone() };
                 let frames = scope.frames.iter().map(nameless).collect();
                 let own = Scope { frames, group: None, ..self.query_scope() };
                 let bound =
@@ -124,6 +127,25 @@ impl Binder<'_> {
             }
         };
         Ok(Self::calculate_table(scope, body, Vec::new(), span))
+    }
+
+    /// Binds under the relationships that these arguments leave.
+    fn under<T>(&mut self, filters: &[FilterArgument], bind: impl FnOnce(&mut Self) -> T) -> T {
+        let mut changed = FilterContext::clone(&self.relationships);
+        for filter in filters {
+            match filter {
+                FilterArgument::Use(id) => changed.used.push(*id),
+                FilterArgument::Direct(id, direction) => changed.directions.push((*id, *direction)),
+                _ => {}
+            }
+        }
+        if changed == *self.relationships {
+            return bind(self);
+        }
+        let outer = std::mem::replace(&mut self.relationships, Arc::new(changed));
+        let bound = bind(self);
+        self.relationships = outer;
+        bound
     }
 
     /// What the arguments and the body of a `CALCULATE` depend on.
@@ -190,7 +212,7 @@ impl Binder<'_> {
         let seen = scope.frames.iter().enumerate().filter(|(_, f)| f.is_seen_from(span));
         for (frame, f) in seen.rev() {
             let Some(base) = f.table else { continue };
-            let expanded = v.expanded(&FilterContext::default(), base);
+            let expanded = v.expanded(&f.relationships, base);
             let Some((_, path)) = expanded.into_iter().find(|(t, _)| *t == column.table) else {
                 continue;
             };

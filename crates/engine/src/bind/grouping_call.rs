@@ -244,8 +244,12 @@ impl Binder<'_> {
         }
         let mut of_groups = scope.clone();
         let told = schema.iter().cloned().chain((0..schema.len()).map(subtotal_column));
-        let schema_of_groups = Arc::new(told.collect());
-        of_groups.frames.push(super::Frame { schema: schema_of_groups, table: None, behind: 0 });
+        of_groups.frames.push(super::Frame {
+            schema: Arc::new(told.collect()),
+            table: None,
+            relationships: Arc::clone(&self.relationships),
+            behind: 0,
+        });
         let columns = self.named(&of_groups, rest)?;
         schema.extend(columns.iter().map(|c| column(&c.name, c.node.data_type())));
         if schema.is_empty() {

@@ -123,7 +123,7 @@ impl Reference<'_> {
         for row in env.rows.iter().rev() {
             for (at, c) in row.columns.iter().enumerate() {
                 let Some(key) = c.lineage else { continue };
-                let expanded = self.visibility().expanded(&env.filters, key.table);
+                let expanded = self.visibility().expanded(&row.relationships, key.table);
                 let Some((_, path)) =
                     expanded.iter().find(|(t, p)| *t == id.table && !p.is_empty())
                 else {

@@ -38,7 +38,7 @@ impl Reference<'_> {
             let own = row.columns.iter().zip(&row.values);
             let own = own.filter_map(|(column, value)| Some((column.lineage?, value.clone())));
             // A row of the model is a row of its expanded table.
-            for (id, value) in own.chain(self.of_expanded(row)) {
+            for (id, value) in own.chain(self.of_expanded(&env.filters, row)) {
                 if !row.keep {
                     inner.filters.remove(&[id]);
                 }
@@ -124,12 +124,16 @@ impl Reference<'_> {
         } else {
             self.condition(env, argument)?
         };
-        self.put(&table)
+        self.put(&env.filters, &table)
     }
 
     /// Columns of the expanded table of a row of the model that are not the row's own.
-    fn of_expanded(&self, row: &super::RowContext) -> Vec<(ColumnId, Value)> {
-        let beyond = row.whole.map_or_else(Vec::new, |id| self.beyond(id));
+    fn of_expanded(
+        &self,
+        context: &FilterContext,
+        row: &super::RowContext,
+    ) -> Vec<(ColumnId, Value)> {
+        let beyond = row.whole.map_or_else(Vec::new, |id| self.beyond(context, id));
         let value = |(key, path, id): (ColumnId, Vec<RelationshipId>, ColumnId)| {
             let at = row.columns.iter().position(|c| c.lineage == Some(key))?;
             Some((id, self.follow(key, &row.values[at], &path, id)))
@@ -188,13 +192,13 @@ impl Reference<'_> {
 
     /// A table as a filter over those of its columns that stand for model columns; a whole table
     /// filters the columns of its expanded table too.
-    fn put(&self, table: &Table) -> Result<Change> {
+    fn put(&self, context: &FilterContext, table: &Table) -> Result<Change> {
         let own = (0..table.columns.len()).filter_map(|i| Some((i, table.columns[i].lineage?)));
         let own: Vec<(usize, ColumnId)> = own.collect();
         if own.is_empty() {
             return Err(unsupported("a filter table without model columns"));
         }
-        let beyond = table.whole.map_or_else(Vec::new, |id| self.beyond(id));
+        let beyond = table.whole.map_or_else(Vec::new, |id| self.beyond(context, id));
         let code =
             |id: ColumnId, v: &Value| self.store.table(id.table).column(id.column).code_of(v);
         let mut tuples = BTreeSet::new();
@@ -218,18 +222,22 @@ impl Reference<'_> {
     }
 
     /// The rows of a table as a filter.
-    pub(super) fn filter_of(&self, table: &Table) -> Result<Filter> {
-        match self.put(table)? {
+    pub(super) fn filter_of(&self, context: &FilterContext, table: &Table) -> Result<Filter> {
+        match self.put(context, table)? {
             Change::Put { filter, .. } => Ok(filter),
             _ => Err(unsupported("this table as a filter")),
         }
     }
 
-    /// Columns of the expanded table that are not the table's own: the key they hang on, the way
-    /// there, the column.
-    fn beyond(&self, id: TableId) -> Vec<(ColumnId, Vec<RelationshipId>, ColumnId)> {
+    /// Columns of the expanded table, as relationships are in a context, that are not the table's
+    /// own: the key they hang on, the way there, the column.
+    fn beyond(
+        &self,
+        context: &FilterContext,
+        id: TableId,
+    ) -> Vec<(ColumnId, Vec<RelationshipId>, ColumnId)> {
         let mut out = Vec::new();
-        for (t, path) in self.visibility().expanded(&FilterContext::default(), id) {
+        for (t, path) in self.visibility().expanded(context, id) {
             let Some(first) = path.first() else { continue };
             let key = self.model.relationship(*first).def.from;
             let n = self.model.table(t).columns.len() as u32;

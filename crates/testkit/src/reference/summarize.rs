@@ -50,7 +50,8 @@ impl Reference<'_> {
             let mut inner = self.calculate(&row, &[])?;
             if !is_plain && !named.is_empty() {
                 let members = Table { rows: members, ..source.clone() };
-                inner.filters.filters.push(self.filter_of(&members)?);
+                let filter = self.filter_of(&env.filters, &members)?;
+                inner.filters.filters.push(filter);
             }
             let mut shown = values;
             for pair in named.chunks_exact(2) {
