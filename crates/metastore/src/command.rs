@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupRecord;
 use crate::jobs::JobChange;
+use crate::joining::{Authority, JoinToken};
 use crate::schedules::ScheduleChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
@@ -92,6 +93,20 @@ pub enum Command {
     },
     Schedules(ScheduleChange),
     Jobs(JobChange),
+    PutAuthority(Authority),
+    PutJoinToken {
+        name: String,
+        token: JoinToken,
+    },
+    DeleteJoinToken {
+        name: String,
+    },
+    /// A server shows the secret with this hash.
+    UseJoinToken {
+        hash: Hash,
+        server: u64,
+        now_unix: i64,
+    },
 }
 
 /// The newest commands this release understands.
@@ -114,6 +129,10 @@ impl Command {
             | Self::Probe
             | Self::PutBackup { .. } => 1,
             Self::Schedules(_) | Self::Jobs(_) => 2,
+            Self::PutAuthority(_)
+            | Self::PutJoinToken { .. }
+            | Self::DeleteJoinToken { .. }
+            | Self::UseJoinToken { .. } => 2,
             _ => 0,
         }
     }

@@ -8,6 +8,7 @@ mod coding;
 mod command;
 mod earlier;
 mod jobs;
+mod joining;
 mod log_store;
 mod metastore;
 mod raft;
@@ -22,6 +23,7 @@ pub use jobs::{
     BackupTask, DrillTask, Job, JobChange, JobEnd, JobError, JobPart, JobReport, JobState, Jobs,
     RefreshObject, RefreshTask, RestoreTask, Retention, Task,
 };
+pub use joining::{Authority, JoinToken, Joining};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
 pub use schedules::{Schedule, ScheduleChange};
 pub use state::{

@@ -69,7 +69,8 @@ pub struct Config {
 pub enum Bootstrap {
     /// Forms a group of one.
     New { cluster_id: String, session_key: [u8; 32] },
-    /// Asks any of these members; goes on asking in the background until one lets it in.
+    /// Asks any of these members; goes on asking in the background until one lets it in. Where the
+    /// folder belongs to a group already it is as a restart.
     Join { addresses: Vec<String> },
     /// Goes on where the folder stands.
     Restart,
@@ -198,11 +199,11 @@ impl Metastore {
             Bootstrap::New { cluster_id, session_key } => {
                 store.form(cluster_id, session_key).await?;
             }
-            Bootstrap::Join { addresses } => {
+            Bootstrap::Join { addresses } if store.state().cluster_id.is_empty() => {
                 let joining = Arc::clone(&store);
                 store.runtime.spawn(async move { joining.join(&addresses).await });
             }
-            Bootstrap::Restart => {
+            Bootstrap::Join { .. } | Bootstrap::Restart => {
                 let returning = Arc::clone(&store);
                 store.runtime.spawn(async move { returning.announce().await });
             }
@@ -249,8 +250,10 @@ impl Metastore {
                 match self.transport.call(address, "raft/join", body.clone(), HOLD).await {
                     Ok(_) => return,
                     Err(e) if e.kind == ErrorKind::Conflict => {
+                        if self.status().refused.as_ref() != Some(&e.message) {
+                            tracing::warn!(address, error = %e, "the group refuses this server");
+                        }
                         self.set_refused(Some(e.message.clone()));
-                        tracing::warn!(address, error = %e, "the group refuses this server");
                     }
                     Err(e) => tracing::info!(address, error = %e, "not let in yet; asking again"),
                 }

@@ -11,6 +11,7 @@ use crate::backups::{self, BackupRecord};
 use crate::command::{Command, Reply};
 use crate::earlier::EarlierVersions;
 use crate::jobs::Jobs;
+use crate::joining::Joining;
 use crate::schedules::{self, Schedule};
 
 mod commit;
@@ -195,6 +196,9 @@ pub struct State {
     pub schedules: BTreeMap<String, Schedule>,
     #[serde(default)]
     pub jobs: Jobs,
+    /// How servers join.
+    #[serde(default)]
+    pub joining: Joining,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -359,6 +363,22 @@ impl State {
             Command::DeleteToken { name } => {
                 if self.tokens.remove(&name).is_none() {
                     return Reply::Refused(Error::not_found(format!("there is no token '{name}'")));
+                }
+            }
+            Command::PutAuthority(authority) => self.joining.put_authority(authority),
+            Command::PutJoinToken { name, token } => {
+                if let Err(e) = self.joining.put_token(name, token) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::DeleteJoinToken { name } => {
+                if let Err(e) = self.joining.delete_token(&name) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::UseJoinToken { hash, server, now_unix } => {
+                if let Err(e) = self.joining.use_token(&hash, server, now_unix) {
+                    return Reply::Refused(e);
                 }
             }
             Command::PutFirewallRule { name, rule } => {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
-    gateway, members, policy, promote, query, refresh, restore, rollback, schedule, serve, status,
-    verify,
+    gateway, join_token, members, policy, promote, query, refresh, restore, rollback, schedule,
+    serve, status, verify,
 };
 use crate::failure::Outcome;
 
@@ -49,6 +49,8 @@ pub enum Command {
     #[command(name = "token")]
     Tokens(access::Tokens),
     Firewall(access::Firewall),
+    #[command(name = "join-token")]
+    JoinTokens(join_token::JoinTokens),
     Audit(audit::Audit),
     Config(config::Config),
     Demo(demo::Demo),
@@ -83,6 +85,7 @@ impl Command {
             Self::Admins(args) => access::admins(args).await,
             Self::Tokens(args) => access::tokens(args).await,
             Self::Firewall(args) => access::firewall(args).await,
+            Self::JoinTokens(args) => join_token::run(args).await,
             Self::Audit(args) => audit::run(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,

@@ -14,6 +14,7 @@ pub mod drill;
 pub mod explain;
 pub mod failover;
 pub mod gateway;
+pub mod join_token;
 pub mod members;
 pub mod policy;
 pub mod promote;

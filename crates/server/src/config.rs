@@ -39,6 +39,12 @@ pub struct Flags {
     /// Peer addresses of members to join; ignored once the folder belongs to a group
     #[arg(long, value_name = "A:P", value_delimiter = ',')]
     pub join: Vec<String>,
+    /// File with the token that lets this server join
+    #[arg(long, value_name = "FILE")]
+    pub join_token_file: Option<String>,
+    /// Address told to clients and gateways, as host:port [default: that of --listen]
+    #[arg(long, value_name = "H:P")]
+    pub advertise: Option<String>,
     /// data, witness, learner or replica [default: data]
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
@@ -100,6 +106,9 @@ const NAMES: &[(&str, Shape)] = &[
     ("region", Shape::One),
     ("peer_listen", Shape::One),
     ("join", Shape::Many),
+    ("join_token_file", Shape::One),
+    ("advertise", Shape::One),
+    ("peer_certificate_life", Shape::One),
     ("kind", Shape::One),
     ("source_dir", Shape::Many),
     ("threads", Shape::One),
@@ -140,6 +149,11 @@ pub struct ServeSettings {
     pub region: Option<String>,
     pub peer_listen: Option<SocketAddr>,
     pub join: Vec<String>,
+    pub join_token_file: Option<PathBuf>,
+    /// What clients and gateways are told, where it is not the address listened on.
+    pub advertise: Option<String>,
+    /// How long the certificates that members show each other are good for.
+    pub peer_certificate_life: Duration,
     pub kind: String,
     pub source_dirs: Vec<PathBuf>,
     pub threads: usize,
@@ -175,6 +189,7 @@ impl Settings {
         set("threads", vec![processors.to_string()], Origin::Default);
         set("no_auth", vec!["false".into()], Origin::Default);
         set("tls_min_version", vec!["1.2".into()], Origin::Default);
+        set("peer_certificate_life", vec!["90d".into()], Origin::Default);
         let limits = QueryLimits::default();
         for (name, bytes) in [
             ("query_memory", limits.query_memory),
@@ -221,6 +236,8 @@ impl Settings {
             ("kind", &flags.kind),
             ("threads", &flags.threads),
             ("alarm_webhook", &flags.alarm_webhook),
+            ("join_token_file", &flags.join_token_file),
+            ("advertise", &flags.advertise),
             ("tls_certificate", &flags.tls_certificate),
             ("tls_key", &flags.tls_key),
             ("tls_min_version", &flags.tls_min_version),
@@ -278,9 +295,12 @@ impl Settings {
         if no_auth && !listen.ip().is_loopback() {
             return Err(self.wrong("listen", "without authentication it must be on loopback"));
         }
-        if peer_listen.is_some_and(|a| !a.ip().is_loopback()) {
+        if no_auth && peer_listen.is_some_and(|a| !a.ip().is_loopback()) {
+            return Err(self.wrong("peer_listen", "without authentication it must be on loopback"));
+        }
+        if peer_listen.is_some_and(|a| a.ip().is_unspecified()) {
             let why =
-                "it must be on loopback, since members do not prove to each other who they are";
+                "other members are told this address; write the one they reach this server by";
             return Err(self.wrong("peer_listen", why));
         }
         let threads = match self.text("threads").unwrap_or("1").parse() {
@@ -289,8 +309,11 @@ impl Settings {
         };
         let alarm_webhook = match self.text("alarm_webhook").map(str::parse::<http::Uri>) {
             None => None,
-            Some(Ok(uri)) if uri.scheme_str() == Some("http") => Some(uri),
-            Some(_) => return Err(self.wrong("alarm_webhook", "write it as http://host/path")),
+            Some(Ok(uri)) if matches!(uri.scheme_str(), Some("http" | "https")) => Some(uri),
+            Some(_) => {
+                return Err(self
+                    .wrong("alarm_webhook", "write it as http://host/path or https://host/path"));
+            }
         };
         let many = |name| self.0.get(name).map_or(Vec::new(), |s| s.values.clone());
         Ok(ServeSettings {
@@ -300,6 +323,9 @@ impl Settings {
             region: self.text("region").map(str::to_owned),
             peer_listen,
             join: many("join"),
+            join_token_file: self.text("join_token_file").map(PathBuf::from),
+            advertise: self.advertise()?,
+            peer_certificate_life: self.peer_certificate_life()?,
             kind,
             source_dirs: many("source_dir").into_iter().map(PathBuf::from).collect(),
             threads,
@@ -310,6 +336,30 @@ impl Settings {
             limits: self.limits()?,
             audit: self.audit()?,
         })
+    }
+
+    fn advertise(&self) -> Outcome<Option<String>> {
+        let Some(text) = self.text("advertise") else { return Ok(None) };
+        let named = text.parse::<http::uri::Authority>().ok();
+        match named.filter(|a| a.port_u16().is_some() && !text.contains('@')) {
+            Some(_) => Ok(Some(text.to_owned())),
+            None => Err(self.wrong("advertise", "write it as host:port")),
+        }
+    }
+
+    fn peer_certificate_life(&self) -> Outcome<Duration> {
+        let name = "peer_certificate_life";
+        let text = self.text(name).unwrap_or_default().trim();
+        let found = match text.strip_suffix('d') {
+            Some(days) => {
+                days.parse::<u32>().ok().map(|d| Duration::from_secs(u64::from(d) * 86_400))
+            }
+            None => seconds(text),
+        };
+        let fit = Duration::from_secs(1)..=Duration::from_secs(3650 * 86_400);
+        found
+            .filter(|life| fit.contains(life))
+            .ok_or_else(|| self.wrong(name, "write it as 90d, or 3600s; at most ten years"))
     }
 
     fn tls(&self) -> Outcome<Option<Files>> {

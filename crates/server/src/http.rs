@@ -11,6 +11,7 @@ mod backups;
 pub mod body;
 pub mod caller;
 pub mod forward;
+pub mod gate;
 pub mod group;
 pub mod health;
 pub mod listen;
@@ -52,6 +53,8 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 pub struct ServerState {
     pub service: Arc<Service>,
     pub peers: Arc<PeerClient>,
+    /// How members prove who they are; `None`: they do not.
+    pub gate: Option<gate::Gate>,
 }
 
 /// Where a request may be answered.

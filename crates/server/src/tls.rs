@@ -1,7 +1,11 @@
 //! Encrypted connections: clients to servers and gateways, servers among themselves.
 
 pub mod accept;
+pub mod authority;
+pub mod enroll;
 pub mod files;
+pub mod founding;
+pub mod member;
 pub mod validity;
 
 use std::path::Path;

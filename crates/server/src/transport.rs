@@ -1,6 +1,7 @@
 //! Messages to servers over HTTP: consensus, objects, forwarded and relayed requests.
 
 pub mod connect;
+pub mod warm;
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -15,13 +16,18 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 
-use crate::tls::explained;
+use crate::failure::Outcome;
+use crate::tls::authority::MEMBER_NAME;
+use crate::tls::{explained, failed};
 use connect::Connector;
 
 /// A pooled client for servers.
 pub struct PeerClient {
     pool: Client<Connector, Full<Bytes>>,
+    /// How members are addressed: `https` where they prove to each other who they are.
+    scheme: &'static str,
     /// What messages to members say about their sender.
     introduction: RwLock<Option<HeaderValue>>,
 }
@@ -32,13 +38,31 @@ pub const SENDER: &str = "x-evercube-member";
 const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
 
 impl PeerClient {
-    /// `config` is for addresses that begin with https.
+    /// For servers by http, or by https with this configuration; members speak plainly.
     pub fn new(config: ClientConfig) -> Self {
+        Self::over("http", config, None)
+    }
+
+    /// For members that show the certificate this configuration wants to see.
+    ///
+    /// # Errors
+    /// `Refused` where connections cannot be set up at all.
+    pub fn to_members(config: ClientConfig) -> Outcome<Self> {
+        let name = ServerName::try_from(MEMBER_NAME).map_err(failed)?;
+        Ok(Self::over("https", config, Some(name)))
+    }
+
+    fn over(scheme: &'static str, config: ClientConfig, name: Option<ServerName<'static>>) -> Self {
         let pool = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
-            .build(Connector::new(config, CONNECT_LIMIT, None));
-        Self { pool, introduction: RwLock::default() }
+            .build(Connector::new(config, CONNECT_LIMIT, name));
+        Self { pool, scheme, introduction: RwLock::default() }
+    }
+
+    /// Where a member takes requests below `/peer/`.
+    pub fn member_url(&self, peer_address: &str, path: &str) -> String {
+        format!("{}://{peer_address}/peer/{path}", self.scheme)
     }
 
     /// Adds to a message for a member who sends it.
@@ -105,7 +129,7 @@ impl Transport for PeerClient {
     ) -> Result<Vec<u8>> {
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri(format!("http://{peer_address}/peer/{path}"))
+            .uri(self.member_url(peer_address, path))
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| Error::internal(format!("a peer request cannot be written: {e}")))?;
         self.introduce_sender(&mut request);

@@ -1,6 +1,5 @@
 //! Alarms are posted to an address of the operator's.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const TRIES: u32 = 3;
 
 /// Posts every alarm of this server from now on, as JSON.
-pub fn spawn(service: &Service, peers: Arc<PeerClient>, to: Uri) {
+pub fn spawn(service: &Service, client: PeerClient, to: Uri) {
     let mut alarms = service.alarms.subscribe();
     tokio::spawn(async move {
         loop {
@@ -33,7 +32,7 @@ pub fn spawn(service: &Service, peers: Arc<PeerClient>, to: Uri) {
                     .header(header::CONTENT_TYPE, "application/json")
                     .body(Full::new(body.clone()));
                 let Ok(request) = request else { break };
-                match peers.send(request, LIMIT).await {
+                match client.send(request, LIMIT).await {
                     Ok(answer) if answer.status().is_success() => break,
                     Ok(answer) => {
                         let status = answer.status().as_u16();

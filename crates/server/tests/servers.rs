@@ -14,6 +14,8 @@ mod permissions;
 mod process;
 #[path = "servers/schedules.rs"]
 mod schedules;
+#[path = "servers/secured.rs"]
+mod secured;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

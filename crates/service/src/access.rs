@@ -40,7 +40,7 @@ const DAY: i64 = 24 * 3600;
 /// What every token begins with, so that scanners of source code find stray ones.
 const TOKEN_PREFIX: &str = "evercube_";
 
-fn need(name: &str, what: &str) -> Result<()> {
+pub(crate) fn need(name: &str, what: &str) -> Result<()> {
     let fit = !name.is_empty() && name.len() <= 200 && !name.contains([':', '/', '\\']);
     let wrong = || Error::invalid(format!("'{name}' cannot be the name of a {what}"));
     if fit && !name.chars().any(char::is_control) { Ok(()) } else { Err(wrong()) }

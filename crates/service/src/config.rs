@@ -15,6 +15,8 @@ pub struct ServiceConfig {
     pub region: String,
     /// `data`, `witness`, `learner` or `replica`.
     pub kind: String,
+    /// The id a new server's certificate was made for; `None`: one is drawn.
+    pub node_id: Option<u64>,
     pub data_dir: PathBuf,
     /// Where other members reach this server.
     pub peer_address: String,

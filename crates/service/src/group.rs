@@ -19,6 +19,14 @@ fn unavailable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
+/// What a former member is told.
+pub(crate) fn removed(name: &str) -> Error {
+    let message = format!(
+        "server '{name}' was removed from the group, or its disk was replaced; to join again it starts in an empty folder"
+    );
+    Error::new(ErrorKind::Conflict, message)
+}
+
 impl Service {
     /// The members that take writes: the holder of the group's lease first, then those that hold
     /// the lease of single databases. Each refuses what another one writes.
@@ -102,9 +110,7 @@ impl Service {
             ));
         }
         let name = state.removed.get(&member.parse().ok()?)?;
-        refused(format!(
-            "server '{name}' was removed from the group, or its disk was replaced; to join again it starts in an empty folder"
-        ))
+        Some(removed(name))
     }
 
     /// Waits for as long as `hold` until somebody takes writes.

@@ -24,7 +24,8 @@ pub struct ServerIdentity {
     pub is_new: bool,
 }
 
-fn random_id() -> Result<u64> {
+/// A new id for a server or a disk.
+pub fn random_id() -> Result<u64> {
     let mut b = [0u8; 8];
     random(&mut b)?;
     // Ids travel through JSON, whose readers may keep only 53 bits.
@@ -51,7 +52,7 @@ impl ServerIdentity {
             config.kind.clone_from(&known.kind);
             return Ok(known);
         }
-        let node_id = random_id()?;
+        let node_id = config.node_id.map_or_else(random_id, Ok)?;
         if config.name.is_empty() {
             config.name = format!("server-{:x}", node_id & 0xffff);
         }
@@ -86,7 +87,7 @@ impl ServerIdentity {
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
-pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<()> {
+pub fn write_secret(file: &Path, content: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let temporary = file.with_extension("new");
     let write = || -> std::io::Result<()> {

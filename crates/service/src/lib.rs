@@ -23,6 +23,7 @@ pub mod group;
 mod guardian;
 pub mod history;
 pub mod identity;
+pub mod joining;
 mod layout;
 mod loader;
 pub mod objects;

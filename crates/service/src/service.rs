@@ -334,11 +334,12 @@ fn keys_of(metastore: &Metastore) -> Vec<SealingKey> {
 }
 
 fn bootstrap(config: &ServiceConfig, identity: &ServerIdentity) -> Result<Bootstrap> {
-    if !identity.is_new {
-        return Ok(Bootstrap::Restart);
-    }
+    // One that was stopped before the group took it in asks again.
     if !config.join.is_empty() {
         return Ok(Bootstrap::Join { addresses: config.join.clone() });
+    }
+    if !identity.is_new {
+        return Ok(Bootstrap::Restart);
     }
     let (mut id, mut key) = ([0u8; 16], [0u8; 32]);
     random(&mut id)?;

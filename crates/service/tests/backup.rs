@@ -62,6 +62,7 @@ impl World {
             name: name.into(),
             region: format!("region-{name}"),
             kind: "data".into(),
+            node_id: None,
             data_dir: self.path(name),
             peer_address: name.into(),
             http_address: format!("{name}:80"),

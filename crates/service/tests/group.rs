@@ -53,6 +53,7 @@ impl World {
             name: name.into(),
             region: format!("region-{name}"),
             kind: "data".into(),
+            node_id: None,
             data_dir: self.data_dir(name),
             peer_address: name.into(),
             http_address: format!("{name}:80"),

@@ -36,6 +36,7 @@ async fn world() -> World {
         name: "one".into(),
         region: "here".into(),
         kind: "data".into(),
+        node_id: None,
         data_dir: folder.path().join("data"),
         peer_address: "one".into(),
         http_address: "one:80".into(),

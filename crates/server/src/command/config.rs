@@ -108,6 +108,8 @@ mod tests {
         assert!(at("0.0.0.0:1", None, false).is_ok());
         assert!(at("0.0.0.0:1", None, true).is_err());
         assert!(at("[::1]:1", Some("127.0.0.1:2"), true).is_ok());
-        assert!(at("127.0.0.1:1", Some("10.0.0.1:2"), false).is_err());
+        assert!(at("127.0.0.1:1", Some("10.0.0.1:2"), true).is_err());
+        assert!(at("127.0.0.1:1", Some("10.0.0.1:2"), false).is_ok());
+        assert!(at("127.0.0.1:1", Some("0.0.0.0:2"), false).is_err());
     }
 }

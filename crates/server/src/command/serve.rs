@@ -12,12 +12,15 @@ use tokio::sync::watch;
 
 use crate::config::{Flags, ServeSettings, Settings};
 use crate::failure::{Failure, Outcome};
+use crate::http::gate::Gate;
 use crate::http::{ServerState, client, listen, peer};
 use crate::process;
 use crate::tls;
 use crate::tls::accept::Acceptor;
 use crate::tls::files::{Files, in_the_clear};
-use crate::transport::PeerClient;
+use crate::tls::founding;
+use crate::tls::member::Mutual;
+use crate::transport::{PeerClient, warm};
 use crate::webhook;
 
 /// Start a server
@@ -43,9 +46,17 @@ pub async fn run(args: &Serve) -> Outcome {
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
     let for_clients = settings.tls.clone().map_or(Ok(Acceptor::plain()), Files::acceptor)?;
-    let peers = Arc::new(PeerClient::new(tls::client_config(rustls::RootCertStore::empty())?));
-    let http_address = clients.local_addr().map_or(settings.listen, |a| a).to_string();
-    let config = service_config(&settings, peer_address, http_address)?;
+    let own = founding::credentials(&settings).await?;
+    require_proof(&settings, &peer_address, own.is_some())?;
+    let mutual = own.as_ref().map(Mutual::new).transpose()?;
+    let peers = Arc::new(match &mutual {
+        Some(mutual) => PeerClient::to_members(mutual.client.clone())?,
+        None => PeerClient::new(tls::client_config(rustls::RootCertStore::empty())?),
+    });
+    let listening = clients.local_addr().map_or(settings.listen, |a| a).to_string();
+    let http_address = settings.advertise.clone().unwrap_or(listening);
+    let mut config = service_config(&settings, peer_address, http_address)?;
+    config.node_id = own.as_ref().map(|own| own.node_id);
     // What members and clients send meanwhile waits in the listeners' queues.
     let transport: Arc<dyn Transport> = Arc::<PeerClient>::clone(&peers);
     let service = tokio::select! {
@@ -54,10 +65,21 @@ pub async fn run(args: &Serve) -> Outcome {
         () = terminated() => return Ok(()),
     };
     if let Some(to) = settings.alarm_webhook.clone() {
-        webhook::spawn(&service, Arc::clone(&peers), to);
+        let roots = tls::roots(None, to.scheme_str() == Some("https"))?;
+        webhook::spawn(&service, PeerClient::new(tls::client_config(roots)?), to);
     }
-    let state = Arc::new(ServerState { service, peers });
-    let consensus = peer_listener(members, &state, stopping.clone())?;
+    warm::spawn(&service);
+    let for_members = mutual
+        .as_ref()
+        .map_or_else(Acceptor::plain, |m| Acceptor::of_members(Arc::clone(&m.server)));
+    let gate = mutual.is_some().then(|| Gate::new(settings.peer_certificate_life));
+    if let (Some(own), Some(mutual)) = (own, mutual) {
+        let (data, life) = (settings.data.clone(), settings.peer_certificate_life);
+        founding::keep_renewed(&service, data, own, mutual.shown, life);
+    }
+    let state = Arc::new(ServerState { service, peers, gate });
+    let consensus = peer_listener(members, for_members, &state, stopping.clone())?;
+    founding::hand_over_authority(&settings.data, &state.service).await?;
     announce(&state, &settings);
     let ending = Arc::clone(&state);
     let serving = tokio::spawn(listen::serve(
@@ -78,6 +100,7 @@ pub async fn run(args: &Serve) -> Outcome {
 /// Answers members on threads of its own, so that no load of queries moves the leader.
 fn peer_listener(
     members: std::net::TcpListener,
+    acceptor: Acceptor,
     state: &Arc<ServerState>,
     stopping: watch::Receiver<bool>,
 ) -> Outcome<tokio::runtime::Runtime> {
@@ -95,7 +118,7 @@ fn peer_listener(
     let state = Arc::clone(state);
     runtime.spawn(listen::serve(
         listener,
-        Acceptor::plain(),
+        acceptor,
         move |request| peer::member(Arc::clone(&state), request),
         stopping,
     ));
@@ -132,6 +155,18 @@ async fn bind_peers(settings: &ServeSettings) -> Outcome<(std::net::TcpListener,
     Ok((listener, address.to_string()))
 }
 
+/// Members that prove nothing to each other are listened to on this machine only.
+fn require_proof(settings: &ServeSettings, peer_address: &str, proved: bool) -> Outcome {
+    let outside = peer_address.parse().is_ok_and(|a: SocketAddr| !a.ip().is_loopback());
+    if !outside || proved {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "the peer address {peer_address} cannot be used: it must be on loopback, since the members of the group in {} do not prove to each other who they are; form a new group without --no-auth and restore the databases into it",
+        settings.data.display()
+    )))
+}
+
 fn service_config(
     settings: &ServeSettings,
     peer_address: String,
@@ -154,6 +189,7 @@ fn service_config(
         name: settings.name.clone().unwrap_or_default(),
         region: settings.region.clone().unwrap_or_else(|| "local".into()),
         kind: settings.kind.clone(),
+        node_id: None,
         data_dir: settings.data.clone(),
         peer_address,
         http_address,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use evercube_base::Result;
+use evercube_base::{Error, Result};
 use evercube_service::call::Call;
+use evercube_service::joining::JoinTokenRequest;
 use http::Method;
 use serde_json::json;
 
@@ -11,6 +12,8 @@ use super::ServerState;
 use super::answer::{Answer, json_of};
 use super::asked::Asked;
 use super::rest::body;
+use crate::tls::enroll::Token;
+use crate::tls::member::fingerprint;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,7 @@ pub enum Kind {
     Admin,
     Token,
     Firewall,
+    JoinToken,
 }
 
 /// What is asked about it.
@@ -35,6 +39,7 @@ pub fn request(method: &Method, parts: &[&str]) -> Option<(Kind, Verb)> {
         "admins" => Kind::Admin,
         "tokens" => Kind::Token,
         "firewall" => Kind::Firewall,
+        "join-tokens" => Kind::JoinToken,
         _ => return None,
     };
     let verb = match parts.get(1..)? {
@@ -69,6 +74,17 @@ struct RuleBody {
     last: Option<String>,
 }
 
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JoinTokenBody {
+    name: Option<String>,
+    seconds: Option<u32>,
+    uses: Option<u32>,
+}
+
+/// How long a join token is good for where nothing is said.
+const JOIN_TOKEN_SECONDS: u32 = 24 * 3600;
+
 pub async fn run(
     state: &Arc<ServerState>,
     asked: &Asked,
@@ -92,6 +108,7 @@ fn list(state: &Arc<ServerState>, call: &Call, kind: Kind) -> Result<Answer> {
             json!({ "admins": admins.collect::<Vec<_>>() })
         }
         Kind::Token => json!({ "tokens": service.tokens(call)? }),
+        Kind::JoinToken => json!({ "join_tokens": service.join_tokens(call)? }),
         Kind::Firewall => {
             let rules = service.firewall(call)?.into_iter();
             let rules =
@@ -113,6 +130,7 @@ async fn add(state: &Arc<ServerState>, asked: &Asked, call: &Call, kind: Kind) -
             let given: TokenBody = body(asked)?;
             service.put_token(call, &given.name, given.user.as_deref(), given.days).await?
         }
+        Kind::JoinToken => return add_join_token(state, asked, call).await,
         Kind::Firewall => {
             let given: RuleBody = body(asked)?;
             let (name, last) = (&given.name, given.last.as_deref());
@@ -122,12 +140,30 @@ async fn add(state: &Arc<ServerState>, asked: &Asked, call: &Call, kind: Kind) -
     Ok(json_of(&made))
 }
 
+async fn add_join_token(state: &Arc<ServerState>, asked: &Asked, call: &Call) -> Result<Answer> {
+    let given: JoinTokenBody = body(asked)?;
+    let wanted = JoinTokenRequest {
+        name: given.name,
+        seconds: given.seconds.unwrap_or(JOIN_TOKEN_SECONDS),
+        uses: given.uses.unwrap_or(1),
+    };
+    let made = state.service.put_join_token(call, &wanted).await?;
+    let fingerprint = fingerprint(&made.authority.certificate);
+    let fingerprint = fingerprint.map_err(|e| Error::internal(e.to_string()))?;
+    let token = Token { fingerprint, secret: made.secret }.to_text();
+    let expires_unix = made.expires_unix;
+    Ok(json_of(&json!({
+        "name": made.name, "token": token, "expires_unix": expires_unix, "uses": wanted.uses
+    })))
+}
+
 async fn remove(state: &Arc<ServerState>, call: &Call, kind: Kind, name: &str) -> Result<Answer> {
     let service = &state.service;
     match kind {
         Kind::User => service.delete_user(call, name).await?,
         Kind::Admin => service.demote(call, name).await?,
         Kind::Token => service.delete_token(call, name).await?,
+        Kind::JoinToken => service.delete_join_token(call, name).await?,
         Kind::Firewall => service.delete_firewall_rule(call, name).await?,
     }
     Ok(json_of(&json!({ "name": name })))

@@ -47,7 +47,7 @@ pub async fn send(
 ) -> Result<Answer> {
     let mut request = Request::builder()
         .method("POST")
-        .uri(format!("http://{peer_address}/peer/forward"))
+        .uri(state.peers.member_url(peer_address, "forward"))
         .body(Full::new(asked.body.clone()))
         .map_err(|e| Error::internal(format!("a request cannot be forwarded: {e}")))?;
     state.peers.introduce_sender(&mut request);

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::tls::accept::{Accepted, Acceptor};
+use crate::tls::accept::{Accepted, Acceptor, Shown};
 
 /// How long a client may take for the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -80,8 +80,13 @@ async fn connection<A, F, B>(
         () = stopped(&mut stop) => return,
     };
     match accepted {
-        Ok(Accepted::Plain(stream)) => requests(stream, from, answer, stop).await,
-        Ok(Accepted::Encrypted(stream)) => requests(stream, from, answer, stop).await,
+        Ok(Accepted::Plain(stream)) => requests(stream, from, None, answer, stop).await,
+        Ok(Accepted::Encrypted(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates();
+            let first = chain.and_then(|c| c.first()).map(|c| c.clone().into_owned());
+            let shown = first.map(|certificate| Shown(Arc::new(certificate)));
+            requests(stream, from, shown, answer, stop).await;
+        }
         Err(why) => acceptor.refused(from, &why),
     }
 }
@@ -90,6 +95,7 @@ async fn connection<A, F, B>(
 async fn requests<S, A, F, B>(
     stream: S,
     from: SocketAddr,
+    shown: Option<Shown>,
     answer: Arc<A>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -101,6 +107,9 @@ async fn requests<S, A, F, B>(
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
+        if let Some(certificate) = &shown {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let answered = std::panic::AssertUnwindSafe(answer(request)).catch_unwind();
         async move {
             Ok::<_, Infallible>(answered.await.unwrap_or_else(|_| {

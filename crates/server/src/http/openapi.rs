@@ -193,6 +193,15 @@ const OPERATIONS: &[Operation] = &[
         &["name", "user", "days"],
     ),
     Operation("delete", "/tokens/{name}", "Delete an API token", &[], &[]),
+    Operation("get", "/join-tokens", "Tokens with which servers join", &[], &[]),
+    Operation(
+        "post",
+        "/join-tokens",
+        "Make a token with which servers join; it is told once",
+        &[],
+        &["name", "seconds", "uses"],
+    ),
+    Operation("delete", "/join-tokens/{name}", "Take a join token back", &[], &[]),
     Operation("get", "/firewall", "Firewall rules", &[], &[]),
     Operation(
         "post",

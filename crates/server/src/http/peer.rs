@@ -1,5 +1,6 @@
 //! The listener of the other members.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, answer, failed};
-use super::{ServerState, Task, answered, audit, forward};
+use super::{ServerState, Task, answered, audit, forward, gate};
 use crate::process;
 use crate::transport::SENDER;
 
@@ -20,7 +21,14 @@ const BODY_LIMIT: usize = 1 << 30;
 /// Answers a member.
 pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+    let Some(path) = head.uri.path().strip_prefix("/peer/") else {
+        return failed(&Error::not_found("this address is for the members of the group"));
+    };
+    if let Some(why) = state.gate.as_ref().and_then(|g| g.refusal(&state.service, &head, path)) {
+        return gate::refused(&why);
+    }
+    let limit = if path == gate::ENROLL { gate::ASK_LIMIT } else { BODY_LIMIT };
+    let body = match Limited::new(body, limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(e) => {
             return failed(&Error::new(
@@ -29,9 +37,12 @@ pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             ));
         }
     };
-    let Some(path) = head.uri.path().strip_prefix("/peer/") else {
-        return failed(&Error::not_found("this address is for the members of the group"));
-    };
+    if path == gate::ENROLL
+        && let Some(gate) = &state.gate
+    {
+        let from = head.extensions.get::<SocketAddr>().copied();
+        return gate.enroll(&state.service, &body, from).await;
+    }
     let sender = head.headers.get(SENDER).and_then(|v| v.to_str().ok());
     if let Some(refusal) = sender.and_then(|s| state.service.refusal(s)) {
         tracing::warn!(error = %refusal, "a message was refused");

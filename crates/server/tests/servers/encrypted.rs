@@ -36,7 +36,7 @@ impl Authority {
 }
 
 /// Repeats a command until its exit status and words are as wanted; what it said.
-fn until(group: &Group, url: &str, words: &[&str], wanted: (i32, &str)) -> String {
+pub fn until(group: &Group, url: &str, words: &[&str], wanted: (i32, &str)) -> String {
     let limit = Instant::now() + Duration::from_secs(40);
     loop {
         let (status, text) = group.command(url, words);

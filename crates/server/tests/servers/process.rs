@@ -221,6 +221,35 @@ impl Group {
         at
     }
 
+    /// Starts a server that is to end by itself, as one that may not join: its exit status, and
+    /// what it said.
+    pub fn try_join(&self, through: usize, extra: &[String]) -> (Option<i32>, String) {
+        let mut arguments = vec![
+            "serve".to_owned(),
+            format!("--listen={}", free()),
+            format!("--data={}", self.beside(&format!("stranger{}", free()))),
+            format!("--join={}", self.members[through].peer),
+        ];
+        arguments.extend_from_slice(extra);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evercube"));
+        command.args(&arguments).current_dir(self.folder.path()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let limit = Instant::now() + PATIENCE;
+        while process.try_wait().unwrap().is_none() {
+            if Instant::now() > limit {
+                process.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let out = process.wait_with_output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    }
+
+    /// Where the other members reach a server.
+    pub fn peer(&self, at: usize) -> String {
+        self.members[at].peer.clone()
+    }
+
     pub fn wait_listening(&self, at: usize) {
         let limit = Instant::now() + PATIENCE;
         while TcpStream::connect(&self.members[at].client).is_err() {

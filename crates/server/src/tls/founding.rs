@@ -1,0 +1,144 @@
+//! How a server comes to its credentials: it founds a group and makes them, it joins one and is
+//! given them, or its folder has them. Later it renews them itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use evercube_metastore::Authority;
+use evercube_service::Service;
+use evercube_service::identity::{random_id, write_secret};
+
+use super::enroll::{Token, enroll};
+use super::member::{Credentials, Shown};
+use super::{authority, failed};
+use crate::client::secret_of;
+use crate::config::ServeSettings;
+use crate::failure::{Failure, Outcome};
+
+/// The founder's authority, until the group has it.
+fn authority_file(data: &Path) -> PathBuf {
+    data.join("tls").join("authority.json")
+}
+
+/// What this server shows other members; `None` for one of a group whose members show nothing.
+///
+/// # Errors
+/// `Usage` where a token is needed to join; `Refused` where the group does not take it.
+pub async fn credentials(settings: &ServeSettings) -> Outcome<Option<Credentials>> {
+    let data = &settings.data;
+    // A folder without the group's log is a new server, whatever else lies in it.
+    if data.join("metastore").exists() {
+        return Credentials::load(data);
+    }
+    if settings.no_auth && settings.join_token_file.is_none() {
+        return Ok(None);
+    }
+    let node_id = random_id().map_err(|e| failed(&e))?;
+    make_folder(&data.join("tls"))?;
+    let own = match (settings.join.is_empty(), &settings.join_token_file) {
+        (true, _) => found(settings, node_id)?,
+        (false, Some(file)) => join(settings, file, node_id).await?,
+        (false, None) => {
+            return Err(Failure::Usage(
+                "joining a group needs --join-token-file: make a token with 'evercube join-token create' (servers of one machine that all run with --no-auth need none)".into(),
+            ));
+        }
+    };
+    own.store(data)?;
+    Ok(Some(own))
+}
+
+fn found(settings: &ServeSettings, node_id: u64) -> Outcome<Credentials> {
+    let made = authority::create()?;
+    let text = serde_json::to_vec(&made).map_err(failed)?;
+    write_secret(&authority_file(&settings.data), &text)
+        .map_err(|e| Failure::Refused(e.to_string()))?;
+    Credentials::issue(&made, node_id, settings.peer_certificate_life)
+}
+
+async fn join(settings: &ServeSettings, file: &Path, node_id: u64) -> Outcome<Credentials> {
+    let token = Token::parse(&secret_of(file)?).ok_or_else(|| {
+        Failure::Usage(format!("the file {} holds no join token", file.display()))
+    })?;
+    tokio::select! {
+        own = enroll(&settings.join, &token, node_id) => own,
+        () = crate::command::serve::terminated() => {
+            Err(Failure::Refused("stopped before it could join".into()))
+        }
+    }
+}
+
+fn make_folder(folder: &Path) -> Outcome {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|e| Failure::Refused(format!("cannot make the folder {}: {e}", folder.display())))
+}
+
+/// Makes the founder's authority the group's.
+///
+/// # Errors
+/// `Refused` where the group does not take it; the file stays, for the next start.
+pub async fn hand_over_authority(data: &Path, service: &Service) -> Outcome {
+    let file = authority_file(data);
+    let text = match std::fs::read(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Failure::Refused(format!("{}: {e}", file.display()))),
+    };
+    let failed = |e: &dyn std::fmt::Display| Failure::Refused(format!("{}: {e}", file.display()));
+    let authority: Authority = serde_json::from_slice(&text).map_err(|e| failed(&e))?;
+    service.record_authority(authority).await.map_err(|e| failed(&e))?;
+    std::fs::remove_file(&file).map_err(|e| failed(&e))
+}
+
+/// Renews this server's certificate from now on, when a third of its time is left or it is good for
+/// longer than the settings say: every member
+/// has the group's authority at hand, so nobody need be asked, and one that was away for long
+/// comes back by itself.
+pub fn keep_renewed(
+    service: &Arc<Service>,
+    data: PathBuf,
+    mut own: Credentials,
+    shown: Arc<Shown>,
+    life: Duration,
+) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let weak: Weak<Service> = Arc::downgrade(service);
+    tokio::spawn(async move {
+        loop {
+            let Some(service) = weak.upgrade() else { return };
+            let due = own.left() < life / 3 || own.left() > life;
+            if let Some(authority) = service.authority().filter(|_| due) {
+                match renewed(&authority, &own, &data, &shown, life) {
+                    Ok(new) => {
+                        own = new;
+                        tracing::info!("the certificate for other members was renewed");
+                    }
+                    Err(e) => {
+                        tracing::warn!("the certificate for other members was not renewed: {e}")
+                    }
+                }
+            }
+            drop(service);
+            tokio::time::sleep(HOUR.min(life / 10).max(Duration::from_millis(100))).await;
+        }
+    });
+}
+
+fn renewed(
+    authority: &Authority,
+    own: &Credentials,
+    data: &Path,
+    shown: &Shown,
+    life: Duration,
+) -> Outcome<Credentials> {
+    let new = Credentials::issue(authority, own.node_id, life)?;
+    new.store(data)?;
+    shown.renew(&new)?;
+    Ok(new)
+}
