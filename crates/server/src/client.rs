@@ -110,8 +110,10 @@ impl Client {
             .map_err(|e| Failure::Usage(format!("cannot ask '{url}': {e}")))?;
         let answer = self.pool.request(request).await.map_err(|e| {
             if e.is_connect() {
+                let check =
+                    if self.base.starts_with("https:") { "--server, --ca" } else { "--server" };
                 Failure::Unreachable(format!(
-                    "cannot reach the server at {}: {}; check --server and that it runs",
+                    "cannot reach the server at {}: {}; check {check} and that it runs",
                     self.base,
                     tls::explained(&e)
                 ))

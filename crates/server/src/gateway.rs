@@ -21,7 +21,7 @@ use crate::http::answer::{answer, failed};
 use crate::http::asked::{Asked, REQUEST_ID};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
-use crate::http::{Place, rest, xmla};
+use crate::http::{Place, azure, rest, xmla};
 use exchange::{Outcome, Sent};
 pub use pool::Pool;
 
@@ -59,6 +59,9 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     };
     if let Some(own) = own_health(&gateway, &asked) {
         return own;
+    }
+    if azure::is_asked(&asked) {
+        return azure::found(&asked);
     }
     let is_read = is_read(&asked);
     let asked = prepared(asked, is_read, from);

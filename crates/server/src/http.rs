@@ -7,6 +7,7 @@ pub mod access;
 pub mod answer;
 pub mod asked;
 pub mod audit;
+pub mod azure;
 mod backups;
 pub mod body;
 pub mod caller;
@@ -123,7 +124,9 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             format!("The firewall of the group lets no client in from {address}."),
         ));
     }
+    let cloud = azure::is_transport(request.uri().path());
     let mut answer = match Asked::read(request).await {
+        Ok(asked) if azure::is_asked(&asked) => azure::found(&asked),
         Ok(mut asked) => match caller::find(&state, &asked, from).await {
             found if health::is_endpoint(&asked) => match found {
                 Err(refusal) if health::tells_names(&asked) && !is_near(from) => refusal,
@@ -150,7 +153,7 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
         headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
-    answer
+    if cloud { azure::carried(answer) } else { answer }
 }
 
 fn is_near(from: Option<IpAddr>) -> bool {

@@ -98,7 +98,7 @@ fn in_words(e: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(wrong) => match wrong {
             // Authorities of the same name differ in their keys alone.
             Wrong::UnknownIssuer | Wrong::BadSignature => {
-                "no authority that is trusted here signed its certificate; name the right one with --ca"
+                "no authority that is trusted here signed its certificate"
             }
             Wrong::Other(e) if e.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {
                 "its certificate is that of an authority, not of a server; it needs CA:FALSE"

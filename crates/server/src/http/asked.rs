@@ -62,7 +62,9 @@ impl Asked {
 
     /// Whether the read is to be answered by the server that takes writes: `…:rw` or `?readwrite`.
     pub fn wants_primary(&self) -> bool {
-        self.path.trim_end_matches('/').to_ascii_lowercase().ends_with(":rw")
+        let says = |name: &str| name.trim_end_matches('/').to_ascii_lowercase().ends_with(":rw");
+        says(&self.path)
+            || self.header(super::azure::SERVER).is_some_and(says)
             || self.query.split('&').any(|p| {
                 let name = p.split_once('=').map_or(p, |(name, _)| name);
                 name.eq_ignore_ascii_case("readwrite")

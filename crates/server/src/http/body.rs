@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,6 +15,14 @@ use tokio::sync::mpsc;
 pub enum AnswerBody {
     Whole(Full<Bytes>),
     Streamed(mpsc::Receiver<io::Result<Bytes>>),
+    /// Another one, and what stands behind it.
+    Ended(Box<Self>, Option<Bytes>),
+}
+
+impl AnswerBody {
+    pub fn ended(body: Self, end: &'static [u8]) -> Self {
+        Self::Ended(Box::new(body), Some(Bytes::from_static(end)))
+    }
 }
 
 impl From<Bytes> for AnswerBody {
@@ -50,6 +58,10 @@ impl Body for AnswerBody {
             Self::Streamed(pieces) => {
                 pieces.poll_recv(cx).map(|piece| piece.map(|r| r.map(Frame::data)))
             }
+            Self::Ended(body, end) => match ready!(Pin::new(&mut **body).poll_frame(cx)) {
+                Some(frame) => Poll::Ready(Some(frame)),
+                None => Poll::Ready(end.take().map(|bytes| Ok(Frame::data(bytes)))),
+            },
         }
     }
 
@@ -57,6 +69,7 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::Streamed(_) => false,
+            Self::Ended(_, end) => end.is_none(),
         }
     }
 
@@ -64,6 +77,13 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::Streamed(_) => SizeHint::default(),
+            Self::Ended(body, end) => match body.size_hint().exact() {
+                Some(length) => {
+                    let end = end.as_ref().map_or(0, Bytes::len);
+                    SizeHint::with_exact(length + u64::try_from(end).unwrap_or(u64::MAX))
+                }
+                None => SizeHint::default(),
+            },
         }
     }
 }

@@ -22,7 +22,7 @@ use http::{HeaderValue, Method as Verb, StatusCode};
 
 use super::answer::{Answer, answer};
 use super::asked::Asked;
-use super::{Place, ServerState};
+use super::{Place, ServerState, azure};
 use session::{Opened, SEEN_COOKIE};
 
 /// One decoded message.
@@ -41,7 +41,7 @@ enum Language {
 pub fn is_endpoint(asked: &Asked) -> bool {
     let path = asked.path.trim_end_matches('/').to_ascii_lowercase();
     let path = path.strip_suffix(":rw").unwrap_or(&path).trim_end_matches('/');
-    asked.method == Verb::POST && matches!(path, "" | "/xmla" | "/olap/msmdpump.dll")
+    asked.method == Verb::POST && matches!(path, "" | "/xmla" | "/olap/msmdpump.dll" | azure::XMLA)
 }
 
 impl Message {

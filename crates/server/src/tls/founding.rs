@@ -120,7 +120,7 @@ pub fn keep_renewed(
                         tracing::info!("the certificate for other members was renewed");
                     }
                     Err(e) => {
-                        tracing::warn!("the certificate for other members was not renewed: {e}")
+                        tracing::warn!("the certificate for other members was not renewed: {e}");
                     }
                 }
             }

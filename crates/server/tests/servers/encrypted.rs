@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::process::{Group, free};
+use crate::process::{Group, free, post};
 
 /// An authority of the operator's, and what it signed, as files of the test.
 struct Authority {
@@ -136,4 +136,21 @@ fn a_client_by_https_of_a_server_without_it_is_told_so() {
     let mut answer = Vec::new();
     let _closed = stream.read_to_end(&mut answer);
     until(&group, &format!("http://{}", group.url(0)), &["status"], (1, "needs a user name"));
+}
+
+#[test]
+fn clients_of_the_cloud_find_a_server_and_read_over_its_transport() {
+    let mut group = Group::start(1);
+    let gateway = group.start_gateway();
+    for at in [group.url(0), gateway] {
+        let (status, found) = post(&at, "/webapi/clusterResolve", r#"{"serverName":"sales:rw"}"#);
+        assert!(status == 200 && found.contains(r#""coreServerName":"sales:rw""#), "{found}");
+        let message = "<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Body>\
+            <Execute xmlns=\"urn:schemas-microsoft-com:xml-analysis\"><Command><Statement/></Command>\
+            <Properties/></Execute></Body></Envelope>";
+        let (status, text) = post(&at, "/webapi/xmla", message);
+        assert!(status == 200 && text.ends_with("Envelope>\0"), "{text:?}");
+        let (status, text) = post(&at, "/xmla", message);
+        assert!(status == 200 && text.ends_with("Envelope>"), "{text:?}");
+    }
 }
