@@ -11,6 +11,7 @@ use crate::output::print;
 
 /// Undo a deployment or refresh: go back to an earlier version, or list those that are kept
 #[derive(Debug, clap::Args)]
+#[command(disable_version_flag = true)]
 #[command(after_help = "Example:\n  evercube rollback --server http://127.0.0.1:8383 Sales\n  \
     evercube rollback --server http://127.0.0.1:8383 Sales 1042")]
 pub struct Rollback {
