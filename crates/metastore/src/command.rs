@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::backups::BackupRecord;
 use crate::jobs::JobChange;
 use crate::joining::{Authority, JoinToken};
+use crate::keeping::{StandbyOf, Sync};
 use crate::schedules::ScheduleChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
@@ -64,6 +65,16 @@ pub enum Command {
     SetPolicy {
         database: String,
         policy: Policy,
+    },
+    /// How a database is kept the same.
+    SetSync {
+        database: String,
+        sync: Sync,
+    },
+    /// Makes a database follow one of another group, tells what it holds of it, or ends that.
+    SetStandby {
+        database: String,
+        standby: Option<StandbyOf>,
     },
     /// Makes a user an administrator, or one no more.
     SetAdmin {
@@ -128,11 +139,14 @@ impl Command {
             | Self::DeleteFirewallRule { .. }
             | Self::Probe
             | Self::PutBackup { .. } => 1,
-            Self::Schedules(_) | Self::Jobs(_) => 2,
-            Self::PutAuthority(_)
+            Self::Schedules(_)
+            | Self::Jobs(_)
+            | Self::PutAuthority(_)
             | Self::PutJoinToken { .. }
             | Self::DeleteJoinToken { .. }
-            | Self::UseJoinToken { .. } => 2,
+            | Self::UseJoinToken { .. }
+            | Self::SetSync { .. }
+            | Self::SetStandby { .. } => 2,
             _ => 0,
         }
     }

@@ -9,6 +9,7 @@ mod command;
 mod earlier;
 mod jobs;
 mod joining;
+mod keeping;
 mod log_store;
 mod metastore;
 mod raft;
@@ -24,6 +25,7 @@ pub use jobs::{
     RefreshObject, RefreshTask, RestoreTask, Retention, Task,
 };
 pub use joining::{Authority, JoinToken, Joining};
+pub use keeping::{OnDifference, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
 pub use schedules::{Schedule, ScheduleChange};
 pub use state::{

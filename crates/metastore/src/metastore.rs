@@ -45,6 +45,21 @@ pub trait Transport: Send + Sync {
         timeout: Duration,
     ) -> Result<Vec<u8>>;
 
+    /// Posts `body` to a path of another group's REST interface, at its base URL.
+    ///
+    /// # Errors
+    /// As [`Transport::call`]; also what the other group says.
+    async fn ask_group(
+        &self,
+        url: &str,
+        _path: &str,
+        _token: Option<&str>,
+        _body: Vec<u8>,
+        _timeout: Duration,
+    ) -> Result<Vec<u8>> {
+        Err(Error::unsupported(format!("the group at {url} cannot be asked from here")))
+    }
+
     /// What messages say about their sender from now on; a receiver of another group, or of a
     /// newer history of this one, refuses them.
     fn introduce(&self, _identity: &str) {}

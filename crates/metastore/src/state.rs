@@ -12,6 +12,7 @@ use crate::command::{Command, Reply};
 use crate::earlier::EarlierVersions;
 use crate::jobs::Jobs;
 use crate::joining::Joining;
+use crate::keeping::{StandbyOf, Sync};
 use crate::schedules::{self, Schedule};
 
 mod commit;
@@ -103,6 +104,11 @@ pub struct DatabaseEntry {
     pub lease: Option<Lease>,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default)]
+    pub sync: Sync,
+    /// The database of another group that this one follows.
+    #[serde(default)]
+    pub standby_of: Option<StandbyOf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,11 +319,13 @@ impl State {
                 };
             }
             Command::SetPolicy { database, policy } => {
-                let Some(entry) = self.databases.get_mut(&database.to_lowercase()) else {
-                    let message = format!("there is no database '{database}'");
-                    return Reply::Refused(Error::not_found(message));
-                };
-                entry.policy = policy;
+                return self.set(index, &database, |entry| entry.policy = policy);
+            }
+            Command::SetSync { database, sync } => {
+                return self.set(index, &database, |entry| entry.sync = sync);
+            }
+            Command::SetStandby { database, standby } => {
+                return self.set(index, &database, |entry| entry.standby_of = standby);
             }
             Command::Probe => {}
             Command::Commit(commit) => return self.apply_commit(index, commit),
@@ -408,6 +416,21 @@ impl State {
                 self.settings.insert(name, value);
             }
         }
+        Reply::Done { seq: index }
+    }
+
+    /// Changes what is said of a database beside its version.
+    fn set(
+        &mut self,
+        index: u64,
+        database: &str,
+        change: impl FnOnce(&mut DatabaseEntry),
+    ) -> Reply {
+        let Some(entry) = self.databases.get_mut(&database.to_lowercase()) else {
+            let message = format!("there is no database '{database}'");
+            return Reply::Refused(Error::not_found(message));
+        };
+        change(entry);
         Reply::Done { seq: index }
     }
 

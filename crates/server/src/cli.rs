@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::command::{
     access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
     gateway, join_token, members, policy, promote, query, refresh, restore, rollback, schedule,
-    serve, status, verify,
+    serve, status, sync_mode, verify,
 };
 use crate::failure::Outcome;
 
@@ -41,6 +41,7 @@ pub enum Command {
     Members(members::Members),
     Replicas(members::Replicas),
     Policy(policy::Policy),
+    SyncMode(sync_mode::SyncMode),
     Promote(promote::Promote),
     #[command(name = "user")]
     Users(access::Users),
@@ -80,6 +81,7 @@ impl Command {
             Self::Members(args) => members::members(args).await,
             Self::Replicas(args) => members::replicas(args).await,
             Self::Policy(args) => policy::run(args).await,
+            Self::SyncMode(args) => sync_mode::run(args).await,
             Self::Promote(args) => promote::run(args).await,
             Self::Users(args) => access::users(args).await,
             Self::Admins(args) => access::admins(args).await,

@@ -26,9 +26,11 @@ pub mod rollback;
 pub mod schedule;
 pub mod serve;
 pub mod status;
+pub mod sync_mode;
 pub mod verify;
 
 use evercube_base::Severity;
+use evercube_service::refresh::parallel::ServerReading;
 use serde::Deserialize;
 
 /// What a write answers.
@@ -38,6 +40,9 @@ pub struct WriteAnswer {
     pub seq: u64,
     #[serde(default)]
     pub messages: Vec<Message>,
+    /// What every server read, where all read the sources.
+    #[serde(default)]
+    pub servers: Vec<ServerReading>,
 }
 
 /// A finding that did not stop the write.

@@ -118,8 +118,52 @@ fn authority_of<B>(request: &Request<B>) -> String {
     request.uri().authority().map(ToString::to_string).unwrap_or_default()
 }
 
+/// What another group's REST interface says is wrong.
+fn refusal(url: &str, answer: &http::Response<Bytes>) -> Error {
+    let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let message = body.pointer("/error/message").and_then(|m| m.as_str());
+    let status = answer.status();
+    let kind = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Denied,
+        s if s.is_server_error() => ErrorKind::Unavailable,
+        _ => ErrorKind::Conflict,
+    };
+    Error::new(
+        kind,
+        match message {
+            Some(message) => format!("the group at {url} says: {message}"),
+            None => format!("the group at {url} answered {status}"),
+        },
+    )
+}
+
 #[async_trait]
 impl Transport for PeerClient {
+    async fn ask_group(
+        &self,
+        url: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Vec<u8>> {
+        let mut request = Request::builder().method(Method::POST).uri(format!("{url}{path}"));
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Error::invalid("the token holds characters no header can carry"))?;
+            value.set_sensitive(true);
+            request = request.header(http::header::AUTHORIZATION, value);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| Error::invalid(format!("'{url}' cannot be asked: {e}")))?;
+        let answer = self.send(request, timeout).await?;
+        match answer.status().is_success() {
+            true => Ok(answer.into_body().to_vec()),
+            false => Err(refusal(url, &answer)),
+        }
+    }
+
     async fn call(
         &self,
         peer_address: &str,

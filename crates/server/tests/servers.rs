@@ -6,6 +6,8 @@ mod audit;
 mod damage;
 #[path = "servers/encrypted.rs"]
 mod encrypted;
+#[path = "servers/keeping.rs"]
+mod keeping;
 #[path = "servers/operations.rs"]
 mod operations;
 #[path = "servers/permissions.rs"]

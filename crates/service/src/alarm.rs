@@ -6,7 +6,8 @@ use crate::service::Service;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Alarm {
-    /// One word: `degraded`, `restored`, `moved`, `promoted`, `damaged`.
+    /// One word: `degraded`, `restored`, `moved`, `promoted`, `damaged`, `different`, `diverged`,
+    /// `standby`.
     pub kind: &'static str,
     pub message: String,
     pub server: String,

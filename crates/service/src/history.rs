@@ -55,6 +55,7 @@ impl Service {
         if let Some(answer) = self.answered(&id) {
             return answer;
         }
+        self.not_a_standby(&name)?;
         let wanted = self.pick(&name, to)?;
         let state = self.metastore.state();
         let current = state.database(&name).map(|e| (e.name.clone(), e.seq));
@@ -118,6 +119,8 @@ impl Service {
             updated_micros: wanted.updated_micros,
             lease: entry.lease,
             policy: entry.policy,
+            sync: entry.sync.clone(),
+            standby_of: entry.standby_of.clone(),
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
         let current = self.versions.get(database);

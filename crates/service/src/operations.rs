@@ -7,6 +7,7 @@ mod failover;
 mod members;
 mod policy;
 mod promote;
+mod sync_mode;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::service::Service;
 use crate::status::ServerStatus;
 
 pub use members::MemberRow;
+pub use sync_mode::SyncRequest;
 
 /// How long an operation waits for a server to be ready: one under a stream of commits lacks the
 /// newest one now and then.
@@ -48,14 +50,14 @@ pub struct Report {
 }
 
 /// An operation on its way.
-struct Progress {
+pub(crate) struct Progress {
     report: Report,
     begun: Instant,
     measuring: Option<Measuring>,
 }
 
 impl Progress {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { report: Report::default(), begun: Instant::now(), measuring: None }
     }
 
@@ -63,13 +65,13 @@ impl Progress {
         Self { measuring: Some(Measuring::start(service, database)), ..Self::new() }
     }
 
-    fn note(&mut self, what: impl Into<String>) {
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
         let what = what.into();
         tracing::info!(step = what, "operation");
         self.report.done.push(what);
     }
 
-    async fn end(mut self) -> Result<Report> {
+    pub(crate) async fn end(mut self) -> Result<Report> {
         if let Some(measuring) = self.measuring {
             let gap = measuring.end().await?;
             self.report.gap_ms = Some(gap.writes_ms);
@@ -94,13 +96,13 @@ fn member_named(state: &State, name: &str) -> Result<(u64, Member)> {
 
 impl Service {
     /// Lets an administrator go on, on the newest state of the group.
-    async fn may_operate(&self, call: &Call, what: &str) -> Result<()> {
+    pub(crate) async fn may_operate(&self, call: &Call, what: &str) -> Result<()> {
         require_admin(call.session.rules(), what)?;
         self.see_all_commits().await
     }
 
     /// A command whose refusal is the operation's.
-    async fn order(&self, command: Command) -> Result<u64> {
+    pub(crate) async fn order(&self, command: Command) -> Result<u64> {
         match self.metastore.propose(command).await? {
             Reply::Done { seq } => {
                 self.metastore.wait_applied(seq, crate::read::HOLD).await?;

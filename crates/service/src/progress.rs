@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::refresh::parallel::ServerReading;
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// `reading`, `writing`, `calculating`, `shipping`, `committing`, `done`, `failed`.
@@ -20,6 +22,9 @@ pub struct Progress {
     /// Every partition a refresh reads.
     #[serde(default)]
     pub partitions: Vec<PartitionProgress>,
+    /// What every server read, where all read the sources at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerReading>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Refreshing: what is read again, in which way, and the reading of it.
 
+pub mod parallel;
 pub(crate) mod partition;
 pub(crate) mod plan;
 pub(crate) mod run;

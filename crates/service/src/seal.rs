@@ -24,6 +24,8 @@ pub enum Purpose {
     Freshness,
     Login,
     Audit,
+    /// A token of another group.
+    OtherGroup,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::Session => b"evercube session 1",
             Self::Freshness => b"evercube freshness 1",
             Self::Login => b"evercube login 1",
+            Self::OtherGroup => b"evercube other group 1",
             Self::Audit => b"evercube audit head 1",
         }
     }

@@ -1,6 +1,7 @@
 //! The server's use cases around one shared state: [`Service`].
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub struct Service {
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
     pub(crate) damage: Arc<DamageBook>,
+    /// Databases whose standby is not kept up, and why.
+    pub(crate) failing_standbys: Mutex<BTreeMap<String, String>>,
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub traces: Arc<Traces>,
     pub(crate) turns: Arc<Turns>,
@@ -111,6 +114,7 @@ impl Service {
             running: Arc::default(),
             progress: ProgressBook::default(),
             damage: Arc::default(),
+            failing_standbys: Mutex::default(),
             pool: Arc::new(pool),
             traces: Arc::default(),
             kept: match config.limits.scan_cache {
@@ -134,6 +138,7 @@ impl Service {
         crate::audit::spawn(&service);
         crate::scrub::spawn(&service);
         crate::schedule::spawn(&service);
+        crate::standby::spawn(&service);
         Ok(service)
     }
 
@@ -304,6 +309,7 @@ impl Service {
                 let ask: crate::verify::VerifyRequest = from_json(&body)?;
                 to_json(&self.verify_here(&ask).await)
             }
+            Some(("refresh", "read")) => to_json(&self.read_for_other(from_json(&body)?).await?),
             Some(("progress", id)) => to_json(&self.progress.get(id)),
             _ => Err(Error::not_found(format!("this server knows no peer request '{path}'"))),
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Call;
 use crate::damage::DiskHealth;
 use crate::service::Service;
+use crate::standby::StandbyStatus;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -47,6 +48,18 @@ pub struct DatabaseStatus {
     pub lag_ms: Option<u64>,
     /// Why the database is not ready.
     pub error: Option<String>,
+    /// `replicate`, `parallel` or `standby`.
+    #[serde(default)]
+    pub sync_mode: String,
+    /// `available` or `strict`.
+    #[serde(default)]
+    pub policy: String,
+    /// What a database that follows one of another group holds.
+    #[serde(default)]
+    pub standby: Option<StandbyStatus>,
+    /// Why its standby is not kept up.
+    #[serde(default)]
+    pub standby_error: Option<String>,
 }
 
 impl ServerStatus {
@@ -87,6 +100,10 @@ impl Service {
                 primary: self.is_primary(&entry.name),
                 lag_ms: Some(if current { 0 } else { u64::try_from(behind).unwrap_or(0) }),
                 error: self.versions.failure(&entry.name).map(|e| e.message),
+                sync_mode: entry.sync.mode.to_string(),
+                policy: entry.policy.to_string(),
+                standby: entry.standby_of.as_ref().map(|of| self.standby_status(of)),
+                standby_error: self.standby_failure(&entry.name),
             });
         }
         let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);

@@ -76,6 +76,8 @@ impl State {
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let lease = current.and_then(|d| d.lease);
+        let sync = current.map(|d| d.sync.clone()).unwrap_or_default();
+        let standby_of = current.and_then(|d| d.standby_of.clone());
         if let Some(replaced) = self.databases.remove(&key) {
             self.earlier.keep(&replaced, &name);
         }
@@ -93,6 +95,8 @@ impl State {
                 updated_micros: c.now_micros,
                 lease,
                 policy,
+                sync,
+                standby_of,
             },
         );
         Ok(())

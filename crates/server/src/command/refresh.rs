@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use evercube_service::refresh::parallel::ServerReading;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::json as object;
@@ -71,7 +72,28 @@ pub async fn run(args: &Refresh) -> Outcome {
     };
     let answer: WriteAnswer = json(&answer)?;
     answer.warn();
+    if !answer.servers.is_empty() {
+        print(&readings(&answer.servers))?;
+    }
     print(&format!("refreshed '{}', version {}\n", args.database, answer.seq))
+}
+
+/// What every server read, a line each.
+fn readings(servers: &[ServerReading]) -> String {
+    let line = |r: &ServerReading| {
+        let outcome = match (&r.error, r.taken, r.same) {
+            (Some(e), ..) => return format!("  {} ({}): failed: {e}\n", r.server, r.region),
+            (None, true, _) => "taken",
+            (None, false, true) => "the same",
+            (None, false, false) => "DIFFERENT",
+        };
+        let (rows, partitions) = (r.rows, r.partitions.len());
+        format!(
+            "  {} ({}): {rows} rows of {partitions} partitions in {} ms, {outcome}\n",
+            r.server, r.region, r.took_ms
+        )
+    };
+    servers.iter().map(line).collect()
 }
 
 /// Draws the progress of `id` for as long as it is polled.

@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use evercube_service::status::Status as Report;
+use evercube_service::status::{DatabaseStatus, Status as Report};
 
 use super::credentials::Account;
 use crate::client::json;
@@ -48,12 +48,18 @@ fn text(report: &Report) -> String {
             out.push_str(&format!("healed on {}: {count}: {healed}\n", s.name));
         }
     }
+    for (server, d) in report.servers.iter().flat_map(|s| s.databases.iter().map(move |d| (s, d))) {
+        if let Some(e) = &d.standby_error {
+            out.push_str(&format!("STANDBY of {} is not kept up ({}): {e}\n", d.name, server.name));
+        }
+    }
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     table.set_header(["server", "region", "kind", "address", "state", "applied", "databases"]);
     for s in &report.servers {
         let databases = s.databases.iter().map(|d| {
             let version = d.version.map_or("none".into(), |v| v.to_string());
+            let version = format!("{version}{}", kept(d));
             match (&d.error, d.ready) {
                 (Some(e), _) => format!("{} {version}: {e}", d.name),
                 (None, true) => format!("{} {version}", d.name),
@@ -72,4 +78,18 @@ fn text(report: &Report) -> String {
     }
     out.push_str(&format!("{table}\n"));
     out
+}
+
+/// How a database is kept, where that is not the usual way.
+fn kept(d: &DatabaseStatus) -> String {
+    let words = [(&d.sync_mode, "replicate"), (&d.policy, "available")];
+    let told = words.iter().filter(|(word, usual)| !word.is_empty() && word != usual);
+    let mut text: String = told.map(|(word, _)| format!(", {word}")).collect();
+    if let Some(s) = &d.standby {
+        let age = s.stale_ms.map_or_else(|| "?".into(), |ms| format!("{} s", ms / 1000));
+        let held = s.version.map_or_else(|| "nothing".into(), |v| v.to_string());
+        let proved = if s.verified { "verified" } else { "NOT VERIFIED" };
+        text.push_str(&format!(", standby: version {held} of {}, {proved}, {age} old", s.group));
+    }
+    text
 }

@@ -197,6 +197,9 @@ fn of_group(operation: &group::Operation) -> Event {
             Event { object: Some(name.clone()), ..event("remove member", None) }
         }
         Operation::Policy(database) => event("policy", Some(database)),
+        Operation::SyncMode(database) => event("sync mode", Some(database)),
+        Operation::Follow(database) => event("follow", Some(database)),
+        Operation::PromoteStandby(database) => event("promote", Some(database)),
         Operation::Promote => event("promote", None),
     }
 }

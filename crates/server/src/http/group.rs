@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evercube_base::{Error, Result};
 use evercube_service::call::Call;
-use evercube_service::operations::OperationPlace;
+use evercube_service::operations::{OperationPlace, SyncRequest};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -24,6 +24,9 @@ pub enum Operation {
     AddMember,
     RemoveMember(String),
     Policy(String),
+    SyncMode(String),
+    Follow(String),
+    PromoteStandby(String),
     Promote,
 }
 
@@ -45,6 +48,9 @@ pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
             Operation::RemoveMember((*name).to_owned())
         }
         ["databases", name, "policy"] if post => Operation::Policy((*name).to_owned()),
+        ["databases", name, "follow"] if post => Operation::Follow((*name).to_owned()),
+        ["databases", name, "promote"] if post => Operation::PromoteStandby((*name).to_owned()),
+        ["databases", name, "sync-mode"] if post => Operation::SyncMode((*name).to_owned()),
         _ => return None,
     })
 }
@@ -97,6 +103,22 @@ struct PolicyBody {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SyncBody {
+    mode: String,
+    #[serde(default)]
+    on_difference: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    target: Option<String>,
+    #[serde(default)]
+    every_seconds: Option<u64>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PromoteBody {
     accept_loss: bool,
 }
@@ -136,6 +158,20 @@ pub async fn run(
             let given: PolicyBody = body(asked)?;
             service.set_policy(call, &database, &given.policy).await?
         }
+        Operation::SyncMode(database) => {
+            let given: SyncBody = body(asked)?;
+            let request = SyncRequest {
+                mode: given.mode,
+                on_difference: given.on_difference,
+                to: given.to,
+                token: given.token,
+                target: given.target,
+                every_seconds: given.every_seconds,
+            };
+            service.set_sync_mode(call, &database, &request).await?
+        }
+        Operation::Follow(database) => service.follow(call, &database, body(asked)?).await?,
+        Operation::PromoteStandby(database) => service.promote_standby(call, &database).await?,
         Operation::Promote => {
             let given: PromoteBody = body(asked)?;
             service.promote(call, given.accept_loss).await?

@@ -161,6 +161,27 @@ const OPERATIONS: &[Operation] = &[
     ),
     Operation(
         "post",
+        "/databases/{database}/sync-mode",
+        "Say how servers keep a database the same",
+        &[],
+        &["mode", "on_difference", "to", "token", "target", "every_seconds"],
+    ),
+    Operation(
+        "post",
+        "/databases/{database}/follow",
+        "Follow a database of another group: restore its newest backup and prove it",
+        &[],
+        &["group", "source", "every_seconds", "seq", "as_of_micros"],
+    ),
+    Operation(
+        "post",
+        "/databases/{database}/promote",
+        "Make a database that follows one of another group take writes",
+        &[],
+        &[],
+    ),
+    Operation(
+        "post",
         "/promote",
         "Make this server go on alone, where no majority can be had any more",
         &[],

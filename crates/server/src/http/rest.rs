@@ -90,11 +90,15 @@ pub fn place(asked: &Asked) -> Place {
             | Route::Cancel(_)
             | Route::ClearCache
             | Route::Audit
-            | Route::Group(_)
             | Route::Schedules(_)
             | Route::Access(..),
         )
         | None => Place::Here,
+        // Backups are made and restored where writes are.
+        Some(Route::Group(group::Operation::SyncMode(_) | group::Operation::Follow(_))) => {
+            Place::Writer
+        }
+        Some(Route::Group(_)) => Place::Here,
         Some(Route::Query(_) | Route::Explain(_)) => Place::Reader,
         // Progress is known where the work is done.
         Some(
@@ -152,7 +156,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         Route::Drop(database) => written(service.drop_database(&call, &database).await?),
         Route::Refresh(database) => {
             let request = refresh_request(asked)?;
-            written(service.refresh(&call, &database, request).await?)
+            refreshed(state, &call, service.refresh(&call, &database, request).await?)
         }
         Route::Backup(database) => {
             let given: BackupBody = body(asked)?;
@@ -210,14 +214,27 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
 }
 
 fn written(done: WriteAnswer) -> Result<Answer> {
+    Ok(written_with(&done, json!({})))
+}
+
+/// The answer to a refresh, with what every server read where all read the sources.
+fn refreshed(state: &Arc<ServerState>, call: &Call, done: WriteAnswer) -> Result<Answer> {
+    let progress = call.request_id.as_deref().and_then(|id| state.service.operation(id));
+    let servers = progress.map(|p| p.servers).filter(|s| !s.is_empty());
+    Ok(written_with(&done, servers.map_or(json!({}), |servers| json!({ "servers": servers }))))
+}
+
+fn written_with(done: &WriteAnswer, mut body: Json) -> Answer {
     let messages: Vec<Json> = done
         .messages
         .iter()
         .map(|m| json!({ "severity": m.severity, "object": m.object, "message": m.message }))
         .collect();
-    let mut response = json_of(&json!({ "seq": done.seq, "messages": messages }));
+    body["seq"] = done.seq.into();
+    body["messages"] = messages.into();
+    let mut response = json_of(&body);
     response.headers_mut().insert("x-evercube-version", done.seq.into());
-    Ok(response)
+    response
 }
 
 pub(super) fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T> {

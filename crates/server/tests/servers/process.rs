@@ -148,8 +148,20 @@ impl Group {
             arguments.push(format!("--join={}", self.members[other].peer));
         }
         arguments.extend(self.extra.iter().cloned());
-        let process = evercube(self.folder.path(), &arguments);
+        let process = evercube(&self.working_folder(at), &arguments);
         self.members[at].process = Some(process);
+    }
+
+    /// Where a server starts, and relative paths of models with it.
+    fn working_folder(&self, at: usize) -> PathBuf {
+        let folder = self.folder.path().join(format!("at{at}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// A file that one server reads under a relative path.
+    pub fn source(&self, at: usize, name: &str, text: &str) {
+        std::fs::write(self.working_folder(at).join(name), text).unwrap();
     }
 
     pub fn start_gateway(&mut self) -> String {

@@ -86,6 +86,25 @@ impl Service {
         answer.map_err(|e| e.context(format!("Restoring {} failed", source.describe())))
     }
 
+    /// Brings a backup of another group's database back as this group's standby of it.
+    pub(crate) async fn restore_standby(
+        &self,
+        source: &Target,
+        database: &str,
+        header: &BackupHeader,
+    ) -> Result<()> {
+        let request = RestoreRequest {
+            database: Some(database.to_owned()),
+            overwrite: true,
+            ..RestoreRequest::default()
+        };
+        // The same backup is restored once.
+        let id = format!("standby {} {} {}", header.cluster, header.seq, header.created_micros);
+        let cancel = Arc::new(AtomicBool::new(false));
+        self.bring_back(&id, source, Roles::Keep, request, cancel).await?;
+        Ok(())
+    }
+
     async fn bring_back(
         &self,
         id: &str,

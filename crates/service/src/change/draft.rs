@@ -102,6 +102,11 @@ impl Draft {
         self.manifest.tables.get_mut(table)?.partitions.get_mut(partition)
     }
 
+    /// Something the one who asked for the change should know.
+    pub fn say(&mut self, message: Diagnostic) {
+        self.data_messages.push(message);
+    }
+
     /// The table at `place` was read again: what was said of its data before is no longer so.
     pub fn is_fresh(&mut self, (table, _): Place) {
         let tables = self.database.as_ref().map(|d| &d.model.tables);

@@ -47,6 +47,7 @@ impl Service {
             None => None,
         };
         self.check_rights(call, asked, current.as_deref(), &steps)?;
+        self.not_a_standby(&name)?;
         let cancel = Arc::new(AtomicBool::new(false));
         let _listed = self.running.enter(RunningRequest {
             session: call.session.number,

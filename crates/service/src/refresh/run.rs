@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::SyncMode;
 use evercube_model::tabular::Database;
 use evercube_model::tmsl::RefreshKind;
 use evercube_sources::SourceContext;
@@ -23,7 +24,8 @@ use crate::service::Service;
 const READERS: usize = 2;
 const MOST_READERS: usize = 32;
 
-type Groups = Vec<Vec<SegmentRef>>;
+/// Row groups of a partition.
+pub(crate) type Groups = Vec<Vec<SegmentRef>>;
 
 /// Tells readers to stop when the one who waits for them is gone.
 struct StopOnDrop(Arc<AtomicBool>);
@@ -73,7 +75,7 @@ impl Service {
                     kind != RefreshKind::Automatic || never(draft)
                 });
                 let wanted: Vec<Place> = wanted.collect();
-                for (place, mut groups) in self.read_all(draft, wanted, request.readers).await? {
+                for (place, mut groups) in self.read_wanted(draft, wanted, request.readers).await? {
                     let now = self.now().unix_micros();
                     draft.is_fresh(place);
                     if let Some(partition) = draft.partition(place) {
@@ -90,19 +92,37 @@ impl Service {
         }
     }
 
-    async fn read_all(
+    /// Reads here, or on every server at once, as the database is kept.
+    async fn read_wanted(
         &self,
-        draft: &Draft,
+        draft: &mut Draft,
         wanted: Vec<Place>,
         readers: Option<usize>,
     ) -> Result<Vec<(Place, Groups)>> {
-        let database = draft.existing()?;
-        let context = self.source_context(database, &draft.cancel);
+        let state = self.metastore.state();
+        let name = draft.current.as_ref().map_or(&draft.name, |v| &v.name);
+        let sync = state.database(name).map(|d| d.sync.clone()).unwrap_or_default();
+        if sync.mode == SyncMode::Parallel && !wanted.is_empty() {
+            return self.read_everywhere(draft, (wanted, readers), sync.on_difference).await;
+        }
+        let (id, cancel) = (&draft.request_id, &draft.cancel);
+        self.read_all(draft.existing()?, id, cancel, (wanted, readers)).await
+    }
+
+    /// Reads partitions here, all or none.
+    pub(crate) async fn read_all(
+        &self,
+        database: &Database,
+        request_id: &str,
+        cancel: &Arc<AtomicBool>,
+        (wanted, readers): (Vec<Place>, Option<usize>),
+    ) -> Result<Vec<(Place, Groups)>> {
+        let context = self.source_context(database, cancel);
         let collation = crate::loader::collation(database);
         let slots = readers.unwrap_or(READERS).clamp(1, MOST_READERS);
         let slots = Arc::new(Semaphore::new(slots));
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
-        self.progress.update(&draft.request_id, |p| {
+        self.progress.update(request_id, |p| {
             p.state = "reading".into();
             p.partitions_total += u32::try_from(wanted.len()).unwrap_or(u32::MAX);
             let names = wanted.iter().filter_map(|place| names_of(database, *place));
@@ -124,7 +144,7 @@ impl Service {
             let (source, context) = (partition.source.clone(), context.clone());
             let (objects, slots) = (Arc::clone(&self.objects), Arc::clone(&slots));
             let pool = Arc::clone(&self.pool);
-            let (progress, id) = (self.progress.clone(), draft.request_id.clone());
+            let (progress, id) = (self.progress.clone(), request_id.to_owned());
             let label = (table.name.clone(), partition.name.clone());
             let stopped = Arc::clone(&stop.0);
             readers.spawn(async move {
@@ -161,7 +181,7 @@ impl Service {
                 Ok(read) => done.push(read),
                 Err(e) => {
                     stop.0.store(true, Ordering::Relaxed);
-                    draft.cancel.store(true, Ordering::Relaxed);
+                    cancel.store(true, Ordering::Relaxed);
                     // The others only stop because of the first.
                     if failure.as_ref().is_none_or(|f| f.kind == ErrorKind::Cancelled) {
                         failure = Some(e);

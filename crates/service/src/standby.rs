@@ -1,0 +1,144 @@
+//! A database that another group keeps ready: this group backs it up into a folder both reach, the
+//! other one restores every backup, proves it, and serves it read-only until it is promoted.
+
+mod follow;
+mod supply;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{DateTime, Error, ErrorKind, Result};
+use evercube_metastore::{DatabaseEntry, StandbyOf};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::service::Service;
+
+pub use follow::FollowRequest;
+
+/// How often it is looked whether something is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a standby holds, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyStatus {
+    /// Id of the group it follows.
+    pub group: String,
+    pub source: String,
+    /// The version in the other group that it holds.
+    pub version: Option<u64>,
+    /// Whether all servers were found to hold the same after the restore.
+    pub verified: bool,
+    /// Age of the last moment of which nothing is missing here.
+    pub stale_ms: Option<u64>,
+}
+
+/// Starts supplying and following; ends when the service is dropped.
+pub(crate) fn spawn(service: &Arc<Service>) {
+    if !service.serves_queries() {
+        return;
+    }
+    let weak = Arc::downgrade(service);
+    tokio::spawn(async move {
+        let mut due = std::collections::BTreeMap::new();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(service) = weak.upgrade() else { return };
+            let state = service.metastore.state();
+            due.retain(|name: &String, _: &mut Instant| state.databases.contains_key(name));
+            for (key, entry) in &state.databases {
+                let Some(every) = interval(entry).filter(|_| service.is_primary(&entry.name))
+                else {
+                    due.remove(key);
+                    continue;
+                };
+                if due.get(key).is_some_and(|at| Instant::now() < *at) {
+                    continue;
+                }
+                service.keep_standby(entry).await;
+                due.insert(key.clone(), Instant::now() + every);
+            }
+        }
+    });
+}
+
+fn interval(entry: &DatabaseEntry) -> Option<Duration> {
+    let plan = entry.sync.standby.as_ref().map(|p| p.every_seconds);
+    let follows = entry.standby_of.as_ref().map(|s| s.every_seconds);
+    follows.or(plan).map(|s| Duration::from_secs(s.max(1)))
+}
+
+impl Service {
+    async fn keep_standby(&self, entry: &DatabaseEntry) {
+        let done = match (&entry.standby_of, &entry.sync.standby) {
+            (Some(of), _) => self.take_newest(&entry.name, of).await.map(|_| ()),
+            (None, Some(plan)) => self.supply(&entry.name, plan).await,
+            (None, None) => Ok(()),
+        };
+        match done {
+            Ok(()) => self.standby_works(&entry.name),
+            Err(e) => self.standby_fails(&entry.name, &e),
+        }
+    }
+
+    /// Alarms once until it works again.
+    fn standby_fails(&self, database: &str, e: &Error) {
+        let mut failing =
+            self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if failing.insert(database.to_lowercase(), e.message.clone()).is_none() {
+            self.alarm(
+                "standby",
+                &format!("the standby of database '{database}' is not kept up: {e}"),
+            );
+        }
+    }
+
+    fn standby_works(&self, database: &str) {
+        let mut failing =
+            self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if failing.remove(&database.to_lowercase()).is_some() {
+            self.alarm(
+                "standby",
+                &format!("the standby of database '{database}' is kept up again"),
+            );
+        }
+    }
+
+    /// Why the standby of a database is not kept up.
+    pub(crate) fn standby_failure(&self, database: &str) -> Option<String> {
+        let failing =
+            self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failing.get(&database.to_lowercase()).cloned()
+    }
+
+    /// Refuses a write to a database that follows one of another group.
+    pub(crate) fn not_a_standby(&self, database: &str) -> Result<()> {
+        let state = self.metastore.state();
+        match state.database(database).and_then(|d| d.standby_of.as_ref()) {
+            None => Ok(()),
+            Some(of) => Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "database '{database}' is a standby of group {} and read-only; to write here, promote it first: evercube promote '{database}'",
+                    of.group
+                ),
+            )),
+        }
+    }
+
+    pub(crate) fn standby_status(&self, of: &StandbyOf) -> StandbyStatus {
+        let age = self.now().unix_micros().saturating_sub(of.as_of_micros) / 1000;
+        let known = of.as_of_micros > 0;
+        StandbyStatus {
+            group: of.group.clone(),
+            source: of.source.clone(),
+            version: of.restored.as_ref().map(|r| r.seq),
+            verified: of.restored.as_ref().is_some_and(|r| r.verified),
+            stale_ms: known.then(|| u64::try_from(age).unwrap_or(0)),
+        }
+    }
+}
+
+fn time(micros: i64) -> DateTime {
+    DateTime::from_unix_micros(micros).unwrap_or_default()
+}
