@@ -40,23 +40,23 @@ pub(crate) fn spawn(service: &Arc<Service>) {
     }
     let weak = Arc::downgrade(service);
     tokio::spawn(async move {
-        let mut due = std::collections::BTreeMap::new();
+        let mut last = std::collections::BTreeMap::new();
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(service) = weak.upgrade() else { return };
             let state = service.metastore.state();
-            due.retain(|name: &String, _: &mut Instant| state.databases.contains_key(name));
+            last.retain(|name: &String, _: &mut Instant| state.databases.contains_key(name));
             for (key, entry) in &state.databases {
                 let Some(every) = interval(entry).filter(|_| service.is_primary(&entry.name))
                 else {
-                    due.remove(key);
+                    last.remove(key);
                     continue;
                 };
-                if due.get(key).is_some_and(|at| Instant::now() < *at) {
+                if last.get(key).is_some_and(|at| at.elapsed() < every) {
                     continue;
                 }
+                last.insert(key.clone(), Instant::now());
                 service.keep_standby(entry).await;
-                due.insert(key.clone(), Instant::now() + every);
             }
         }
     });

@@ -20,6 +20,7 @@ pub struct Rollback {
     /// Name of the database; one that was dropped comes back
     database: String,
     /// Version number, or a time such as 2026-01-31T12:00:00 (UTC); without it the versions are listed
+    #[arg(id = "to", value_name = "VERSION")]
     version: Option<String>,
     /// Print the list as JSON
     #[arg(long)]

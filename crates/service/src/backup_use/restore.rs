@@ -19,6 +19,9 @@ use crate::progress::ProgressBook;
 use crate::service::Service;
 use crate::versions::StoredModel;
 
+/// How the request ids of restores begin that keep a standby up; those of callers are random.
+const STANDBY: &str = "standby\n";
+
 /// What becomes of the roles in a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roles {
@@ -99,7 +102,7 @@ impl Service {
             ..RestoreRequest::default()
         };
         // The same backup is restored once.
-        let id = format!("standby {} {} {}", header.cluster, header.seq, header.created_micros);
+        let id = format!("{STANDBY}{} {} {}", header.cluster, header.seq, header.created_micros);
         let cancel = Arc::new(AtomicBool::new(false));
         self.bring_back(&id, source, Roles::Keep, request, cancel).await?;
         Ok(())
@@ -133,6 +136,9 @@ impl Service {
         let (name, _alone) = self.alone(&wanted).await;
         if let Some(answer) = self.answered(id) {
             return answer;
+        }
+        if !id.starts_with(STANDBY) {
+            self.not_a_standby(&name)?;
         }
         let existing = self.metastore.state().database(&name).map(|e| (e.name.clone(), e.seq));
         let exists = existing.as_ref();
