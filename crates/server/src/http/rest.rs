@@ -219,7 +219,7 @@ fn written(done: WriteAnswer) -> Result<Answer> {
 
 /// The answer to a refresh, with what every server read where all read the sources.
 fn refreshed(state: &Arc<ServerState>, call: &Call, done: WriteAnswer) -> Result<Answer> {
-    let progress = call.request_id.as_deref().and_then(|id| state.service.operation(id));
+    let progress = call.request_id.as_deref().and_then(|id| state.service.operation(call, id));
     let servers = progress.map(|p| p.servers).filter(|s| !s.is_empty());
     Ok(written_with(&done, servers.map_or(json!({}), |servers| json!({ "servers": servers }))))
 }
