@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import re
+import subprocess
 import threading
 import time
 import uuid
@@ -52,9 +53,18 @@ def envelope(header):
 
 
 class Load:
-    """Runs in a process of its own, at the users' place, until stopped."""
+    """Runs in processes of its own, at the users' place, until stopped."""
 
-    def __init__(self, namespace, gateway, folder, readers=2, writes=True):
+    def __init__(self, namespace, gateway, folder, readers=2, writes=True, adomd=None):
+        self.adomd = None
+        if adomd:
+            program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adomd.py")
+            words = [os.path.join(adomd, "venv", "bin", "python"), program, adomd,
+                     f"http://{gateway}/xmla", DATABASE, QUERY]
+            self.lines = os.path.join(folder, "adomd.jsonl")
+            self.adomd = subprocess.Popen(words, stdout=open(self.lines, "w"),
+                                          stderr=subprocess.DEVNULL,
+                                          preexec_fn=lambda: enter(namespace))
         self.stopping = multiprocessing.Event()
         self.mine, theirs = multiprocessing.Pipe()
         work = (namespace, gateway, folder, readers, writes, self.stopping, theirs)
@@ -69,6 +79,11 @@ class Load:
             raise TimeoutError("clients got no answer for two minutes")
         events = self.mine.recv()
         self.process.join()
+        if self.adomd:
+            self.adomd.kill()
+            self.adomd.wait()
+            with open(self.lines) as lines:
+                events += [json.loads(line) for line in lines if line.endswith("\n")]
         return events
 
 
@@ -181,7 +196,7 @@ def judge(events):
                 wrong.append(f"torn: {read}")
             state.append(lo)
         read["state"] = state
-        if by_version.setdefault(read["version"], state) != state:
+        if read["version"] is not None and by_version.setdefault(read["version"], state) != state:
             wrong.append(f"two answers from version {read['version']}: {by_version[read['version']]} and {state}")
     seen = sorted(by_version.items())
     for (v, a), (w, b) in zip(seen, seen[1:]):

@@ -68,6 +68,18 @@ impl LogStore {
         self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
     }
 
+    /// Has `me` lead no more. A leader that went on in its old term after a restart would not know
+    /// which of its entries are committed, and a read would miss some that were acknowledged; one
+    /// elected anew commits an entry of its own first.
+    pub(crate) fn step_down(&self, me: u64) -> Stored<()> {
+        match self.get_meta::<Vote<u64>>("vote")? {
+            Some(vote) if vote.committed && vote.leader_id.node_id == me => {
+                self.put_meta("vote", &Vote { committed: false, ..vote }, true)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Replaces the log by a snapshot that ends at `last`, all or nothing.
     pub(crate) fn begin_history<S: Serialize>(
         &self,

@@ -1,5 +1,6 @@
 //! The face of the crate: open, propose, read, watch.
 
+mod elections;
 mod handover;
 mod history;
 mod membership;
@@ -118,6 +119,13 @@ pub struct Metastore {
     started: Instant,
     /// Milliseconds after `started` of the leader's last message; 0 for none yet.
     leader_contact: AtomicU64,
+    /// As `leader_contact`, of the last message from which this member knew what was committed: a
+    /// new leader does not until it has committed an entry of its own.
+    fresh_contact: AtomicU64,
+    /// Who leads by the last message; 0 for nobody yet.
+    heard_from: AtomicU64,
+    /// Milliseconds after `started` of this member's last vote for another one.
+    voted_at: AtomicU64,
     /// The newest entry the leader said is committed.
     heard_commit: AtomicU64,
     /// Whether this server has once applied all it had heard of since its start.
@@ -179,6 +187,9 @@ impl Metastore {
             )
         })?;
         let log = LogStore::open(&config_in.data_dir.join("log.redb"))?;
+        log.step_down(config_in.node_id).map_err(|e| {
+            Error::new(ErrorKind::Corrupt, format!("the vote of this server cannot be read: {e}"))
+        })?;
         let state = StateMachine::open(log.clone())?;
         let timing = log.get_meta("timing").ok().flatten().unwrap_or(config_in.timing);
         transport.introduce(&introduction(&state.state(), config_in.node_id));
@@ -190,7 +201,7 @@ impl Metastore {
             state: state.clone(),
             refused: Arc::clone(&refused),
         };
-        let raft = parts.start(&runtime, config_in.node_id, config_in.kind, timing).await?;
+        let raft = parts.start(&runtime, config_in.node_id, timing).await?;
         let store = Arc::new(Self {
             raft: RwLock::new(raft),
             timing: RwLock::new(timing),
@@ -200,6 +211,9 @@ impl Metastore {
             transport,
             started: Instant::now(),
             leader_contact: AtomicU64::new(0),
+            fresh_contact: AtomicU64::new(0),
+            heard_from: AtomicU64::new(0),
+            voted_at: AtomicU64::new(0),
             heard_commit: AtomicU64::new(0),
             caught_up: AtomicBool::new(false),
             membership: tokio::sync::Mutex::new(()),
@@ -210,6 +224,8 @@ impl Metastore {
             _stop: stop,
         });
         store.follow_settings();
+        store.watch_leader();
+        store.watch_distance();
         match bootstrap {
             Bootstrap::New { cluster_id, session_key } => {
                 store.form(cluster_id, session_key).await?;
@@ -311,11 +327,13 @@ impl Metastore {
         let m = metrics.borrow();
         let me = self.config.node_id;
         let millis = if m.current_leader == Some(me) {
+            let knows = m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term);
             // A group of one is always in touch with its majority.
             let alone = m.membership_config.voter_ids().count() == 1;
-            if alone { Some(0) } else { m.millis_since_quorum_ack }
+            let age = if alone { Some(0) } else { m.millis_since_quorum_ack };
+            age.filter(|_| knows)
         } else {
-            match self.leader_contact.load(Ordering::Relaxed) {
+            match self.fresh_contact.load(Ordering::Relaxed) {
                 0 => None,
                 at => Some(self.elapsed_millis().saturating_sub(at)),
             }
@@ -368,16 +386,26 @@ impl Metastore {
             "raft/append" => {
                 let request: AppendEntriesRequest<Types> = decode(body)?;
                 let committed = request.leader_commit.map_or(0, |l| l.index);
+                let knows = request
+                    .leader_commit
+                    .is_some_and(|l| l.leader_id.term == request.vote.leader_id.term);
+                let leader = request.vote.leader_id.voted_for().unwrap_or(0);
                 let answer = self.raft().append_entries(request).await;
                 // A leader that was replaced meanwhile proves nothing about freshness.
                 if matches!(&answer, Ok(a) if !matches!(a, AppendEntriesResponse::HigherVote(_))) {
+                    let now = self.elapsed_millis().max(1);
                     self.heard_commit.fetch_max(committed, Ordering::Relaxed);
-                    self.leader_contact.store(self.elapsed_millis().max(1), Ordering::Relaxed);
+                    self.heard_from.store(leader, Ordering::Relaxed);
+                    self.leader_contact.store(now, Ordering::Relaxed);
+                    if knows {
+                        self.fresh_contact.store(now, Ordering::Relaxed);
+                    }
                     self.set_refused(None);
                 }
                 encode(&answer)
             }
-            "raft/vote" => encode(&self.raft().vote(decode(body)?).await),
+            "raft/vote" => self.vote(body).await,
+            "raft/heard" => encode(&self.heard().await?),
             "raft/snapshot" => encode(&self.raft().install_snapshot(decode(body)?).await),
             "raft/hand-over" => self.hand_over_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/take-over" => self.take_over(decode(body)?).await.map(|()| Vec::new()),

@@ -21,6 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::coding;
 use crate::command::{Command, Reply};
 use crate::metastore::Transport;
+use crate::state::Member;
 use crate::state_machine::StateMachine;
 
 /// The level from which on a member looks at whom a message is meant for.
@@ -37,18 +38,20 @@ openraft::declare_raft_types!(
 pub(crate) type Raft = openraft::Raft<Types>;
 pub(crate) type Metrics = openraft::RaftMetrics<u64, BasicNode>;
 
-/// Timing of the consensus; snapshots every 2,000 entries, of which 500 stay in the log.
+/// Timing of the consensus, which holds no elections by itself; snapshots every 2,000 entries, of which 500 stay in the log.
 pub(crate) fn config(
     heartbeat: Duration,
-    election_min: Duration,
-    election_max: Duration,
+    lease: Duration,
 ) -> Result<Config, openraft::ConfigError> {
     let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
     Config {
         cluster_name: "evercube".into(),
         heartbeat_interval: millis(heartbeat),
-        election_timeout_min: millis(election_min),
-        election_timeout_max: millis(election_max),
+        // How long a candidate waits for an answer, and how long nobody votes after the leader's
+        // last message.
+        election_timeout_min: millis(heartbeat * 3),
+        election_timeout_max: millis(lease),
+        enable_elect: false,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(2000),
         max_in_snapshot_log_to_keep: 500,
         install_snapshot_timeout: 10_000,
@@ -73,6 +76,15 @@ pub(crate) struct Peer {
     transport: Arc<dyn Transport>,
     state: StateMachine,
     refused: Arc<Mutex<Option<String>>>,
+}
+
+/// A folder that was emptied is another member at the same address: its votes and
+/// acknowledgements must not count as those of the one before.
+pub(crate) fn addressed(path: &str, id: u64, member: Option<&Member>) -> String {
+    match member {
+        Some(m) if m.level >= ADDRESSED => format!("{path}/{id}"),
+        _ => path.to_owned(),
+    }
 }
 
 impl RaftNetworkFactory<Types> for Network {
@@ -100,12 +112,7 @@ impl Peer {
         let state = self.state.state();
         let member = state.members.get(&self.id);
         let address = member.map_or(&self.fallback, |m| &m.peer_address);
-        // A folder that was emptied is another member at the same address: its votes and
-        // acknowledgements must not count as those of the one before.
-        let path = match member {
-            Some(m) if m.level >= ADDRESSED => format!("{path}/{}", self.id),
-            _ => path.to_owned(),
-        };
+        let path = addressed(path, self.id, member);
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, &path, body, limit).await.map_err(|e| {
             if e.kind == ErrorKind::Conflict {

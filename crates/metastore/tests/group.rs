@@ -15,6 +15,8 @@ use evercube_metastore::{
 struct Wires {
     members: Mutex<BTreeMap<String, Arc<Metastore>>>,
     cut: Mutex<BTreeSet<String>>,
+    /// How long a message and its answer are on their way.
+    round_trip: Mutex<Duration>,
 }
 
 struct Wire {
@@ -39,7 +41,12 @@ impl Transport for Wire {
             }
         }
         let member = self.wires.members.lock().unwrap().get(address).cloned().ok_or_else(away)?;
-        tokio::time::timeout(limit, member.handle(path, &body)).await.map_err(|_| away())?
+        let round_trip = *self.wires.round_trip.lock().unwrap();
+        let exchange = async {
+            tokio::time::sleep(round_trip).await;
+            member.handle(path, &body).await
+        };
+        tokio::time::timeout(limit, exchange).await.map_err(|_| away())?
     }
 }
 
@@ -260,6 +267,72 @@ async fn a_new_timing_reaches_every_member_and_loses_nothing() {
         .await;
     assert_eq!(m[2].state().database("retail").unwrap().seq, seq);
     assert_eq!(*m[0].state(), *m[1].state());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_read_after_all_have_restarted() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let leader = m[0].status().leader.unwrap();
+    let leading = &m[usize::try_from(leader).unwrap() - 1];
+    let seq = done(leading.propose(commit("r1", Some(0))).await.unwrap());
+    group.wires.members.lock().unwrap().clear();
+    for member in &m {
+        member.shutdown().await;
+    }
+    drop(m);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut back = Vec::new();
+    for (name, id) in [("a", 1), ("b", 2), ("c", 3)] {
+        back.push(group.start(name, id, Bootstrap::Restart).await);
+    }
+    for member in &back {
+        assert!(member.read_index().await.unwrap() >= seq);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_away_deposes_nobody() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let before = m[0].status();
+    group.cut("c");
+    // Long enough for several elections.
+    tokio::time::sleep(m[2].timing().lease() * 5).await;
+    let seq = done(m[1].propose(commit("r1", Some(0))).await.unwrap());
+    group.heal();
+    eventually("it has what it missed", || m[2].status().applied >= seq).await;
+    for m in &m {
+        assert_eq!((m.status().term, m.status().leader), (before.term, before.leader));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_gets_shorter_for_members_that_do_not_answer() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let setting = Command::PutSetting { name: "heartbeat_ms".into(), value: "120".into() };
+    m[0].propose(setting).await.unwrap();
+    eventually("all follow", || m.iter().all(|m| m.timing() != Timing::default())).await;
+    let leader = m[0].status().leader.unwrap();
+    let leader = usize::try_from(leader).unwrap() - 1;
+    for (_, name) in ["a", "b", "c"].into_iter().enumerate().filter(|(i, _)| *i != leader) {
+        group.cut(name);
+    }
+    tokio::time::timeout(Duration::from_secs(3), m[leader].suit_timing(None)).await.unwrap();
+    group.heal();
+    m[leader].propose(commit("r1", Some(0))).await.unwrap();
+    assert_eq!(m[leader].state().settings["heartbeat_ms"], "120");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_have_moved_apart_find_a_timing_that_fits() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let far = Duration::from_millis(150);
+    *group.wires.round_trip.lock().unwrap() = far;
+    eventually("all wait longer", || m.iter().all(|m| m.timing().heartbeat() >= far * 2)).await;
+    done(m[1].propose(commit("r1", Some(0))).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,10 +18,10 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::http::answer::{answer, failed};
-use crate::http::asked::{Asked, REQUEST_ID};
+use crate::http::asked::{Asked, RELAYED, REQUEST_ID};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
-use crate::http::{Place, azure, rest, xmla};
+use crate::http::{Place, azure, forward, rest, xmla};
 use exchange::{Outcome, Sent};
 pub use pool::Pool;
 
@@ -72,16 +72,13 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
         if let Some(member) = gateway.pool.choose(&tried) {
             let begun = Instant::now();
             let sent = Sent { asked: &asked, at: None, is_read };
-            match exchange::send(&gateway, member, &sent).await {
+            tried.push(member);
+            match ask(&gateway, member, &sent, &mut tried).await {
                 Outcome::Answered(response) => return response,
                 // An answer, but one that another server may better.
-                Outcome::Refused(response) => {
-                    tried.push(member);
-                    last = Some(response);
-                }
+                Outcome::Refused(response) => last = Some(response),
                 Outcome::Lost(why) => {
                     tracing::debug!("{} did not answer: {why}", gateway.pool.name(member));
-                    tried.push(member);
                 }
             }
             // A server that worked for a while was no silence.
@@ -96,12 +93,42 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
         }
         if since.elapsed() >= gateway.hold {
             return match last {
-                Some(response) => response.map(AnswerBody::from),
-                None => nobody(&gateway, &asked),
+                Some(response) if !forward::is_elsewhere(&response) => {
+                    response.map(AnswerBody::from)
+                }
+                _ => nobody(&gateway, &asked),
             };
         }
         tried.clear();
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Has a server answer. A read on a server that falls late is sent to a better one as well, and
+/// the first answer taken.
+async fn ask(
+    gateway: &Arc<Gateway>,
+    member: usize,
+    sent: &Sent<'_>,
+    tried: &mut Vec<usize>,
+) -> Outcome {
+    let mut first = Box::pin(exchange::send(gateway, member, sent));
+    if !sent.is_read {
+        return first.await;
+    }
+    let other = tokio::select! {
+        outcome = &mut first => return outcome,
+        other = gateway.pool.better_than(member, tried) => other,
+    };
+    tried.push(other);
+    let mut second = Box::pin(exchange::send(gateway, other, sent));
+    let (outcome, rest) = tokio::select! {
+        outcome = &mut first => (outcome, second),
+        outcome = &mut second => (outcome, first),
+    };
+    match outcome {
+        Outcome::Answered(_) => outcome,
+        _ => rest.await,
     }
 }
 
@@ -172,6 +199,7 @@ fn outgoing(sent: &Sent<'_>, base: &str) -> Option<Request<http_body_util::Full<
         .body(http_body_util::Full::new(asked.body.clone()))
         .ok()?;
     *request.headers_mut() = asked.headers.clone();
+    request.headers_mut().insert(HeaderName::from_static(RELAYED), HeaderValue::from_static("1"));
     if let Some(seq) = sent.at {
         let name = HeaderName::from_static("x-evercube-at");
         request.headers_mut().insert(name, HeaderValue::from(seq));

@@ -190,16 +190,36 @@ pub async fn answered(
         Err(e) => return xmla::Message::unread(e),
     };
     let place = task.place(&asked);
+    // A gateway reaches servers that this one may not; a write need not wait here for the network.
+    if place == Place::Writer && asked.is_relayed() && !forwarded {
+        return tokio::select! {
+            answer = Box::pin(at_place(state, task, place, &asked, by, forwarded)) => answer,
+            e = state.service.out_of_touch() => forward::not_here(&e),
+        };
+    }
+    at_place(state, task, place, &asked, by, forwarded).await
+}
+
+async fn at_place(
+    state: &Arc<ServerState>,
+    task: &Task,
+    place: Place,
+    asked: &Asked,
+    by: &Identity,
+    forwarded: bool,
+) -> Answer {
     let deadline = Instant::now() + HOLD;
     loop {
         let found = match place {
-            Place::Writer => at_writer(state, task, &asked, by, forwarded).await,
-            Place::Reader => at_reader(state, task, &asked, by, forwarded).await,
-            Place::Here => task.run(state, &asked, by).await,
+            Place::Writer => at_writer(state, task, asked, by, forwarded).await,
+            Place::Reader => at_reader(state, task, asked, by, forwarded).await,
+            Place::Here => task.run(state, asked, by).await,
         };
         match found {
             Ok(answer) => return answer,
-            Err(e) if e.kind == ErrorKind::Unavailable && forwarded => {
+            Err(e)
+                if e.kind == ErrorKind::Unavailable && looks_further(state, asked, forwarded) =>
+            {
                 return forward::not_here(&e);
             }
             Err(e) if e.kind != ErrorKind::Unavailable || Instant::now() >= deadline => {
@@ -209,6 +229,12 @@ pub async fn answered(
             Err(_) => tokio::time::sleep(Duration::from_millis(40)).await,
         }
     }
+}
+
+/// Whether the one who sent the request does better elsewhere: a member that forwarded it, or a
+/// gateway where this server is cut off.
+fn looks_further(state: &ServerState, asked: &Asked, forwarded: bool) -> bool {
+    forwarded || (asked.is_relayed() && state.service.is_out_of_touch())
 }
 
 async fn at_writer(
@@ -277,11 +303,12 @@ async fn at_reader(
     let waits = others.is_empty() || state.service.is_ready();
     let first = read_here(state, task, if waits { asked } else { &hurried }, by).await;
     let Err(e) = first else { return first };
-    if e.kind != ErrorKind::Unavailable {
+    if e.kind != ErrorKind::Unavailable || looks_further(state, asked, forwarded) {
         return Err(e);
     }
     for address in others {
-        if let Ok(answer) = forward::send(state, &address, asked, by).await {
+        let sent = forward::send(state, &address, asked, by);
+        if let Ok(answer) = state.service.unless_member_silent(&address, sent).await {
             return Ok(answer);
         }
     }

@@ -40,6 +40,15 @@ fn a_server_that_cannot_now_is_passed_over() {
 }
 
 #[test]
+fn a_read_on_a_server_that_falls_late_is_asked_elsewhere_too() {
+    let (a, b) = (Stub::start(Behaviour::Drag), Stub::start(whole("from b")));
+    let gateway = Gateway::start(&[&a, &b], &[]);
+    // The server still answers for its health, so it is never given up.
+    assert_eq!(gateway.post(QUERY, "{}"), (200, "from b".to_owned()));
+    assert_eq!((a.asked(), b.asked()), (1, 1));
+}
+
+#[test]
 fn a_refusal_is_an_answer() {
     let refusal = Behaviour::Answer { status: 400, body: "no".into(), written: usize::MAX };
     let (a, b) = (Stub::start(refusal), Stub::start(whole("from b")));

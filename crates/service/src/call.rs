@@ -70,6 +70,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// How long the read may wait here for its version; `None`: as long as any.
     pub patience: Option<Duration>,
+    /// Whether a gateway asks, which goes to another server where this one is cut off.
+    pub is_relayed: bool,
     /// Memory the request may hold, in bytes, where it says so itself.
     pub memory: Option<usize>,
     pub names: CallNames,

@@ -18,21 +18,24 @@ const RECOVER_EVERY: Duration = Duration::from_millis(500);
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long a holder must be silent before its leases move. An election was such a silence.
 const WINDOW: Duration = Duration::from_millis(500);
+/// How long a holder may take to answer at least.
+const ANSWER: Duration = Duration::from_millis(250);
 /// How long after its election a leader takes the first silence it meets for more than a hiccup.
 const NEW_LEADER: Duration = Duration::from_secs(2);
 
 /// What the leader has seen so far; forgotten when it leads no more.
 struct Watch {
     leading_since: Instant,
+    /// Until the first look is over.
+    is_new: bool,
     silent_since: BTreeMap<u64, Instant>,
     recovered: Instant,
-    measured: Instant,
 }
 
 impl Watch {
     fn new() -> Self {
         let now = Instant::now();
-        Self { leading_since: now, silent_since: BTreeMap::new(), recovered: now, measured: now }
+        Self { leading_since: now, is_new: true, silent_since: BTreeMap::new(), recovered: now }
     }
 }
 
@@ -49,6 +52,17 @@ pub(crate) fn spawn(service: &Arc<Service>) {
                 service.guard(watch.get_or_insert_with(Watch::new)).await;
             } else {
                 watch = None;
+            }
+        }
+    });
+    let weak = Arc::downgrade(service);
+    // Not in the loop above: members that do not answer are waited for.
+    service.metastore.spawn(async move {
+        loop {
+            tokio::time::sleep(MEASURE_EVERY).await;
+            let Some(service) = weak.upgrade() else { return };
+            if service.metastore.status().leader == Some(service.identity.node_id) {
+                service.metastore.suit_timing(None).await;
             }
         }
     });
@@ -82,13 +96,10 @@ impl Service {
                 self.move_leases(&state, Leases::HeldBy(holder)).await;
             }
         }
+        watch.is_new = false;
         if watch.recovered.elapsed() >= RECOVER_EVERY {
             watch.recovered = Instant::now();
             self.recover_domains().await;
-        }
-        if watch.measured.elapsed() >= MEASURE_EVERY {
-            watch.measured = Instant::now();
-            self.metastore.suit_timing(None).await;
         }
     }
 
@@ -98,6 +109,10 @@ impl Service {
             return true;
         }
         let Some(member) = state.members.get(&holder) else { return true };
+        // One that a majority missed as the leader need not be asked.
+        if watch.is_new && self.metastore.silence_of(holder).is_some_and(|s| s >= WINDOW) {
+            return true;
+        }
         if holder == self.identity.node_id || self.answers(member).await {
             watch.silent_since.remove(&holder);
             return false;
@@ -107,7 +122,7 @@ impl Service {
     }
 
     async fn answers(&self, member: &Member) -> bool {
-        let limit = self.metastore.timing().heartbeat() * 4;
+        let limit = (self.metastore.timing().heartbeat() * 3 / 2).max(ANSWER);
         let call = self.transport.call(&member.peer_address, "raft/who", Vec::new(), limit);
         call.await.is_ok()
     }

@@ -39,6 +39,7 @@ mod scrub;
 pub mod seal;
 pub mod service;
 pub mod session;
+mod silence;
 pub mod standby;
 pub mod status;
 mod traced;

@@ -40,8 +40,18 @@ impl Service {
 
     /// Waits until this server has applied what the call must see.
     pub async fn wait_fresh(&self, call: &Call) -> Result<()> {
-        let floor = self.freshness_floor(call).await?;
-        self.metastore.wait_applied(floor, call.patience.unwrap_or(HOLD)).await
+        let waiting = async {
+            let floor = self.freshness_floor(call).await?;
+            self.metastore.wait_applied(floor, call.patience.unwrap_or(HOLD)).await
+        };
+        if !call.is_relayed {
+            return waiting.await;
+        }
+        tokio::select! {
+            biased;
+            done = waiting => done,
+            e = self.out_of_touch() => Err(e),
+        }
     }
 
     /// The version of `database` that the call reads, loaded and verified here.

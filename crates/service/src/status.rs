@@ -1,5 +1,8 @@
 //! What every server of the group is doing, in the shape scripts rely on.
 
+use std::time::Duration;
+
+use evercube_base::{Error, ErrorKind};
 use evercube_metastore::Member;
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +168,22 @@ impl Service {
             server.databases.retain(|d| self.rights(&call.session, &d.name).any());
         }
         status
+    }
+
+    /// Whether this server has been without contact for longer than an election takes: a majority
+    /// that it does not see may have gone on.
+    pub fn is_out_of_touch(&self) -> bool {
+        let raft = self.metastore.status();
+        let limit = (raft.timing.lease() * 2).as_millis();
+        raft.millis_since_quorum.is_some_and(|ms| u128::from(ms) > limit)
+    }
+
+    /// Waits until this server is out of touch; says so.
+    pub async fn out_of_touch(&self) -> Error {
+        while !self.is_out_of_touch() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Error::new(ErrorKind::Unavailable, "this server has lost its contact with a majority")
     }
 
     /// Whether a balancer should send queries here: in touch with a quorum and complete.

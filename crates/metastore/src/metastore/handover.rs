@@ -93,7 +93,11 @@ impl Metastore {
     }
 
     /// Whether the metrics come to hold `what` in time.
-    async fn until(&self, limit: Duration, what: impl Fn(&crate::raft::Metrics) -> bool) -> bool {
+    pub(super) async fn until(
+        &self,
+        limit: Duration,
+        what: impl Fn(&crate::raft::Metrics) -> bool,
+    ) -> bool {
         let mut metrics = self.raft().metrics();
         let held = metrics.wait_for(|m| what(m));
         matches!(tokio::time::timeout(limit, held).await, Ok(Ok(_)))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use evercube_base::{Error, Result};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Metastore, introduction};
@@ -13,13 +14,14 @@ use crate::command::Command;
 use crate::log_store::LogStore;
 use crate::metastore::Transport;
 use crate::raft::{Network, Raft, config};
-use crate::state::MemberKind;
 use crate::state_machine::StateMachine;
 
 /// The group's setting with the heartbeat in milliseconds.
 const SETTING: &str = "heartbeat_ms";
-/// How far apart the waits before an election are at least.
-const SPREAD: Duration = Duration::from_millis(150);
+/// What a lease allows at least beyond three heartbeats: a busy machine is late by as much.
+const SLACK: Duration = Duration::from_millis(150);
+/// Between two looks of a member without contact at how far the others are.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -47,15 +49,9 @@ impl Timing {
         Duration::from_millis(self.heartbeat_ms)
     }
 
-    /// Shortest and longest wait before a member stands for election. The range is wide enough
-    /// that two seldom stand together, and no wider, since the longest is what everybody waits
-    /// first. A witness waits longer, so that a data server leads wherever one can.
-    pub fn election(self, kind: MemberKind) -> (Duration, Duration) {
-        let heartbeat = self.heartbeat();
-        if kind == MemberKind::Witness {
-            return (heartbeat * 5, heartbeat * 6);
-        }
-        (heartbeat * 3, heartbeat * 3 + heartbeat.max(SPREAD))
+    /// How long after the leader's last message nobody votes for another one.
+    pub fn lease(self) -> Duration {
+        self.heartbeat() * 3 + self.heartbeat().max(SLACK)
     }
 
     /// Whether `needed` is so far from this that the group should change over to it.
@@ -78,11 +74,9 @@ impl Parts {
         self,
         runtime: &tokio::runtime::Handle,
         id: u64,
-        kind: MemberKind,
         timing: Timing,
     ) -> Result<Raft> {
-        let (least, most) = timing.election(kind);
-        let config = config(timing.heartbeat(), least, most)
+        let config = config(timing.heartbeat(), timing.lease())
             .map_err(|e| Error::invalid(format!("the consensus timing is not usable: {e}")))?;
         let Self { transport, log, state, refused } = self;
         let network = Network { transport, state: state.clone(), refused };
@@ -123,21 +117,25 @@ impl Metastore {
             state: self.state.clone(),
             refused: Arc::clone(&self.refused),
         };
-        let kind = self.member().kind;
-        parts.start(&self.runtime, self.config.node_id, kind, timing).await
+        parts.start(&self.runtime, self.config.node_id, timing).await
     }
 
-    /// Takes over what the group's settings say, now and whenever they change.
+    /// Takes over what the group's settings say whenever they change. What a member found out by
+    /// itself stays until then.
     pub(super) fn follow_settings(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         let mut applied = self.changes();
+        let mut followed = self.timing_of_group();
         self.runtime.spawn(async move {
             while applied.changed().await.is_ok() {
                 let Some(store) = weak.upgrade() else { return };
                 let state = store.state();
                 store.transport.introduce(&introduction(&state, store.config.node_id));
-                let wanted = state.settings.get(SETTING).and_then(|v| v.parse().ok());
-                let wanted = wanted.map(Timing::of_heartbeat);
+                let wanted = store.timing_of_group();
+                if wanted == followed {
+                    continue;
+                }
+                followed = wanted;
                 if let Some(timing) = wanted.filter(|t| *t != store.timing())
                     && let Err(e) = store.restart_consensus(timing).await
                 {
@@ -147,35 +145,74 @@ impl Metastore {
         });
     }
 
-    /// The shortest of some round trips to a member, `None` where it does not answer.
-    pub async fn round_trip(&self, address: &str) -> Option<Duration> {
-        let mut best: Option<Duration> = None;
-        for _ in 0..3 {
-            let asked = Instant::now();
-            let limit = Duration::from_secs(1);
-            let answer = self.transport.call(address, "raft/who", Vec::new(), limit).await;
-            let took = answer.ok().map(|_| asked.elapsed());
-            best = match (best, took) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        best
+    fn timing_of_group(&self) -> Option<Timing> {
+        let state = self.state();
+        state.settings.get(SETTING).and_then(|v| v.parse().ok()).map(Timing::of_heartbeat)
     }
 
-    /// At the leader: measures the way to the voters, and to one that is about to join, and has
-    /// the group change over where its timing does not suit.
-    pub async fn suit_timing(&self, joining: Option<&str>) {
+    /// A member without contact may have a timing too short for the network, and then nobody can
+    /// change the group's: it takes a longer one by itself.
+    pub(super) fn watch_distance(self: &Arc<Self>) {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let Some(store) = weak.upgrade() else { return };
+                let status = store.status();
+                let patience = store.timing().lease() * 2;
+                let silent = status.millis_since_quorum.map(Duration::from_millis);
+                if silent.is_some_and(|s| s < patience) || store.started.elapsed() < patience {
+                    continue;
+                }
+                let needed = Timing::for_round_trip(store.farthest_voter(None).await.0);
+                let now = store.timing();
+                if needed.heartbeat_ms <= now.heartbeat_ms + now.heartbeat_ms / 5 {
+                    continue;
+                }
+                tracing::warn!(
+                    heartbeat_ms = needed.heartbeat_ms,
+                    "the other servers are farther away than the group's timing allows"
+                );
+                if let Err(e) = store.restart_consensus(needed).await {
+                    tracing::error!(error = %e, "the consensus did not start with its new timing");
+                }
+            }
+        });
+    }
+
+    /// The shortest of some round trips to a member, `None` where it does not answer.
+    pub async fn round_trip(&self, address: &str) -> Option<Duration> {
+        round_trip(Arc::clone(&self.transport), address.to_owned()).await
+    }
+
+    /// The longest round trip to a voter, or to one that is about to join, among those that
+    /// answer, and whether all did.
+    async fn farthest_voter(&self, joining: Option<&str>) -> (Duration, bool) {
         let state = self.state();
         let (voters, me) = (self.voters(), self.config.node_id);
         let voters = state.members.iter().filter(|(id, _)| **id != me && voters.contains(id));
         let addresses = voters.map(|(_, m)| m.peer_address.as_str()).chain(joining);
-        let mut longest = Duration::ZERO;
+        let mut measuring = JoinSet::new();
         for address in addresses {
-            longest = longest.max(self.round_trip(address).await.unwrap_or_default());
+            measuring.spawn(round_trip(Arc::clone(&self.transport), address.to_owned()));
         }
+        let (mut longest, mut all) = (Duration::ZERO, true);
+        while let Some(found) = measuring.join_next().await {
+            let found = found.ok().flatten();
+            all &= found.is_some();
+            longest = longest.max(found.unwrap_or_default());
+        }
+        (longest, all)
+    }
+
+    /// At the leader: measures the way to the voters, and to one that is about to join, and has
+    /// the group change over where its timing does not suit. How far away one is that does not
+    /// answer nobody knows; so nothing gets shorter without it.
+    pub async fn suit_timing(&self, joining: Option<&str>) {
+        let (longest, all) = self.farthest_voter(joining).await;
         let needed = Timing::for_round_trip(longest);
-        if !self.timing().is_off(needed) {
+        let now = self.timing_of_group().unwrap_or_default();
+        if !now.is_off(needed) || (!all && needed.heartbeat_ms < now.heartbeat_ms) {
             return;
         }
         let value = needed.heartbeat_ms.to_string();
@@ -185,6 +222,17 @@ impl Metastore {
             tracing::warn!(error = %e, "the timing of the consensus could not be changed");
         }
     }
+}
+
+async fn round_trip(transport: Arc<dyn Transport>, address: String) -> Option<Duration> {
+    let mut best: Option<Duration> = None;
+    for _ in 0..3 {
+        let asked = Instant::now();
+        let answer = transport.call(&address, "raft/who", Vec::new(), LOOK).await;
+        let took = answer.ok().map(|_| asked.elapsed())?;
+        best = Some(best.map_or(took, |b| b.min(took)));
+    }
+    best
 }
 
 #[cfg(test)]
@@ -198,10 +246,9 @@ mod tests {
         assert_eq!(of(80).heartbeat(), Duration::from_millis(240));
         assert_eq!(of(5000).heartbeat(), Duration::from_millis(1000));
         for ms in [0, 20, 80, 300] {
-            for kind in [MemberKind::Data, MemberKind::Witness] {
-                let (least, most) = of(ms).election(kind);
-                assert!(least >= of(ms).heartbeat() * 3 && most <= of(ms).heartbeat() * 6);
-            }
+            assert!(
+                of(ms).lease() > of(ms).heartbeat() * 3 && of(ms).lease() <= of(ms).heartbeat() * 6
+            );
         }
         assert!(of(0).is_off(of(80)) && of(80).is_off(of(0)));
         assert!(!of(80).is_off(of(90)) && !of(80).is_off(of(60)), "small changes move nothing");

@@ -10,16 +10,19 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::transport::PeerClient;
 
 /// Time between two looks at a server.
-const PROBE_EVERY: Duration = Duration::from_millis(250);
+const PROBE_EVERY: Duration = Duration::from_millis(100);
 const PROBE_LIMIT: Duration = Duration::from_millis(500);
-/// Silent looks in a row after which requests in flight are given up on.
-const SILENT_LOOKS: u32 = 3;
+/// How much longer than twice its usual time a look may take before the server counts as late.
+const PROBE_SLACK: Duration = Duration::from_millis(50);
+/// Silence after which requests in flight are given up on.
+const SILENCE: Duration = Duration::from_millis(1250);
 /// Looks between two questions for the group's members.
-const LEARN_EVERY: u32 = 8;
+const LEARN_EVERY: u32 = 20;
 
 #[derive(Debug)]
 struct Member {
@@ -30,6 +33,8 @@ struct Member {
     /// Answers at all.
     answers: AtomicBool,
     in_flight: AtomicUsize,
+    /// True while a look takes longer than it should, or has failed.
+    late: watch::Sender<bool>,
     /// True while the server is silent.
     silent: watch::Sender<bool>,
 }
@@ -84,6 +89,7 @@ impl Pool {
             ready: AtomicBool::new(false),
             answers: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            late: watch::Sender::new(false),
             silent: watch::Sender::new(false),
         });
         members.push(Arc::clone(&member));
@@ -102,20 +108,42 @@ impl Pool {
         self.members().iter().any(|m| m.ready.load(Ordering::Relaxed))
     }
 
-    /// The best server not tried yet: ready before merely answering before silent, then the one
-    /// with the fewest requests in flight, then the first of the list.
+    /// The best server not tried yet: ready and in time before merely ready before merely
+    /// answering before silent, then the one with the fewest requests in flight, then the first of
+    /// the list.
     pub fn choose(&self, tried: &[usize]) -> Option<usize> {
+        self.best(tried).map(|(_, i)| i)
+    }
+
+    fn best(&self, tried: &[usize]) -> Option<(u32, usize)> {
         let members = self.members();
         let open = members.iter().enumerate().filter(|(i, _)| !tried.contains(i));
-        let best = open.min_by_key(|(i, m)| {
+        let ranked = open.map(|(i, m)| {
             let rank = match (m.ready.load(Ordering::Relaxed), m.answers.load(Ordering::Relaxed)) {
-                (true, _) => 0,
-                (false, true) => 1,
-                (false, false) => 2,
+                (true, _) if !*m.late.borrow() => 0,
+                (true, _) => 1,
+                (false, true) => 2,
+                (false, false) => 3,
             };
-            (rank, m.in_flight.load(Ordering::Relaxed), *i)
+            (rank, m.in_flight.load(Ordering::Relaxed), i)
         });
-        best.map(|(i, _)| i)
+        ranked.min().map(|(rank, _, i)| (rank, i))
+    }
+
+    /// Waits until a server is late while another one, not tried yet, is not: that one. Where all
+    /// are late the machine is busy or the network slow, and asking twice would not help.
+    pub async fn better_than(&self, index: usize, tried: &[usize]) -> usize {
+        let Some(member) = self.member(index) else { return std::future::pending().await };
+        let mut late = member.late.subscribe();
+        loop {
+            if late.wait_for(|late| *late).await.is_err() {
+                return std::future::pending().await;
+            }
+            match self.best(tried) {
+                Some((0, other)) if other != index => return other,
+                _ => tokio::time::sleep(PROBE_SLACK).await,
+            }
+        }
     }
 
     /// Marks a request to a server as in flight; also gives what tells that the server is silent.
@@ -131,6 +159,7 @@ impl Pool {
         if let Some(member) = self.member(index) {
             member.ready.store(false, Ordering::Relaxed);
             member.answers.store(false, Ordering::Relaxed);
+            member.late.send_replace(true);
         }
     }
 
@@ -145,21 +174,42 @@ impl Pool {
         let pool = Arc::clone(self);
         // Boxed: watching learns of members, and learning of one starts watching it.
         let watching: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
-            let mut silent_looks = 0;
+            let mut usual = PROBE_EVERY;
+            let mut heard = Instant::now();
             for look in 0_u64.. {
-                let found = pool.look(&member, "/health/ready").await;
-                silent_looks = if found.is_some() { 0 } else { silent_looks + 1 };
-                member.answers.store(found.is_some(), Ordering::Relaxed);
-                let ready = found.is_some_and(|(status, _)| status == StatusCode::OK);
-                member.ready.store(ready, Ordering::Relaxed);
-                member.silent.send_replace(silent_looks >= SILENT_LOOKS);
-                if silent_looks == 0 && look.is_multiple_of(u64::from(LEARN_EVERY)) {
-                    pool.learn(&member).await;
+                let asked = Instant::now();
+                let found = pool.look_in_time(&member, usual * 2 + PROBE_SLACK).await;
+                let answers = found.is_some();
+                if answers {
+                    usual = (usual * 7 + asked.elapsed()) / 8;
+                    heard = Instant::now();
+                }
+                member.answers.store(answers, Ordering::Relaxed);
+                member.ready.store(found == Some(StatusCode::OK), Ordering::Relaxed);
+                member.late.send_replace(!answers);
+                member.silent.send_replace(heard.elapsed() >= SILENCE);
+                if answers && look.is_multiple_of(u64::from(LEARN_EVERY)) {
+                    // Beside the looks, which a slow answer would hold up.
+                    let (pool, member) = (Arc::clone(&pool), Arc::clone(&member));
+                    tokio::spawn(async move { pool.learn(&member).await });
                 }
                 tokio::time::sleep(PROBE_EVERY).await;
             }
         });
         tokio::spawn(watching);
+    }
+
+    /// Looks whether a server is ready; notes when that takes longer than it should.
+    async fn look_in_time(&self, member: &Member, should: Duration) -> Option<StatusCode> {
+        let mut look = std::pin::pin!(self.look(member, "/health/ready"));
+        let found = match tokio::time::timeout(should, &mut look).await {
+            Ok(found) => found,
+            Err(_) => {
+                member.late.send_replace(true);
+                look.await
+            }
+        };
+        found.map(|(status, _)| status)
     }
 
     async fn look(&self, member: &Member, path: &str) -> Option<(StatusCode, Bytes)> {
@@ -213,6 +263,9 @@ mod tests {
         let busy = pool.enter(1);
         assert_eq!(pool.choose(&[]), Some(2));
         drop(busy);
+        pool.member(1).unwrap().late.send_replace(true);
+        assert_eq!(pool.choose(&[]), Some(2));
+        pool.member(1).unwrap().late.send_replace(false);
         pool.failed(1);
         assert_eq!(pool.choose(&[2]), Some(0));
         assert_eq!(pool.choose(&[0, 1, 2]), None);

@@ -9,6 +9,8 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
+/// On a request of a gateway, which looks further by itself.
+pub const RELAYED: &str = "x-evercube-relayed";
 pub const REQUEST_ID: &str = "x-evercube-request-id";
 /// The largest body a client may send.
 const BODY_LIMIT: usize = 256 << 20;
@@ -47,6 +49,11 @@ impl Asked {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// Whether a gateway sent it.
+    pub fn is_relayed(&self) -> bool {
+        self.headers.contains_key(RELAYED)
     }
 
     /// Gives a write without an id one, so that it is done once however often it is sent on.
@@ -102,7 +109,8 @@ impl Asked {
     /// # Errors
     /// `Invalid` for a read level or a version that cannot be read.
     pub fn call(&self) -> Result<Call> {
-        let mut call = Call { patience: self.patience, ..Call::default() };
+        let is_relayed = self.is_relayed();
+        let mut call = Call { patience: self.patience, is_relayed, ..Call::default() };
         let read =
             self.header("x-evercube-read").map(str::to_owned).or_else(|| self.parameter("read"));
         if let Some(text) = read {

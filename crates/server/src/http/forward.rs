@@ -77,7 +77,7 @@ pub async fn send(
         ErrorKind::Unknown if is_write_twice_safe => Error { kind: ErrorKind::Unavailable, ..e },
         _ => e,
     })?;
-    if answer.headers().contains_key(ELSEWHERE) {
+    if is_elsewhere(&answer) {
         return Err(Error::new(
             ErrorKind::Unavailable,
             String::from_utf8_lossy(answer.body()).into_owned(),
@@ -89,6 +89,11 @@ pub async fn send(
     let mut answer = Answer::from_parts(head, AnswerBody::from(body));
     super::audit::take_mark(&mut answer);
     Ok(answer)
+}
+
+/// Whether an answer means that another member is to be asked.
+pub fn is_elsewhere<B>(answer: &http::Response<B>) -> bool {
+    answer.headers().contains_key(ELSEWHERE)
 }
 
 /// The answer that makes the sender look further.

@@ -14,6 +14,8 @@ pub enum Behaviour {
     Close,
     /// An answer of which only `written` bytes of the body are sent before the connection ends.
     Answer { status: u16, body: String, written: usize },
+    /// No answer; and from then on even its health takes a while.
+    Drag,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +94,13 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
         reader.read_exact(&mut body).ok()?;
         let path = first.split(' ').nth(1)?.to_owned();
         if path == "/health/ready" {
-            seen.lock().unwrap().looks += 1;
+            let mut seen = seen.lock().unwrap();
+            seen.looks += 1;
+            let drags = matches!(behaviour, Behaviour::Drag) && seen.asked > 0;
+            drop(seen);
+            if drags {
+                std::thread::sleep(Duration::from_millis(300));
+            }
             writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
             continue;
         }
@@ -105,7 +113,14 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
         seen.request_ids.extend(value(&headers, "x-evercube-request-id"));
         seen.versions.extend(value(&headers, "x-evercube-at"));
         drop(seen);
-        let Behaviour::Answer { status, body, written } = behaviour else { return None };
+        let (status, body, written) = match behaviour {
+            Behaviour::Answer { status, body, written } => (status, body, written),
+            Behaviour::Close => return None,
+            Behaviour::Drag => {
+                std::thread::sleep(PATIENCE * 2);
+                return None;
+            }
+        };
         let start = format!(
             "HTTP/1.1 {status} x\r\nx-evercube-version: 7\r\ncontent-length: {}\r\n\r\n",
             body.len()

@@ -1,0 +1,174 @@
+//! Who stands for election, and when. The library's own elections are off: a member that was cut
+//! off would raise the term again and again and, once back, depose a leader that nobody misses.
+//! Here a member stands only where a majority says that it misses the leader too, and would vote
+//! for it; and then without a further random wait.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use evercube_base::{ErrorKind, Result};
+use openraft::storage::RaftLogStorage as _;
+use openraft::{LogId, ServerState};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Metastore, Timing};
+use crate::coding::{decode, encode};
+use crate::raft::addressed;
+use crate::state::MemberKind;
+
+/// Least time between two looks, and between two members that stand for election.
+const STEP: Duration = Duration::from_millis(10);
+const TURN: Duration = Duration::from_millis(50);
+
+/// What a voter says when it is asked whether it misses the leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Heard {
+    /// Time since the leader's last message; 0 at a leader with a majority.
+    silent_ms: u64,
+    last: Option<LogId<u64>>,
+}
+
+impl Metastore {
+    /// Stands for election whenever it is this member's turn to.
+    pub(super) fn watch_leader(self: &Arc<Self>) {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            loop {
+                let Some(store) = weak.upgrade() else { return };
+                let timing = store.timing();
+                if store.is_my_turn(timing) && store.is_missed_by_majority(timing).await {
+                    store.stand(timing).await;
+                }
+                drop(store);
+                tokio::time::sleep((timing.heartbeat() / 8).max(STEP)).await;
+            }
+        });
+    }
+
+    /// Whether the leader has been silent for long enough that this member asks the others: the
+    /// first of those that may stand when three heartbeats are missing, the next ones a while
+    /// later, a witness last.
+    fn is_my_turn(&self, timing: Timing) -> bool {
+        let (state, voters, me) = (self.state(), self.voters(), self.config.node_id);
+        let metrics = self.raft().metrics();
+        if !voters.contains(&me) || metrics.borrow().state == ServerState::Leader {
+            return false;
+        }
+        if voters.len() == 1 {
+            return true;
+        }
+        let is_witness =
+            |id: &u64| state.members.get(id).is_some_and(|m| m.kind == MemberKind::Witness);
+        let missed = self.last_leader();
+        let before_me = voters
+            .iter()
+            .filter(|id| **id != me && Some(**id) != missed)
+            .filter(|id| (is_witness(id), **id) < (is_witness(&me), me));
+        let turns = u32::try_from(before_me.count()).unwrap_or(u32::MAX);
+        let turn = (timing.heartbeat() / 2).max(TURN);
+        let wait = timing.heartbeat() * 3 + turn.saturating_mul(turns);
+        // One that has just voted gives its candidate the time to win.
+        let voted = self.since(self.voted_at.load(Ordering::Relaxed));
+        self.silence() >= wait && voted >= timing.heartbeat() * 2
+    }
+
+    /// Time since the leader was last heard, or since this member began to listen.
+    fn silence(&self) -> Duration {
+        self.since(self.leader_contact.load(Ordering::Relaxed))
+    }
+
+    fn since(&self, millis: u64) -> Duration {
+        Duration::from_millis(self.elapsed_millis().saturating_sub(millis))
+    }
+
+    /// The leader heard last, `None` before any was.
+    fn last_leader(&self) -> Option<u64> {
+        Some(self.heard_from.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    /// How long a leader, heard last by this member, has been silent to it.
+    pub fn silence_of(&self, member: u64) -> Option<Duration> {
+        (self.last_leader() == Some(member)).then(|| self.silence())
+    }
+
+    /// Answers a member that misses the leader.
+    pub(super) async fn heard(&self) -> Result<Heard> {
+        let last = self.last_entry().await?;
+        let status = self.status();
+        let silent = if status.leader == Some(status.me) {
+            Duration::from_millis(status.millis_since_quorum.unwrap_or(u64::MAX))
+        } else {
+            self.silence()
+        };
+        Ok(Heard { silent_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX), last })
+    }
+
+    async fn last_entry(&self) -> Result<Option<LogId<u64>>> {
+        let read = self.log.clone().get_log_state().await;
+        read.map(|s| s.last_log_id).map_err(|e| super::unavailable(e.to_string()))
+    }
+
+    /// Asks the other voters; true once a majority misses the leader too, has no newer entries,
+    /// and is free to vote.
+    async fn is_missed_by_majority(&self, timing: Timing) -> bool {
+        let (state, voters, me) = (self.state(), self.voters(), self.config.node_id);
+        let Ok(last) = self.last_entry().await else { return false };
+        let limit = timing.heartbeat() * 2;
+        let mut asked = JoinSet::new();
+        for id in voters.iter().filter(|id| **id != me) {
+            let Some(member) = state.members.get(id) else { continue };
+            let (transport, address) = (Arc::clone(&self.transport), member.peer_address.clone());
+            let path = addressed("raft/heard", *id, Some(member));
+            asked.spawn(async move {
+                let answer = transport.call(&address, &path, Vec::new(), limit).await;
+                match answer.and_then(|b| decode::<Heard>(&b)) {
+                    Ok(heard) => Some(heard),
+                    // An older release, which votes as it always did.
+                    Err(e) if e.kind == ErrorKind::NotFound => {
+                        Some(Heard { silent_ms: u64::MAX, last: None })
+                    }
+                    Err(_) => None,
+                }
+            });
+        }
+        let needed = voters.len() / 2;
+        let mut agreeing = 0;
+        let mut wait = timing.lease().saturating_sub(self.silence());
+        while agreeing < needed {
+            let Some(answer) = asked.join_next().await else { return false };
+            let Some(heard) = answer.ok().flatten() else { continue };
+            let silent = Duration::from_millis(heard.silent_ms);
+            if silent >= timing.heartbeat() * 2 && heard.last <= last {
+                agreeing += 1;
+                wait = wait.max(timing.lease().saturating_sub(silent));
+            }
+        }
+        let heard_before = self.leader_contact.load(Ordering::Relaxed);
+        // Nobody votes while the leader's lease runs.
+        tokio::time::sleep(wait).await;
+        heard_before == self.leader_contact.load(Ordering::Relaxed)
+    }
+
+    async fn stand(&self, timing: Timing) {
+        tracing::info!("this server stands for election");
+        if let Err(e) = self.raft().trigger().elect().await {
+            tracing::debug!(error = %e, "consensus has stopped");
+        }
+        let begun = Instant::now();
+        let limit = timing.heartbeat().max(TURN * 2);
+        let decided = self.until(limit, |m| m.current_leader.is_some()).await;
+        tracing::debug!(decided, took_ms = begun.elapsed().as_millis(), "the election ended");
+    }
+
+    /// What this member answers to a candidate.
+    pub(super) async fn vote(&self, body: &[u8]) -> Result<Vec<u8>> {
+        let answer = self.raft().vote(decode(body)?).await;
+        if answer.as_ref().is_ok_and(|a| a.vote_granted) {
+            self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);
+        }
+        encode(&answer)
+    }
+}
