@@ -44,7 +44,10 @@ impl LogStore {
         let corrupt = |e: redb::Error| {
             Error::new(
                 ErrorKind::Corrupt,
-                format!("the metadata log {} cannot be opened: {e}", file.display()),
+                format!(
+                    "the metadata log {} cannot be opened: {e}; a server of a group starts again in an empty folder, under its old name and with --join, and replaces itself",
+                    file.display()
+                ),
             )
         };
         let db = Database::create(file).map_err(|e| corrupt(e.into()))?;

@@ -23,6 +23,10 @@ use crate::state::MemberKind;
 const STEP: Duration = Duration::from_millis(10);
 const TURN: Duration = Duration::from_millis(50);
 
+/// How long a leader must be silent at least: on a busy machine one is late by as much as a few of
+/// the shortest heartbeats.
+const QUIET: Duration = Duration::from_millis(450);
+
 /// What a voter says when it is asked whether it misses the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Heard {
@@ -69,7 +73,7 @@ impl Metastore {
             .filter(|id| (is_witness(id), **id) < (is_witness(&me), me));
         let turns = u32::try_from(before_me.count()).unwrap_or(u32::MAX);
         let turn = (timing.heartbeat() / 2).max(TURN);
-        let wait = timing.heartbeat() * 3 + turn.saturating_mul(turns);
+        let wait = (timing.heartbeat() * 3).max(QUIET) + turn.saturating_mul(turns);
         // One that has just voted gives its candidate the time to win.
         let voted = self.since(self.voted_at.load(Ordering::Relaxed));
         self.silence() >= wait && voted >= timing.heartbeat() * 2

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use openraft::error::{ClientWriteError, RaftError};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use tokio::time::Instant;
 
 use super::{Metastore, unavailable};
@@ -165,8 +165,10 @@ impl Metastore {
         let confirmed = tokio::time::timeout(Duration::from_secs(2), raft.ensure_linearizable());
         match confirmed.await {
             Ok(Ok(read)) => Ok(read.map_or(0, |l| l.index)),
-            Ok(Err(e)) => Err(unavailable(format!("this server does not lead any more: {e}"))),
-            Err(_) => Err(unavailable("a majority did not answer in time")),
+            Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) | Err(_) => {
+                Err(unavailable("a majority did not answer in time"))
+            }
+            Ok(Err(_)) => Err(unavailable("this server does not lead any more")),
         }
     }
 }
