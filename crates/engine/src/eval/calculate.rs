@@ -10,7 +10,7 @@ use evercube_base::Result;
 use evercube_store::{BitSet, ColumnId};
 
 use super::Evaluator;
-use super::cells::Cells;
+use super::cells::{Cells, Key, KeyTarget};
 use super::rows::{CellTable, Rows};
 use super::scalar_node::differing;
 use super::scan::key_code;
@@ -118,7 +118,9 @@ impl Evaluator<'_> {
         {
             let code = |c| key_code(rows.code(self.store, only, lineage, table.range(c).start));
             let codes: Vec<u32> = (0..n).map(code).collect();
-            inner.set_key(lineage, (0..inner.n).map(|cell| codes[at(cell)]).collect());
+            // Filters of other arguments on the column stay: those outside are gone already.
+            let codes = (0..inner.n).map(|cell| codes[at(cell)]).collect();
+            inner.keys.push(Key { target: KeyTarget::Column(lineage), codes: Arc::new(codes) });
             return;
         }
         let mut known: HashMap<Option<Filter>, usize> = HashMap::new();

@@ -301,20 +301,27 @@ const PATHS: &[Row] = &[
 
 fn path_item(function: &str, a: &[Value], reverse: bool) -> Result<Value> {
     let (path, position) = (text(a, 0), int(a, 1)?);
-    require(function, position >= 1)?;
-    if path.is_empty() {
+    // Type 1 or INTEGER asks for a whole number, 0 or TEXT for text.
+    let in_numbers = match arg(a, 2) {
+        Value::Blank => false,
+        given => match scalar::to_text(given).to_ascii_uppercase().as_str() {
+            "1" | "INTEGER" => true,
+            "0" | "TEXT" => false,
+            other => {
+                return Err(Error::invalid(format!(
+                    "'{other}' is no type of {function}'s result. Use TEXT (0) or INTEGER (1)."
+                )));
+            }
+        },
+    };
+    if path.is_empty() || position < 1 {
         return Ok(Value::Blank);
     }
     let n = count(function, position - 1)?;
     let mut items = path.split('|');
     let item = if reverse { path.rsplit('|').nth(n) } else { items.nth(n) };
     let Some(item) = item else { return Ok(Value::Blank) };
-    // Type 1 or INTEGER asks for a whole number, 0 or TEXT for text.
-    match arg(a, 2) {
-        Value::Int(1) => whole(item),
-        Value::String(s) if s.eq_ignore_ascii_case("INTEGER") || &**s == "1" => whole(item),
-        _ => Ok(item.into()),
-    }
+    if in_numbers { whole(item) } else { Ok(item.into()) }
 }
 
 /// The number or date written in a text, in the ways of the caller's locale.
