@@ -8,6 +8,7 @@ use crate::backups::BackupRecord;
 use crate::jobs::JobChange;
 use crate::joining::{Authority, JoinToken};
 use crate::keeping::{StandbyOf, Sync};
+use crate::reads::ReadChange;
 use crate::schedules::ScheduleChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
@@ -118,6 +119,7 @@ pub enum Command {
         server: u64,
         now_unix: i64,
     },
+    Reads(ReadChange),
 }
 
 /// The newest commands this release understands.
@@ -141,6 +143,7 @@ impl Command {
             | Self::PutBackup { .. } => 1,
             Self::Schedules(_)
             | Self::Jobs(_)
+            | Self::Reads(_)
             | Self::PutAuthority(_)
             | Self::PutJoinToken { .. }
             | Self::DeleteJoinToken { .. }

@@ -13,6 +13,7 @@ mod keeping;
 mod log_store;
 mod metastore;
 mod raft;
+mod reads;
 mod schedules;
 mod state;
 mod state_machine;
@@ -27,6 +28,7 @@ pub use jobs::{
 pub use joining::{Authority, JoinToken, Joining};
 pub use keeping::{OnDifference, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
 pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
+pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,

@@ -13,6 +13,7 @@ use crate::earlier::EarlierVersions;
 use crate::jobs::Jobs;
 use crate::joining::Joining;
 use crate::keeping::{StandbyOf, Sync};
+use crate::reads::{self, ReadSoFar};
 use crate::schedules::{self, Schedule};
 
 mod commit;
@@ -205,6 +206,9 @@ pub struct State {
     /// How servers join.
     #[serde(default)]
     pub joining: Joining,
+    /// How far refreshes have come, by request id.
+    #[serde(default)]
+    pub reads: BTreeMap<String, ReadSoFar>,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -409,6 +413,11 @@ impl State {
             Command::Jobs(change) => {
                 let name_of = |id: u64| self.members.get(&id).map(|m| m.name.clone());
                 if let Err(e) = self.jobs.change(index, change, &mut self.schedules, name_of) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::Reads(change) => {
+                if let Err(e) = reads::change(&mut self.reads, index, change) {
                     return Reply::Refused(e);
                 }
             }

@@ -16,6 +16,7 @@ pub mod gate;
 pub mod group;
 pub mod health;
 pub mod listen;
+mod metrics;
 pub mod openapi;
 pub mod peer;
 pub mod refreshes;

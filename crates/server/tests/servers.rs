@@ -14,6 +14,8 @@ mod operations;
 mod permissions;
 #[path = "servers/process.rs"]
 mod process;
+#[path = "servers/resume.rs"]
+mod resume;
 #[path = "servers/schedules.rs"]
 mod schedules;
 #[path = "servers/secured.rs"]

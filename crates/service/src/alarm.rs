@@ -6,8 +6,7 @@ use crate::service::Service;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Alarm {
-    /// One word: `degraded`, `restored`, `moved`, `promoted`, `damaged`, `different`, `diverged`,
-    /// `standby`.
+    /// One word, as `degraded`; docs/alarms.md lists them.
     pub kind: &'static str,
     pub message: String,
     pub server: String,

@@ -52,6 +52,7 @@ impl Service {
         let objects = Arc::clone(&self.objects);
         blocking(move || {
             keep.extend(crate::history::needed_by_earlier(&objects, &state)?);
+            keep.extend(crate::refresh::resume::needed(&objects, &state));
             objects.sweep(&keep, unused)
         })
         .await

@@ -46,6 +46,7 @@ mod traced;
 pub mod traces;
 pub mod verify;
 pub mod versions;
+pub mod watch;
 
 pub use backup::NamedTargets;
 pub use config::ServiceConfig;

@@ -17,6 +17,9 @@ pub struct Progress {
     /// Who asked for it; nobody else but an administrator is told.
     #[serde(default)]
     pub by: String,
+    /// Of those, the ones an earlier server read.
+    #[serde(default)]
+    pub partitions_kept: u32,
     /// What is being worked on, as `Sales/2024`.
     pub current: String,
     /// Every partition a refresh reads.
@@ -36,6 +39,31 @@ pub struct PartitionProgress {
 }
 
 impl Progress {
+    /// Notes a partition that is read, or was read before. One that must be read again is counted
+    /// once.
+    pub(crate) fn adds(&mut self, (table, partition): &(String, String), is_read: bool) {
+        let mut all = self.partitions.iter_mut();
+        match all.find(|p| p.table == *table && p.partition == *partition) {
+            Some(known) if !is_read => {
+                if known.state == "succeeded" {
+                    self.partitions_done = self.partitions_done.saturating_sub(1);
+                }
+                known.state = "notStarted".into();
+            }
+            Some(_) => {}
+            None => {
+                self.partitions_total += 1;
+                self.partitions_done += u32::from(is_read);
+                self.partitions_kept += u32::from(is_read);
+                self.partitions.push(PartitionProgress {
+                    table: table.clone(),
+                    partition: partition.clone(),
+                    state: if is_read { "succeeded" } else { "notStarted" }.into(),
+                });
+            }
+        }
+    }
+
     /// Notes how far a partition has come.
     pub(crate) fn partition_is(&mut self, (table, partition): &(String, String), state: &str) {
         let mut all = self.partitions.iter_mut();

@@ -1,8 +1,11 @@
 //! Refreshing: what is read again, in which way, and the reading of it.
 
+pub(crate) mod ahead;
+pub(crate) mod finished;
 pub mod parallel;
 pub(crate) mod partition;
 pub(crate) mod plan;
+pub(crate) mod resume;
 pub(crate) mod run;
 
 use evercube_base::Result;
@@ -20,6 +23,14 @@ pub struct RefreshRequest {
     pub objects: Vec<(String, Option<String>)>,
     /// Partitions that are read at the same time; `None`: as many as the server thinks fit.
     pub readers: Option<usize>,
+}
+
+/// Whether a refresh of this kind reads rows from outside of the model.
+pub(crate) fn reads_sources(kind: RefreshKind) -> bool {
+    matches!(
+        kind,
+        RefreshKind::Full | RefreshKind::DataOnly | RefreshKind::Add | RefreshKind::Automatic
+    )
 }
 
 impl Service {

@@ -52,6 +52,8 @@ pub struct Service {
     pub(crate) writes: WriteLocks,
     /// Everything somebody should know at once.
     pub alarms: broadcast::Sender<Alarm>,
+    /// What the leader finds wrong.
+    pub watched: crate::watch::Watched,
     pub audit: Audit,
     passwords: PasswordCache,
 }
@@ -126,6 +128,7 @@ impl Service {
             identity,
             writes: WriteLocks::default(),
             alarms: broadcast::channel(64).0,
+            watched: crate::watch::Watched::default(),
             passwords: PasswordCache::new()?,
             config,
         });
@@ -139,6 +142,7 @@ impl Service {
         crate::scrub::spawn(&service);
         crate::schedule::spawn(&service);
         crate::standby::spawn(&service);
+        crate::watch::spawn(&service);
         Ok(service)
     }
 

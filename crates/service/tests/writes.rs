@@ -219,7 +219,7 @@ async fn faults_refuse_a_deployment_and_what_is_only_unknown_warns() {
     assert_eq!(w.deploy(&reader, &retail("1")).await.unwrap_err().kind, ErrorKind::Denied);
     let request = RefreshRequest { kind: RefreshKind::Full, objects: Vec::new(), readers: None };
     let e = w.service.refresh(&reader, "Retail", request).await.unwrap_err();
-    assert_eq!(e.kind, ErrorKind::Denied);
+    assert_eq!(e.kind, ErrorKind::NotFound, "who may do nothing there does not learn of it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod arrow_cell;
 mod connection;
 mod convert;
 mod csv_file;
+mod files_read;
 mod m;
 mod parquet_file;
 mod policy;
@@ -14,5 +15,6 @@ mod read;
 mod steps;
 mod table;
 
+pub use files_read::{FileMark, FilesRead};
 pub use policy::FilePolicy;
 pub use read::{ColumnRequest, SourceContext, check, check_expression, read_partition, read_rows};

@@ -10,6 +10,7 @@ use evercube_base::{DataType, Diagnostic, Error, ErrorKind, Result, RowBatch};
 use evercube_model::tabular::{DataSource, PartitionSource};
 
 use crate::convert::Converter;
+use crate::files_read::FilesRead;
 use crate::m::check::Checker;
 use crate::m::eval::Interp;
 use crate::m::value::M;
@@ -27,6 +28,8 @@ pub struct SourceContext {
     pub working_dir: PathBuf,
     /// Set to true to stop reading soon, with `ErrorKind::Cancelled`.
     pub cancel: Arc<AtomicBool>,
+    /// Told every file that is opened.
+    pub files: FilesRead,
 }
 
 /// A column of the model and the column of the source that fills it.

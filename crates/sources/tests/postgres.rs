@@ -163,6 +163,7 @@ fn rows_of_a_real_database() {
         policy: FilePolicy::Any,
         working_dir: "/".into(),
         cancel: Arc::new(AtomicBool::new(false)),
+        files: evercube_sources::FilesRead::default(),
     };
     let m = |t: &str| PartitionSource {
         kind: Some("m".into()),

@@ -24,6 +24,7 @@ fn context(dir: &Path) -> SourceContext {
         policy: FilePolicy::Folders(vec![dir.to_path_buf()]),
         working_dir: dir.to_path_buf(),
         cancel: Arc::new(AtomicBool::new(false)),
+        files: evercube_sources::FilesRead::default(),
     }
 }
 

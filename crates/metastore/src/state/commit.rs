@@ -17,6 +17,7 @@ impl State {
         let outcome = self.commit(index, commit);
         // What only has to be tried again must not answer the next try.
         if !matches!(&outcome, Err(e) if e.kind == ErrorKind::Unavailable) {
+            self.reads.remove(&request_id);
             self.remember(request_id, index, outcome.clone().err());
         }
         match outcome {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use evercube_service::status::DatabaseStatus;
 use http::StatusCode;
 
-use super::ServerState;
 use super::answer::{Answer, answer};
 use super::asked::Asked;
+use super::{ServerState, metrics};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -70,6 +70,15 @@ fn metrics(state: &Arc<ServerState>) -> String {
     gauge("files_damaged_total", "Files found damaged since the start.", &one(files.found));
     gauge("files_healed_total", "Damaged files that were written again.", &one(files.healed));
     gauge("files_checked", "Files of the last whole look.", &one(files.checked));
+    let troubles = service.watched.troubles();
+    let troubles: Vec<_> = troubles
+        .iter()
+        .map(|(kind, what)| (format!("{{kind=\"{kind}\",what=\"{}\"}}", label(what)), 1))
+        .collect();
+    gauge("trouble", "What the leader finds wrong; none on the others.", &troubles);
+    for (name, help, rows) in metrics::of_schedules(&group, service.now().unix_micros()) {
+        gauge(name, help, &rows);
+    }
     let of = |value: fn(&DatabaseStatus) -> u64| {
         let row = |d: &DatabaseStatus| (format!("{{database=\"{}\"}}", label(&d.name)), value(d));
         status.databases.iter().map(row).collect::<Vec<_>>()
@@ -82,6 +91,6 @@ fn metrics(state: &Arc<ServerState>) -> String {
 }
 
 /// Text as the value of a label.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -11,6 +11,7 @@ use evercube_store::{Manifest, PartitionManifest};
 
 use crate::change::finish::{Parts, refused};
 use crate::change::keep::{Side, empty_table, keep};
+use crate::refresh::finished::Ahead;
 use crate::refresh::plan::Place;
 use crate::versions::LoadedVersion;
 
@@ -28,6 +29,8 @@ pub(crate) struct Draft {
     /// What a change of the model did to the data; taken back by a refresh.
     data_messages: Vec<Diagnostic>,
     pub cancel: Arc<AtomicBool>,
+    /// Partitions that were read already.
+    pub ahead: Ahead,
 }
 
 impl Draft {
@@ -49,6 +52,7 @@ impl Draft {
             model_changed: false,
             data_messages: Vec::new(),
             cancel,
+            ahead: Ahead::default(),
         };
         draft.current = current;
         if let Some(database) = &draft.database {

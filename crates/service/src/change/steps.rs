@@ -20,6 +20,7 @@ use crate::change::{Step, request_id};
 use crate::commit::NewState;
 use crate::objects::blocking;
 use crate::refresh::RefreshRequest;
+use crate::refresh::ahead::ReadAhead;
 use crate::rights::Need;
 use crate::running::RunningRequest;
 use crate::service::Service;
@@ -36,24 +37,19 @@ impl Service {
     ) -> Result<WriteAnswer> {
         let request_id = request_id(call)?;
         self.see_all_commits().await?;
-        let asked = name;
-        let (name, _alone) = self.alone(name).await;
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }
-        self.epoch_of(&name)?;
-        let current = match self.metastore.state().database(&name) {
-            Some(_) => Some(self.version(&strong(), &name).await?),
-            None => None,
-        };
-        self.check_rights(call, asked, current.as_deref(), &steps)?;
-        self.not_a_standby(&name)?;
+        let now = self.committed_name(name).unwrap_or_else(|| name.to_owned());
+        self.epoch_of(&now)?;
+        self.check_rights(call, name, self.current(&now).await?.as_deref(), &steps)?;
+        self.not_a_standby(&now)?;
         let cancel = Arc::new(AtomicBool::new(false));
         let _listed = self.running.enter(RunningRequest {
             session: call.session.number,
             request_id: Some(request_id.clone()),
             user: call.session.user.clone(),
-            database: name.clone(),
+            database: now.clone(),
             text: text.to_owned(),
             started: self.now(),
             cancel: Arc::clone(&cancel),
@@ -61,12 +57,50 @@ impl Service {
             cancelled: Arc::default(),
         });
         self.progress.update(&request_id, |p| p.by.clone_from(&call.session.user));
-        let draft = Draft::new(request_id.clone(), name, current, Arc::clone(&cancel));
-        let work = self.run_steps(draft, steps);
+        let work = self.write_steps(call, &request_id, (name, &now), steps, &cancel);
         let answer = in_time(work, call, &cancel).await;
         let state = if answer.is_ok() { "done" } else { "failed" };
         self.progress.update(&request_id, |p| p.state = state.into());
+        if answer.as_ref().is_err_and(|e| !may_go_on(e)) {
+            self.forget_reads(&request_id).await;
+        }
         answer
+    }
+
+    /// Reads what can be read beside others, and makes the change alone.
+    async fn write_steps(
+        &self,
+        call: &Call,
+        request_id: &str,
+        (asked, now): (&str, &str),
+        steps: Vec<Step>,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<WriteAnswer> {
+        let ahead = Box::pin(self.read_ahead(request_id, now, &steps, cancel)).await?;
+        let (name, _alone) = self.alone(asked).await;
+        if let Some(answer) = self.answered(request_id) {
+            return answer;
+        }
+        self.epoch_of(&name)?;
+        let current = self.current(&name).await?;
+        self.check_rights(call, asked, current.as_deref(), &steps)?;
+        self.not_a_standby(&name)?;
+        let mut draft = Draft::new(request_id.to_owned(), name, current, Arc::clone(cancel));
+        let ReadAhead { read, held: _held } = ahead;
+        draft.ahead = read;
+        self.run_steps(draft, steps).await
+    }
+
+    /// The newest version of a database, where there is one.
+    async fn current(&self, name: &str) -> Result<Option<Arc<LoadedVersion>>> {
+        match self.metastore.state().database(name) {
+            Some(_) => Ok(Some(self.newest(name).await?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn newest(&self, name: &str) -> Result<Arc<LoadedVersion>> {
+        self.version(&strong(), name).await
     }
 
     /// Waits until nobody else writes the database; its name then, since it may have been renamed
@@ -214,6 +248,11 @@ fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec
         Ok(RefreshRequest { kind, objects: objects.unwrap_or_default(), readers: None })
     });
     requests.collect()
+}
+
+/// Whether another server goes on with a request that ended so here.
+fn may_go_on(e: &Error) -> bool {
+    matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Unknown)
 }
 
 /// Stops the work when the caller's time is over.

@@ -11,7 +11,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_engine::CompiledModel;
 use evercube_metastore::{Member, OnDifference};
 use evercube_model::tabular::Database;
-use evercube_store::{PartitionManifest, logical_checksum};
+use evercube_store::{Manifest, PartitionManifest, logical_checksum};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -19,8 +19,9 @@ use crate::change::draft::Draft;
 use crate::change::finish::warning;
 use crate::layout::load_partition;
 use crate::objects::{blocking, data_peers, pull};
+use crate::refresh::finished::{Ahead, Groups};
 use crate::refresh::plan::Place;
-use crate::refresh::run::Groups;
+use crate::refresh::run;
 use crate::running::RunningRequest;
 use crate::service::{Service, from_json, to_json};
 
@@ -186,7 +187,14 @@ impl Service {
         wanted: (Vec<Place>, Option<usize>),
     ) -> Result<Reading> {
         let started = Instant::now();
-        let groups = self.read_all(database, request_id, cancel, wanted).await?;
+        let (wanted, readers) = wanted;
+        let manifest = Manifest::default();
+        let recorded = false;
+        let reading =
+            run::Reading { database, manifest: &manifest, request_id, cancel, readers, recorded };
+        let read = self.read_all(&reading, wanted, &mut Ahead::new()).await?;
+        let groups: Vec<(Place, Groups)> =
+            read.into_iter().map(|(place, finished)| (place, finished.groups)).collect();
         let objects = Arc::clone(&self.objects);
         let (database, pool) = (database.clone(), Arc::clone(&self.pool));
         let (mut groups, sums) = blocking(move || {

@@ -752,6 +752,7 @@ fn source(a: &Args<'_>) -> Result<M> {
     Ok(match a.name {
         "File.Contents" => {
             let p = a.it.ctx.policy.resolve(&a.text(0)?, &a.it.ctx.working_dir)?;
+            a.it.ctx.files.note(&p);
             M::Binary(Rc::new(Binary::File(p)))
         }
         "Parquet.Document" => M::Table(Rc::new(parquet_file::open(&*binary()?)?)),
