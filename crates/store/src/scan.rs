@@ -8,6 +8,7 @@ mod accumulate;
 mod beside;
 mod code_set;
 mod comparison;
+mod few_groups;
 mod filter;
 mod groups;
 mod integers;

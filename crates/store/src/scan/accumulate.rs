@@ -6,6 +6,7 @@ use std::sync::Arc;
 use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 
 use super::code_set::CodeSet;
+use super::few_groups;
 use super::integers::Integers;
 use super::path::CodeReader;
 use super::row_value::{RowPlan, overflow};
@@ -199,6 +200,7 @@ impl Accumulator {
         match (self, plan) {
             (Self::Count(v), Plan::CountRows) => match numbers {
                 None => v[0] += rows.len() as u64,
+                Some(numbers) if v.len() <= few_groups::FEW => few_groups::count(v, numbers),
                 Some(numbers) => numbers.iter().for_each(|g| v[*g as usize] += 1),
             },
             (Self::Count(v), Plan::CountColumn(c)) => {
@@ -215,6 +217,9 @@ impl Accumulator {
                     // The plan's bounds leave no room for overflow.
                     None => {
                         sums[0] += integers.iter().fold(0i64, |sum, v| sum.wrapping_add(*v));
+                    }
+                    Some(numbers) if sums.len() <= few_groups::FEW => {
+                        few_groups::add_integers(sums, numbers, integers);
                     }
                     Some(numbers) => {
                         for (g, value) in numbers.iter().zip(integers.iter()) {

@@ -6,6 +6,7 @@ use evercube_base::Result;
 use foldhash::fast::FixedState;
 
 use super::accumulate::{Accumulator, Plan};
+use super::few_groups;
 use super::keys::{Keys, Numbering};
 use super::rows::Rows;
 use crate::scan_request::ScanResult;
@@ -65,7 +66,10 @@ impl<'a> Groups<'a> {
         match (&mut self.known, self.keys.numbering()) {
             (Known::Dense(met), Numbering::Dense { keys, .. }) => {
                 self.keys.number(keys, rows, &mut space.numbers);
-                space.numbers.iter().for_each(|n| met[*n as usize] = true);
+                match met.len() {
+                    0..=few_groups::FEW => few_groups::note_met(met, &space.numbers),
+                    _ => space.numbers.iter().for_each(|n| met[*n as usize] = true),
+                }
             }
             (Known::Listed(listed), numbering) => {
                 space.codes.resize(self.keys.len(), Vec::new());
