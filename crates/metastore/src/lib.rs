@@ -32,5 +32,5 @@ pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,
-    SessionKey, State, TokenEntry, UserEntry,
+    SessionKey, State, TokenEntry, UserEntry, digest,
 };

@@ -50,7 +50,12 @@ impl LogStore {
                 ),
             )
         };
-        let db = Database::create(file).map_err(|e| corrupt(e.into()))?;
+        let mut db = Database::create(file).map_err(|e| corrupt(e.into()))?;
+        match db.check_integrity() {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(file = %file.display(), "the metadata log was repaired"),
+            Err(e) => return Err(corrupt(e.into())),
+        }
         let write = db.begin_write().map_err(|e| corrupt(e.into()))?;
         write.open_table(LOG).map_err(|e| corrupt(e.into()))?;
         write.open_table(META).map_err(|e| corrupt(e.into()))?;
@@ -67,7 +72,7 @@ impl LogStore {
 
     /// Stores one value; `durable` waits for the disk.
     pub(crate) fn put_meta<T: Serialize>(&self, key: &str, value: &T, durable: bool) -> Stored<()> {
-        let bytes = coding::encode(value).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let bytes = coding::encode_stored(value).map_err(|e| fault(ErrorVerb::Write, e))?;
         self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
     }
 
@@ -91,9 +96,9 @@ impl LogStore {
         snapshot: &S,
     ) -> Stored<()> {
         let bytes = |e| fault(ErrorVerb::Write, e);
-        let vote = coding::encode(vote).map_err(bytes)?;
-        let last = coding::encode(last).map_err(bytes)?;
-        let snapshot = coding::encode(snapshot).map_err(bytes)?;
+        let vote = coding::encode_stored(vote).map_err(bytes)?;
+        let last = coding::encode_stored(last).map_err(bytes)?;
+        let snapshot = coding::encode_stored(snapshot).map_err(bytes)?;
         self.write(true, |log, meta| {
             log.retain(|_, _| false)?;
             meta.insert("vote", vote.as_slice())?;
@@ -128,11 +133,9 @@ impl LogStore {
     }
 }
 
-impl RaftLogReader<Types> for LogStore {
-    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
-        &mut self,
-        range: R,
-    ) -> Stored<Vec<Entry<Types>>> {
+impl LogStore {
+    /// The entries of a range that are in the log.
+    pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Stored<Vec<Entry<Types>>> {
         let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
         let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
         let mut entries = Vec::new();
@@ -141,6 +144,15 @@ impl RaftLogReader<Types> for LogStore {
             entries.push(decode(value.value())?);
         }
         Ok(entries)
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Stored<Vec<Entry<Types>>> {
+        self.entries(range)
     }
 }
 
@@ -189,7 +201,7 @@ impl RaftLogStorage<Types> for LogStore {
     {
         let mut rows = Vec::new();
         for entry in entries {
-            let bytes = coding::encode(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
+            let bytes = coding::encode_stored(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
             rows.push((entry.log_id.index, bytes));
         }
         self.write(true, |log, _| {
@@ -207,7 +219,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, to: LogId<u64>) -> Stored<()> {
-        let bytes = coding::encode(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let bytes = coding::encode_stored(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
         self.write(true, |log, meta| {
             meta.insert("purged", bytes.as_slice())?;
             log.retain_in((Bound::Unbounded, Bound::Included(to.index)), |_, _| false)

@@ -434,6 +434,19 @@ impl Metastore {
         }
     }
 
+    /// States by log entry that other members can be compared with, newest first.
+    pub fn checkpoints(&self) -> Vec<(u64, Arc<State>)> {
+        self.state.checkpoints()
+    }
+
+    /// Takes over the state that is right at a log entry, and applies what came after it again.
+    ///
+    /// # Errors
+    /// `Unavailable` where this server is not that far, or lacks entries after it.
+    pub fn repair(&self, index: u64, right: State) -> Result<()> {
+        self.state.repair(index, right)
+    }
+
     /// Runs `work` beside the consensus, away from the load of queries.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);

@@ -17,8 +17,10 @@ use crate::reads::{self, ReadSoFar};
 use crate::schedules::{self, Schedule};
 
 mod commit;
+mod digest;
 mod lease;
 
+pub use digest::digest;
 pub use lease::{Lease, Leases};
 
 /// BLAKE3 hash of an object.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
+use std::collections::VecDeque;
 use std::io::Cursor;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -35,10 +36,19 @@ impl Applied {
     }
 }
 
+/// Every so many entries the state is kept for a while, so that members that are not at the same
+/// entry can compare theirs.
+const CHECKPOINT: u64 = 64;
+const CHECKPOINTS_KEPT: usize = 4;
+
+type Checkpoints = VecDeque<(u64, Arc<State>)>;
+
 /// Handle to the applied state; clones share it.
 #[derive(Clone)]
 pub(crate) struct StateMachine {
     applied: Arc<RwLock<Applied>>,
+    /// Newest last.
+    checkpoints: Arc<RwLock<Checkpoints>>,
     log: LogStore,
     index: Arc<watch::Sender<u64>>,
 }
@@ -74,6 +84,7 @@ impl StateMachine {
         let index = applied.last.map_or(0, |l| l.index);
         Ok(Self {
             applied: Arc::new(RwLock::new(applied)),
+            checkpoints: Arc::default(),
             log,
             index: Arc::new(watch::Sender::new(index)),
         })
@@ -88,6 +99,48 @@ impl StateMachine {
         self.index.subscribe()
     }
 
+    /// States that other members can be compared with, newest first.
+    pub(crate) fn checkpoints(&self) -> Vec<(u64, Arc<State>)> {
+        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner);
+        let now = applied.last.map(|last| (last.index, Arc::clone(&applied.state)));
+        let kept = self.checkpoints.read().unwrap_or_else(PoisonError::into_inner);
+        let current = now.as_ref().map(|(index, _)| *index);
+        let earlier = kept.iter().rev().filter(|(index, _)| Some(*index) != current).cloned();
+        now.into_iter().chain(earlier).collect()
+    }
+
+    /// Takes the right state at an entry over, and applies what came after it again.
+    pub(crate) fn repair(&self, index: u64, right: State) -> evercube_base::Result<()> {
+        let behind = || {
+            let message =
+                "this server has not applied that entry, or does not have the ones after it";
+            evercube_base::Error::new(evercube_base::ErrorKind::Unavailable, message)
+        };
+        let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
+        let last = applied.last.map_or(0, |l| l.index);
+        if last < index {
+            return Err(behind());
+        }
+        let mut state = Arc::new(right);
+        let entries = self.log.entries(index + 1..=last).map_err(|_| behind())?;
+        if entries.len() as u64 != last - index {
+            return Err(behind());
+        }
+        for entry in entries {
+            if let EntryPayload::Normal(command) = entry.payload {
+                let _as_before = Arc::make_mut(&mut state).apply(entry.log_id.index, command);
+            }
+        }
+        applied.state = state;
+        let stored = StoredSnapshot { meta: meta_of(&applied), applied: applied.clone() };
+        drop(applied);
+        self.checkpoints.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.index.send_modify(|_| {});
+        self.log.put_meta("snapshot", &stored, true).map_err(|e| {
+            evercube_base::Error::internal(format!("the state could not be stored: {e}"))
+        })
+    }
+
     pub(crate) fn applied(&self) -> Applied {
         self.applied.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -98,8 +151,17 @@ impl StateMachine {
         let last = applied.last.unwrap_or_default();
         self.log.begin_history(vote, &last, &stored)?;
         *self.applied.write().unwrap_or_else(PoisonError::into_inner) = applied;
+        self.checkpoints.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.index.send_replace(last.index);
         Ok(())
+    }
+
+    fn keep_checkpoint(&self, index: u64, state: &Arc<State>) {
+        let mut kept = self.checkpoints.write().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back((index, Arc::clone(state)));
+        if kept.len() > CHECKPOINTS_KEPT {
+            kept.pop_front();
+        }
     }
 
     fn snapshot(stored: &StoredSnapshot) -> Stored<Snapshot<Types>> {
@@ -151,6 +213,9 @@ impl RaftStateMachine<Types> for StateMachine {
                 }
                 EntryPayload::Normal(command) => applied.change(index, command),
             });
+            if index % CHECKPOINT == 0 {
+                self.keep_checkpoint(index, &applied.state);
+            }
         }
         let last = applied.last.map_or(0, |l| l.index);
         drop(applied);
@@ -179,6 +244,7 @@ impl RaftStateMachine<Types> for StateMachine {
         self.log.put_meta("snapshot", &stored, true)?;
         let last = applied.last.map_or(0, |l| l.index);
         *self.applied.write().unwrap_or_else(PoisonError::into_inner) = applied;
+        self.checkpoints.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.index.send_replace(last);
         Ok(())
     }

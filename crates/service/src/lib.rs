@@ -4,6 +4,7 @@
 //! Never here: HTTP, XML.
 
 pub mod access;
+pub mod agreement;
 pub mod alarm;
 pub mod audit;
 pub mod auth;

@@ -46,7 +46,8 @@ impl Service {
         self.versions.retain(|name| state.databases.contains_key(name));
         let mut again = false;
         for entry in state.databases.values() {
-            if self.versions.get(&entry.name).is_some_and(|v| v.seq == entry.seq) {
+            let is_it = |v: &LoadedVersion| v.seq == entry.seq && v.root == entry.root;
+            if self.versions.get(&entry.name).is_some_and(|v| is_it(&v)) {
                 continue;
             }
             match self.load(entry).await {

@@ -66,12 +66,17 @@ impl Service {
         let mut changes = self.versions.changes();
         let mut applied = self.metastore.changes();
         loop {
+            if let Some(e) = self.withheld(database) {
+                return Err(e);
+            }
             let state = self.metastore.state();
             let Some(entry) = state.database(database) else {
                 return Err(self.no_such_database(database));
             };
             if let Some(v) = self.versions.get(database)
-                && (v.seq >= entry.seq || call.read == ReadLevel::Any)
+                && (v.seq > entry.seq
+                    || (v.seq == entry.seq && v.root == entry.root)
+                    || call.read == ReadLevel::Any)
             {
                 return Ok(v);
             }

@@ -12,6 +12,7 @@ use evercube_store::ObjectDir;
 use evercube_work::{SharedMemory, Turns};
 use tokio::sync::broadcast;
 
+use crate::agreement::AgreementBook;
 use crate::alarm::Alarm;
 use crate::audit::Audit;
 use crate::auth::{
@@ -41,6 +42,7 @@ pub struct Service {
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
     pub(crate) damage: Arc<DamageBook>,
+    pub(crate) agreement: AgreementBook,
     /// Databases whose standby is not kept up, and why.
     pub(crate) failing_standbys: Mutex<BTreeMap<String, String>>,
     pub(crate) pool: Arc<rayon::ThreadPool>,
@@ -116,6 +118,7 @@ impl Service {
             running: Arc::default(),
             progress: ProgressBook::default(),
             damage: Arc::default(),
+            agreement: AgreementBook::default(),
             failing_standbys: Mutex::default(),
             pool: Arc::new(pool),
             traces: Arc::default(),
@@ -140,6 +143,7 @@ impl Service {
         crate::guardian::spawn(&service);
         crate::audit::spawn(&service);
         crate::scrub::spawn(&service);
+        crate::agreement::spawn(&service);
         crate::schedule::spawn(&service);
         crate::standby::spawn(&service);
         crate::watch::spawn(&service);
@@ -313,6 +317,7 @@ impl Service {
                 let ask: crate::verify::VerifyRequest = from_json(&body)?;
                 to_json(&self.verify_here(&ask).await)
             }
+            Some(("state", operation)) => self.answer_state(operation, &body),
             Some(("refresh", "read")) => to_json(&self.read_for_other(from_json(&body)?).await?),
             Some(("progress", id)) => to_json(&self.progress.get(id)),
             _ => Err(Error::not_found(format!("this server knows no peer request '{path}'"))),

@@ -6,6 +6,7 @@ use evercube_base::{Error, ErrorKind};
 use evercube_metastore::Member;
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::Agreement;
 use crate::call::Call;
 use crate::damage::DiskHealth;
 use crate::service::Service;
@@ -37,6 +38,8 @@ pub struct ServerStatus {
     pub databases: Vec<DatabaseStatus>,
     #[serde(default)]
     pub files: DiskHealth,
+    #[serde(default)]
+    pub agreement: Agreement,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,6 +81,7 @@ impl ServerStatus {
             last_contact_ms: None,
             databases: Vec::new(),
             files: DiskHealth::default(),
+            agreement: Agreement::default(),
         }
     }
 }
@@ -93,7 +97,9 @@ impl Service {
         let mut databases = Vec::new();
         for entry in state.databases.values() {
             let loaded = self.versions.get(&entry.name);
-            let current = loaded.as_ref().is_some_and(|v| v.seq == entry.seq);
+            let withheld = self.withheld(&entry.name);
+            let current = withheld.is_none()
+                && loaded.as_ref().is_some_and(|v| v.seq == entry.seq && v.root == entry.root);
             let behind = self.now().unix_micros().saturating_sub(entry.updated_micros) / 1000;
             databases.push(DatabaseStatus {
                 name: entry.name.clone(),
@@ -102,7 +108,7 @@ impl Service {
                 root: loaded.as_ref().map(|v| hex::encode(v.root)),
                 primary: self.is_primary(&entry.name),
                 lag_ms: Some(if current { 0 } else { u64::try_from(behind).unwrap_or(0) }),
-                error: self.versions.failure(&entry.name).map(|e| e.message),
+                error: withheld.or_else(|| self.versions.failure(&entry.name)).map(|e| e.message),
                 sync_mode: entry.sync.mode.to_string(),
                 policy: entry.policy.to_string(),
                 standby: entry.standby_of.as_ref().map(|of| self.standby_status(of)),
@@ -134,6 +140,7 @@ impl Service {
             last_contact_ms: raft.millis_since_quorum,
             databases: if self.serves_queries() { databases } else { Vec::new() },
             files: self.damage.health(),
+            agreement: self.agreement(),
         }
     }
 

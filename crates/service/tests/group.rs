@@ -11,6 +11,7 @@ use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, R
 use evercube_metastore::{Command, Leases, Transport, VERSIONS_KEPT};
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::commit::NewState;
+use evercube_service::session::Session;
 use evercube_service::versions::{LoadedVersion, StoredModel};
 use evercube_service::{Service, ServiceConfig};
 use evercube_sources::FilePolicy;
@@ -154,6 +155,11 @@ async fn commit_at_writer(
     panic!("nobody takes writes");
 }
 
+fn admin() -> Call {
+    let session = Session { is_admin: true, ..Session::default() };
+    Call { session, ..Call::default() }
+}
+
 fn first_amount(version: &LoadedVersion) -> Value {
     let column = version.store.tables[0].column(0);
     column.value(column.code(0))
@@ -169,7 +175,7 @@ async fn a_commit_is_on_every_server_and_outlives_the_leader() {
         let version = s.version(&Call::default(), "retail").await.unwrap();
         assert_eq!((version.seq, first_amount(&version)), (seq, Value::Int(10)));
     }
-    let report = b.verify(&Call::default(), "Retail", true).await.unwrap();
+    let report = b.verify(&admin(), "Retail", true).await.unwrap();
     assert!(report.same, "{report:?}");
     assert_eq!(report.servers.len(), 3);
 
@@ -191,7 +197,7 @@ async fn one_flipped_byte_is_found_named_and_healed() {
     let new = state(&a, 0, &(0..5000).collect::<Vec<i64>>());
     let (_, segment) = new.manifest.objects()[0].clone();
     let seq = a.commit("r1", new).await.unwrap();
-    let call = Call { read: ReadLevel::Strong, ..Call::default() };
+    let call = Call { read: ReadLevel::Strong, ..admin() };
     c.version(&call, "Retail").await.unwrap();
 
     let file = object_file(&world.data_dir("c"), &hex::encode(segment));
@@ -241,7 +247,7 @@ async fn objects_of_failed_and_forgotten_changes_are_collected() {
     }
     assert_eq!(a.collect(Duration::ZERO).await.unwrap().0, 2);
     assert!(!a.objects.has(&first));
-    let report = a.verify(&Call::default(), "Retail", true).await.unwrap();
+    let report = a.verify(&admin(), "Retail", true).await.unwrap();
     assert!(report.same, "{report:?}");
 }
 
@@ -267,4 +273,41 @@ async fn a_lost_answer_is_given_again_and_a_stale_write_refused() {
     b.commit_drop("r3", "Retail", seq).await.unwrap();
     let gone = a.version(&Call::default(), "Retail").await.unwrap_err();
     assert_eq!(gone.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_metadata_is_wrong_finds_out_and_takes_the_others_over() {
+    let world = world();
+    let [a, b, c] = world.of_three().await;
+    let seq = a.commit("r1", state(&a, 0, &[1])).await.unwrap();
+    a.commit_drop("r2", "Retail", seq).await.unwrap();
+    let seq = a.commit("r3", state(&a, 0, &[1])).await.unwrap();
+    // One of them, and whoever leads: the majority is right either way.
+    for wrong in [&c, &a] {
+        let applied = a.metastore.status().applied;
+        for s in [&a, &b, &c] {
+            eventually("all are as far", || s.metastore.status().applied >= applied).await;
+        }
+        let (at, right) = wrong.metastore.checkpoints().remove(0);
+        let mut bad = (*right).clone();
+        let entry = bad.databases.get_mut("retail").unwrap();
+        entry.root[0] ^= 1;
+        entry.policy = evercube_metastore::Policy::Strict;
+        let before = wrong.agreement().times;
+        wrong.metastore.repair(at, bad.clone()).unwrap();
+        eventually("it finds out", || wrong.agreement().times > before).await;
+        let said = wrong.agreement().last.unwrap();
+        assert!(said.contains("database 'retail'") && said.contains("state root"), "{said}");
+        eventually("it holds what the others hold", || {
+            let entry = wrong.metastore.state().database("Retail").cloned().unwrap();
+            entry == *right.database("Retail").unwrap()
+        })
+        .await;
+        let call = Call { read: ReadLevel::Strong, ..Call::default() };
+        let version = wrong.version(&call, "Retail").await.unwrap();
+        assert_eq!((version.seq, first_amount(&version)), (seq, Value::Int(1)));
+        eventually("they agree", || wrong.agreement().diverged.is_empty()).await;
+        // The others never doubted themselves.
+        assert_eq!(b.agreement().times, 0, "{:?}", b.agreement());
+    }
 }

@@ -37,6 +37,9 @@ fn text(report: &Report) -> String {
         out.push_str(&format!("DEGRADED: going on without {domain}\n"));
     }
     for s in &report.servers {
+        for difference in &s.agreement.diverged {
+            out.push_str(&format!("DIVERGED on {}: {difference}\n", s.name));
+        }
         for damage in &s.files.open {
             out.push_str(&format!("DAMAGED on {}: {damage}\n", s.name));
         }

@@ -79,6 +79,22 @@ fn metrics(state: &Arc<ServerState>) -> String {
     for (name, help, rows) in metrics::of_schedules(&group, service.now().unix_micros()) {
         gauge(name, help, &rows);
     }
+    let agreement = &status.agreement;
+    gauge(
+        "diverged",
+        "Whether this server's metadata differs from the others'.",
+        &is(!agreement.diverged.is_empty()),
+    );
+    gauge(
+        "divergences_total",
+        "Differences of the metadata since the start.",
+        &one(agreement.times),
+    );
+    gauge(
+        "agreed_seq",
+        "The newest change at which the metadata was found the same.",
+        &one(agreement.agreed_seq.unwrap_or(0)),
+    );
     let of = |value: fn(&DatabaseStatus) -> u64| {
         let row = |d: &DatabaseStatus| (format!("{{database=\"{}\"}}", label(&d.name)), value(d));
         status.databases.iter().map(row).collect::<Vec<_>>()

@@ -103,7 +103,7 @@ impl Service {
         }
         self.restore_standby(&newest, database, &header).await?;
         let call = Call { read: ReadLevel::Strong, ..Call::default() };
-        let proof = self.verify(&call, database, true).await?;
+        let proof = self.prove_everywhere(&call, database, true).await?;
         if let Some(difference) = &proof.difference {
             self.alarm(
                 "standby",
