@@ -81,13 +81,12 @@ impl Service {
     pub async fn verify(&self, call: &Call, database: &str, deep: bool) -> Result<VerifyReport> {
         self.wait_fresh(call).await?;
         self.need_administrator_of(&call.session, database, "Verifying database")?;
-        self.prove_everywhere(call, database, deep).await
+        self.prove_everywhere(database, deep).await
     }
 
     /// As [`Service::verify`], for what the server does by itself.
     pub(crate) async fn prove_everywhere(
         &self,
-        call: &Call,
         database: &str,
         deep: bool,
     ) -> Result<VerifyReport> {

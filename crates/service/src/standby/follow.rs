@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time;
 use crate::backup;
-use crate::call::{At, Call, ReadLevel};
+use crate::call::{At, Call};
 use crate::operations::{Progress, Report};
 use crate::service::Service;
 
@@ -102,8 +102,8 @@ impl Service {
             return Ok(of.clone());
         }
         self.restore_standby(&newest, database, &header).await?;
-        let call = Call { read: ReadLevel::Strong, ..Call::default() };
-        let proof = self.prove_everywhere(&call, database, true).await?;
+        self.see_all_commits().await?;
+        let proof = self.prove_everywhere(database, true).await?;
         if let Some(difference) = &proof.difference {
             self.alarm(
                 "standby",
