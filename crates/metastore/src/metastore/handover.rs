@@ -12,7 +12,7 @@ use crate::coding::encode;
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(2);
-const TRIES: u32 = 6;
+const TRIES: u32 = 12;
 
 /// What the member that is to lead must know.
 #[derive(Debug, Serialize, Deserialize)]

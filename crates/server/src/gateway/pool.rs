@@ -20,7 +20,7 @@ const PROBE_LIMIT: Duration = Duration::from_millis(500);
 /// How much longer than twice its usual time a look may take before the server counts as late.
 const PROBE_SLACK: Duration = Duration::from_millis(50);
 /// Silence after which requests in flight are given up on.
-const SILENCE: Duration = Duration::from_millis(1250);
+const SILENCE: Duration = Duration::from_millis(2250);
 /// Looks between two questions for the group's members.
 const LEARN_EVERY: u32 = 20;
 
