@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evercube_service::audit::{AuditConfig, Queries};
+use evercube_service::bearer::IssuerConfig;
 use evercube_service::config::QueryLimits;
 
 use evercube_service::NamedTargets;
 
 use crate::failure::{Failure, Outcome};
+use crate::http::connections::ConnectionLimits;
+use crate::issuer::may_be_asked;
 use crate::tls::files::{Files, files};
 
 /// The settings as flags.
@@ -124,6 +127,13 @@ const NAMES: &[(&str, Shape)] = &[
     ("scan_cache", Shape::One),
     ("audit_queries", Shape::One),
     ("audit_size", Shape::One),
+    ("connections", Shape::One),
+    ("connections_per_address", Shape::One),
+    ("oidc_issuer", Shape::One),
+    ("oidc_audience", Shape::Many),
+    ("oidc_user_claim", Shape::One),
+    ("oidc_groups_claim", Shape::One),
+    ("oidc_admin_group", Shape::Many),
 ];
 const KINDS: [&str; 4] = ["data", "witness", "learner", "replica"];
 
@@ -165,6 +175,9 @@ pub struct ServeSettings {
     pub targets: NamedTargets,
     pub limits: QueryLimits,
     pub audit: AuditConfig,
+    pub connections: ConnectionLimits,
+    /// Whose bearer tokens count.
+    pub issuer: Option<IssuerConfig>,
 }
 
 impl Settings {
@@ -201,6 +214,11 @@ impl Settings {
         set("query_rows", vec![limits.query_rows.to_string()], Origin::Default);
         set("query_timeout", vec!["0s".into()], Origin::Default);
         set("audit_queries", vec!["names".into()], Origin::Default);
+        let held = ConnectionLimits::default();
+        set("connections", vec![held.all.to_string()], Origin::Default);
+        set("connections_per_address", vec![held.of_address.to_string()], Origin::Default);
+        set("oidc_user_claim", vec!["preferred_username".into()], Origin::Default);
+        set("oidc_groups_claim", vec!["groups".into()], Origin::Default);
         let audit_size = AuditConfig::default().size >> 20;
         set("audit_size", vec![format!("{audit_size}MB")], Origin::Default);
         let config =
@@ -335,6 +353,8 @@ impl Settings {
             targets: self.named_targets()?,
             limits: self.limits()?,
             audit: self.audit()?,
+            connections: self.connections()?,
+            issuer: self.issuer()?,
         })
     }
 
@@ -383,6 +403,39 @@ impl Settings {
             query_timeout: Some(timeout).filter(|t| !t.is_zero()),
             scan_cache: bytes("scan_cache")?,
         })
+    }
+
+    fn connections(&self) -> Outcome<ConnectionLimits> {
+        let number = |name| {
+            let read = self.text(name).unwrap_or_default().parse().ok().filter(|n| *n > 0);
+            read.ok_or_else(|| self.wrong(name, "it is a number from 1"))
+        };
+        Ok(ConnectionLimits {
+            all: number("connections")?,
+            of_address: number("connections_per_address")?,
+        })
+    }
+
+    fn issuer(&self) -> Outcome<Option<IssuerConfig>> {
+        let Some(issuer) = self.text("oidc_issuer") else { return Ok(None) };
+        if !issuer.parse().is_ok_and(|uri| may_be_asked(&uri)) {
+            let why = "write it as https://login.example.com/…, exactly as in its tokens";
+            return Err(self.wrong("oidc_issuer", why));
+        }
+        let many = |name| self.0.get(name).map_or(Vec::new(), |s| s.values.clone());
+        let audiences = many("oidc_audience");
+        if audiences.is_empty() {
+            let why = "oidc_audience must say for whom its tokens are made";
+            return Err(self.wrong("oidc_issuer", why));
+        }
+        let text = |name| self.text(name).unwrap_or_default().to_owned();
+        Ok(Some(IssuerConfig {
+            issuer: issuer.to_owned(),
+            audiences,
+            user_claim: text("oidc_user_claim"),
+            groups_claim: text("oidc_groups_claim"),
+            administrators: many("oidc_admin_group"),
+        }))
     }
 
     fn audit(&self) -> Outcome<AuditConfig> {

@@ -11,10 +11,12 @@ pub mod azure;
 mod backups;
 pub mod body;
 pub mod caller;
+pub mod connections;
 pub mod forward;
 pub mod gate;
 pub mod group;
 pub mod health;
+pub mod incoming;
 pub mod listen;
 mod metrics;
 pub mod openapi;
@@ -37,6 +39,7 @@ use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use crate::issuer::Issuer;
 use crate::transport::PeerClient;
 use answer::{Answer, failed};
 use asked::Asked;
@@ -45,6 +48,9 @@ use caller::{Caller, LOGIN_COOKIE};
 
 /// How long a request waits for a member that can answer it.
 const HOLD: Duration = Duration::from_secs(30);
+
+/// From this many bytes on a message takes a while to be taken apart.
+const LARGE: usize = 256 << 10;
 
 /// How long a member that was replaced as the writer may take to answer what it has been sent.
 const LAST_ANSWER: Duration = Duration::from_millis(250);
@@ -57,6 +63,8 @@ pub struct ServerState {
     pub peers: Arc<PeerClient>,
     /// How members prove who they are; `None`: they do not.
     pub gate: Option<gate::Gate>,
+    /// Whose bearer tokens count besides those of the group.
+    pub issuer: Option<Issuer>,
 }
 
 /// Where a request may be answered.
@@ -84,6 +92,14 @@ impl Task {
             return Ok(Self::Xmla(Box::new(xmla::Message::read(asked)?)));
         }
         Ok(refreshes::route(asked).map_or(Self::Rest, Self::Refreshes))
+    }
+
+    /// As [`Self::of`]; a large message is taken apart where it holds no other request up.
+    fn of_size(asked: &Asked) -> Result<Self> {
+        match asked.body.len() {
+            0..LARGE => Self::of(asked),
+            _ => tokio::task::block_in_place(|| Self::of(asked)),
+        }
     }
 
     fn place(&self, asked: &Asked) -> Place {
@@ -126,14 +142,20 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
         ));
     }
     let cloud = azure::is_transport(request.uri().path());
-    let mut answer = match Asked::read(request).await {
-        Ok(asked) if azure::is_asked(&asked) => azure::found(&asked),
-        Ok(mut asked) => match caller::find(&state, &asked, from).await {
-            found if health::is_endpoint(&asked) => match found {
-                Err(refusal) if health::tells_names(&asked) && !is_near(from) => refusal,
-                _ => health::run(&state, &asked),
-            },
-            Ok(Caller { identity, cookie }) => {
+    let (head, body) = request.into_parts();
+    let mut asked = Asked::of_head(head);
+    // Before the body is read: from somebody unknown none is taken.
+    let mut answer = match caller::find(&state, &asked, from).await {
+        _ if azure::is_asked(&asked) => match asked.take_small_body(body).await {
+            Ok(()) => azure::found(&asked),
+            Err(e) => failed(&e),
+        },
+        found if health::is_endpoint(&asked) => match found {
+            Err(refusal) if health::tells_names(&asked) && !is_near(from) => refusal,
+            _ => health::run(&state, &asked),
+        },
+        Ok(Caller { identity, cookie }) => match asked.take_body(body).await {
+            Ok(()) => {
                 asked.ensure_request_id();
                 let mut answer = noted(&state, asked, &identity, from).await;
                 let login = cookie.map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly"));
@@ -142,9 +164,12 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
                 }
                 answer
             }
-            Err(refusal) => refusal,
+            Err(e) => failed(&e),
         },
-        Err(e) => failed(&e),
+        Err(refusal) => {
+            incoming::discard(body).await;
+            refusal
+        }
     };
     let version = state.service.metastore.status().applied;
     let headers = answer.headers_mut();
@@ -168,7 +193,7 @@ async fn noted(
     by: &Identity,
     from: Option<IpAddr>,
 ) -> Answer {
-    let task = Task::of(&asked);
+    let task = Task::of_size(&asked);
     let noted = task.as_ref().ok().map(|task| Noted::of(state, &asked, task, by, from));
     let answer = answered(state, &task, asked, by, false).await;
     if let Some(noted) = noted {

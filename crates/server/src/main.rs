@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod gateway;
 mod http;
+mod issuer;
 mod output;
 mod process;
 mod tls;

@@ -2,10 +2,14 @@
 
 #[path = "servers/audit.rs"]
 mod audit;
+#[path = "servers/bearer.rs"]
+mod bearer;
 #[path = "servers/damage.rs"]
 mod damage;
 #[path = "servers/encrypted.rs"]
 mod encrypted;
+#[path = "servers/hostile.rs"]
+mod hostile;
 #[path = "servers/keeping.rs"]
 mod keeping;
 #[path = "servers/operations.rs"]

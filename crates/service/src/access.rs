@@ -40,6 +40,11 @@ const DAY: i64 = 24 * 3600;
 /// What every token begins with, so that scanners of source code find stray ones.
 const TOKEN_PREFIX: &str = "evercube_";
 
+/// Whether a secret has the form of the group's tokens.
+pub fn is_of_group(secret: &str) -> bool {
+    secret.starts_with(TOKEN_PREFIX)
+}
+
 pub(crate) fn need(name: &str, what: &str) -> Result<()> {
     let fit = !name.is_empty() && name.len() <= 200 && !name.contains([':', '/', '\\']);
     let wrong = || Error::invalid(format!("'{name}' cannot be the name of a {what}"));
@@ -166,7 +171,7 @@ impl Service {
         };
         let found = state.tokens.values().find(is_it);
         let user = found.and_then(|t| Some((t.user.clone(), state.users.get(&t.user)?.admin)));
-        user.map(|(user, is_admin)| Identity { user, is_admin })
+        user.map(|(user, is_admin)| Identity { user, is_admin, groups: Vec::new() })
             .ok_or_else(|| Error::new(ErrorKind::Denied, "The access token is not known here."))
     }
 

@@ -11,16 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::seal::{Purpose, SealingKey, open, random, seal};
 
 /// An authenticated caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     pub user: String,
     pub is_admin: bool,
+    /// Groups the issuer of a bearer token says the caller is in.
+    pub groups: Vec<String>,
 }
 
 impl Identity {
     /// The caller of a server started with `--no-auth`.
     pub fn everyone() -> Self {
-        Self { user: "admin".into(), is_admin: true }
+        Self { user: "admin".into(), is_admin: true, groups: Vec::new() }
     }
 }
 
@@ -66,13 +68,19 @@ impl PasswordCache {
         Ok(Self { right: Mutex::default(), secret })
     }
 
-    /// True where `password` belongs to `stored` (an argon2 hash). Slow the first time.
-    pub fn verify(&self, stored: &str, password: &str) -> bool {
+    /// True where `password` was right for `stored` before.
+    pub fn knows(&self, stored: &str, password: &str) -> bool {
         let digest = *blake3::keyed_hash(&self.secret, password.as_bytes()).as_bytes();
         let known = self.right.lock().unwrap_or_else(PoisonError::into_inner).get(stored).copied();
-        if known.is_some_and(|k| blake3::Hash::from(k) == blake3::Hash::from(digest)) {
+        known.is_some_and(|k| blake3::Hash::from(k) == blake3::Hash::from(digest))
+    }
+
+    /// True where `password` belongs to `stored` (an argon2 hash). Slow the first time.
+    pub fn verify(&self, stored: &str, password: &str) -> bool {
+        if self.knows(stored, password) {
             return true;
         }
+        let digest = *blake3::keyed_hash(&self.secret, password.as_bytes()).as_bytes();
         let Ok(parsed) = PasswordHash::new(stored) else { return false };
         let right = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
         if right {
@@ -91,7 +99,8 @@ pub const LOGIN_SECONDS: i64 = 8 * 3600;
 
 #[derive(Serialize, Deserialize)]
 struct Login {
-    identity: Identity,
+    user: String,
+    is_admin: bool,
     expires_unix: i64,
     /// Part of the stored password hash, so that a changed password ends its cookies.
     stamp: [u8; 8],
@@ -111,7 +120,8 @@ pub fn login_cookie(
     now_unix: i64,
 ) -> Result<String> {
     let login = Login {
-        identity: identity.clone(),
+        user: identity.user.clone(),
+        is_admin: identity.is_admin,
         expires_unix: now_unix + LOGIN_SECONDS,
         stamp: stamp(stored),
     };
@@ -128,8 +138,10 @@ pub fn read_login_cookie(
     stored_hash: impl Fn(&str) -> Option<String>,
 ) -> Option<Identity> {
     let login: Login = postcard::from_bytes(&open(keys, Purpose::Login, cookie)?).ok()?;
-    let stored = stored_hash(&login.identity.user)?;
-    (login.expires_unix > now_unix && login.stamp == stamp(&stored)).then_some(login.identity)
+    let stored = stored_hash(&login.user)?;
+    let counts = login.expires_unix > now_unix && login.stamp == stamp(&stored);
+    let Login { user, is_admin, .. } = login;
+    counts.then(|| Identity { user, is_admin, groups: Vec::new() })
 }
 
 /// Refuses a caller who is not an administrator.
@@ -157,7 +169,7 @@ mod tests {
         assert!(cache.verify(&stored, "s3cret"));
 
         let keys = [SealingKey { id: 1, bytes: [1; 32] }];
-        let ann = Identity { user: "ann".into(), is_admin: false };
+        let ann = Identity { user: "ann".into(), ..Identity::default() };
         let cookie = login_cookie(&keys, &ann, &stored, 1_000).unwrap();
         let known = |u: &str| (u == "ann").then(|| stored.clone());
         assert_eq!(read_login_cookie(&keys, &cookie, 2_000, known), Some(ann));

@@ -62,7 +62,7 @@ impl Service {
         call: &Call,
         asked: &JoinTokenRequest,
     ) -> Result<NewJoinToken> {
-        require_admin(call.session.is_admin, "Making a join token")?;
+        require_admin(call.session.rules(), "Making a join token")?;
         let Some(authority) = self.metastore.state().joining.authority.clone() else {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -96,7 +96,7 @@ impl Service {
     }
 
     pub fn join_tokens(&self, call: &Call) -> Result<Vec<JoinTokenRow>> {
-        require_admin(call.session.is_admin, "Listing join tokens")?;
+        require_admin(call.session.rules(), "Listing join tokens")?;
         let state = self.metastore.state();
         let name_of = |id: &u64| match (state.members.get(id), state.removed.get(id)) {
             (Some(member), _) => member.name.clone(),
@@ -115,7 +115,7 @@ impl Service {
 
     /// The token lets no further server in; those that came in with it stay.
     pub async fn delete_join_token(&self, call: &Call, name: &str) -> Result<()> {
-        require_admin(call.session.is_admin, "Removing a join token")?;
+        require_admin(call.session.rules(), "Removing a join token")?;
         self.propose_joining(Command::DeleteJoinToken { name: name.to_owned() }).await
     }
 

@@ -6,10 +6,12 @@
 pub mod access;
 pub mod agreement;
 pub mod alarm;
+pub mod attempts;
 pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod backup_use;
+pub mod bearer;
 pub mod browse;
 pub mod call;
 pub mod change;

@@ -168,10 +168,9 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
     if rights.administer {
         return Ok(Vec::new());
     }
-    let user = session.acting_user();
     let member_of = model.roles.iter().filter(|role| {
         let reads = matches!(role.model_permission.as_deref(), Some("read" | "readRefresh"));
-        reads && role.members.iter().any(|m| m.member_name.eq_ignore_ascii_case(user))
+        reads && session.is_member(role)
     });
     let roles: Vec<String> = member_of.map(|r| r.name.clone()).collect();
     if roles.is_empty() {

@@ -2,7 +2,7 @@
 //! give to their members.
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_model::tabular::Model;
+use evercube_model::tabular::{Model, Role};
 
 use crate::service::Service;
 use crate::session::Session;
@@ -45,6 +45,13 @@ impl Session {
         !self.roles.is_empty() || self.effective_user.is_some()
     }
 
+    /// Whether the user, or a group of theirs, is a member. Of an effective user no groups are known.
+    pub(crate) fn is_member(&self, role: &Role) -> bool {
+        let groups = if self.effective_user.is_some() { &[] } else { self.groups.as_slice() };
+        let mut names = groups.iter().map(String::as_str).chain([self.acting_user()]);
+        names.any(|n| role.members.iter().any(|m| m.member_name.eq_ignore_ascii_case(n)))
+    }
+
     pub(crate) fn rights(&self, model: &Model) -> Rights {
         if self.rules() {
             return Rights::ALL;
@@ -56,10 +63,9 @@ impl Session {
         if !self.roles.is_empty() {
             return Rights { read: true, ..Rights::default() };
         }
-        let user = self.acting_user();
         let mut rights = Rights::default();
         for role in &model.roles {
-            if !role.members.iter().any(|m| m.member_name.eq_ignore_ascii_case(user)) {
+            if !self.is_member(role) {
                 continue;
             }
             match role.model_permission.as_deref() {
@@ -157,6 +163,8 @@ mod tests {
         assert!(!acting.rules() && acting.rights(&model()).refresh);
         let in_role = Session { roles: vec!["A".into()], ..admin };
         assert_eq!(in_role.rights(&model()), read);
+        let grouped = Session { groups: vec!["BOB".into()], ..of("zoe") };
+        assert!(grouped.rights(&model()).refresh && !grouped.rights(&model()).read);
         let asking = Session { effective_user: Some("eve".into()), ..of("ann") };
         assert!(!asking.rights(&model()).any());
     }

@@ -56,7 +56,7 @@ const MOST_RETRIES: u32 = 100;
 
 impl Service {
     pub async fn put_schedule(&self, call: &Call, request: ScheduleRequest) -> Result<()> {
-        require_admin(call.session.is_admin, "Changing schedules")?;
+        require_admin(call.session.rules(), "Changing schedules")?;
         let ScheduleRequest { name, task, cron, zone, run_on, retries, .. } = request;
         check_name(&name)?;
         Cron::parse(&cron, &zone)?;
@@ -89,13 +89,13 @@ impl Service {
     }
 
     pub async fn delete_schedule(&self, call: &Call, name: &str) -> Result<()> {
-        require_admin(call.session.is_admin, "Changing schedules")?;
+        require_admin(call.session.rules(), "Changing schedules")?;
         let change = ScheduleChange::Remove { name: name.to_owned() };
         self.apply_change(Command::Schedules(change)).await
     }
 
     pub async fn schedules(&self, call: &Call) -> Result<Vec<ScheduleFacts>> {
-        require_admin(call.session.is_admin, "Listing schedules")?;
+        require_admin(call.session.rules(), "Listing schedules")?;
         self.see_all_commits().await?;
         let state = self.metastore.state();
         let now = chrono::Utc::now();
@@ -105,7 +105,7 @@ impl Service {
 
     /// The runs of a schedule, newest first, with every error in full.
     pub async fn runs_of(&self, call: &Call, name: &str) -> Result<Vec<RunFacts>> {
-        require_admin(call.session.is_admin, "Listing the runs of a schedule")?;
+        require_admin(call.session.rules(), "Listing the runs of a schedule")?;
         self.see_all_commits().await?;
         let state = self.metastore.state();
         let runs = state.jobs.of_schedule(name);
@@ -117,7 +117,7 @@ impl Service {
 
     /// Runs a schedule now, beside its times; the id of the run.
     pub async fn run_schedule(&self, call: &Call, name: &str) -> Result<String> {
-        require_admin(call.session.is_admin, "Running a schedule")?;
+        require_admin(call.session.rules(), "Running a schedule")?;
         self.see_all_commits().await?;
         let state = self.metastore.state();
         let schedule = state.schedules.get(name);

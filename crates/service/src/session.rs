@@ -14,6 +14,9 @@ pub struct Session {
     /// The authenticated user.
     pub user: String,
     pub is_admin: bool,
+    /// Groups of the user; those of each request's own token count.
+    #[serde(skip)]
+    pub groups: Vec<String>,
     pub catalog: Option<String>,
     /// Locale identifier of Windows (1033 = en-US).
     pub locale: u32,

@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 256 << 20, depth: 100, elements: 4_000_000 }
+        Self { bytes: 256 << 20, depth: 100, elements: 1_000_000 }
     }
 }
 

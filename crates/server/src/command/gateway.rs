@@ -12,6 +12,7 @@ use crate::client::base_url;
 use crate::command::serve::{start_logging, terminated};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::{Gateway, Pool, relay};
+use crate::http::connections::{ConnectionLimits, Connections};
 use crate::http::listen;
 use crate::tls;
 use crate::tls::accept::Acceptor;
@@ -100,6 +101,7 @@ pub async fn run(args: &GatewayArgs) -> Outcome {
     let serving = tokio::spawn(listen::serve(
         listener,
         acceptor,
+        Some(Connections::new(ConnectionLimits::default())),
         move |request| relay(Arc::clone(&gateway), request),
         stopping,
     ));

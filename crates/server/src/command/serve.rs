@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 use crate::config::{Flags, ServeSettings, Settings};
 use crate::failure::{Failure, Outcome};
+use crate::http::connections::Connections;
 use crate::http::gate::Gate;
 use crate::http::{ServerState, client, listen, peer};
+use crate::issuer::Issuer;
 use crate::process;
 use crate::tls;
 use crate::tls::accept::Acceptor;
@@ -77,7 +79,8 @@ pub async fn run(args: &Serve) -> Outcome {
         let (data, life) = (settings.data.clone(), settings.peer_certificate_life);
         founding::keep_renewed(&service, data, own, mutual.shown, life);
     }
-    let state = Arc::new(ServerState { service, peers, gate });
+    let issuer = settings.issuer.clone().map(Issuer::new).transpose()?;
+    let state = Arc::new(ServerState { service, peers, gate, issuer });
     let consensus = peer_listener(members, for_members, &state, stopping.clone())?;
     founding::hand_over_authority(&settings.data, &state.service).await?;
     announce(&state, &settings);
@@ -85,6 +88,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let serving = tokio::spawn(listen::serve(
         clients,
         for_clients,
+        Some(Connections::new(settings.connections)),
         move |request| client(Arc::clone(&state), request),
         stopping,
     ));
@@ -119,6 +123,7 @@ fn peer_listener(
     runtime.spawn(listen::serve(
         listener,
         acceptor,
+        None,
         move |request| peer::member(Arc::clone(&state), request),
         stopping,
     ));

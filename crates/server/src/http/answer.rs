@@ -1,6 +1,7 @@
 //! Answers as HTTP responses.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use evercube_base::{Error, ErrorKind};
@@ -67,14 +68,32 @@ fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// The request must be sent with a user and password.
-pub fn challenge() -> Answer {
-    let mut response = failed(&Error::new(
+/// The request must say who sends it.
+pub fn challenge(with_bearer: bool) -> Answer {
+    let error = Error::new(
         ErrorKind::Denied,
-        "The server needs a user name and password, as Basic authentication.",
-    ));
+        "The server needs a user name and password, as Basic authentication, or a bearer token.",
+    );
+    refused(&error, with_bearer)
+}
+
+/// What the request said of its sender does not count.
+pub fn refused(error: &Error, with_bearer: bool) -> Answer {
+    let mut response = failed(error);
     *response.status_mut() = StatusCode::UNAUTHORIZED;
-    let realm = HeaderValue::from_static("Basic realm=\"Evercube\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    let ways = ["Basic realm=\"Evercube\"", "Bearer realm=\"Evercube\""];
+    for way in ways.into_iter().take(if with_bearer { 2 } else { 1 }) {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+    }
+    response
+}
+
+/// The caller has to wait.
+pub fn too_many(wait: Duration) -> Answer {
+    let seconds = wait.as_secs().max(1);
+    let message = format!("Too many sign-ins failed or wait; try again in {seconds} seconds.");
+    let mut response = failed(&Error::new(ErrorKind::Denied, message));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

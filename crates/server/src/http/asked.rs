@@ -1,19 +1,22 @@
 //! A request read in full: what both the client listener and a forwarding member hand on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, Result};
 use evercube_service::call::{At, Call, ReadLevel};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
+use super::incoming::{self, Held};
+
+/// The largest body of a request that anybody may make.
+const SMALL: usize = 64 << 10;
 /// On a request of a gateway, which looks further by itself.
 pub const RELAYED: &str = "x-evercube-relayed";
 pub const REQUEST_ID: &str = "x-evercube-request-id";
-/// The largest body a client may send.
-const BODY_LIMIT: usize = 256 << 20;
 
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -24,27 +27,46 @@ pub struct Asked {
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Counts the body as held.
+    pub held: Arc<Held>,
     /// How long a read may wait here before another member is asked; `None`: as long as any.
     pub patience: Option<Duration>,
 }
 
 impl Asked {
-    pub async fn read(request: Request<Incoming>) -> Result<Self> {
-        let (head, body) = request.into_parts();
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|e| {
-            Error::new(
-                ErrorKind::Limit,
-                format!("the request's body could not be read (limit {BODY_LIMIT} bytes): {e}"),
-            )
-        })?;
-        Ok(Self {
+    /// The head of a request; its body comes after.
+    pub fn of_head(head: Parts) -> Self {
+        Self {
             method: head.method,
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
-            body: body.to_bytes(),
+            body: Bytes::new(),
+            held: Arc::default(),
             patience: None,
-        })
+        }
+    }
+
+    pub async fn take_body(&mut self, body: Incoming) -> Result<()> {
+        self.take_body_of(body, incoming::LARGEST).await
+    }
+
+    /// As [`Self::take_body`], for what is answered to anybody.
+    pub async fn take_small_body(&mut self, body: Incoming) -> Result<()> {
+        self.take_body_of(body, SMALL).await
+    }
+
+    async fn take_body_of(&mut self, body: Incoming, largest: usize) -> Result<()> {
+        let (body, held) = incoming::read(body, largest).await?;
+        (self.body, self.held) = (body, Arc::new(held));
+        Ok(())
+    }
+
+    pub async fn read(request: Request<Incoming>) -> Result<Self> {
+        let (head, body) = request.into_parts();
+        let mut asked = Self::of_head(head);
+        asked.take_body(body).await?;
+        Ok(asked)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -168,6 +190,7 @@ mod tests {
             query: "parameter=A%3D1&read=any&parameter=B+C".into(),
             headers,
             body: Bytes::new(),
+            held: Arc::default(),
             patience: None,
         };
         assert_eq!(asked.parameters("parameter").collect::<Vec<_>>(), ["A=1", "B C"]);

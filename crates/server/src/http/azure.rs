@@ -75,6 +75,7 @@ mod tests {
             query: String::new(),
             headers,
             body: Bytes::from_static(body.as_bytes()),
+            held: std::sync::Arc::default(),
             patience: None,
         };
         if !is_asked(&asked) {

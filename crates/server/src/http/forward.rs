@@ -18,6 +18,8 @@ const TARGET: &str = "x-forward-target";
 const METHOD: &str = "x-forward-method";
 const USER: &str = "x-forward-user";
 const ADMIN: &str = "x-forward-admin";
+/// Groups of the user, as hexadecimal JSON.
+const GROUPS: &str = "x-forward-groups";
 /// On an answer: ask another member.
 const ELSEWHERE: &str = "x-evercube-elsewhere";
 /// A refresh may take long; the client's own timeout ends it earlier.
@@ -63,9 +65,14 @@ pub async fn send(
     };
     let admin = if by.is_admin { "1" } else { "0" };
     let user = hex_of(&by.user);
-    for (name, value) in
-        [(TARGET, target.as_str()), (METHOD, asked.method.as_str()), (USER, &user), (ADMIN, admin)]
-    {
+    let groups = hex_of(&serde_json::to_string(&by.groups).unwrap_or_default());
+    for (name, value) in [
+        (TARGET, target.as_str()),
+        (METHOD, asked.method.as_str()),
+        (USER, &user),
+        (ADMIN, admin),
+        (GROUPS, &groups),
+    ] {
         let value = HeaderValue::from_str(value).map_err(|_| {
             Error::invalid("the request's path holds characters no header can carry")
         })?;
@@ -117,9 +124,16 @@ pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
         query: query.to_owned(),
         headers: headers.clone(),
         body,
+        held: std::sync::Arc::default(),
         patience: Some(PATIENCE),
     };
-    let identity = Identity { user: text_of(get(USER)?)?, is_admin: get(ADMIN)? == "1" };
+    // A member of an earlier release tells of no groups.
+    let groups = get(GROUPS).and_then(text_of).and_then(|json| serde_json::from_str(&json).ok());
+    let identity = Identity {
+        user: text_of(get(USER)?)?,
+        is_admin: get(ADMIN)? == "1",
+        groups: groups.unwrap_or_default(),
+    };
     Some((asked, identity))
 }
 

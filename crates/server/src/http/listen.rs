@@ -16,10 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::connections::Connections;
 use crate::tls::accept::{Accepted, Acceptor, Shown};
 
 /// How long a client may take for the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// The largest head of a request of a client.
+const LARGEST_HEAD: usize = 64 << 10;
 /// How long requests in flight may go on once the process is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -28,6 +31,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub async fn serve<A, F, B>(
     listener: TcpListener,
     acceptor: Acceptor,
+    limits: Option<Connections>,
     answer: A,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -42,8 +46,17 @@ pub async fn serve<A, F, B>(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
+                    let place = limits.as_ref().map(|l| l.enter(from.ip()));
+                    if matches!(place, Some(None)) {
+                        tracing::debug!(%from, "a connection too many is closed");
+                        continue;
+                    }
                     let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
-                    connections.spawn(connection(stream, from, acceptor, answer, stop.clone()));
+                    let of = connection(stream, from, acceptor, answer, limits.is_some(), stop.clone());
+                    connections.spawn(async move {
+                        of.await;
+                        drop(place);
+                    });
                 }
                 Err(e) => {
                     // Out of file handles, most likely: wait for connections to end.
@@ -67,6 +80,7 @@ async fn connection<A, F, B>(
     from: SocketAddr,
     acceptor: Acceptor,
     answer: Arc<A>,
+    of_client: bool,
     mut stop: watch::Receiver<bool>,
 ) where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
@@ -80,12 +94,12 @@ async fn connection<A, F, B>(
         () = stopped(&mut stop) => return,
     };
     match accepted {
-        Ok(Accepted::Plain(stream)) => requests(stream, from, None, answer, stop).await,
+        Ok(Accepted::Plain(stream)) => requests(stream, from, None, answer, of_client, stop).await,
         Ok(Accepted::Encrypted(stream)) => {
             let chain = stream.get_ref().1.peer_certificates();
             let first = chain.and_then(|c| c.first()).map(|c| c.clone().into_owned());
             let shown = first.map(|certificate| Shown(Arc::new(certificate)));
-            requests(stream, from, shown, answer, stop).await;
+            requests(stream, from, shown, answer, of_client, stop).await;
         }
         Err(why) => acceptor.refused(from, &why),
     }
@@ -97,6 +111,7 @@ async fn requests<S, A, F, B>(
     from: SocketAddr,
     shown: Option<Shown>,
     answer: Arc<A>,
+    of_client: bool,
     mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -120,10 +135,12 @@ async fn requests<S, A, F, B>(
             }))
         }
     });
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
+    let mut http1 = hyper::server::conn::http1::Builder::new();
+    http1.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    if of_client {
+        http1.max_buf_size(LARGEST_HEAD);
+    }
+    let serving = http1.serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => {

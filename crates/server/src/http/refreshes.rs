@@ -94,6 +94,7 @@ pub async fn run(
     let mut call = asked.call()?;
     call.session.user.clone_from(&by.user);
     call.session.is_admin = by.is_admin;
+    call.session.groups.clone_from(&by.groups);
     let model = &route.model;
     match &route.operation {
         Operation::Start => {

@@ -127,6 +127,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
     let mut call = asked.call()?;
     call.session.user.clone_from(&by.user);
     call.session.is_admin = by.is_admin;
+    call.session.groups.clone_from(&by.groups);
     match route {
         Route::Status => Ok(json_of(&service.status_for(&call).await)),
         Route::OpenApi => Ok(answer(StatusCode::OK, "application/json", openapi::document())),

@@ -116,6 +116,11 @@ impl Group {
         self.folder.path().join(name).display().to_string()
     }
 
+    /// The process of a server.
+    pub fn process_id(&self, at: usize) -> u32 {
+        self.members[at].process.as_ref().unwrap().id()
+    }
+
     pub fn data(&self, at: usize) -> PathBuf {
         self.folder.path().join(format!("data{at}"))
     }

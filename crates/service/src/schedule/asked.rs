@@ -38,7 +38,7 @@ impl Service {
         let task = RefreshTask { database: name, way: kind.word().into(), ..task };
         let job = Job {
             asked_by: call.session.user.clone(),
-            asked_by_admin: call.session.is_admin,
+            asked_by_admin: call.session.rules(),
             retries,
             retry_pause_seconds: PAUSE,
             ..new_job(id, Task::Refresh(task), self.now().unix_micros())

@@ -9,6 +9,7 @@ use evercube_metastore::{
     Command, Job, JobChange, JobEnd, JobPart, JobReport, JobState, Reply, Task,
 };
 
+use crate::audit::Event;
 use crate::call::Call;
 use crate::progress::Progress;
 use crate::running::NamedRequest;
@@ -160,6 +161,7 @@ impl Service {
     }
 
     async fn tell_end(&self, job: &Job, started: Instant, outcome: Result<JobReport>) {
+        self.audit_run(job, started.elapsed(), outcome.as_ref().err().map(|e| e.kind));
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (end, failed) = match outcome {
             Ok(report) => (JobEnd::Done(JobReport { millis, ..report }), None),
@@ -188,6 +190,21 @@ impl Service {
         if let Some(message) = failed {
             self.tell_failure(job, &message);
         }
+    }
+
+    /// A run has no request of a client beside which the log would tell of it.
+    fn audit_run(&self, job: &Job, took: Duration, failed: Option<ErrorKind>) {
+        self.audit.tell(Event {
+            time: self.now(),
+            action: format!("run: {}", job.task.word()),
+            user: job.asked_by.clone(),
+            database: Some(job.task.database().to_owned()),
+            object: job.schedule.as_ref().map(|name| format!("schedule '{name}'")),
+            request: Some(job.id.clone()),
+            failed,
+            took: Some(took),
+            ..Event::default()
+        });
     }
 
     fn tell_failure(&self, job: &Job, message: &str) {

@@ -10,6 +10,14 @@ pub(crate) type Span = (usize, usize);
 pub(crate) struct Expr {
     pub span: Span,
     pub kind: Kind,
+    /// Nodes from here to the deepest leaf: what walks the tree takes as much stack.
+    pub height: u32,
+}
+
+impl Expr {
+    pub fn new(span: Span, kind: Kind) -> Self {
+        Self { span, height: 1 + kind.height(), kind }
+    }
 }
 
 pub(crate) type ExprRef = Rc<Expr>;
@@ -77,6 +85,48 @@ pub(crate) enum Kind {
     Is(ExprRef, TypeExpr),
     As(ExprRef, TypeExpr),
     NotImplemented,
+}
+
+impl Kind {
+    /// Height of the highest child.
+    fn height(&self) -> u32 {
+        let of = |all: &[&ExprRef]| all.iter().map(|e| e.height).max().unwrap_or(0);
+        let named = |all: &[(Arc<str>, ExprRef)]| all.iter().map(|(_, e)| e.height).max();
+        match self {
+            Self::Let(bindings, body) => named(bindings).unwrap_or(0).max(body.height),
+            Self::Record(fields) => named(fields).unwrap_or(0),
+            Self::If(a, b, c) => of(&[a, b, c]),
+            Self::List(items) => {
+                let item = |i: &Item| match i {
+                    Item::Single(e) => e.height,
+                    Item::Range(a, b) => of(&[a, b]),
+                };
+                items.iter().map(item).max().unwrap_or(0)
+            }
+            Self::Call(f, arguments) => {
+                arguments.iter().map(|e| e.height).max().unwrap_or(0).max(f.height)
+            }
+            Self::Select { of: a, index: b, .. } | Self::Binary(_, a, b) => of(&[a, b]),
+            Self::Field { of: e, .. }
+            | Self::Projection { of: e, .. }
+            | Self::Function(_, e)
+            | Self::Unary(_, e)
+            | Self::Error(e)
+            | Self::Is(e, _)
+            | Self::As(e, _) => e.height,
+            Self::Try { body, otherwise, .. } => {
+                otherwise.as_ref().map_or(0, |e| e.height).max(body.height)
+            }
+            Self::Null
+            | Self::Logical(_)
+            | Self::Int(_)
+            | Self::Double(_)
+            | Self::Text(_)
+            | Self::Name(_)
+            | Self::Type(_)
+            | Self::NotImplemented => 0,
+        }
+    }
 }
 
 #[derive(Debug)]

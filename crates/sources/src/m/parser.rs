@@ -9,6 +9,8 @@ use super::ast::{Expr, ExprRef, Item, Kind, Op, Param, Span, TypeExpr, Unary};
 use super::lexer::{Token, tokens};
 
 const MAX_NESTING: u32 = 200;
+/// Operators, calls and fields one behind the other nest as well: each holds all before it.
+const MAX_HEIGHT: u32 = 1000;
 
 const KEYWORDS: [&str; 22] = [
     "and",
@@ -126,7 +128,17 @@ impl Parser<'_> {
         if self.word(w) { Ok(()) } else { Err(self.expected(&format!("'{w}'"))) }
     }
     fn node(&self, start: usize, kind: Kind) -> ExprRef {
-        Rc::new(Expr { span: (start, self.last_end()), kind })
+        Rc::new(Expr::new((start, self.last_end()), kind))
+    }
+
+    fn not_too_high(&self, e: &Expr) -> Result<()> {
+        if e.height <= MAX_HEIGHT {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "more than {MAX_HEIGHT} operators or calls follow one on the other: split them with let"
+        ))
+        .at(self.span()))
     }
 
     fn expr(&mut self) -> Result<ExprRef> {
@@ -262,6 +274,7 @@ impl Parser<'_> {
         let start = self.span().0;
         let mut left = self.unary()?;
         loop {
+            self.not_too_high(&left)?;
             if floor <= 3 && self.word("is") {
                 let t = self.type_expr()?;
                 left = self.node(start, Kind::Is(left, t));
@@ -305,6 +318,7 @@ impl Parser<'_> {
         let start = self.span().0;
         let mut e = self.primary()?;
         loop {
+            self.not_too_high(&e)?;
             if self.symbol("(") {
                 let args = self.sequence(")", Self::expr)?;
                 e = self.node(start, Kind::Call(e, args));
@@ -449,7 +463,7 @@ impl Parser<'_> {
         if self.symbol("]") {
             return Ok(self.node(start, Kind::Record(Vec::new())));
         }
-        let row = Rc::new(Expr { span: (start, start + 1), kind: Kind::Name("_".into()) });
+        let row = Rc::new(Expr::new((start, start + 1), Kind::Name("_".into())));
         if self.is_symbol("[") {
             return self.field(start, row);
         }

@@ -35,7 +35,12 @@ pub(super) fn open(
     by: &Identity,
 ) -> Result<Opened> {
     let mut call = asked.call()?;
-    let own = Session { user: by.user.clone(), is_admin: by.is_admin, ..Session::default() };
+    let own = Session {
+        user: by.user.clone(),
+        is_admin: by.is_admin,
+        groups: by.groups.clone(),
+        ..Session::default()
+    };
     let (session, id) = match header {
         None => (own, None),
         Some(SessionHeader::Begin) => {
@@ -83,7 +88,7 @@ fn resumed(service: &Service, id: &str, by: &Identity) -> Result<Session> {
             "The session belongs to another user; open a connection of your own.",
         ));
     }
-    Ok(Session { is_admin: by.is_admin, ..session })
+    Ok(Session { is_admin: by.is_admin, groups: by.groups.clone(), ..session })
 }
 
 /// A session with a request's properties over what it fixed; empty ones change nothing.
