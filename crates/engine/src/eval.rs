@@ -117,7 +117,7 @@ impl<'a> Evaluator<'a> {
             store,
             context,
             collation,
-            control: ScanControl::default(),
+            control: ScanControl { part: context.scan_part, ..ScanControl::default() },
             base_context: FilterContext::default(),
             query_measures: HashSet::new(),
             visible_rows: RefCell::default(),

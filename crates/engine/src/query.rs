@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::{DataType, DateTime, Error, ErrorKind, Result, Rowset, Value};
 use evercube_dax::ast::{Definition, DefinitionKind, OrderBy};
-use evercube_store::StoreVersion;
+use evercube_store::{SCAN_PART, StoreVersion};
 
 use crate::bind::{Binder, DefinedMeasure, may_compare, type_word};
 use crate::compiled_model::CompiledModel;
@@ -79,6 +79,8 @@ pub struct QueryContext {
     pub rules: Rules,
     /// Rows from which on a table's scans are worth planning together.
     pub long_table: usize,
+    /// Rows of a table that one thread scans at a time.
+    pub scan_part: usize,
     /// Results that are kept between queries.
     pub kept: Option<Arc<ResultCache>>,
     /// Whether the evaluation looked at `now`, `utc_now` or the random sequence.
@@ -103,6 +105,7 @@ impl Default for QueryContext {
             rowsets: None,
             rules: Rules::all(),
             long_table: LONG_TABLE,
+            scan_part: SCAN_PART,
             kept: None,
             volatile: Volatile::default(),
         }

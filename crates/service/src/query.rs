@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
+use evercube_engine::QueryContext;
 pub use evercube_engine::{Explanation, QueryResult, ResultTable, ScanSource};
-use evercube_engine::{LONG_TABLE, QueryContext, Rules, Volatile};
 use evercube_work::{Limits, Stop, Work};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -132,11 +132,8 @@ impl Service {
             seed: session.number,
             row_limit: self.config.limits.query_rows,
             parameters,
-            rowsets: None,
-            rules: Rules::all(),
-            long_table: LONG_TABLE,
             kept: self.kept.clone(),
-            volatile: Volatile::default(),
+            ..QueryContext::default()
         })
     }
 }

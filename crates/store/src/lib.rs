@@ -33,7 +33,7 @@ pub use kept_results::KeptResults;
 pub use manifest::{Manifest, PartitionManifest, SegmentRef, TableManifest, state_root};
 pub use object_dir::{Hash, ObjectDir};
 pub use relationship::{RelationshipDef, RelationshipIndex};
-pub use scan::ScanControl;
+pub use scan::{SCAN_PART, ScanControl};
 pub use scan_cache::ScanCache;
 pub use scan_request::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, RowComparison, RowExpr, ScanFilter,

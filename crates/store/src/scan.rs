@@ -41,16 +41,18 @@ pub struct ScanControl {
     pub max_groups: usize,
     /// Counts the rows that pass the filters of the scans made with this.
     pub rows_passed: Arc<AtomicU64>,
+    /// Rows that one thread takes at a time; fewer than [`SCAN_PART`] where tests want many parts.
+    pub part: usize,
 }
 
 impl Default for ScanControl {
     fn default() -> Self {
-        Self { max_groups: 50_000_000, rows_passed: Arc::default() }
+        Self { max_groups: 50_000_000, rows_passed: Arc::default(), part: SCAN_PART }
     }
 }
 
 /// A scan whose parts add up in any order is cut into parts of so many rows.
-const PART: usize = 1 << 17;
+pub const SCAN_PART: usize = 1 << 17;
 /// A scan whose parts must be put together in order is cut into at most this many.
 const ORDERED_PARTS: usize = 32;
 /// Up to this many groups are numbered by an array.
@@ -101,8 +103,10 @@ impl<'a> Scan<'a> {
         let plans: Vec<Plan<'a>> = request.aggregates.iter().map(plan).collect::<Result<_>>()?;
         let is_exact = plans.iter().all(Plan::is_exact);
         let part = match is_exact {
-            true => PART,
-            false => rows.div_ceil(ORDERED_PARTS).next_multiple_of(BLOCK).max(PART / 2),
+            false if control.part >= SCAN_PART => {
+                rows.div_ceil(ORDERED_PARTS).next_multiple_of(BLOCK).max(SCAN_PART / 2)
+            }
+            _ => control.part.max(1),
         };
         // An array much longer than a part has rows costs more than it saves.
         let most = match is_exact {

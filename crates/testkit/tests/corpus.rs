@@ -191,6 +191,23 @@ fn packings_change_no_answer() {
     });
 }
 
+/// Neither the number of threads nor how many rows one of them takes at a time changes an answer:
+/// parts of one row and of two, on threads of one, three and seven.
+#[test]
+fn parts_and_threads_change_no_answer() {
+    let dataset = packed(&retail(), Packing::Shortest);
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let every = [(1, pool(1)), (1, pool(3)), (2, pool(7))];
+    run_folder("tests/scripts", &dataset, |query, got| {
+        for (part, pool) in &every {
+            let context =
+                QueryContext { scan_part: *part, long_table: 0, ..QueryContext::default() };
+            let found = pool.install(|| answer_with(&dataset, query, usize::MAX, context));
+            assert_eq!(found, got, "parts of {part}, {pool:?}\n{query}");
+        }
+    });
+}
+
 /// What users get wrong is refused with one message that says what and where; the reference
 /// evaluator is not as strict.
 #[test]

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use evercube_base::Result;
 use evercube_work::{check, for_all};
 
-use super::PART;
+use super::SCAN_PART;
 use super::integers::{Node, comparable};
 use super::rows::{BLOCK, Rows};
 use crate::scan_request::{BitSet, RowComparison, TableId};
@@ -24,12 +24,12 @@ pub(crate) fn rows_where(
     let data = version.table(table);
     let (rows, ends) = (data.rows(), data.piece_ends());
     let part = |at: usize| {
-        let first = at * PART;
-        let mut words = vec![0_u64; PART.min(rows - first).div_ceil(64)];
-        of_part(first..(first + PART).min(rows), &ends, (&left, &right), holds, &mut words)?;
+        let first = at * SCAN_PART;
+        let mut words = vec![0_u64; SCAN_PART.min(rows - first).div_ceil(64)];
+        of_part(first..(first + SCAN_PART).min(rows), &ends, (&left, &right), holds, &mut words)?;
         Ok(words)
     };
-    let parts = for_all(rows.div_ceil(PART), part)?;
+    let parts = for_all(rows.div_ceil(SCAN_PART), part)?;
     Ok(Some(BitSet::from_words(parts.concat(), rows + 1)))
 }
 
