@@ -27,7 +27,7 @@ pub use jobs::{
 };
 pub use joining::{Authority, JoinToken, Joining};
 pub use keeping::{OnDifference, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
-pub use metastore::{Bootstrap, Config, Metastore, Status, Timing, Transport};
+pub use metastore::{Bootstrap, Config, Ground, Metastore, Status, Timing, Transport};
 pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};
 pub use state::{

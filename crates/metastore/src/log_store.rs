@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use evercube_base::{Error, ErrorKind, Result};
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
@@ -14,7 +14,9 @@ use openraft::{
     AnyError, Entry, ErrorSubject, ErrorVerb, LogId, OptionalSend, RaftLogReader, StorageError,
     StorageIOError, Vote,
 };
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::coding;
@@ -25,11 +27,18 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 type Stored<T> = std::result::Result<T, StorageError<u64>>;
 
+/// Opens the file, as often as it has to be.
+type Opener = Box<dyn Fn() -> Result<Database> + Send + Sync>;
+
+struct Shared {
+    /// `None` while it cannot be opened.
+    db: RwLock<Option<Arc<Database>>>,
+    open: Opener,
+}
+
 /// Handle to the file; clones share it.
 #[derive(Clone)]
-pub(crate) struct LogStore {
-    db: Arc<Database>,
-}
+pub(crate) struct LogStore(Arc<Shared>);
 
 fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u64> {
     StorageIOError::new(ErrorSubject::Store, verb, AnyError::new(&e)).into()
@@ -39,32 +48,70 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Stored<T> {
     coding::decode(bytes).map_err(|e| fault(ErrorVerb::Read, e))
 }
 
+fn cannot_open(what: &str, e: &redb::Error) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the metadata log {what} cannot be opened: {e}; a server of a group starts again in an empty folder, under its old name and with --join, and replaces itself"
+        ),
+    )
+}
+
+/// The file as the log needs it; what a crash left half done is put right, damage is refused.
+fn with_tables(mut db: Database) -> std::result::Result<Database, redb::Error> {
+    if !db.check_integrity()? {
+        tracing::warn!("the metadata log was repaired");
+    }
+    let write = db.begin_write()?;
+    write.open_table(LOG)?;
+    write.open_table(META)?;
+    write.commit()?;
+    Ok(db)
+}
+
 impl LogStore {
     pub(crate) fn open(file: &Path) -> Result<Self> {
-        let corrupt = |e: redb::Error| {
-            Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the metadata log {} cannot be opened: {e}; a server of a group starts again in an empty folder, under its old name and with --join, and replaces itself",
-                    file.display()
-                ),
-            )
-        };
-        let mut db = Database::create(file).map_err(|e| corrupt(e.into()))?;
-        match db.check_integrity() {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!(file = %file.display(), "the metadata log was repaired"),
-            Err(e) => return Err(corrupt(e.into())),
-        }
-        let write = db.begin_write().map_err(|e| corrupt(e.into()))?;
-        write.open_table(LOG).map_err(|e| corrupt(e.into()))?;
-        write.open_table(META).map_err(|e| corrupt(e.into()))?;
-        write.commit().map_err(|e| corrupt(e.into()))?;
-        Ok(Self { db: Arc::new(db) })
+        let file = file.to_owned();
+        Self::opened_by(Box::new(move || {
+            let opened = Database::create(&file).map_err(redb::Error::from);
+            opened.and_then(with_tables).map_err(|e| cannot_open(&file.display().to_string(), &e))
+        }))
+    }
+
+    /// A log on something else than a file.
+    pub(crate) fn on(disk: impl StorageBackend + Clone) -> Result<Self> {
+        Self::opened_by(Box::new(move || {
+            let opened = Database::builder().create_with_backend(disk.clone());
+            let opened = opened.map_err(redb::Error::from);
+            opened.and_then(with_tables).map_err(|e| cannot_open("given", &e))
+        }))
+    }
+
+    fn opened_by(open: Opener) -> Result<Self> {
+        let db = RwLock::new(Some(Arc::new(open()?)));
+        Ok(Self(Arc::new(Shared { db, open })))
+    }
+
+    /// Closes the file, which after a failed write takes no more, and opens it again.
+    pub(crate) fn reopen(&self) -> Result<()> {
+        let mut db = self.0.db.write().unwrap_or_else(PoisonError::into_inner);
+        *db = None;
+        *db = Some(Arc::new((self.0.open)()?));
+        Ok(())
+    }
+
+    fn db(&self) -> std::result::Result<Arc<Database>, redb::Error> {
+        let db = self.0.db.read().unwrap_or_else(PoisonError::into_inner);
+        db.clone().ok_or(redb::Error::DatabaseClosed)
+    }
+
+    fn read(&self) -> Stored<redb::ReadTransaction> {
+        let begun = self.db().and_then(|db| Ok(db.begin_read()?));
+        begun.map_err(|e| fault(ErrorVerb::Read, e))
     }
 
     pub(crate) fn get_meta<T: DeserializeOwned>(&self, key: &str) -> Stored<Option<T>> {
-        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let read = self.read()?;
         let table = read.open_table(META).map_err(|e| fault(ErrorVerb::Read, e))?;
         let found = table.get(key).map_err(|e| fault(ErrorVerb::Read, e))?;
         found.map(|v| decode(v.value())).transpose()
@@ -117,7 +164,7 @@ impl LogStore {
         ) -> std::result::Result<(), redb::StorageError>,
     ) -> Stored<()> {
         let run = || -> std::result::Result<(), redb::Error> {
-            let mut write = self.db.begin_write()?;
+            let mut write = self.db()?.begin_write()?;
             if !durable {
                 write.set_durability(Durability::None)?;
             }
@@ -136,7 +183,7 @@ impl LogStore {
 impl LogStore {
     /// The entries of a range that are in the log.
     pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Stored<Vec<Entry<Types>>> {
-        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let read = self.read()?;
         let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
         let mut entries = Vec::new();
         for item in table.range(range).map_err(|e| fault(ErrorVerb::Read, e))? {
@@ -161,7 +208,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Stored<LogState<Types>> {
         let last_purged_log_id = self.get_meta::<LogId<u64>>("purged")?;
-        let read = self.db.begin_read().map_err(|e| fault(ErrorVerb::Read, e))?;
+        let read = self.read()?;
         let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
         let last = match table.last().map_err(|e| fault(ErrorVerb::Read, e))? {
             Some((_, value)) => Some(decode::<Entry<Types>>(value.value())?.log_id),

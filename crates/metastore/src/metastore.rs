@@ -1,10 +1,12 @@
 //! The face of the crate: open, propose, read, watch.
 
 mod elections;
+mod ground;
 mod handover;
 mod history;
 mod membership;
 mod propose;
+mod revive;
 mod timing;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use crate::log_store::LogStore;
 use crate::raft::{Raft, Types};
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
+pub use ground::Ground;
 use membership::JoinRequest;
 use propose::HOLD;
 pub use timing::Timing;
@@ -80,7 +83,7 @@ pub struct Config {
     pub timing: Timing,
 }
 
-/// How a server comes to its group.
+/// How a server comes to its group, if its folder does not already belong to one.
 #[derive(Debug, Clone)]
 pub enum Bootstrap {
     /// Forms a group of one.
@@ -135,9 +138,13 @@ pub struct Metastore {
     /// Held by every proposal; closed while the leadership is handed over.
     gate: tokio::sync::RwLock<()>,
     restarting: tokio::sync::Mutex<()>,
+    /// Counts the consensuses there were, one after another.
+    run: AtomicU64,
+    /// Whether the consensus has ended by itself.
+    ailing: AtomicBool,
     refused: Arc<Mutex<Option<String>>>,
     runtime: tokio::runtime::Handle,
-    _stop: tokio::sync::oneshot::Sender<()>,
+    _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl std::fmt::Debug for Metastore {
@@ -155,45 +162,32 @@ fn unavailable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-/// Consensus has a thread of its own, so that load elsewhere moves no leader.
-fn own_runtime() -> Result<(tokio::runtime::Handle, tokio::sync::oneshot::Sender<()>)> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("consensus")
-        .enable_all()
-        .build()
-        .map_err(|e| Error::internal(format!("the consensus thread cannot be started: {e}")))?;
-    let handle = runtime.handle().clone();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        let _dropped = runtime.block_on(stopped);
-        runtime.shutdown_background();
-    });
-    Ok((handle, stop))
-}
-
 impl Metastore {
     /// Opens the folder. For [`Bootstrap::New`] the group exists when this returns; a joining
     /// server goes on in the background and needs its peer listener up to be let in.
     pub async fn open(
+        config: Config,
+        transport: Arc<dyn Transport>,
+        bootstrap: Bootstrap,
+    ) -> Result<Arc<Self>> {
+        let ground = Ground::in_folder(&config.data_dir)?;
+        Self::open_on(ground, config, transport, bootstrap).await
+    }
+
+    /// As [`Metastore::open`], on a ground that is given.
+    pub async fn open_on(
+        ground: Ground,
         config_in: Config,
         transport: Arc<dyn Transport>,
         bootstrap: Bootstrap,
     ) -> Result<Arc<Self>> {
-        std::fs::create_dir_all(&config_in.data_dir).map_err(|e| {
-            Error::new(
-                ErrorKind::Source,
-                format!("the folder {} cannot be made: {e}", config_in.data_dir.display()),
-            )
-        })?;
-        let log = LogStore::open(&config_in.data_dir.join("log.redb"))?;
+        let Ground { log, runtime, stop } = ground;
         log.step_down(config_in.node_id).map_err(|e| {
             Error::new(ErrorKind::Corrupt, format!("the vote of this server cannot be read: {e}"))
         })?;
         let state = StateMachine::open(log.clone())?;
         let timing = log.get_meta("timing").ok().flatten().unwrap_or(config_in.timing);
         transport.introduce(&introduction(&state.state(), config_in.node_id));
-        let (runtime, stop) = own_runtime()?;
         let refused = Arc::default();
         let parts = timing::Parts {
             transport: Arc::clone(&transport),
@@ -202,6 +196,11 @@ impl Metastore {
             refused: Arc::clone(&refused),
         };
         let raft = parts.start(&runtime, config_in.node_id, timing).await?;
+        // A server that stopped before its group took it in, or was formed, begins anew.
+        let known = raft
+            .is_initialized()
+            .await
+            .map_err(|e| Error::internal(format!("what the folder holds cannot be told: {e}")))?;
         let store = Arc::new(Self {
             raft: RwLock::new(raft),
             timing: RwLock::new(timing),
@@ -219,6 +218,8 @@ impl Metastore {
             membership: tokio::sync::Mutex::new(()),
             gate: tokio::sync::RwLock::new(()),
             restarting: tokio::sync::Mutex::new(()),
+            run: AtomicU64::new(0),
+            ailing: AtomicBool::new(false),
             refused,
             runtime,
             _stop: stop,
@@ -226,17 +227,18 @@ impl Metastore {
         store.follow_settings();
         store.watch_leader();
         store.watch_distance();
+        store.keep_running();
         match bootstrap {
-            Bootstrap::New { cluster_id, session_key } => {
+            Bootstrap::New { cluster_id, session_key } if !known => {
                 store.form(cluster_id, session_key).await?;
             }
-            Bootstrap::Join { addresses } if store.state().cluster_id.is_empty() => {
+            Bootstrap::Join { addresses } if !known => {
                 let joining = Arc::clone(&store);
                 store.runtime.spawn(async move { joining.join(&addresses).await });
             }
-            Bootstrap::Join { .. } | Bootstrap::Restart => {
+            bootstrap => {
                 let returning = Arc::clone(&store);
-                store.runtime.spawn(async move { returning.announce().await });
+                store.runtime.spawn(async move { returning.announce(bootstrap).await });
             }
         }
         Ok(store)
@@ -268,6 +270,11 @@ impl Metastore {
             .initialize(BTreeMap::from([(self.config.node_id, me)]))
             .await
             .map_err(|e| Error::internal(format!("the group cannot be formed: {e}")))?;
+        self.found(cluster_id, session_key).await
+    }
+
+    /// The first commands of a group.
+    async fn found(&self, cluster_id: String, session_key: [u8; 32]) -> Result<()> {
         self.propose(Command::Init { cluster_id, session_key }).await?;
         self.propose(Command::PutMember { id: self.config.node_id, member: self.member() }).await?;
         Ok(())
@@ -293,21 +300,37 @@ impl Metastore {
         }
     }
 
-    /// Tells the group where this server is now, if that changed while it was away.
-    async fn announce(&self) {
+    /// Tells the group where this server is now, if that changed while it was away, and ends what
+    /// a stop interrupted: the forming of the group, or its being let in.
+    async fn announce(&self, bootstrap: Bootstrap) {
+        let me = self.config.node_id;
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let me = self.config.node_id;
             // What the group made of this server is known once the leader was heard.
-            if self.status().millis_since_quorum.is_none() || self.state().members.is_empty() {
+            let (status, state) = (self.status(), self.state());
+            if status.millis_since_quorum.is_none() {
                 continue;
             }
-            if self.state().members.get(&me) == Some(&self.member()) {
-                return;
-            }
-            let command = Command::PutMember { id: me, member: self.member() };
-            match self.propose(command).await {
-                Ok(_) => return,
+            let told = match (&bootstrap, state.members.get(&me)) {
+                (_, Some(known)) if *known == self.member() => return,
+                (_, Some(_)) => {
+                    let command = Command::PutMember { id: me, member: self.member() };
+                    self.propose(command).await.map(|_| ())
+                }
+                (Bootstrap::New { cluster_id, session_key }, None)
+                    if state.cluster_id.is_empty() && status.leader == Some(me) =>
+                {
+                    self.found(cluster_id.clone(), *session_key).await
+                }
+                _ if state.members.is_empty() || state.removed.contains_key(&me) => continue,
+                (_, None) => {
+                    let members = state.members.values();
+                    let addresses: Vec<_> = members.map(|m| m.peer_address.clone()).collect();
+                    return self.join(&addresses).await;
+                }
+            };
+            match told {
+                Ok(()) => return,
                 Err(e) => tracing::info!(error = %e, "the group does not know this address yet"),
             }
         }
@@ -326,7 +349,11 @@ impl Metastore {
         let metrics = self.raft().metrics();
         let m = metrics.borrow();
         let me = self.config.node_id;
-        let millis = if m.current_leader == Some(me) {
+        let ailing = self.ailing.load(Ordering::SeqCst);
+        let leader = m.current_leader.filter(|_| !ailing);
+        let millis = if ailing {
+            None
+        } else if leader == Some(me) {
             let knows = m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term);
             // A group of one is always in touch with its majority.
             let alone = m.membership_config.voter_ids().count() == 1;
@@ -339,11 +366,11 @@ impl Metastore {
             }
         };
         let applied = m.last_applied.map_or(0, |l| l.index);
-        if m.current_leader == Some(me) || (millis.is_some() && applied >= self.heard_commit()) {
+        if leader == Some(me) || (millis.is_some() && applied >= self.heard_commit()) {
             self.caught_up.store(true, Ordering::Relaxed);
         }
         Status {
-            leader: m.current_leader,
+            leader,
             term: m.current_term,
             millis_since_quorum: millis,
             applied,
@@ -382,6 +409,9 @@ impl Metastore {
 
     /// Answers another member.
     pub async fn handle(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        if self.ailing.load(Ordering::SeqCst) && path != "raft/who" {
+            return Err(unavailable("consensus has stopped on this server, whose disk failed"));
+        }
         match self.meant_for_me(path)? {
             "raft/append" => {
                 let request: AppendEntriesRequest<Types> = decode(body)?;

@@ -101,7 +101,7 @@ impl Service {
         let metastore = Metastore::open(
             identity.metastore_config(&config),
             Arc::clone(&transport),
-            bootstrap(&config, &identity)?,
+            bootstrap(&config)?,
         )
         .await?;
         let sealing = Arc::clone(&metastore);
@@ -361,13 +361,10 @@ fn keys_of(metastore: &Metastore) -> Vec<SealingKey> {
     state.keys.iter().map(|k| SealingKey { id: k.id, bytes: k.bytes }).collect()
 }
 
-fn bootstrap(config: &ServiceConfig, identity: &ServerIdentity) -> Result<Bootstrap> {
-    // One that was stopped before the group took it in asks again.
+/// What to do where the folder belongs to no group yet.
+fn bootstrap(config: &ServiceConfig) -> Result<Bootstrap> {
     if !config.join.is_empty() {
         return Ok(Bootstrap::Join { addresses: config.join.clone() });
-    }
-    if !identity.is_new {
-        return Ok(Bootstrap::Restart);
     }
     let (mut id, mut key) = ([0u8; 16], [0u8; 32]);
     random(&mut id)?;

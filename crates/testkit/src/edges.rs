@@ -45,6 +45,8 @@ mod tests {
         ("xmla", &["base"]),
         ("service", &["base", "dax", "model", "store", "engine", "metastore", "sources", "work"]),
         ("server", &["base", "model", "service", "metastore", "work", "xmla"]),
+        ("sim", &["base", "metastore"]),
+        ("xtask", &[]),
         ("testkit", &["base", "dax", "model", "store", "engine"]),
     ];
 

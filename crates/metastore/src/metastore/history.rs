@@ -36,7 +36,7 @@ impl Metastore {
         self.heard_commit.store(0, Ordering::Relaxed);
         // Whatever came of it, the consensus goes on: in the new history or in the old one.
         let raft = self.start_again(self.timing()).await?;
-        *self.raft.write().unwrap_or_else(std::sync::PoisonError::into_inner) = raft;
+        self.put_raft(raft);
         self.set_refused(None);
         self.transport.introduce(&introduction(&self.state(), me));
         begun

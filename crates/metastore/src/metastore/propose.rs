@@ -1,5 +1,6 @@
 //! Changes and strong reads: at the leader, wherever it is, through elections.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
@@ -18,6 +19,9 @@ pub(super) const PAUSE: Duration = Duration::from_millis(10);
 impl Metastore {
     /// The leader and its address, `None` while there is none.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
+        if self.ailing.load(Ordering::SeqCst) {
+            return None;
+        }
         let metrics = self.raft().metrics();
         let m = metrics.borrow();
         let id = m.current_leader?;
@@ -127,7 +131,11 @@ impl Metastore {
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                 Err(unavailable("this server does not lead any more"))
             }
-            Ok(Err(e)) => Err(Error::internal(format!("the change was not taken: {e}"))),
+            // The entry may have reached others before consensus ended here.
+            Ok(Err(e)) => Err(Error::new(
+                ErrorKind::Unknown,
+                format!("consensus stopped on the server that leads: {e}"),
+            )),
             Err(_) => Err(Error::new(ErrorKind::Unknown, "a majority did not answer in time")),
         }
     }

@@ -104,7 +104,7 @@ impl Metastore {
             tracing::debug!(error = %e, "consensus had already stopped");
         }
         let raft = self.start_again(timing).await?;
-        *self.raft.write().unwrap_or_else(PoisonError::into_inner) = raft;
+        self.put_raft(raft);
         *self.timing.write().unwrap_or_else(PoisonError::into_inner) = timing;
         Ok(())
     }

@@ -1,0 +1,189 @@
+//! A disk that forgets what was not synced when its server crashes.
+//!
+//! Reads see every write. A crash keeps what was synced, and of the writes since then some, in
+//! any order, some of them only in part, as disks do.
+
+use std::io::{Error, ErrorKind, Result};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::StorageBackend;
+
+use crate::chance::Chance;
+
+/// What a disk writes at once.
+const SECTOR: usize = 512;
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write { at: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+#[derive(Debug, Default)]
+struct Platter {
+    /// What a crash leaves.
+    synced: Vec<u8>,
+    /// What reads see.
+    seen: Vec<u8>,
+    since: Vec<Change>,
+    /// Whether the server that had it open has crashed: nothing it does arrives any more.
+    torn_off: bool,
+    faults: DiskFaults,
+}
+
+/// What is wrong with a disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiskFaults {
+    /// Nothing can be written.
+    pub full: bool,
+    /// Says it has synced, and has not.
+    pub lies: bool,
+}
+
+/// One server's disk as one of its lives sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Disk(Arc<Mutex<Platter>>);
+
+fn apply(to: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::Length(n) => to.resize(*n, 0),
+        Change::Write { at, bytes } => {
+            if to.len() < at + bytes.len() {
+                to.resize(at + bytes.len(), 0);
+            }
+            to[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+}
+
+fn place(at: u64, length: usize) -> Range<usize> {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    at..at.saturating_add(length)
+}
+
+impl Disk {
+    /// A disk that holds this much.
+    pub fn of(content: Vec<u8>) -> Self {
+        let platter = Platter { seen: content.clone(), synced: content, ..Platter::default() };
+        Self(Arc::new(Mutex::new(platter)))
+    }
+
+    fn platter(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_faults(&self, faults: DiskFaults) {
+        self.platter().faults = faults;
+    }
+
+    pub fn faults(&self) -> DiskFaults {
+        self.platter().faults
+    }
+
+    /// What a crash at this moment is sure to leave.
+    pub fn synced(&self) -> Vec<u8> {
+        self.platter().synced.clone()
+    }
+
+    /// The server crashes: what it holds of the disk has no effect any more, and the disk as the
+    /// next life finds it is given back.
+    pub fn crash(&self, chance: &mut Chance) -> Self {
+        let mut old = self.platter();
+        old.torn_off = true;
+        let mut left = std::mem::take(&mut old.synced);
+        let since = std::mem::take(&mut old.since);
+        old.seen = Vec::new();
+        // Most crashes lose everything or nothing; some lose single writes or halves of them.
+        let kind = chance.within(0..4);
+        for change in since {
+            match kind {
+                0 => break,
+                1 => apply(&mut left, &change),
+                _ if chance.one_in(2) => {}
+                _ => apply(&mut left, &torn(change, chance)),
+            }
+        }
+        let faults = DiskFaults { lies: old.faults.lies, full: false };
+        let new = Self::of(left);
+        new.set_faults(faults);
+        new
+    }
+
+    /// One bit of what was synced turns over.
+    pub fn rot(&self, chance: &mut Chance) {
+        let mut platter = self.platter();
+        if platter.synced.is_empty() {
+            return;
+        }
+        let at = usize::try_from(chance.draw()).unwrap_or(0) % platter.synced.len();
+        let bit = 1 << chance.within(0..8);
+        platter.synced[at] ^= bit;
+        if let Some(byte) = platter.seen.get_mut(at) {
+            *byte ^= bit;
+        }
+    }
+}
+
+/// The first sectors of a write, sometimes all of them.
+fn torn(change: Change, chance: &mut Chance) -> Change {
+    match change {
+        Change::Write { at, mut bytes } if chance.one_in(3) => {
+            let sectors = chance.within(0..(bytes.len() / SECTOR + 1) as u64);
+            bytes.truncate(usize::try_from(sectors).unwrap_or(0) * SECTOR);
+            Change::Write { at, bytes }
+        }
+        whole => whole,
+    }
+}
+
+impl Platter {
+    fn change(&mut self, change: Change) -> Result<()> {
+        if self.torn_off {
+            return Ok(());
+        }
+        if self.faults.full {
+            return Err(Error::new(ErrorKind::StorageFull, "no space left on the disk"));
+        }
+        apply(&mut self.seen, &change);
+        self.since.push(change);
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64> {
+        Ok(self.platter().seen.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let platter = self.platter();
+        let found = platter.seen.get(place(offset, out.len()));
+        out.copy_from_slice(found.ok_or_else(|| Error::from(ErrorKind::UnexpectedEof))?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.platter().change(Change::Length(usize::try_from(len).unwrap_or(usize::MAX)))
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        let mut platter = self.platter();
+        if platter.torn_off {
+            return Ok(());
+        }
+        if platter.faults.lies {
+            return Ok(());
+        }
+        let Platter { synced, since, .. } = &mut *platter;
+        for change in since.drain(..) {
+            apply(synced, &change);
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let at = place(offset, 0).start;
+        self.platter().change(Change::Write { at, bytes: data.to_vec() })
+    }
+}

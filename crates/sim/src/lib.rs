@@ -1,0 +1,19 @@
+//! The code of the metastore in one simulated world: clock, chance, network and disks follow from
+//! a seed, so that what goes wrong once goes wrong again whenever it is asked for.
+//!
+//! See `docs/simulation.md`.
+
+pub mod chance;
+pub mod check;
+pub mod client;
+pub mod disk;
+pub mod faults;
+pub mod history;
+pub mod host;
+pub mod mutation;
+pub mod network;
+pub mod operator;
+pub mod report;
+pub mod run;
+pub mod watch;
+pub mod world;
