@@ -12,7 +12,7 @@ fn sim(arguments: &[&str]) -> (bool, String) {
 }
 
 /// Optimized code lives through more worlds in the same time.
-const SEEDS: &str = if cfg!(debug_assertions) { "8" } else { "24" };
+const SEEDS: &str = if cfg!(debug_assertions) { "4" } else { "6" };
 
 #[test]
 fn nothing_is_lost_in_many_worlds() {
