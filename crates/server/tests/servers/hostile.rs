@@ -219,9 +219,9 @@ fn who_guesses_waits_and_takes_no_more_connections_than_allowed() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let held: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(&url).unwrap()).collect();
-    let is_closed = |mut stream: &TcpStream| {
+    let is_closed = |stream: &TcpStream| {
         stream.set_nonblocking(true).unwrap();
-        match stream.read(&mut [0]) {
+        match stream.peek(&mut [0]) {
             Ok(_) => true,
             Err(e) => e.kind() != std::io::ErrorKind::WouldBlock,
         }
