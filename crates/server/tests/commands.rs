@@ -89,7 +89,7 @@ fn exit_statuses_tell_what_happened() {
     assert_eq!((refused.status.code(), text(&refused.stderr)), (Some(1), "evercube: no\n".into()));
 
     assert_eq!(evercube(&["query", "--server", &url, "D"]).status.code(), Some(2));
-    assert_eq!(evercube(&["status", "--server", "https://h"]).status.code(), Some(2));
+    assert_eq!(evercube(&["status", "--server", "ftp://h"]).status.code(), Some(2));
     assert_eq!(evercube(&["no-such-command"]).status.code(), Some(2));
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
