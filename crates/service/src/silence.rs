@@ -43,7 +43,7 @@ async fn falls_silent(transport: &Arc<dyn Transport>, address: &str, limit: Dura
 }
 
 impl Service {
-    /// As [`unless_silent`], for a read that another member answers.
+    /// As `unless_silent`, for a read that another member answers.
     pub async fn unless_member_silent<T>(
         &self,
         address: &str,

@@ -47,7 +47,7 @@ mod tests {
         ("server", &["base", "model", "service", "metastore", "work", "xmla"]),
         ("sim", &["base", "metastore"]),
         ("xtask", &[]),
-        ("testkit", &["base", "dax", "model", "store", "engine"]),
+        ("testkit", &["base", "dax", "model", "store", "engine", "work"]),
     ];
 
     #[test]
