@@ -83,15 +83,19 @@ fn a_light_work_does_not_wait_for_heavy_ones() {
     let (turns, memory) = shared();
     let (tell, told) = mpsc::channel();
     let (begun, has_begun) = mpsc::channel();
+    let all_are_there = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for name in ["heavy 1", "heavy 2"] {
             let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
             let (tell, begun, turns) = (tell.clone(), begun.clone(), &turns);
+            let all_are_there = &all_are_there;
             scope.spawn(move || {
                 work.run(|| {
                     begun.send(()).unwrap();
-                    // Both heavy ones and the light one are there before the steps count.
-                    while turns.waiting() < 2 {
+                    // Both heavy ones and the light one are there before the steps count; whoever
+                    // sees it tells the other, who may see it no more.
+                    while !all_are_there.load(Ordering::Relaxed) {
+                        all_are_there.fetch_or(turns.waiting() >= 2, Ordering::Relaxed);
                         check()?;
                     }
                     for _ in 0..1000 {
