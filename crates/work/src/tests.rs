@@ -101,17 +101,22 @@ fn a_light_work_does_not_wait_for_heavy_ones() {
                     for _ in 0..1000 {
                         check()?;
                     }
+                    // Told while the turn is held: the order is that of the turns.
+                    tell.send(name).unwrap();
                     Ok(())
                 })
                 .unwrap();
-                tell.send(name).unwrap();
             });
         }
         has_begun.recv().unwrap();
         let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
         scope.spawn(move || {
-            work.run(check).unwrap();
-            tell.send("light").unwrap();
+            work.run(|| {
+                check()?;
+                tell.send("light").unwrap();
+                Ok(())
+            })
+            .unwrap();
         });
     });
     assert_eq!(told.iter().next(), Some("light"));
