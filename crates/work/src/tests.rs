@@ -110,10 +110,13 @@ fn a_light_work_does_not_wait_for_heavy_ones() {
         }
         has_begun.recv().unwrap();
         let work = Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+        let all_are_there = &all_are_there;
         scope.spawn(move || {
             work.run(|| {
                 check()?;
                 tell.send("light").unwrap();
+                // It may be done before the second heavy one comes.
+                all_are_there.store(true, Ordering::Relaxed);
                 Ok(())
             })
             .unwrap();
