@@ -33,6 +33,9 @@ use membership::JoinRequest;
 use propose::HOLD;
 pub use timing::Timing;
 
+/// How long a member that is told to forget its leader leaves the election to another one.
+const HANDED_OVER_MS: u64 = 2000;
+
 /// How messages reach another member; given by the server.
 #[async_trait]
 pub trait Transport: Send + Sync {
@@ -135,7 +138,7 @@ pub struct Metastore {
     caught_up: AtomicBool,
     /// One change of the membership at a time.
     membership: tokio::sync::Mutex<()>,
-    /// Held by every proposal; closed while the leadership is handed over.
+    /// Held by every proposal and read at the leader; closed while the leadership is handed over.
     gate: tokio::sync::RwLock<()>,
     restarting: tokio::sync::Mutex<()>,
     /// Counts the consensuses there were, one after another.
@@ -440,6 +443,9 @@ impl Metastore {
             "raft/hand-over" => self.hand_over_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/take-over" => self.take_over(decode(body)?).await.map(|()| Vec::new()),
             "raft/forget-leader" => {
+                // The one that takes over is not to be competed with meanwhile.
+                let until = self.elapsed_millis().saturating_add(HANDED_OVER_MS);
+                self.voted_at.store(until, Ordering::Relaxed);
                 self.restart_consensus(self.timing()).await?;
                 Ok(Vec::new())
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metastore, unavailable};
 use crate::coding::encode;
+use crate::raft::Raft;
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(2);
@@ -21,6 +22,22 @@ pub(super) struct TakeOver {
     last: u64,
     /// The voters that are neither the leader nor the one to take over.
     others: BTreeSet<u64>,
+}
+
+/// A leader that sends no heartbeats until this is dropped.
+struct Quiet(Raft);
+
+impl Quiet {
+    fn new(raft: Raft) -> Self {
+        raft.runtime_config().heartbeat(false);
+        Self(raft)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.0.runtime_config().heartbeat(true);
+    }
 }
 
 impl Metastore {
@@ -51,11 +68,18 @@ impl Metastore {
         let Ok(_closed) = tokio::time::timeout(STEP, self.gate.write()).await else {
             return Err(unavailable("changes in progress do not end"));
         };
+        // Nothing this leader sends renews its lease with the others meanwhile.
+        let _quiet = Quiet::new(self.raft());
+        self.hand_to(to, &address, voters).await
+    }
+
+    async fn hand_to(&self, to: u64, address: &str, voters: BTreeSet<u64>) -> Result<()> {
+        let me = self.config.node_id;
         let last = self.raft().metrics().borrow().last_log_index.unwrap_or(0);
         // The others refuse to vote while they have just heard of this leader.
         let others = voters.into_iter().filter(|v| *v != to && *v != me).collect();
         let body = encode(&TakeOver { last, others })?;
-        self.transport.call(&address, "raft/take-over", body, STEP).await?;
+        self.transport.call(address, "raft/take-over", body, STEP).await?;
         let gone = self.until(STEP, |m| m.current_leader.is_some_and(|l| l != me)).await;
         if gone { Ok(()) } else { Err(unavailable("the other server did not win the election")) }
     }

@@ -169,8 +169,12 @@ impl Metastore {
     }
 
     pub(super) async fn read_index_here(&self) -> Result<u64> {
+        let limit = Duration::from_secs(2);
+        let Ok(_open) = tokio::time::timeout(limit, self.gate.read()).await else {
+            return Err(unavailable("the leadership is being handed over"));
+        };
         let raft = self.raft();
-        let confirmed = tokio::time::timeout(Duration::from_secs(2), raft.ensure_linearizable());
+        let confirmed = tokio::time::timeout(limit, raft.ensure_linearizable());
         match confirmed.await {
             Ok(Ok(read)) => Ok(read.map_or(0, |l| l.index)),
             Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) | Err(_) => {
