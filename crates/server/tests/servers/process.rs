@@ -370,10 +370,11 @@ pub fn exchange(to: &str, method: &str, path: &str, body: &str) -> std::io::Resu
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();
-    write!(
-        stream,
+    let message = format!(
         "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )?;
+    );
+    // In one piece: a server that answers after the first bytes may have gone before the last ones.
+    stream.write_all(message.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
