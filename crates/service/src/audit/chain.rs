@@ -46,10 +46,14 @@ pub(super) struct Chain {
     file: Option<File>,
     /// The last line that is in a file.
     written: (u64, Link),
+    /// The last line the disk has said it holds.
+    synced: (u64, Link),
     /// The last line that is in `pending`.
     last: (u64, Link),
     pending: Vec<u8>,
     unsynced: bool,
+    /// Part of a line that could not be cut off may stand behind what is written.
+    torn: bool,
 }
 
 pub(super) fn file_name(stream: Stream, first: u64) -> String {
@@ -117,9 +121,11 @@ impl Chain {
             files: files.into_iter().map(|(first, length)| LogFile { first, length }).collect(),
             file: None,
             written: (0, [0; 32]),
+            synced: (0, [0; 32]),
             last: (0, [0; 32]),
             pending: Vec::new(),
             unsynced: false,
+            torn: false,
         };
         chain.find_end()?;
         Ok(chain)
@@ -152,15 +158,19 @@ impl Chain {
             let file = OpenOptions::new().append(true).open(&path);
             let file = file.map_err(|e| failed(&path, "opened", &e))?;
             file.set_len(whole).map_err(|e| failed(&path, "cut", &e))?;
+            // What the process before wrote may not be on the disk yet.
+            file.sync_data().map_err(|e| failed(&path, "synced", &e))?;
             last.length = whole;
-            (self.file, self.written, self.last) = (Some(file), end, end);
+            self.file = Some(file);
+            (self.written, self.synced, self.last) = (end, end, end);
             return Ok(());
         }
         Ok(())
     }
 
+    /// How far the log is sure to be there after the machine stops.
     pub(super) fn position(&self) -> Position {
-        let (n, hash) = self.written;
+        let (n, hash) = self.synced;
         Position { n, hash, oldest: self.files.front().map_or(0, |f| f.first) }
     }
 
@@ -224,8 +234,11 @@ impl Chain {
             self.last = (n, put_line(&mut self.pending, &self.last.1, &json));
         }
         let path = self.folder.join(file_name(self.stream, first));
+        point("before a file is made");
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         self.file = Some(file.map_err(|e| failed(&path, "made", &e))?);
+        point("after a file is made");
+        self.sync_folder()?;
         if self.files.back().is_none_or(|f| f.first != first) {
             self.files.push_back(LogFile { first, length: 0 });
         }
@@ -236,11 +249,22 @@ impl Chain {
         let (Some(file), Some(last)) = (self.file.as_mut(), self.files.back_mut()) else {
             return Err(Error::internal("the audit log has no file"));
         };
+        if self.torn {
+            file.set_len(last.length).map_err(|e| failed(&self.folder, "cut", &e))?;
+            self.torn = false;
+        }
+        #[cfg(test)]
+        if torn("while lines are written") {
+            let half = self.pending.len() / 2;
+            let _torn = file.write_all(self.pending.get(..half).unwrap_or_default());
+            panic!("killed");
+        }
         if let Err(e) = file.write_all(&self.pending) {
             // Part of it may be there.
-            let _cut_again_at_the_next_start = file.set_len(last.length);
+            self.torn = file.set_len(last.length).is_err();
             return Err(failed(&self.folder, "written", &e));
         }
+        point("after lines are written");
         last.length += self.pending.len() as u64;
         self.pending.clear();
         self.written = self.last;
@@ -254,6 +278,7 @@ impl Chain {
         while self.files.len() > 1 && self.files.iter().map(|f| f.length).sum::<u64>() > budget {
             let Some(oldest) = self.files.front() else { break };
             let path = self.folder.join(file_name(self.stream, oldest.first));
+            point("before an old file is removed");
             match std::fs::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(failed(&path, "removed", &e));
@@ -267,11 +292,29 @@ impl Chain {
     /// Waits until the disk has what was written; whether there was anything.
     pub(super) fn sync(&mut self) -> Result<bool> {
         let Some(file) = self.file.as_ref().filter(|_| self.unsynced) else { return Ok(false) };
+        point("before a sync");
         file.sync_data().map_err(|e| failed(&self.folder, "synced", &e))?;
+        point("after a sync");
         self.unsynced = false;
+        self.synced = self.written;
         Ok(true)
     }
+
+    /// Without this a file that was just made may be gone after the machine stops, whatever is
+    /// in it.
+    fn sync_folder(&self) -> Result<()> {
+        let folder = File::open(&self.folder).and_then(|f| f.sync_all());
+        folder.map_err(|e| failed(&self.folder, "synced", &e))
+    }
 }
+
+/// A point at which a process may be killed; the tests do.
+#[cfg(not(test))]
+pub(super) fn point(_name: &str) {}
+#[cfg(test)]
+pub(super) use super::tests::kills::point;
+#[cfg(test)]
+use super::tests::kills::torn;
 
 /// A record with another number: `{"n":17,…` is how each begins.
 fn renumbered(json: &[u8], n: u64) -> Vec<u8> {

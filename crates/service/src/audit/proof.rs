@@ -39,8 +39,26 @@ pub(super) fn prove(
     }
 }
 
+/// Whether the files lack what the group was told of them: the log ended at `before` once.
+pub(super) fn lacks(
+    folder: &Path,
+    stream: Stream,
+    before: Position,
+    here: Position,
+) -> Result<bool> {
+    // Of a log that was empty, nothing can be missing.
+    if before.n == 0 {
+        return Ok(false);
+    }
+    // Records older than the oldest file made room for newer ones.
+    if before.n < here.oldest && before.n < here.n {
+        return Ok(false);
+    }
+    Ok(hash_of(folder, stream, before.n)? != Some(before.hash))
+}
+
 /// The hash of one record, where its file is still there.
-pub(super) fn hash_of(folder: &Path, stream: Stream, n: u64) -> Result<Option<Link>> {
+fn hash_of(folder: &Path, stream: Stream, n: u64) -> Result<Option<Link>> {
     let files = files_of(folder, stream)?;
     let Some((first, _)) = files.into_iter().rfind(|(first, _)| *first <= n) else {
         return Ok(None);

@@ -1,3 +1,5 @@
+pub(super) mod kills;
+
 use std::path::Path;
 
 use super::chain::{Chain, Position};
@@ -18,6 +20,7 @@ fn write(chain: &mut Chain, from: u64, count: u64) {
         }
     }
     chain.flush(evercube_base::DateTime::default()).map_err(|(_, e)| e).unwrap();
+    chain.sync().unwrap();
 }
 
 fn problems(folder: &Path, end: Position, heads: &[Option<Position>]) -> (AuditProof, String) {
