@@ -8,6 +8,7 @@ use crate::backups::BackupRecord;
 use crate::jobs::JobChange;
 use crate::joining::{Authority, JoinToken};
 use crate::keeping::{StandbyOf, Sync};
+use crate::links::LinkChange;
 use crate::reads::ReadChange;
 use crate::schedules::ScheduleChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
@@ -120,10 +121,11 @@ pub enum Command {
         now_unix: i64,
     },
     Reads(ReadChange),
+    Links(LinkChange),
 }
 
 /// The newest commands this release understands.
-pub(crate) const LEVEL: u32 = 2;
+pub const LEVEL: u32 = 3;
 
 impl Command {
     /// The level a member must have to understand the command. A command is proposed only when
@@ -150,6 +152,7 @@ impl Command {
             | Self::UseJoinToken { .. }
             | Self::SetSync { .. }
             | Self::SetStandby { .. } => 2,
+            Self::Links(_) => 3,
             _ => 0,
         }
     }

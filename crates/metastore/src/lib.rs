@@ -10,6 +10,7 @@ mod earlier;
 mod jobs;
 mod joining;
 mod keeping;
+mod links;
 mod log_store;
 mod metastore;
 mod raft;
@@ -19,7 +20,7 @@ mod state;
 mod state_machine;
 
 pub use backups::BackupRecord;
-pub use command::{Command, Commit, Reply};
+pub use command::{Command, Commit, LEVEL, Reply};
 pub use earlier::{EarlierVersion, EarlierVersions, VERSIONS_KEPT};
 pub use jobs::{
     BackupTask, DrillTask, Job, JobChange, JobEnd, JobError, JobPart, JobReport, JobState, Jobs,
@@ -27,6 +28,7 @@ pub use jobs::{
 };
 pub use joining::{Authority, JoinToken, Joining};
 pub use keeping::{OnDifference, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
+pub use links::{Link, LinkChange};
 pub use metastore::{Bootstrap, Config, Ground, Metastore, Status, Timing, Transport};
 pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};

@@ -13,6 +13,7 @@ use crate::earlier::EarlierVersions;
 use crate::jobs::Jobs;
 use crate::joining::Joining;
 use crate::keeping::{StandbyOf, Sync};
+use crate::links::{self, Link};
 use crate::reads::{self, ReadSoFar};
 use crate::schedules::{self, Schedule};
 
@@ -211,6 +212,10 @@ pub struct State {
     /// How far refreshes have come, by request id.
     #[serde(default)]
     pub reads: BTreeMap<String, ReadSoFar>,
+    /// By lower-case name. Written only where there are any, as everything that is new, so that
+    /// servers of the release before compare equal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, Link>,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -420,6 +425,11 @@ impl State {
             }
             Command::Reads(change) => {
                 if let Err(e) = reads::change(&mut self.reads, index, change) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::Links(change) => {
+                if let Err(e) = links::change(&mut self.links, change) {
                     return Reply::Refused(e);
                 }
             }

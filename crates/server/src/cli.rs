@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
-    gateway, join_token, members, policy, promote, query, refresh, restore, rollback, schedule,
-    serve, status, sync_mode, verify,
+    gateway, join_token, link, members, policy, promote, query, refresh, restore, rollback,
+    schedule, serve, status, sync_mode, verify,
 };
 use crate::failure::Outcome;
 
@@ -43,6 +43,8 @@ pub enum Command {
     Policy(policy::Policy),
     SyncMode(sync_mode::SyncMode),
     Promote(promote::Promote),
+    #[command(name = "link")]
+    Links(link::Links),
     #[command(name = "user")]
     Users(access::Users),
     #[command(name = "admin")]
@@ -83,6 +85,7 @@ impl Command {
             Self::Policy(args) => policy::run(args).await,
             Self::SyncMode(args) => sync_mode::run(args).await,
             Self::Promote(args) => promote::run(args).await,
+            Self::Links(args) => link::run(args).await,
             Self::Users(args) => access::users(args).await,
             Self::Admins(args) => access::admins(args).await,
             Self::Tokens(args) => access::tokens(args).await,

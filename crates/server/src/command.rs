@@ -15,6 +15,7 @@ pub mod explain;
 pub mod failover;
 pub mod gateway;
 pub mod join_token;
+pub mod link;
 pub mod members;
 pub mod policy;
 pub mod promote;

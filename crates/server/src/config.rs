@@ -18,6 +18,10 @@ use crate::http::connections::ConnectionLimits;
 use crate::issuer::may_be_asked;
 use crate::tls::files::{Files, files};
 
+mod compared;
+
+use compared::compared;
+
 /// The settings as flags.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
@@ -69,6 +73,10 @@ pub struct Flags {
     /// Oldest TLS that is spoken with clients, 1.2 or 1.3 [default: 1.2]
     #[arg(long, value_name = "VERSION")]
     pub tls_min_version: Option<String>,
+    /// PEM file with authorities that are trusted besides those of this machine, for the https
+    /// addresses this server asks itself: other groups, the webhook, the issuer of tokens
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<String>,
     /// Every caller is the administrator; on loopback only
     #[arg(long)]
     pub no_auth: bool,
@@ -119,6 +127,7 @@ const NAMES: &[(&str, Shape)] = &[
     ("tls_certificate", Shape::One),
     ("tls_key", Shape::One),
     ("tls_min_version", Shape::One),
+    ("ca", Shape::One),
     ("alarm_webhook", Shape::One),
     ("query_memory", Shape::One),
     ("queries_memory", Shape::One),
@@ -170,6 +179,8 @@ pub struct ServeSettings {
     pub no_auth: bool,
     /// How clients connect by https; `None`: by http.
     pub tls: Option<Files>,
+    /// Authorities that are trusted besides those of this machine.
+    pub ca: Option<PathBuf>,
     /// Where alarms are posted to, as `http://host:port/path`.
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
@@ -178,6 +189,8 @@ pub struct ServeSettings {
     pub connections: ConnectionLimits,
     /// Whose bearer tokens count.
     pub issuer: Option<IssuerConfig>,
+    /// The settings as they are compared with those of the other servers.
+    pub compared: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -259,6 +272,7 @@ impl Settings {
             ("tls_certificate", &flags.tls_certificate),
             ("tls_key", &flags.tls_key),
             ("tls_min_version", &flags.tls_min_version),
+            ("ca", &flags.ca),
         ] {
             if let Some(value) = value {
                 set(name, vec![value.clone()], Origin::Flag);
@@ -349,12 +363,14 @@ impl Settings {
             threads,
             no_auth,
             tls: self.tls()?,
+            ca: self.text("ca").map(PathBuf::from),
             alarm_webhook,
             targets: self.named_targets()?,
             limits: self.limits()?,
             audit: self.audit()?,
             connections: self.connections()?,
             issuer: self.issuer()?,
+            compared: compared(self),
         })
     }
 

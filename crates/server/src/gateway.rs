@@ -60,9 +60,23 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     if let Some(own) = own_health(&gateway, &asked) {
         return own;
     }
+    if azure::alias(&asked).is_some() && azure::is_asked(&asked) {
+        let told = relayed(&gateway, asked.clone(), from).await;
+        let here = told.headers().contains_key(azure::LEADS_HERE);
+        return if here { azure::found(&asked) } else { told };
+    }
     if azure::is_asked(&asked) {
         return azure::found(&asked);
     }
+    relayed(&gateway, asked, from).await
+}
+
+/// The answer of one of the servers.
+async fn relayed(
+    gateway: &Arc<Gateway>,
+    asked: Asked,
+    from: Option<IpAddr>,
+) -> Response<AnswerBody> {
     let is_read = is_read(&asked);
     let asked = prepared(asked, is_read, from);
     let mut last: Option<Response<Bytes>> = None;
@@ -73,7 +87,7 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
             let begun = Instant::now();
             let sent = Sent { asked: &asked, at: None, is_read };
             tried.push(member);
-            match ask(&gateway, member, &sent, &mut tried).await {
+            match ask(gateway, member, &sent, &mut tried).await {
                 Outcome::Answered(response) => return response,
                 // An answer, but one that another server may better.
                 Outcome::Refused(response) => last = Some(response),
@@ -96,7 +110,7 @@ pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
                 Some(response) if !forward::is_elsewhere(&response) => {
                     response.map(AnswerBody::from)
                 }
-                _ => nobody(&gateway, &asked),
+                _ => nobody(gateway, &asked),
             };
         }
         tried.clear();

@@ -147,7 +147,7 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     // Before the body is read: from somebody unknown none is taken.
     let mut answer = match caller::find(&state, &asked, from).await {
         _ if azure::is_asked(&asked) => match asked.take_small_body(body).await {
-            Ok(()) => azure::found(&asked),
+            Ok(()) => found(&state, &asked),
             Err(e) => failed(&e),
         },
         found if health::is_endpoint(&asked) => match found {
@@ -180,6 +180,20 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
     if cloud { azure::carried(answer) } else { answer }
+}
+
+/// The answer to who looks for a server.
+fn found(state: &ServerState, asked: &Asked) -> Answer {
+    let target = azure::alias(asked).and_then(|alias| state.service.link_target(&alias));
+    match target {
+        Some(target) => azure::led(target),
+        None => {
+            let mut here = azure::found(asked);
+            // A gateway knows the address that its client came to.
+            here.headers_mut().insert(azure::LEADS_HERE, HeaderValue::from_static("1"));
+            here
+        }
+    }
 }
 
 fn is_near(from: Option<IpAddr>) -> bool {

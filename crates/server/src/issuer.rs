@@ -13,8 +13,8 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 
-use crate::failure::Outcome;
 use crate::tls;
 use crate::transport::connect::Connector;
 
@@ -49,12 +49,11 @@ fn unreachable(why: impl std::fmt::Display) -> Error {
 }
 
 impl Issuer {
-    pub fn new(config: IssuerConfig) -> Outcome<Self> {
-        let wanted = config.issuer.starts_with("https://");
-        let connector =
-            Connector::new(tls::client_config(tls::roots(None, wanted)?)?, CONNECT_LIMIT, None);
+    /// `tls` says whose certificates are taken.
+    pub fn new(config: IssuerConfig, tls: ClientConfig) -> Self {
+        let connector = Connector::new(tls, CONNECT_LIMIT, None);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { config, client, known: RwLock::default(), asked: tokio::sync::Mutex::default() })
+        Self { config, client, known: RwLock::default(), asked: tokio::sync::Mutex::default() }
     }
 
     /// Who a token says the caller is.

@@ -53,6 +53,19 @@ pub fn roots(ca: Option<&Path>, wanted: bool) -> Outcome<RootCertStore> {
     }
 }
 
+/// What a server trusts when it asks others by https: the authorities of this machine and those in
+/// a file of its own.
+///
+/// # Errors
+/// `Usage` for a file that cannot be used.
+pub fn roots_of_server(ca: Option<&Path>) -> Outcome<RootCertStore> {
+    let mut roots = machine_roots();
+    if let Some(file) = ca {
+        roots.extend(trusted(file)?.roots);
+    }
+    Ok(roots)
+}
+
 fn trusted(file: &Path) -> Outcome<RootCertStore> {
     let wrong = |why: String| Failure::Usage(format!("the file '{}': {why}", file.display()));
     let pem = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;

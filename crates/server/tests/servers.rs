@@ -24,6 +24,8 @@ mod resume;
 mod schedules;
 #[path = "servers/secured.rs"]
 mod secured;
+#[path = "servers/standby.rs"]
+mod standby;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

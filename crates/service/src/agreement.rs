@@ -22,7 +22,9 @@ const FIRST_ROUNDS: u32 = 10;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What members that compare run: other releases may keep other things.
-const RELEASE: &str = env!("CARGO_PKG_VERSION");
+fn release() -> String {
+    crate::drift::release()
+}
 
 /// How far the servers are known to agree, as `status` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +98,7 @@ impl Service {
     pub(crate) fn answer_state(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>> {
         if operation == "digests" {
             let digests = self.taken_apart().into_iter().map(|a| (a.index, a.digest)).collect();
-            return to_json(&Digests { release: RELEASE.into(), digests });
+            return to_json(&Digests { release: release(), digests });
         }
         let index: u64 = from_json(body)?;
         let found = self.taken_apart().into_iter().find(|a| a.index == index);
@@ -130,7 +132,7 @@ impl Service {
             let call =
                 self.transport.call(&member.peer_address, "state/digests", Vec::new(), LIMIT);
             let said: Digests = from_json(&call.await.ok()?).ok()?;
-            (said.release == RELEASE).then(|| (member.clone(), said.digests))
+            (said.release == release()).then(|| (member.clone(), said.digests))
         });
         let said: Vec<(Member, Vec<(u64, String)>)> =
             futures::future::join_all(asked).await.into_iter().flatten().collect();

@@ -1,5 +1,6 @@
 //! What a server is told at start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct ServiceConfig {
     pub degrade_grace: Duration,
     /// Places for backups that have a name here.
     pub targets: NamedTargets,
+    /// The settings as they are compared with those of the other servers; no secrets.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What queries may use.

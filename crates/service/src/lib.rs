@@ -21,6 +21,7 @@ pub mod config;
 pub mod damage;
 pub mod deploy;
 pub mod discover;
+pub mod drift;
 mod gap;
 pub mod group;
 mod guardian;

@@ -4,6 +4,7 @@
 mod drain;
 mod drill;
 mod failover;
+pub mod links;
 mod members;
 mod policy;
 mod promote;

@@ -1,5 +1,6 @@
 //! What every server of the group is doing, in the shape scripts rely on.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::Agreement;
 use crate::call::Call;
 use crate::damage::DiskHealth;
+use crate::drift;
 use crate::service::Service;
 use crate::standby::StandbyStatus;
 
@@ -21,10 +23,16 @@ pub struct Status {
     pub quorum: bool,
     /// Failure domains the group has gone on without.
     pub degraded: Vec<String>,
+    /// The newest commands that every member understands.
+    #[serde(default)]
+    pub feature_level: u32,
+    /// What the servers were told differently, in words; told to administrators.
+    #[serde(default)]
+    pub drift: Vec<String>,
     pub servers: Vec<ServerStatus>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ServerStatus {
     pub name: String,
     pub region: String,
@@ -40,6 +48,12 @@ pub struct ServerStatus {
     pub files: DiskHealth,
     #[serde(default)]
     pub agreement: Agreement,
+    /// What it runs; null of a server that is away or runs an earlier release.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// Its settings as they are compared; told to administrators.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,11 +91,7 @@ impl ServerStatus {
             kind: member.kind.to_string(),
             address: member.http_address.clone(),
             state: "unreachable".into(),
-            applied_seq: None,
-            last_contact_ms: None,
-            databases: Vec::new(),
-            files: DiskHealth::default(),
-            agreement: Agreement::default(),
+            ..Self::default()
         }
     }
 }
@@ -141,6 +151,8 @@ impl Service {
             databases: if self.serves_queries() { databases } else { Vec::new() },
             files: self.damage.health(),
             agreement: self.agreement(),
+            release: Some(crate::drift::release()),
+            settings: self.config.settings.clone(),
         }
     }
 
@@ -164,6 +176,8 @@ impl Service {
                 && raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS),
             leader,
             degraded: state.degraded.iter().cloned().collect(),
+            feature_level: state.members.values().map(|m| m.level).min().unwrap_or(0),
+            drift: drift::differences(&servers).into_iter().map(|d| d.words).collect(),
             servers,
         }
     }
@@ -171,6 +185,10 @@ impl Service {
     /// The group as a caller may see it: without databases that are not theirs.
     pub async fn status_for(&self, call: &Call) -> Status {
         let mut status = self.status().await;
+        if !call.session.rules() {
+            status.drift.clear();
+            status.servers.iter_mut().for_each(|s| s.settings.clear());
+        }
         for server in &mut status.servers {
             server.databases.retain(|d| self.rights(&call.session, &d.name).any());
         }

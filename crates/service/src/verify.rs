@@ -70,6 +70,9 @@ pub struct VerifyReport {
     /// Servers that did not answer, of which nothing is known.
     #[serde(default)]
     pub unreachable: Vec<String>,
+    /// What the servers were told differently, in words. It is no difference of the data.
+    #[serde(default)]
+    pub drift: Vec<String>,
     pub servers: Vec<ServerProof>,
 }
 
@@ -81,7 +84,9 @@ impl Service {
     pub async fn verify(&self, call: &Call, database: &str, deep: bool) -> Result<VerifyReport> {
         self.wait_fresh(call).await?;
         self.need_administrator_of(&call.session, database, "Verifying database")?;
-        self.prove_everywhere(database, deep).await
+        let mut report = self.prove_everywhere(database, deep).await?;
+        report.drift = self.status_for(call).await.drift;
+        Ok(report)
     }
 
     /// As [`Service::verify`], for what the server does by itself.
@@ -133,6 +138,7 @@ impl Service {
             difference: differences.first().cloned(),
             differences,
             unreachable,
+            drift: Vec::new(),
             servers,
         })
     }

@@ -10,6 +10,7 @@ use evercube_metastore::{MemberKind, State, Task};
 use tokio::time::Instant;
 
 use crate::backup_use::catalog::newest_verified;
+use crate::drift;
 use crate::schedule::cron::Cron;
 use crate::service::Service;
 use crate::status::ServerStatus;
@@ -82,6 +83,11 @@ impl Service {
         let mut wrong = lost_regions(&state, &lately.collect());
         wrong.extend(lagging(statuses.iter().map(|(_, s)| s)));
         wrong.extend(old_backups(&state, Utc::now()));
+        let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
+        wrong.extend(drift::differences(&servers).into_iter().map(|d| {
+            let text = format!("the servers were told different things: {}", d.words);
+            (("drift", d.setting), text)
+        }));
         let (began, over) = self.watched.changed(wrong);
         for ((kind, _), text) in began {
             self.alarm(kind, &text);

@@ -67,6 +67,7 @@ impl World {
             limits: evercube_service::config::QueryLimits::default(),
             degrade_grace: Duration::from_millis(100),
             targets: Default::default(),
+            settings: Default::default(),
         };
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();

@@ -49,6 +49,7 @@ async fn world() -> World {
         limits: evercube_service::config::QueryLimits::default(),
         degrade_grace: Duration::from_millis(100),
         targets: Default::default(),
+        settings: Default::default(),
     };
     let service = Service::start(config, Arc::new(Alone)).await.unwrap();
     let world = World { folder, service };

@@ -59,12 +59,12 @@ enum Action<A: clap::Args> {
 }
 
 #[derive(Debug, clap::Args)]
-struct List {
+pub(super) struct List {
     #[command(flatten)]
-    account: Account,
+    pub account: Account,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,7 +191,8 @@ async fn remove(args: &Remove, what: &str) -> Outcome {
     print(&format!("removed '{}'\n", args.name))
 }
 
-async fn list(args: &List, what: &str) -> Outcome {
+/// Prints everything of a kind.
+pub(super) async fn list(args: &List, what: &str) -> Outcome {
     let bytes = args.account.client()?.get(&format!("/api/v1/{what}")).await?;
     let found: Json = crate::client::json(&bytes)?;
     if args.json {

@@ -22,6 +22,7 @@ use crate::tls::accept::Acceptor;
 use crate::tls::files::{Files, in_the_clear};
 use crate::tls::founding;
 use crate::tls::member::Mutual;
+use crate::transport::reach::Reach;
 use crate::transport::{PeerClient, warm};
 use crate::webhook;
 
@@ -55,20 +56,21 @@ pub async fn run(args: &Serve) -> Outcome {
         Some(mutual) => PeerClient::to_members(mutual.client.clone())?,
         None => PeerClient::new(tls::client_config(rustls::RootCertStore::empty())?),
     });
+    let outside = tls::client_config(tls::roots_of_server(settings.ca.as_deref())?)?;
     let listening = clients.local_addr().map_or(settings.listen, |a| a).to_string();
     let http_address = settings.advertise.clone().unwrap_or(listening);
     let mut config = service_config(&settings, peer_address, http_address)?;
     config.node_id = own.as_ref().map(|own| own.node_id);
     // What members and clients send meanwhile waits in the listeners' queues.
-    let transport: Arc<dyn Transport> = Arc::<PeerClient>::clone(&peers);
+    let groups = PeerClient::new(outside.clone());
+    let transport: Arc<dyn Transport> = Arc::new(Reach { members: Arc::clone(&peers), groups });
     let service = tokio::select! {
         started = Service::start(config, transport) => started
             .map_err(|e| Failure::Refused(format!("the server cannot start: {e}")))?,
         () = terminated() => return Ok(()),
     };
     if let Some(to) = settings.alarm_webhook.clone() {
-        let roots = tls::roots(None, to.scheme_str() == Some("https"))?;
-        webhook::spawn(&service, PeerClient::new(tls::client_config(roots)?), to);
+        webhook::spawn(&service, PeerClient::new(outside.clone()), to);
     }
     warm::spawn(&service);
     let for_members = mutual
@@ -79,7 +81,7 @@ pub async fn run(args: &Serve) -> Outcome {
         let (data, life) = (settings.data.clone(), settings.peer_certificate_life);
         founding::keep_renewed(&service, data, own, mutual.shown, life);
     }
-    let issuer = settings.issuer.clone().map(Issuer::new).transpose()?;
+    let issuer = settings.issuer.clone().map(|i| Issuer::new(i, outside));
     let state = Arc::new(ServerState { service, peers, gate, issuer });
     let consensus = peer_listener(members, for_members, &state, stopping.clone())?;
     founding::hand_over_authority(&settings.data, &state.service).await?;
@@ -207,6 +209,7 @@ fn service_config(
         audit: settings.audit,
         degrade_grace: DEGRADE_GRACE,
         targets: settings.targets.clone(),
+        settings: settings.compared.clone(),
     })
 }
 

@@ -36,6 +36,9 @@ fn text(report: &Report) -> String {
     for domain in &report.degraded {
         out.push_str(&format!("DEGRADED: going on without {domain}\n"));
     }
+    for difference in &report.drift {
+        out.push_str(&format!("DRIFT: {difference}\n"));
+    }
     for s in &report.servers {
         for difference in &s.agreement.diverged {
             out.push_str(&format!("DIVERGED on {}: {difference}\n", s.name));

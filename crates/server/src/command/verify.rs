@@ -65,6 +65,9 @@ fn text(report: &VerifyReport) -> String {
     for difference in &report.differences {
         out.push_str(&format!("  {difference}\n"));
     }
+    for difference in &report.drift {
+        out.push_str(&format!("  the servers were told different things: {difference}\n"));
+    }
     out.push_str(match (report.same, report.differences.is_empty()) {
         (true, _) => "all servers hold the same\n",
         (false, true) => "NOT COMPLETE\n",

@@ -201,6 +201,11 @@ fn of_group(operation: &group::Operation) -> Event {
         Operation::Follow(database) => event("follow", Some(database)),
         Operation::PromoteStandby(database) => event("promote", Some(database)),
         Operation::Promote => event("promote", None),
+        Operation::Links => event("links", None),
+        Operation::PutLink => event("put link", None),
+        Operation::RemoveLink(name) => {
+            Event { object: Some(name.clone()), ..event("remove link", None) }
+        }
     }
 }
 

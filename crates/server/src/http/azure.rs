@@ -1,12 +1,14 @@
 //! The addresses by which clients of the cloud find a server: the alias `link://HOST/link/NAME` and
-//! the server `asazure://HOST/NAME`. Any server and any gateway answers them, from the request alone.
+//! the server `asazure://HOST/NAME`. A server is found where it was looked for; an alias leads there
+//! too, unless the group says where else.
 
 use evercube_base::Error;
+use evercube_service::operations::links::SERVER_NAME;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::answer::{Answer, answer, failed};
-use super::asked::Asked;
+use super::asked::{Asked, percent_decode};
 use super::body::AnswerBody;
 
 /// Where messages go once the server was found.
@@ -15,8 +17,8 @@ pub const XMLA: &str = "/webapi/xmla";
 pub const SERVER: &str = "x-ms-xmlaserver";
 const RESOLVE: &str = "/webapi/clusterresolve";
 const ALIAS: &str = "/link";
-/// The server's name where an alias says none; it is for the client to show.
-const NAME: &str = "evercube";
+/// On the answer to a gateway: the alias leads to the group itself, by the gateway's address.
+pub const LEADS_HERE: &str = "x-evercube-link-here";
 
 /// Whether somebody looks for a server; neither way needs a login.
 pub fn is_asked(asked: &Asked) -> bool {
@@ -24,6 +26,17 @@ pub fn is_asked(asked: &Asked) -> bool {
         asked.path.strip_prefix(ALIAS).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     (asked.method == Method::GET && alias.is_some())
         || (asked.method == Method::POST && asked.path.eq_ignore_ascii_case(RESOLVE))
+}
+
+/// The name of the alias that is asked for, which may be empty.
+pub fn alias(asked: &Asked) -> Option<String> {
+    let rest = asked.path.strip_prefix(ALIAS).filter(|_| asked.method == Method::GET)?;
+    percent_decode(rest.trim_matches('/'))
+}
+
+/// The answer for an alias that leads to another group.
+pub fn led(target: String) -> Answer {
+    answer(StatusCode::OK, "text/plain; charset=utf-8", target)
 }
 
 /// Where the server is: where it was looked for.
@@ -34,12 +47,12 @@ pub fn found(asked: &Asked) -> Answer {
     };
     if asked.method == Method::GET {
         let name = asked.path.strip_prefix(ALIAS).unwrap_or_default().trim_matches('/');
-        let name = if name.is_empty() { NAME } else { name };
+        let name = if name.is_empty() { SERVER_NAME } else { name };
         let text = format!("asazure://{host}/{name}");
-        return answer(StatusCode::OK, "text/plain; charset=utf-8", text);
+        return led(text);
     }
     let wanted: Option<serde_json::Value> = serde_json::from_slice(&asked.body).ok();
-    let name = wanted.as_ref().and_then(|w| w["serverName"].as_str()).unwrap_or(NAME);
+    let name = wanted.as_ref().and_then(|w| w["serverName"].as_str()).unwrap_or(SERVER_NAME);
     // The client goes on with the port it came to.
     let found = json!({ "clusterFQDN": host.host(), "coreServerName": name, "tenantId": "" });
     answer(StatusCode::OK, "application/json", found.to_string())

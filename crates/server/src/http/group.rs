@@ -28,6 +28,9 @@ pub enum Operation {
     Follow(String),
     PromoteStandby(String),
     Promote,
+    Links,
+    PutLink,
+    RemoveLink(String),
 }
 
 /// How long a drill keeps servers away where nothing is said, in seconds.
@@ -42,6 +45,9 @@ pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
         ["drain"] if post => Operation::Drain,
         ["drill"] if post => Operation::Drill,
         ["promote"] if post => Operation::Promote,
+        ["links"] if method == Method::GET => Operation::Links,
+        ["links"] if post => Operation::PutLink,
+        ["links", name] if method == Method::DELETE => Operation::RemoveLink((*name).to_owned()),
         ["members"] if method == Method::GET => Operation::Members,
         ["members"] if post => Operation::AddMember,
         ["members", name] if method == Method::DELETE => {
@@ -119,6 +125,15 @@ struct SyncBody {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+struct LinkBody {
+    name: String,
+    target: String,
+    #[serde(default)]
+    database: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PromoteBody {
     accept_loss: bool,
 }
@@ -135,6 +150,12 @@ pub async fn run(
             let kinds: Vec<String> = asked.parameters("kind").collect();
             return Ok(json_of(&json!({ "members": service.members(&kinds).await? })));
         }
+        Operation::Links => return Ok(json_of(&json!({ "links": service.links(call)? }))),
+        Operation::PutLink => {
+            let given: LinkBody = body(asked)?;
+            service.put_link(call, &given.name, &given.target, given.database).await?
+        }
+        Operation::RemoveLink(name) => service.remove_link(call, &name).await?,
         Operation::Failover => {
             let given: FailoverBody = body(asked)?;
             service.failover(call, given.database.as_deref(), &given.to).await?

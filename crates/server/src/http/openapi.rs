@@ -187,6 +187,21 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &["accept_loss"],
     ),
+    Operation("get", "/links", "Where the aliases link://HOST/link/NAME lead", &[], &[]),
+    Operation(
+        "post",
+        "/links",
+        "Make an alias lead to this group or another one",
+        &[],
+        &["name", "target", "database"],
+    ),
+    Operation(
+        "delete",
+        "/links/{name}",
+        "Make an alias lead to the group it is asked at",
+        &[],
+        &[],
+    ),
     Operation("get", "/users", "Users of the group", &[], &[]),
     Operation(
         "post",

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -9,22 +10,28 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::process::{Group, free, post};
 
 /// An authority of the operator's, and what it signed, as files of the test.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    file: String,
+    pub file: String,
 }
 
 impl Authority {
     fn new(group: &Group, name: &str) -> Self {
+        Self::in_folder(Path::new(&group.beside("")), name)
+    }
+
+    pub fn in_folder(folder: &Path, name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let file = group.file(&format!("{name}.pem"), &params.self_signed(&key).unwrap().pem());
+        let file = folder.join(format!("{name}.pem"));
+        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+        let file = file.display().to_string();
         Self { issuer: Issuer::new(params, key), file }
     }
 
     /// Files of a certificate for this machine, and its key, good until the end of `until`.
-    fn sign(&self, group: &Group, name: &str, until: i32) -> (String, String) {
+    pub fn sign(&self, group: &Group, name: &str, until: i32) -> (String, String) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         params.not_after = rcgen::date_time_ymd(until, 12, 31);

@@ -1,9 +1,9 @@
-//! The ways to keep servers the same: all read the sources and compare, or another group restores.
+//! The ways to keep servers the same within a group, and what tells that they are not.
 
 use serde_json::Value as Json;
 
+use crate::deployed;
 use crate::process::{Group, post};
-use crate::{MODEL, deployed, total};
 
 const FROM_FILE: &str = r##"{"name":"Files","compatibilityLevel":1600,"model":{"culture":"en-US",
  "tables":[{"name":"Sales",
@@ -68,37 +68,28 @@ fn all_servers_read_and_what_they_read_is_compared() {
 }
 
 #[test]
-fn another_group_stands_by_until_it_is_promoted() {
-    let (here, there) = (Group::start(1), Group::start(1));
-    deployed(&here, 0);
-    let folder = here.beside("standby");
-    std::fs::create_dir(&folder).unwrap();
-    let to = format!("http://{}", there.url(0));
-    let plan = ["sync-mode", "Shop", "standby", "--to", &to, "--target", &folder, "--every", "1s"];
-    let (status, said) = here.run(&plan);
-    assert_eq!(status, Some(0), "{said}");
-    assert_eq!(total(&there.url(0)), "7.5");
-    let standby = |status: &Json| status["servers"][0]["databases"][0]["standby"].clone();
-    assert_eq!(standby(&there.status_of(0))["verified"], true);
-    for (path, body) in [("deploy", MODEL), ("databases/Shop/refresh", "{}")] {
-        let (status, said) = post(&there.url(0), &format!("/api/v1/{path}"), body);
-        assert!(status != 200 && said.contains("promote"), "{status}: {said}");
-    }
-    // A new version comes by itself.
-    let changed = MODEL.replace("{\\\"c\\\",4}", "{\\\"c\\\",40}");
-    assert_ne!(changed, MODEL);
-    post(&here.url(0), "/api/v1/deploy", &changed);
-    let (status, body) = post(&here.url(0), "/api/v1/databases/Shop/refresh", "{}");
-    assert_eq!(status, 200, "{body}");
-    let seq: Json = serde_json::from_str::<Json>(&body).unwrap()["seq"].clone();
-    there.eventually(0, |status| standby(status)["version"] == seq);
-    assert_eq!(total(&there.url(0)), "43.5");
-
-    let (status, said) = there.run(&["promote", "Shop"]);
-    assert_eq!(status, Some(0), "{said}");
-    let (status, body) = post(&there.url(0), "/api/v1/databases/Shop/refresh", "{}");
-    assert_eq!(status, 200, "{body}");
-    // The group that was followed overwrites nothing, and says so.
-    here.eventually(0, |s| s["servers"][0]["databases"][0]["standby_error"].is_string());
-    assert!(there.run(&["promote", "Shop"]).0 == Some(1));
+fn servers_that_were_told_different_things_are_named() {
+    let mut group = Group::start(2);
+    deployed(&group, 0);
+    let drift = |status: &Json| status["drift"].as_array().cloned().unwrap_or_default();
+    assert_eq!(drift(&group.status_of(0)), [Json::Null; 0]);
+    group.extra = vec!["--tls-min-version=1.3".into(), "--threads=3".into()];
+    group.kill(1);
+    group.restart(1);
+    group.wait_ready(2);
+    let words = "tls_min_version is '1.2' on s0, '1.3' on s1";
+    group.eventually(0, |status| drift(status).iter().any(|d| d == words));
+    assert!(group.run(&["status"]).1.contains(&format!("DRIFT: {words}")));
+    let (status, said) = group.run(&["verify", "Shop"]);
+    assert!(status == Some(0) && said.contains(words), "it is no difference of the data: {said}");
+    let leader = group.leader();
+    let told = "evercube_trouble{kind=\"drift\",what=\"tls_min_version\"} 1";
+    group.until_metrics(leader, |figures| figures.contains(told));
+    group.extra.clear();
+    group.kill(1);
+    group.restart(1);
+    group.wait_ready(2);
+    group.eventually(0, |status| drift(status).is_empty());
+    let leader = group.leader();
+    group.until_metrics(leader, |figures| !figures.contains("drift"));
 }

@@ -163,6 +163,7 @@ fn body_of(route: &str) -> Json {
         "POST /users" => json!({ "name": "new", "password": PASSWORD }),
         "POST /admins" => json!({ "name": "new" }),
         "POST /tokens" => json!({ "name": "new", "user": "nobody" }),
+        "POST /links" => json!({ "name": "new", "target": "here" }),
         "POST /firewall" => json!({ "name": "new", "first": "10.0.0.1" }),
         "POST /backups/test" => json!({ "target": "file:elsewhere" }),
         _ => json!({}),

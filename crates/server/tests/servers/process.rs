@@ -352,6 +352,19 @@ impl Group {
         files.into_iter().map(|(_, path)| path).collect()
     }
 
+    /// Waits until the figures of a server are as wanted.
+    pub fn until_metrics(&self, at: usize, what: impl Fn(&str) -> bool) {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let figures = self.metrics(at);
+            if what(&figures) {
+                return;
+            }
+            assert!(Instant::now() < limit, "never happened: {figures}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The figures a server gives to monitoring.
     pub fn metrics(&self, at: usize) -> String {
         exchange(&self.members[at].client, "GET", "/metrics", "").unwrap().1

@@ -85,6 +85,7 @@ impl Service {
             .clone()
             .ok_or_else(|| missing("a folder for backups that both groups reach (--target)"))?;
         self.target(&target)?;
+        need_address(&url, request.token.is_some())?;
         let keys = self.keys();
         let seal = |token: &String| seal::seal(&keys, Purpose::OtherGroup, token.as_bytes());
         Ok(StandbyPlan {
@@ -98,3 +99,41 @@ impl Service {
 
 /// How often a standby is supplied where nothing is said.
 const EVERY_SECONDS: u64 = 900;
+
+/// Refuses an address that is none, or over which a token could be read on the way.
+fn need_address(url: &str, with_token: bool) -> Result<()> {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.is_empty() || host.contains('@') || !["http", "https"].contains(&scheme) {
+        return Err(Error::invalid(format!(
+            "'{url}' is no address of another group; write it as https://host:port"
+        )));
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let near = name == "localhost"
+        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
+    match scheme == "http" && with_token && !near {
+        true => Err(Error::invalid(format!(
+            "the token could be read on the way to {url}; use https:// (a private authority is named by the setting ca)"
+        ))),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_travels_encrypted_or_not_at_all() {
+        for url in ["https://b.example", "http://127.0.0.1:1", "http://localhost", "http://[::1]:2"]
+        {
+            assert!(need_address(url, true).is_ok(), "{url}");
+        }
+        assert!(need_address("http://b.example", false).is_ok());
+        for url in ["http://b.example", "http://10.0.0.1:80", "ftp://b", "b.example", "https://u@b"]
+        {
+            assert!(need_address(url, true).is_err(), "{url}");
+        }
+    }
+}

@@ -149,6 +149,7 @@ impl Service {
             "nothing committed there up to {} is missing; what was committed later is not here",
             time(of.as_of_micros)
         ));
+        self.links_follow(database, &mut progress).await?;
         self.alarm("promoted", &format!("the standby '{database}' was promoted"));
         progress.end().await
     }
