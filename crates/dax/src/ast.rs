@@ -14,6 +14,13 @@ pub struct Span {
     pub passed: u8,
 }
 
+impl Span {
+    /// As errors tell a place: the bytes where it starts and ends.
+    pub fn place(self) -> (usize, usize) {
+        (self.start as usize, self.end as usize)
+    }
+}
+
 /// A whole query: `DEFINE … EVALUATE … ORDER BY … START AT …`, with one or more `EVALUATE`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {

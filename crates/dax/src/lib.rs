@@ -35,8 +35,7 @@ impl<T> Parsed<T> {
     pub fn into_result(self) -> Result<T> {
         match self.errors.into_iter().next() {
             None => Ok(self.tree),
-            Some(error) => Err(Error::invalid(error.message)
-                .at((error.span.start as usize, error.span.end as usize))),
+            Some(error) => Err(Error::invalid(error.message).at(error.span.place())),
         }
     }
 }

@@ -11,15 +11,22 @@ mod grouping_call;
 mod info_call;
 mod info_view;
 mod lookup_call;
+mod measure;
 mod missing_items_call;
+mod model_check;
 mod names;
 mod object_call;
+mod reference;
 mod regression_call;
 mod table_call;
+mod types;
 mod user_function;
 mod window_call;
 
 pub(crate) use comparison::{may_compare, type_word};
+pub(crate) use model_check::{failures, types_under_groups};
+pub(crate) use types::{common_type, shared_type};
+use types::{is_comparison, negated_type, operator_type};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,7 +36,7 @@ use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
 use evercube_store::{ColumnId, TableId};
 
-use crate::compiled_model::{CompiledModel, FORMAT_OF};
+use crate::compiled_model::CompiledModel;
 use crate::filter_context::{FilterContext, Visibility};
 use crate::plan::{Kind, Node, Schema, TableColumn, Type, Uses};
 
@@ -141,91 +148,8 @@ pub(crate) fn table_type(schema: Vec<TableColumn>) -> Type {
     Type::Table(Arc::new(schema))
 }
 
-pub(crate) fn span_of(e: &Expr) -> (usize, usize) {
-    (e.span.start as usize, e.span.end as usize)
-}
-
 pub(crate) const CONTEXT: Uses =
     Uses { filter_context: true, volatile: false, frame: Uses::NONE, slot: Uses::NONE };
-
-/// Objects of a model whose expressions parse and do not bind, by the names of their states.
-pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
-    let store = evercube_store::StoreVersion::default();
-    let mut binder = Binder::new(model, &store, &[]);
-    let scope = Scope::default();
-    let mut out = Vec::new();
-    for measure in model.measures() {
-        let Ok(expression) = &measure.expression else { continue };
-        binder.binding = vec![measure.name.clone()];
-        if let Err(e) = binder.at_home(Some(measure.table), |b| b.scalar(&scope, expression)) {
-            let table = &model.table(measure.table).name;
-            out.push((format!("{table}[{}]", measure.name), e));
-        }
-        binder.binding.clear();
-        if let Some(Ok(format)) = &measure.format
-            && let Err(e) = binder.at_home(Some(measure.table), |b| b.scalar(&scope, format))
-        {
-            let table = &model.table(measure.table).name;
-            out.push((format!("{table}[{}]{FORMAT_OF}", measure.name), e));
-        }
-    }
-    for (id, table) in (0..).map(TableId).zip(model.tables()) {
-        if let Some(Ok(expression)) = &table.expression
-            && let Err(e) = binder.table(&scope, expression)
-        {
-            out.push((table.name.clone(), e));
-        }
-        for column in &table.columns {
-            let Some(Ok(expression)) = &column.expression else { continue };
-            if let Err(e) = binder.in_rows_of(id, expression) {
-                out.push((format!("{}[{}]", table.name, column.name), e));
-            }
-        }
-    }
-    for group in model.calculation_groups() {
-        for item in group.all() {
-            let of = [(Some(&item.expression), ""), (item.format.as_ref(), FORMAT_OF)];
-            for (expression, part) in of {
-                let Some(Ok(expression)) = expression else { continue };
-                if let Err(e) = binder.scalar(&scope, expression) {
-                    let table = &model.table(group.table).name;
-                    out.push((format!("{table}[{}]{part}", item.name), e));
-                }
-            }
-        }
-    }
-    for filter in model.all_role_filters() {
-        let Ok(expression) = &filter.expression else { continue };
-        if let Err(e) = binder.in_rows_of(filter.table, expression) {
-            let table = &model.table(filter.table).name;
-            out.push((format!("role '{}'/table '{table}'", filter.role), e));
-        }
-    }
-    out
-}
-
-/// What the calculation groups of a model make of the types of measures: the type that an item's
-/// values share with those of the measure it takes the place of, if there is one.
-pub(crate) fn types_under_groups(model: &CompiledModel) -> Vec<(DataType, DataType)> {
-    use DataType as D;
-    let store = evercube_store::StoreVersion::default();
-    let under = |own: DataType| {
-        let each = model.calculation_groups().iter().rev();
-        each.fold(own, |ty, group| {
-            let types = group.all().map(|item| {
-                let mut binder = Binder::new(model, &store, &[]);
-                binder.selected_type = ty;
-                let expression = item.expression.as_ref().ok()?;
-                let node = binder.scalar(&Scope::default(), expression).ok()?;
-                // An item that gives nothing leaves the type alone.
-                Some(if node.is_blank_literal() { ty } else { node.data_type() })
-            });
-            types.fold(ty, |a, b| b.map_or(D::Variant, |b| common_type(a, b)))
-        })
-    };
-    let all = [D::Boolean, D::Int64, D::Decimal, D::Double, D::DateTime, D::String];
-    all.into_iter().map(|own| (own, under(own))).collect()
-}
 
 impl<'a> Binder<'a> {
     /// Gives variables numbers from here on.
@@ -353,74 +277,23 @@ impl<'a> Binder<'a> {
         Self::node(Kind::Values { columns, blank_row }, table_type(schema), CONTEXT, span)
     }
 
-    /// The model column that a reference names, whatever the row context.
-    pub(crate) fn column_reference(&self, e: &Expr) -> Result<ColumnId> {
-        let found = match &e.kind {
-            ExprKind::Qualified { table, name } => self.model.column(table, name),
-            ExprKind::Bracketed(name) if self.home_column(name).is_some() => self.home_column(name),
-            ExprKind::Bracketed(name) => {
-                let mut tables =
-                    self.model.tables().iter().filter_map(|t| self.model.column(&t.name, name));
-                tables.next().filter(|_| tables.next().is_none())
-            }
-            _ => None,
-        };
-        found.ok_or_else(|| self.no_column_reference(e).at(span_of(e)))
-    }
-
-    fn no_column_reference(&self, e: &Expr) -> Error {
-        let wanted = match self.callee {
-            "" => "A column of the model is expected here, as Table[Column]".to_owned(),
-            function => format!("{function} takes a column of the model here, as Table[Column]"),
-        };
-        Error::invalid(match &e.kind {
-            ExprKind::Qualified { name, .. } | ExprKind::Bracketed(name)
-                if self.is_measure(name) =>
-            {
-                format!("{wanted}; [{name}] is a measure.")
-            }
-            ExprKind::Qualified { table, name } => return self.no_column(table, name),
-            ExprKind::Bracketed(name) => {
-                let of = |t: &&str| self.model.column(t, name).is_some();
-                let mut tables: Vec<&str> = self.model.table_names().filter(of).collect();
-                tables.sort_unstable();
-                match tables.as_slice() {
-                    [] => format!("{wanted}; no table has a column '{name}'."),
-                    [first, ..] => format!(
-                        "The column '{name}' is in several tables: {}. Write it with its table, as '{first}'[{name}].",
-                        tables.join(", ")
-                    ),
-                }
-            }
-            ExprKind::Name { name, .. } if self.model.table_id(name).is_some() => {
-                format!("{wanted}; '{name}' is a table.")
-            }
-            _ => format!("{wanted}."),
-        })
-    }
-
-    fn no_column(&self, table: &str, name: &str) -> Error {
-        Error::invalid(match self.model.table_id(table) {
-            Some(id) => {
-                let near = names::nearest(name, self.model.column_names(id));
-                format!("Column '{name}' in table '{table}' cannot be found.{near}")
-            }
-            None => {
-                let near = names::nearest(table, self.model.table_names());
-                format!("Cannot find table '{table}'.{near}")
-            }
-        })
-    }
-
-    fn home_column(&self, name: &str) -> Option<ColumnId> {
-        self.model.column(&self.model.table(self.home?).name, name)
-    }
-
     /// Binds an expression of an object of this table.
     fn at_home<T>(&mut self, table: Option<TableId>, bind: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.home, table);
         let bound = bind(self);
         self.home = outer;
+        bound
+    }
+
+    /// Binds arguments of a function, which errors about them name.
+    fn as_arguments_of<T>(
+        &mut self,
+        function: &'static str,
+        bind: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let outer = std::mem::replace(&mut self.callee, function);
+        let bound = bind(self);
+        self.callee = outer;
         bound
     }
 
@@ -476,7 +349,7 @@ impl<'a> Binder<'a> {
             return Err(Error::invalid(format!(
                 "{wanted}, and {shown} is a column; VALUES ( {shown} ) is the table of its values."
             ))
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         let node = self.any(scope, e)?;
         if node.is_table() {
@@ -485,7 +358,7 @@ impl<'a> Binder<'a> {
         Err(Error::invalid(
             "The expression refers to a single value where a table is expected; put it in braces to make a table of it.",
         )
-        .at(span_of(e)))
+        .at(e.span.place()))
     }
 
     /// The same with the columns the caller may know of: where columns count by their position, or
@@ -510,7 +383,7 @@ impl<'a> Binder<'a> {
             return Err(Error::invalid(
                 "The expression refers to multiple columns; they cannot be converted to a single value.",
             )
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         let (ty, uses, span) = (Type::Scalar(schema[0].data_type), node.uses, node.span);
         let kind = Kind::SingleValue { table: Box::new(node), otherwise: None, strict: true };
@@ -523,11 +396,11 @@ impl<'a> Binder<'a> {
                 ErrorKind::NestingLimit,
                 format!("Expressions and the measures they use are nested more than {MAX_DEPTH} levels deep."),
             )
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         evercube_work::check()?;
         self.depth += 1;
-        let bound = self.any_inner(scope, e).map_err(|error| error.at(span_of(e)));
+        let bound = self.any_inner(scope, e).map_err(|error| error.at(e.span.place()));
         self.depth -= 1;
         bound
     }
@@ -595,10 +468,7 @@ impl<'a> Binder<'a> {
                         "IN needs as many columns on its right as it has values on its left.",
                     ));
                 }
-                let outer = std::mem::replace(&mut self.callee, "CONTAINSROW");
-                let checked = self.check_row(&left, &right);
-                self.callee = outer;
-                checked?;
+                self.as_arguments_of("CONTAINSROW", |b| b.check_row(&left, &right))?;
                 let uses = left.iter().fold(right.uses, |u, n| u.and(n.uses));
                 let kind = Kind::In { left, right: Box::new(right) };
                 Ok(Self::node(kind, Type::Scalar(DataType::Boolean), uses, span))
@@ -632,192 +502,11 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Variables do not hide tables.
-    fn check_variable(&self, name: &str) -> Result<()> {
-        match self.model.table_id(name) {
-            Some(_) => Err(Error::invalid(format!(
-                "The variable {name} has the name of a table of the model; give it another name."
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// Checks the values of a row against the columns of the table it is looked for in.
     pub(super) fn check_row(&self, values: &[Node], table: &Node) -> Result<()> {
         let schema = table.schema();
         let mut pairs = values.iter().zip(schema.iter());
         pairs.try_for_each(|(value, column)| self.check_compared(value, column.data_type))
-    }
-
-    fn variable_named<'s>(
-        &self,
-        scope: &'s Scope,
-        name: &str,
-        quoted: bool,
-    ) -> Option<&'s BoundVariable> {
-        let name = name.to_lowercase();
-        scope.variables.iter().rev().find(|v| v.name == name && (!quoted || v.is_table))
-    }
-
-    fn is_measure(&self, name: &str) -> bool {
-        self.defined.contains_key(&name.to_lowercase()) || self.model.measure(name).is_some()
-    }
-
-    fn name(&mut self, scope: &Scope, name: &str, quoted: bool, span: Span) -> Result<Node> {
-        if let Some(v) = self.variable_named(scope, name, quoted) {
-            let uses = match v.of_query {
-                // Of the one cell a query starts in.
-                true => Uses::default(),
-                false => Uses { slot: v.slot, ..v.uses },
-            };
-            return Ok(Self::node(Kind::Variable(v.slot), v.ty.clone(), uses, span));
-        }
-        match self.model.table_id(name) {
-            Some(table) => Ok(self.model_table(table, false, span)),
-            None => {
-                let variables = scope.variables.iter().map(|v| &*v.name);
-                let near = names::nearest(name, self.model.table_names().chain(variables));
-                Err(Error::invalid(format!("Cannot find the table or variable '{name}'.{near}")))
-            }
-        }
-    }
-
-    fn row_column(
-        &self,
-        scope: &Scope,
-        find: impl Fn(&TableColumn) -> bool,
-        span: Span,
-    ) -> Option<Node> {
-        let seen = scope.frames.iter().enumerate().filter(|(_, f)| f.is_seen_from(span));
-        for (frame, f) in seen.rev() {
-            if let Some(column) = f.schema.iter().position(&find) {
-                let uses = Uses { frame, ..Uses::default() };
-                let ty = Type::Scalar(f.schema[column].data_type);
-                return Some(Self::node(Kind::RowColumn { frame, column }, ty, uses, span));
-            }
-        }
-        None
-    }
-
-    fn bracketed(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Node> {
-        let same = |c: &TableColumn| c.name.to_lowercase() == name.to_lowercase();
-        let extension = |c: &TableColumn| same(c) && c.table.is_none();
-        if let Some(found) = self.row_column(scope, extension, span) {
-            return Ok(found);
-        }
-        if let Some(measure) = self.measure(scope, name, span)? {
-            return Ok(measure);
-        }
-        self.row_column(scope, same, span).ok_or_else(|| {
-            let may_be_named =
-                |c: &&TableColumn| c.lineage.is_none_or(|id| !self.model.column_info(id).hidden);
-            let columns = scope.frames.iter().flat_map(|f| f.schema.iter().filter(may_be_named));
-            let columns = columns.map(|c| &*c.name);
-            let near = names::nearest(name, self.model.measure_names().chain(columns));
-            Error::invalid(format!(
-                "The value for '{name}' cannot be determined: there is no such measure, and no column of that name in the row context.{near}"
-            ))
-        })
-    }
-
-    fn qualified(&mut self, scope: &Scope, table: &str, name: &str, span: Span) -> Result<Node> {
-        let (t, n) = (table.to_lowercase(), name.to_lowercase());
-        let is_it = |c: &TableColumn| {
-            c.name.to_lowercase() == n && c.table.as_ref().is_some_and(|of| of.to_lowercase() == t)
-        };
-        if let Some(found) = self.row_column(scope, is_it, span) {
-            return Ok(found);
-        }
-        if self.model.column(table, name).is_some() {
-            return Err(Error::invalid(format!(
-                "A single value for column '{name}' in table '{table}' cannot be determined. This happens where a column is named without an aggregation such as MIN, MAX, COUNT or SUM, outside of a row context."
-            )));
-        }
-        if let Some(measure) = self.measure(scope, name, span)? {
-            return Ok(measure);
-        }
-        Err(self.no_column(table, name))
-    }
-
-    /// A measure of the query or the model.
-    fn measure(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Option<Node>> {
-        let in_rows = !scope.frames.is_empty();
-        let key = name.to_lowercase();
-        let node = |name: &str, body: Arc<Node>| {
-            // A calculation item may turn a value of one type into one of another.
-            let ty = Type::Scalar(self.model.type_under_groups(body.data_type()));
-            // The rows around the reference become filters of the measure.
-            let frame = if in_rows { 0 } else { Uses::NONE };
-            let uses = Uses { frame, volatile: body.uses.volatile, ..CONTEXT };
-            Self::node(Kind::Measure { name: name.into(), body }, ty, uses, span)
-        };
-        let known = (key.clone(), Arc::clone(&self.relationships));
-        if let Some(body) = self.measures.borrow().get(&known) {
-            return Ok(Some(node(name, Arc::clone(body))));
-        }
-        let (shown, home, expression) = match self.defined.get(&key) {
-            Some(m) => (m.name.clone(), m.table, m.expression.clone()),
-            None => match self.model.measure(name) {
-                Some(m) => (
-                    m.name.clone(),
-                    Some(m.table),
-                    m.expression
-                        .clone()
-                        .map_err(|e| e.context(format!("The measure [{}] has an error", m.name)))?,
-                ),
-                None => return self.format_of_measure(scope, name, span),
-            },
-        };
-        let is_it = |name: &String| name.to_lowercase() == key;
-        if let Some(first) = self.binding.iter().position(is_it) {
-            let cycle = self.binding[first..].iter().chain([&shown]);
-            let cycle: Vec<String> = cycle.map(|name| format!("[{name}]")).collect();
-            return Err(Error::invalid(format!(
-                "A circular dependency was detected: {}.",
-                cycle.join(" → ")
-            )));
-        }
-        self.binding.push(shown.clone());
-        let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
-        let bound = self.at_home(home, |b| b.scalar(&own, &expression));
-        self.binding.pop();
-        let of_query = self.defined.contains_key(&key);
-        let bound = bound.map_err(|mut e| {
-            // Only the text of a measure of the query is part of the query's.
-            if !of_query {
-                e.span = None;
-            }
-            e.context(format!("In the measure [{shown}]"))
-        })?;
-        let body = Arc::new(bound);
-        self.measures.borrow_mut().insert(known, Arc::clone(&body));
-        Ok(Some(node(&shown, body)))
-    }
-
-    /// `[_Sales FormatString]`: what the values of the measure `[Sales]` are shown with. Reports
-    /// ask for it beside the measure.
-    fn format_of_measure(&mut self, scope: &Scope, name: &str, span: Span) -> Result<Option<Node>> {
-        let Some(of) = self.model.measure_of_format(name) else { return Ok(None) };
-        let Some(measure) = self.measure(scope, &of.name, span)? else { return Ok(None) };
-        let Kind::Measure { name, body } = measure.kind else { return Ok(None) };
-        let ty = Type::Scalar(DataType::String);
-        Ok(Some(Self::node(Kind::FormatString { name, body }, ty, measure.uses, span)))
-    }
-
-    /// The expression of a measure's own format string, whatever calculation items say.
-    pub fn own_format(&mut self, name: &str) -> Result<Node> {
-        let nothing = || literal(Value::Blank, Span::default());
-        let Some(of) = self.model.measure(name) else { return Ok(nothing()) };
-        match &of.format {
-            None => {
-                let text = of.format_string.as_deref();
-                Ok(text.map_or_else(nothing, |t| literal(Value::from(t), Span::default())))
-            }
-            Some(expression) => {
-                let expression = expression.clone()?;
-                self.at_home(Some(of.table), |b| b.scalar(&Scope::default(), &expression))
-            }
-        }
     }
 
     fn constructor(&mut self, scope: &Scope, rows: &[Vec<Expr>], span: Span) -> Result<Node> {
@@ -864,85 +553,4 @@ pub(crate) fn column(name: &str, data_type: DataType) -> TableColumn {
 pub(crate) fn literal(v: Value, span: Span) -> Node {
     let ty = Type::Scalar(v.data_type().unwrap_or(DataType::Variant));
     Node { kind: Kind::Literal(v), ty, uses: Uses::default(), span }
-}
-
-/// The type two alternatives share.
-pub(crate) fn common_type(a: DataType, b: DataType) -> DataType {
-    match (a, b) {
-        _ if a == b => a,
-        _ if a.is_numeric() && b.is_numeric() => {
-            if a == DataType::Double || b == DataType::Double {
-                DataType::Double
-            } else {
-                DataType::Decimal
-            }
-        }
-        _ => DataType::Variant,
-    }
-}
-
-/// The type several alternatives share; `BLANK ()` is of any.
-pub(crate) fn shared_type<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> DataType {
-    let typed = nodes.into_iter().filter(|n| !n.is_blank_literal());
-    typed.map(Node::data_type).reduce(common_type).unwrap_or(DataType::Variant)
-}
-
-fn is_comparison(operator: BinaryOperator) -> bool {
-    use BinaryOperator as Op;
-    matches!(
-        operator,
-        Op::Equal
-            | Op::StrictEqual
-            | Op::NotEqual
-            | Op::Less
-            | Op::LessEqual
-            | Op::Greater
-            | Op::GreaterEqual
-    )
-}
-
-/// As arithmetic sees a value; `None` where only the value tells (text, or of any type).
-fn arithmetic_type(t: DataType) -> Option<DataType> {
-    match t {
-        DataType::Boolean => Some(DataType::Int64),
-        DataType::String | DataType::Variant | DataType::Binary => None,
-        t => Some(t),
-    }
-}
-
-fn negated_type(t: DataType) -> DataType {
-    match arithmetic_type(t) {
-        Some(DataType::DateTime) => DataType::Double,
-        Some(t) => t,
-        None => DataType::Variant,
-    }
-}
-
-/// The type of what [`crate::scalar::binary`] gives.
-fn operator_type(operator: BinaryOperator, left: &Node, right: &Node) -> DataType {
-    use BinaryOperator as Op;
-    use DataType as D;
-    let operand = |n: &Node| match n.is_blank_literal() {
-        true => Some(D::Int64),
-        false => arithmetic_type(n.data_type()),
-    };
-    match operator {
-        Op::Concatenate => return D::String,
-        Op::Power => return D::Double,
-        Op::Add | Op::Subtract | Op::Multiply | Op::Divide => {}
-        _ => return D::Boolean,
-    }
-    let (Some(a), Some(b)) = (operand(left), operand(right)) else { return D::Variant };
-    match (operator, a, b) {
-        (Op::Add, D::DateTime, _) | (Op::Add, _, D::DateTime) => D::DateTime,
-        (Op::Subtract, D::DateTime, _) => D::DateTime,
-        (Op::Multiply | Op::Divide, D::Decimal, D::Decimal) => D::Double,
-        (Op::Multiply, D::Decimal, _) | (Op::Multiply, _, D::Decimal) => D::Decimal,
-        (Op::Divide, D::Decimal, D::Int64 | D::Double) | (Op::Divide, D::Int64, D::Decimal) => {
-            D::Decimal
-        }
-        (Op::Divide, _, _) => D::Double,
-        _ if a == D::DateTime || b == D::DateTime => D::Double,
-        _ => common_type(a, b),
-    }
 }

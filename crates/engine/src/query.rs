@@ -230,7 +230,7 @@ fn check_start(order_by: &[SortKey], start_at: &[Node]) -> Result<()> {
                 type_word(given),
                 type_word(sorted)
             ))
-            .at((value.span.start as usize, value.span.end as usize)));
+            .at(value.span.place()));
         }
     }
     Ok(())
@@ -240,7 +240,7 @@ fn check_start(order_by: &[SortKey], start_at: &[Node]) -> Result<()> {
 fn check_definitions(model: &CompiledModel, given: &[Definition]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for d in given {
-        let place = (d.span.start as usize, d.span.end as usize);
+        let place = d.span.place();
         let (kind, name) = match &d.kind {
             DefinitionKind::Measure { table, name, .. } => {
                 let unknown = table.as_ref().filter(|t| {
@@ -288,7 +288,7 @@ fn with_defined_columns(
         }
         let base = extended.as_ref().unwrap_or(dataset);
         let measures = |binder: &mut Binder<'_>| define_measures(binder, given);
-        let place = (d.span.start as usize, d.span.end as usize);
+        let place = d.span.place();
         let wider = with_column(base, context, measures, (table, name), expression)
             .map_err(|e| if e.span.is_none() { e.at(place) } else { e })?;
         extended = Some(wider);
@@ -313,7 +313,7 @@ fn define_measures(binder: &mut Binder<'_>, given: &[Definition]) {
 fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
     define_measures(binder, given);
     for d in given {
-        let place = (d.span.start as usize, d.span.end as usize);
+        let place = d.span.place();
         binder.define_function(&d.kind).map_err(|e| e.at(place))?;
     }
     let mut variables = Vec::new();

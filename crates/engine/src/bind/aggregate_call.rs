@@ -240,7 +240,7 @@ impl Binder<'_> {
             Error::invalid(
                 "An order is ASC or DESC, or a constant: 1 or TRUE ascends, 0 or FALSE descends.",
             )
-            .at(super::span_of(e))
+            .at(e.span.place())
         };
         match &e.kind {
             ExprKind::Omitted => Ok(otherwise),

@@ -35,10 +35,7 @@ impl Binder<'_> {
             return Err(Error::unsupported(format!("{name} is not evaluated here: {why}.")));
         }
         check_count(def, arguments.len())?;
-        let outer = std::mem::replace(&mut self.callee, def.name);
-        let bound = self.known_call(scope, def, arguments, span);
-        self.callee = outer;
-        bound
+        self.as_arguments_of(def.name, |b| b.known_call(scope, def, arguments, span))
     }
 
     fn known_call(

@@ -7,7 +7,7 @@ use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{BOOLEAN, all_uses};
-use super::{Binder, CONTEXT, Frame, Scope, literal, span_of};
+use super::{Binder, CONTEXT, Frame, Scope, literal};
 use crate::filter_context::{FilterContext, Visibility};
 use crate::plan::{ContextTest, FilterArgument, Kind, Node, Schema, SelectedMeasure, Type, Uses};
 
@@ -15,7 +15,7 @@ use crate::plan::{ContextTest, FilterArgument, Kind, Node, Schema, SelectedMeasu
 fn measure_name(e: &Expr) -> Result<String> {
     match &e.kind {
         ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. } => Ok(name.to_string()),
-        _ => Err(Error::invalid("A measure is expected here, as [Sales].").at(span_of(e))),
+        _ => Err(Error::invalid("A measure is expected here, as [Sales].").at(e.span.place())),
     }
 }
 
@@ -106,7 +106,7 @@ impl Binder<'_> {
         let name = measure_name(e)?;
         let Some(measure) = self.model.measure(&name) else {
             return Err(
-                Error::invalid(format!("The model has no measure [{name}].")).at(span_of(e))
+                Error::invalid(format!("The model has no measure [{name}].")).at(e.span.place())
             );
         };
         let table = measure.table;

@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::all_uses;
-use super::{Binder, Scope, column, literal, shared_type, span_of, table_type};
+use super::{Binder, Scope, column, literal, shared_type, table_type};
 use crate::functions::time_intelligence::{Interval, YearEnd, parse_year_end};
 use crate::plan::{DateSet, FilterArgument, Kind, Node, Uses};
 
@@ -168,14 +168,14 @@ impl Binder<'_> {
             return Err(Error::invalid(format!(
                 "{name} expects a column of dates, or a table with one such column."
             ))
-            .at(span_of(e)));
+            .at(e.span.place()));
         };
         if only.data_type != DataType::DateTime && only.data_type != DataType::Variant {
             return Err(Error::invalid(format!(
                 "{name} expects dates, but '{}' is a column of type {:?}.",
                 only.name, only.data_type
             ))
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         Ok(Dates { column: only.lineage, table })
     }
@@ -239,7 +239,7 @@ fn interval(e: &Expr) -> Result<Interval> {
         _ => "",
     };
     Interval::parse(word).ok_or_else(|| {
-        Error::invalid("The interval is one of DAY, MONTH, QUARTER, YEAR.").at(span_of(e))
+        Error::invalid("The interval is one of DAY, MONTH, QUARTER, YEAR.").at(e.span.place())
     })
 }
 
@@ -248,12 +248,12 @@ fn year_end(e: Option<&Expr>) -> Result<YearEnd> {
         None | Some((ExprKind::Omitted, _)) => Ok(None),
         Some((ExprKind::Literal(Value::String(s)), e)) => {
             parse_year_end(s).map(Some).ok_or_else(|| {
-                Error::invalid("The end of the year is a text such as \"6/30\".").at(span_of(e))
+                Error::invalid("The end of the year is a text such as \"6/30\".").at(e.span.place())
             })
         }
         Some((_, e)) => {
             Err(Error::invalid("The end of the year is a constant text such as \"6/30\".")
-                .at(span_of(e)))
+                .at(e.span.place()))
         }
     }
 }

@@ -4,7 +4,7 @@ use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_store::ColumnId;
 
-use super::{Binder, Scope, span_of};
+use super::{Binder, Scope};
 use crate::filter_context::{Direction, FilterContext, Visibility};
 use crate::functions::{self, FunctionKind, ParameterKind};
 use crate::plan::{FilterArgument, Kind, Node, Uses};
@@ -16,7 +16,8 @@ impl Binder<'_> {
         arguments: &[Expr],
     ) -> Result<Vec<FilterArgument>> {
         let given = arguments.iter().filter(|a| !matches!(a.kind, ExprKind::Omitted));
-        let bind = |a: &Expr| self.filter_argument(scope, a, false).map_err(|e| e.at(span_of(a)));
+        let bind =
+            |a: &Expr| self.filter_argument(scope, a, false).map_err(|e| e.at(a.span.place()));
         given.map(bind).collect()
     }
 
@@ -33,10 +34,7 @@ impl Binder<'_> {
             }
             if !keep && let Some(def) = functions::lookup(&name).filter(|f| is_modifier(f.name)) {
                 super::call::check_count(def, arguments.len())?;
-                let outer = std::mem::replace(&mut self.callee, def.name);
-                let bound = self.modifier(def.name, arguments);
-                self.callee = outer;
-                return bound;
+                return self.as_arguments_of(def.name, |b| b.modifier(def.name, arguments));
             }
         }
         let table =
@@ -123,7 +121,7 @@ impl Binder<'_> {
         for a in arguments {
             match &a.kind {
                 ExprKind::Name { name, .. } => {
-                    let table = self.model_table_id(name).map_err(|e| e.at(span_of(a)))?;
+                    let table = self.model_table_id(name).map_err(|e| e.at(a.span.place()))?;
                     out.extend(self.expanded_columns(table));
                 }
                 ExprKind::Omitted => {}
@@ -136,7 +134,7 @@ impl Binder<'_> {
                             "All column arguments of {} must be from the same table.",
                             self.callee
                         ))
-                        .at(span_of(a)));
+                        .at(a.span.place()));
                     }
                     columns.push(column);
                 }
@@ -215,12 +213,12 @@ impl Binder<'_> {
                         out.push(c);
                     }
                 } else if self.is_measure(name) {
-                    return Err(measure_in_condition(name).at(span_of(e)));
+                    return Err(measure_in_condition(name).at(e.span.place()));
                 }
             }
             ExprKind::Bracketed(name) => {
                 if self.is_measure(name) {
-                    return Err(measure_in_condition(name).at(span_of(e)));
+                    return Err(measure_in_condition(name).at(e.span.place()));
                 }
                 let c = self.column_reference(e)?;
                 if !out.contains(&c) {
@@ -234,7 +232,7 @@ impl Binder<'_> {
                         "{} cannot stand in a True/False expression that is used as a filter; put it into a variable before.",
                         def.name
                     ))
-                    .at(span_of(e)));
+                    .at(e.span.place()));
                 }
                 let over = def.parameters.first().map(|p| p.kind);
                 if matches!(over, Some(ParameterKind::Table | ParameterKind::Column))

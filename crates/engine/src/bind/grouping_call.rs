@@ -8,7 +8,7 @@ use evercube_store::ColumnId;
 
 use super::call::all_uses;
 use super::table_call::{distinct_names, projection};
-use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
+use super::{Binder, CONTEXT, Scope, column, table_type};
 use crate::eval::{flag_columns, subtotal_column};
 use crate::plan::{
     FilterArgument, GroupFilter, Kind, NamedNode, Node, Rollup, RollupChain, RollupLevel,
@@ -123,7 +123,10 @@ impl Binder<'_> {
             Some(filter @ FilterArgument::Table { .. }) => {
                 Ok(GroupFilter { filter, visual: hidden.is_none() })
             }
-            _ => Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.").at(span_of(e))),
+            _ => {
+                Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.")
+                    .at(e.span.place()))
+            }
         }
     }
 
@@ -138,7 +141,7 @@ impl Binder<'_> {
                         return Err(Error::invalid(format!(
                             "The column '{name}' has no expression."
                         ))
-                        .at(span_of(e)));
+                        .at(e.span.place()));
                     };
                     rest = after;
                     let inner = called(of, "IGNORE").and_then(<[Expr]>::first);
@@ -172,7 +175,7 @@ impl Binder<'_> {
             return Err(Error::invalid(format!(
                 "The column {name} stands more than once among those SUMMARIZECOLUMNS groups by."
             ))
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         out.groups.push(id);
         Ok(out.groups.len() - 1)
@@ -305,7 +308,7 @@ impl Binder<'_> {
                 "The column {} to group by is neither in the table nor in one related to it.",
                 self.model.column_name(id)
             ))
-            .at(span_of(e))),
+            .at(e.span.place())),
         }
     }
 
@@ -329,7 +332,7 @@ impl Binder<'_> {
             return Err(Error::invalid(
                 "The expressions of GROUPBY are aggregations over CURRENTGROUP () such as SUMX; CALCULATE, measures and aggregations over a column see the filter context and cannot stand in them.",
             )
-            .at(span_of(e)));
+            .at(e.span.place()));
         }
         e.parts().into_iter().try_for_each(|part| self.only_current_group(table, part))
     }

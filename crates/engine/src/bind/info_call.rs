@@ -53,7 +53,7 @@ fn constant_text(function: &str, e: &Expr) -> Result<String> {
     match &e.kind {
         ExprKind::Literal(v) => Ok(to_text(v)),
         _ => Err(Error::invalid(format!("The restrictions of {function} are constants."))
-            .at(super::span_of(e))),
+            .at(e.span.place())),
     }
 }
 

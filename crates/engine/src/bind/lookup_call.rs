@@ -4,7 +4,7 @@ use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
 
 use super::call::{BOOLEAN, WHOLE, all_uses};
-use super::{Binder, Scope, common_type, literal, span_of};
+use super::{Binder, Scope, common_type, literal};
 use crate::plan::{Kind, Node, TextForm, Type};
 
 const TEXT: Type = Type::Scalar(DataType::String);
@@ -84,7 +84,7 @@ impl Binder<'_> {
         let frame = scope.frames.len();
         match self.any(&inner, e)?.kind {
             Kind::RowColumn { frame: f, column } if f == frame => Ok(column),
-            _ => Err(Error::invalid("A column of the table is expected here.").at(span_of(e))),
+            _ => Err(Error::invalid("A column of the table is expected here.").at(e.span.place())),
         }
     }
 

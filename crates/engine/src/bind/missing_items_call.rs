@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::grouping_call::called;
-use super::{Binder, CONTEXT, Scope, span_of, table_type};
+use super::{Binder, CONTEXT, Scope, table_type};
 use crate::plan::{GroupFilter, Kind, Node, Rollup};
 
 /// Group columns with their places in the table, and where its subtotal flags are.
@@ -77,7 +77,7 @@ impl Binder<'_> {
                 "The table of ADDMISSINGITEMS has no column {}.",
                 self.model.column_name(column)
             ))
-            .at(span_of(e)));
+            .at(e.span.place()));
         };
         out.columns.push(column);
         out.on.push(at);

@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::TableId;
 
 use super::call::all_uses;
-use super::{Binder, CONTEXT, Scope, column, span_of, table_type};
+use super::{Binder, CONTEXT, Scope, column, table_type};
 use crate::plan::{Kind, Node};
 
 impl Binder<'_> {
@@ -68,7 +68,8 @@ impl Binder<'_> {
                 None => self.model.measure(&name).map(|m| m.table),
             };
             return home.ok_or_else(|| {
-                Error::invalid(format!("The measure [{name}] belongs to no table.")).at(span_of(e))
+                Error::invalid(format!("The measure [{name}] belongs to no table."))
+                    .at(e.span.place())
             });
         }
         Ok(self.column_reference(e)?.table)

@@ -37,7 +37,7 @@ impl Binder<'_> {
                 return Err(Error::invalid(format!(
                     "{name} cannot work with values of type String."
                 ))
-                .at(super::span_of(e)));
+                .at(e.span.place()));
             }
             bound.push(node);
         }

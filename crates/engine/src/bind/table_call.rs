@@ -7,7 +7,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{all_uses, type_named};
-use super::{Binder, Scope, column, common_type, comparison, literal, span_of, table_type};
+use super::{Binder, Scope, column, common_type, comparison, literal, table_type};
 use crate::plan::{Kind, NamedNode, Node, Schema, SetOperation, TableColumn, Type, Uses};
 
 impl Binder<'_> {
@@ -160,7 +160,7 @@ impl Binder<'_> {
         match &e.kind {
             ExprKind::Literal(Value::String(s)) => Ok(Arc::from(&**s)),
             _ => Err(Error::invalid("The name of a new column is a text in double quotes.")
-                .at(span_of(e))),
+                .at(e.span.place())),
         }
     }
 
@@ -171,7 +171,7 @@ impl Binder<'_> {
             let name = Self::new_name(&pair[0])?;
             let Some(e) = pair.get(1) else {
                 return Err(Error::invalid(format!("The column '{name}' has no expression."))
-                    .at(span_of(&pair[0])));
+                    .at(pair[0].span.place()));
             };
             out.push(NamedNode { name, node: self.scalar(inner, e)? });
         }
@@ -239,7 +239,7 @@ impl Binder<'_> {
                         return Err(Error::invalid(
                             "Only a column can stand in SELECTCOLUMNS without a name before it.",
                         )
-                        .at(span_of(e)));
+                        .at(e.span.place()));
                     }
                 },
             };
@@ -573,9 +573,11 @@ fn constant(e: &Expr) -> Result<Value> {
                 "TRUE" => Ok(Value::Boolean(true)),
                 "FALSE" => Ok(Value::Boolean(false)),
                 "BLANK" => Ok(Value::Blank),
-                _ => Err(Error::invalid("The values of DATATABLE are constants.").at(span_of(e))),
+                _ => {
+                    Err(Error::invalid("The values of DATATABLE are constants.").at(e.span.place()))
+                }
             }
         }
-        _ => Err(Error::invalid("The values of DATATABLE are constants.").at(span_of(e))),
+        _ => Err(Error::invalid("The values of DATATABLE are constants.").at(e.span.place())),
     }
 }

@@ -1,6 +1,6 @@
-//! Functions that a query defines or a model stores: calls bind the function's body in their place. Parameters passed
-//! by value become variables, evaluated once where the call stands; those passed as expressions
-//! are put into the body as they are.
+//! Functions that a query defines or a model stores: calls bind the function's body in their place.
+//! Parameters passed by value become variables, evaluated once where the call stands; those passed
+//! as expressions are put into the body as they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use evercube_base::{DataType, Error, ErrorKind, Result};
 use evercube_dax::ast::{Binding, DefinitionKind, Expr, ExprKind, Parameter, Span};
 
-use super::{Binder, BoundVariable, Scope, span_of, variable};
+use super::{Binder, BoundVariable, Scope, variable};
 use crate::functions;
 use crate::plan::{Kind, Node, Uses};
 
@@ -24,10 +24,6 @@ pub(crate) struct UserFunction {
 
 /// Expressions remember into how many bodies they were passed.
 const MOST_NESTED: usize = 100;
-
-fn span_in(span: Span) -> (usize, usize) {
-    (span.start as usize, span.end as usize)
-}
 
 #[derive(Debug, Clone)]
 struct Declared {
@@ -177,7 +173,7 @@ impl Binder<'_> {
         self.calling.pop();
         let result = result.map_err(|mut e| {
             if function.stored {
-                e.span = Some(span_in(span));
+                e.span = Some(span.place());
                 return e.context(format!("In the function {}", function.name));
             }
             e
@@ -245,7 +241,7 @@ impl Binder<'_> {
                 "The parameter {} takes {what}, named as such.",
                 p.name
             ))
-            .at(span_of(e))),
+            .at(e.span.place())),
         }
     }
 }

@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::{WHOLE, all_uses};
-use super::{Binder, CONTEXT, Scope, span_of};
+use super::{Binder, CONTEXT, Scope};
 use crate::plan::{
     Blanks, Current, Kind, Node, Type, Uses, WindowEnd, WindowKey, WindowKind, WindowNode,
 };
@@ -188,8 +188,7 @@ impl Binder<'_> {
                 && let Some((direction, of_blanks)) = name.clone().split_once(" BLANKS ")
             {
                 blanks = blanks_named(of_blanks).ok_or_else(|| {
-                    let place = (span.start as usize, span.end as usize);
-                    Error::invalid("Blanks come FIRST, LAST or by DEFAULT.").at(place)
+                    Error::invalid("Blanks come FIRST, LAST or by DEFAULT.").at(span.place())
                 })?;
                 *name = direction.into();
             }
@@ -266,14 +265,14 @@ fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
                 return Err(Error::unsupported(format!(
                     "The argument {word} of {name} says where a visual calculation starts anew; outside of a report's visual use PARTITIONBY."
                 ))
-                .at(span_of(e)));
+                .at(e.span.place()));
             }
             _ if out.relation.is_none() => out.relation = Some(e),
             _ => {
                 return Err(Error::invalid(format!(
                     "{name} has an argument that is neither its table nor ORDERBY, PARTITIONBY or MATCHBY."
                 ))
-                .at(span_of(e)));
+                .at(e.span.place()));
             }
         }
     }

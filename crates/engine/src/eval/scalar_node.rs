@@ -50,7 +50,7 @@ impl Evaluator<'_> {
             found => found,
         };
         self.end(mark, cells.n);
-        found.map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))
+        found.map_err(|e| e.at(node.span.place()))
     }
 
     /// An error in the expression of a measure: its place is one in the query's text only where

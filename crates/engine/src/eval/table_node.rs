@@ -23,9 +23,8 @@ impl Evaluator<'_> {
             return Ok(one.as_shared());
         }
         let mark = self.begin(node, cells.n);
-        let found = self
-            .deeper(|| self.table_each(cells, node))
-            .map_err(|e| e.at((node.span.start as usize, node.span.end as usize)))?;
+        let found =
+            self.deeper(|| self.table_each(cells, node)).map_err(|e| e.at(node.span.place()))?;
         self.end(mark, found.rows.len);
         Ok(if cells.n == 1 { found.as_shared() } else { found })
     }

@@ -13,8 +13,7 @@ const WORDS: [(&str, usize); 4] =
 
 impl Reference<'_> {
     pub(super) fn scalar(&self, env: &Env, e: &Expr) -> Result<Value> {
-        self.deeper(|| self.scalar_inner(env, e))
-            .map_err(|error| error.at((e.span.start as usize, e.span.end as usize)))
+        self.deeper(|| self.scalar_inner(env, e)).map_err(|error| error.at(e.span.place()))
     }
 
     fn scalar_inner(&self, env: &Env, e: &Expr) -> Result<Value> {
