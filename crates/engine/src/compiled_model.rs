@@ -15,6 +15,7 @@ use crate::calculation_group::{
     CalculationGroupInfo, CalculationItemInfo, MANY_SELECTED, NO_SELECTION, name_column,
     rows_expression,
 };
+use crate::filter_context::PlainPaths;
 use crate::object_security::{Hidden, HiddenObject, hidden_objects};
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
 
@@ -119,6 +120,7 @@ pub struct CompiledModel {
     /// By lower-case name.
     functions: BTreeMap<String, FunctionInfo>,
     relationships: Vec<RelationshipInfo>,
+    plain_paths: PlainPaths,
     /// By falling precedence.
     calculation_groups: Vec<CalculationGroupInfo>,
     /// What calculation items make of a measure's type, where they leave one.
@@ -449,6 +451,10 @@ impl CompiledModel {
 
     pub fn relationship(&self, id: RelationshipId) -> &RelationshipInfo {
         &self.relationships[id.0 as usize]
+    }
+
+    pub(crate) fn plain_paths(&self) -> &PlainPaths {
+        &self.plain_paths
     }
 
     pub fn relationship_defs(&self) -> Vec<RelationshipDef> {

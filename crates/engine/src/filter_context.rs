@@ -14,6 +14,7 @@ use crate::compiled_model::CompiledModel;
 
 mod paths;
 
+pub(crate) use paths::PlainPaths;
 use paths::{Paths, weight};
 
 /// One filter. Codes are those of the columns in the version at hand.
@@ -196,12 +197,9 @@ impl Visibility<'_> {
     /// Rows left by the filters that reach `table`, of those that roles let through; `None`: no
     /// filter reaches it.
     pub(crate) fn restricted(&self, context: &FilterContext, table: TableId) -> Option<BitSet> {
-        match self.is_forest(context) {
-            true => self.restricted_but_over(context, table, &mut Vec::new()),
-            false => {
-                let paths = self.paths_to(context, table);
-                self.restricted_along(context, table, &paths, &mut Vec::new())
-            }
+        match self.paths_where_several(context, table) {
+            None => self.restricted_but_over(context, table, &mut Vec::new()),
+            Some(paths) => self.restricted_along(context, table, &paths, &mut Vec::new()),
         }
     }
 

@@ -2,6 +2,7 @@
 //! of most weight. Paths of equal priority and weight are ambiguous.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use evercube_store::{RelationshipId, TableId};
 
@@ -33,9 +34,40 @@ pub(super) struct Paths {
     ambiguous: Vec<(TableId, [Path; 2])>,
 }
 
+/// The paths of filters to every table where relationships are as the model has them; empty where
+/// there is at most one way between any two tables. Worked out when first asked for; a copy of a
+/// model, which is made in order to change it, works them out again.
+#[derive(Debug, Default)]
+pub(crate) struct PlainPaths(OnceLock<Vec<Arc<Paths>>>);
+
+impl Clone for PlainPaths {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 impl Visibility<'_> {
+    /// The paths by which filters reach a table; `None` where there is at most one way between any
+    /// two tables.
+    pub(super) fn paths_where_several(
+        &self,
+        context: &FilterContext,
+        table: TableId,
+    ) -> Option<Arc<Paths>> {
+        let plain = FilterContext::default();
+        if !context.used.is_empty() || !context.directions.is_empty() || context.by_security {
+            return (!self.is_forest(context)).then(|| Arc::new(self.paths_to(context, table)));
+        }
+        let tables = (0..self.model.tables().len() as u32).map(TableId);
+        let all = self.model.plain_paths().0.get_or_init(|| match self.is_forest(&plain) {
+            true => Vec::new(),
+            false => tables.map(|t| Arc::new(self.paths_to(&plain, t))).collect(),
+        });
+        all.get(table.0 as usize).cloned()
+    }
+
     /// Whether filters have at most one way between any two tables.
-    pub(super) fn is_forest(&self, context: &FilterContext) -> bool {
+    fn is_forest(&self, context: &FilterContext) -> bool {
         let ids = (0..self.model.relationships().len() as u32).map(RelationshipId);
         let mut group: Vec<usize> = (0..self.model.tables().len()).collect();
         for id in ids.filter(|id| self.flows(context, *id).is_some()) {
@@ -50,7 +82,7 @@ impl Visibility<'_> {
     }
 
     /// The paths by which filters reach a table.
-    pub(super) fn paths_to(&self, context: &FilterContext, table: TableId) -> Paths {
+    fn paths_to(&self, context: &FilterContext, table: TableId) -> Paths {
         let mut all: BTreeMap<TableId, Vec<Path>> = BTreeMap::new();
         let start = Path { tables: vec![table], ..Path::default() };
         let mut open = vec![start];
@@ -100,22 +132,20 @@ impl Visibility<'_> {
         context: &FilterContext,
         table: TableId,
     ) -> Vec<(TableId, String)> {
-        if self.is_forest(context) {
-            return Vec::new();
-        }
+        let Some(paths) = self.paths_where_several(context, table) else { return Vec::new() };
         let name = |t: &TableId| format!("'{}'", self.model.table(*t).name);
         let shown = |p: &Path| p.tables.iter().rev().map(name).collect::<Vec<_>>().join(" → ");
-        let told = |(from, [a, b]): (TableId, [Path; 2])| {
+        let told = |(from, [a, b]): &(TableId, [Path; 2])| {
             let message = format!(
                 "There are ambiguous paths between {} and {}: {} and {}. Choose one with USERELATIONSHIP, or make a relationship inactive or filter in one direction.",
-                name(&from),
+                name(from),
                 name(&table),
-                shown(&a),
-                shown(&b)
+                shown(a),
+                shown(b)
             );
-            (from, message)
+            (*from, message)
         };
-        self.paths_to(context, table).ambiguous.into_iter().map(told).collect()
+        paths.ambiguous.iter().map(told).collect()
     }
 }
 
