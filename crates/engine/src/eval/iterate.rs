@@ -132,6 +132,9 @@ impl Evaluator<'_> {
                 let count = |at: &u32| not_zero(found.range(*at as usize).len() as i64);
                 return Ok(Scalars::each(place.iter().map(count).collect()));
             }
+            if let Some(counts) = self.count_in_order(cells, &table, condition)? {
+                return Ok(Scalars::each(counts.into_iter().map(not_zero).collect()));
+            }
             let mut counts = vec![0_i64; cells.n];
             self.each_run(cells, &table, condition, |first, run, part| {
                 let (inner, parents) = run.iterate(part);

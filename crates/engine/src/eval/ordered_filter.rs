@@ -26,6 +26,19 @@ struct Part {
     ranges: Vec<Range<u32>>,
 }
 
+impl Part {
+    /// How many of all rows each cell lets through: those up to the end of its range without those
+    /// before its start.
+    fn counts_of_all(&self) -> Vec<i64> {
+        let places = self.places.iter().max().map_or(0, |last| *last as usize + 1);
+        let mut before = vec![0_i64; places + 1];
+        self.places.iter().for_each(|place| before[*place as usize + 1] += 1);
+        (0..places).for_each(|place| before[place + 1] += before[place]);
+        let count = |r: &Range<u32>| (before[r.end as usize] - before[r.start as usize]).max(0);
+        self.ranges.iter().map(count).collect()
+    }
+}
+
 impl Evaluator<'_> {
     /// The rows of each cell that meet a condition of such comparisons alone; `None` where it is
     /// none, or where it fails: whoever goes row by row says why.
@@ -35,6 +48,42 @@ impl Evaluator<'_> {
         table: &CellTable,
         condition: &Node,
     ) -> Result<Option<CellTable>> {
+        let Some(parts) = self.parts_in_order(cells, table, condition)? else { return Ok(None) };
+        let (mut kept, mut of) = (Vec::new(), Vec::new());
+        for cell in 0..cells.n {
+            tick();
+            let rows = table.range(cell).filter(|row| passes(&parts, cell, *row));
+            kept.extend(rows.map(|row| row as u32));
+            of.resize(kept.len(), cell as u32);
+            self.check_size(kept.len())?;
+        }
+        Ok(Some(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n)))
+    }
+
+    /// How many rows of each cell those are.
+    pub(super) fn count_in_order(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        condition: &Node,
+    ) -> Result<Option<Vec<i64>>> {
+        let Some(parts) = self.parts_in_order(cells, table, condition)? else { return Ok(None) };
+        if let ([part], None) = (parts.as_slice(), &table.starts) {
+            return Ok(Some(part.counts_of_all()));
+        }
+        let count = |cell| {
+            tick();
+            table.range(cell).filter(|row| passes(&parts, cell, *row)).count() as i64
+        };
+        Ok(Some((0..cells.n).map(count).collect()))
+    }
+
+    fn parts_in_order(
+        &self,
+        cells: &Cells,
+        table: &CellTable,
+        condition: &Node,
+    ) -> Result<Option<Vec<Part>>> {
         if !self.has(Rule::OrderedFilter) || cells.n < 2 || table.rows.len < 2 {
             return Ok(None);
         }
@@ -48,16 +97,7 @@ impl Evaluator<'_> {
                 _ => return Ok(None),
             }
         }
-        let (mut kept, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
-            tick();
-            let passes =
-                |row: &usize| parts.iter().all(|p| p.ranges[cell].contains(&p.places[*row]));
-            kept.extend(table.range(cell).filter(passes).map(|row| row as u32));
-            of.resize(kept.len(), cell as u32);
-            self.check_size(kept.len())?;
-        }
-        Ok(Some(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n)))
+        Ok(Some(parts))
     }
 
     fn compared_in_order(
@@ -132,6 +172,10 @@ impl Evaluator<'_> {
         };
         (0..n).map(range).collect()
     }
+}
+
+fn passes(parts: &[Part], cell: usize, row: usize) -> bool {
+    parts.iter().all(|p| p.ranges[cell].contains(&p.places[row]))
 }
 
 /// The column of the row, the operator as seen from it, and what it is compared with.
