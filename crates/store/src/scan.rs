@@ -118,6 +118,11 @@ impl<'a> Scan<'a> {
         Ok(Self { control, rows, part, ends: table.piece_ends(), filter, keys, plans })
     }
 
+    /// Whether the rows that pass are counted and nothing else.
+    fn only_counts(&self) -> bool {
+        self.keys.len() == 0 && self.plans.iter().all(|p| matches!(p, Plan::CountRows))
+    }
+
     fn parts(&self) -> usize {
         self.rows.div_ceil(self.part)
     }
@@ -194,6 +199,7 @@ impl<'s> Worker<'s> {
                 let first = at.checked_sub(1).map_or(0, |before| self.scan.ends[before]);
                 self.segment = first..self.scan.ends[at];
                 self.selector.enter(row);
+                self.keys.enter(&self.scan.keys, row);
             }
             let stop = end.min(self.segment.end);
             if !self.selector.passes() {
@@ -214,6 +220,12 @@ impl<'s> Worker<'s> {
     fn block(&mut self, first: usize, n: usize) -> Result<()> {
         let Self { scan, groups, selector, keys, values, passed, .. } = self;
         check()?;
+        if scan.only_counts() {
+            let counted = selector.count(first, n);
+            *passed += counted;
+            groups.count(counted);
+            return Ok(());
+        }
         let rows = selector.select(first, n);
         if rows.len() == 0 {
             return Ok(());

@@ -211,23 +211,11 @@ impl Accumulator {
                 let values = e.evaluate(rows)?;
                 each(numbers, values.iter(), |g, value| v[g] += u64::from(!value.is_blank()));
             }
-            (Self::SumIntegers(sums), Plan::SumIntegers(e)) => {
-                e.evaluate(rows, integers);
-                match numbers {
-                    // The plan's bounds leave no room for overflow.
-                    None => {
-                        sums[0] += integers.iter().fold(0i64, |sum, v| sum.wrapping_add(*v));
-                    }
-                    Some(numbers) if sums.len() <= few_groups::FEW => {
-                        few_groups::add_integers(sums, numbers, integers);
-                    }
-                    Some(numbers) => {
-                        for (g, value) in numbers.iter().zip(integers.iter()) {
-                            sums[*g as usize] += value;
-                        }
-                    }
-                }
-            }
+            (Self::SumIntegers(sums), Plan::SumIntegers(e)) => match numbers {
+                // The plan's bounds leave no room for overflow.
+                None => sums[0] += e.sum(rows, integers),
+                Some(numbers) => e.add_to(sums, numbers, rows, integers),
+            },
             (Self::SumColumn(sums), Plan::SumColumn(c)) => {
                 c.read(rows, codes);
                 each(numbers, codes.iter(), |g, code| {

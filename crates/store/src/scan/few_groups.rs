@@ -6,24 +6,26 @@ pub(super) const FEW: usize = 64;
 /// Places of each group.
 const TURNS: usize = 4;
 
-/// Adds each row's value to the sum of its group; `sums` has at most [`FEW`], and numbers are
-/// below its length.
-pub(super) fn add_integers(sums: &mut [i64], numbers: &[u32], values: &[i64]) {
-    let mut turns = [[0_i64; FEW]; TURNS];
-    let (by_turns, rest) = numbers.as_chunks::<TURNS>();
-    let (values, last) = values.as_chunks::<TURNS>();
-    for (groups, values) in by_turns.iter().zip(values) {
-        for turn in 0..TURNS {
-            let sum = &mut turns[turn][groups[turn] as usize % FEW];
-            *sum = sum.wrapping_add(values[turn]);
+/// Sums of at most [`FEW`] groups, as they grow.
+pub(super) struct Sums([i64; FEW * TURNS]);
+
+impl Sums {
+    pub(super) fn new() -> Self {
+        Self([0; FEW * TURNS])
+    }
+
+    /// Adds the value of row `at` to the sum of its group.
+    #[inline]
+    pub(super) fn add(&mut self, at: usize, group: u32, value: i64) {
+        let sum = &mut self.0[at % TURNS * FEW + group as usize % FEW];
+        *sum = sum.wrapping_add(value);
+    }
+
+    pub(super) fn add_to(&self, sums: &mut [i64]) {
+        for (group, sum) in sums.iter_mut().enumerate().take(FEW) {
+            let places = self.0[group..].iter().step_by(FEW);
+            *sum = places.fold(*sum, |sum, turn| sum.wrapping_add(*turn));
         }
-    }
-    for (group, value) in rest.iter().zip(last) {
-        let sum = &mut turns[0][*group as usize % FEW];
-        *sum = sum.wrapping_add(*value);
-    }
-    for (group, sum) in sums.iter_mut().enumerate().take(FEW) {
-        *sum = turns.iter().fold(*sum, |sum, turn| sum.wrapping_add(turn[group]));
     }
 }
 
@@ -60,7 +62,11 @@ mod tests {
             let numbers: Vec<u32> = (0..rows).map(|row| row * 7 % 64).collect();
             let values: Vec<i64> = numbers.iter().map(|n| i64::from(*n) - 30).collect();
             let (mut sums, mut counts, mut met) = (vec![5; 64], vec![1; 64], vec![false; 64]);
-            add_integers(&mut sums, &numbers, &values);
+            let mut few = Sums::new();
+            for (at, (group, value)) in numbers.iter().zip(&values).enumerate() {
+                few.add(at, *group, *value);
+            }
+            few.add_to(&mut sums);
             count(&mut counts, &numbers);
             note_met(&mut met, &numbers);
             for group in 0..64_u32 {

@@ -207,7 +207,31 @@ impl Selector<'_> {
 
     /// The rows that pass, of `n` from `first` on; all are of the segment entered last.
     pub(super) fn select(&mut self, first: usize, n: usize) -> Rows<'_> {
-        let none = Rows { first, n, picked: Some(&[]) };
+        let left = self.mark(first, n);
+        if left == 0 {
+            return Rows { first, n, picked: Some(&[]) };
+        }
+        if left == n as u64 && self.filter.tuples.is_empty() {
+            return Rows { first, n, picked: None };
+        }
+        self.picked.clear();
+        kernel::positions(self.level, &self.mask[..n.div_ceil(64)], &mut self.picked);
+        for test in &self.filter.tuples {
+            test.keep(first, n, &mut self.picked);
+        }
+        Rows { first, n, picked: Some(&self.picked) }
+    }
+
+    /// How many rows those are.
+    pub(super) fn count(&mut self, first: usize, n: usize) -> u64 {
+        match self.filter.tuples.is_empty() {
+            true => self.mark(first, n),
+            false => self.select(first, n).len() as u64,
+        }
+    }
+
+    /// Sets the bits of rows that pass all but the tests of tuples, and counts them.
+    fn mark(&mut self, first: usize, n: usize) -> u64 {
         let words = n.div_ceil(64);
         let mask = &mut self.mask[..words];
         mask.fill(u64::MAX);
@@ -223,7 +247,7 @@ impl Selector<'_> {
         }
         for test in &self.order {
             if left == 0 {
-                return none;
+                return 0;
             }
             let bound = &self.bound[*test];
             if matches!(bound, SegmentTest::All) {
@@ -239,18 +263,7 @@ impl Selector<'_> {
         if self.blocks.is_multiple_of(16) && self.order.len() > 1 {
             self.reorder();
         }
-        if left == 0 {
-            return none;
-        }
-        if left == n as u64 && self.filter.tuples.is_empty() {
-            return Rows { first, n, picked: None };
-        }
-        self.picked.clear();
-        kernel::positions(self.level, &self.mask[..words], &mut self.picked);
-        for test in &self.filter.tuples {
-            test.keep(first, n, &mut self.picked);
-        }
-        Rows { first, n, picked: Some(&self.picked) }
+        left
     }
 
     fn reorder(&mut self) {

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::accumulate::{Accumulator, Plan};
 use super::few_groups;
 use super::keys::{Keys, Numbering};
-use super::rows::Rows;
+use super::rows::{BLOCK, Rows};
 use crate::scan_request::ScanResult;
 
 /// Groups met so far and what is known of each.
@@ -22,8 +22,8 @@ pub(super) struct Groups<'a> {
 enum Known {
     /// Whether any row was met.
     One(bool),
-    /// Whether a row of each number was met.
-    Dense(Vec<bool>),
+    /// Whether a row of each number was met, and of all.
+    Dense(Vec<bool>, bool),
     Listed(Listed),
 }
 
@@ -40,14 +40,23 @@ struct Listed {
 #[derive(Default)]
 pub(super) struct KeySpace {
     codes: Vec<Vec<u32>>,
+    /// What the codes of the present segment stand for, see [`Keys::enter`].
+    own: Vec<Option<Vec<u32>>>,
     pub(super) numbers: Vec<u32>,
+}
+
+impl KeySpace {
+    /// Goes to the segment of a row.
+    pub(super) fn enter(&mut self, keys: &Keys<'_>, row: usize) {
+        keys.enter(row, &mut self.own);
+    }
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(keys: &'a Keys<'a>, plans: &[Plan<'_>]) -> Self {
         let (known, len) = match keys.numbering() {
             Numbering::None => (Known::One(false), 1),
-            Numbering::Dense { size, .. } => (Known::Dense(vec![false; *size]), *size),
+            Numbering::Dense { size, .. } => (Known::Dense(vec![false; *size], false), *size),
             Numbering::Packed | Numbering::Wide => (Known::Listed(Listed::default()), 0),
         };
         let mut accumulators: Vec<Accumulator> =
@@ -64,12 +73,15 @@ impl<'a> Groups<'a> {
     /// Finds the group numbers of rows; they are in `space.numbers`, unless there is one group.
     pub(super) fn number(&mut self, rows: Rows<'_>, space: &mut KeySpace) {
         match (&mut self.known, self.keys.numbering()) {
-            (Known::Dense(met), Numbering::Dense { keys, .. }) => {
-                self.keys.number(keys, rows, &mut space.numbers);
+            (Known::Dense(met, all_met), Numbering::Dense { keys, .. }) => {
+                self.keys.number(keys, &space.own, rows, &mut space.numbers);
                 match met.len() {
+                    _ if *all_met => {}
                     0..=few_groups::FEW => few_groups::note_met(met, &space.numbers),
                     _ => space.numbers.iter().for_each(|n| met[*n as usize] = true),
                 }
+                // Looking through many groups for one that is left would take longer than a block.
+                *all_met |= met.len() <= BLOCK && met.iter().all(|met| *met);
             }
             (Known::Listed(listed), numbering) => {
                 space.codes.resize(self.keys.len(), Vec::new());
@@ -85,11 +97,23 @@ impl<'a> Groups<'a> {
         }
     }
 
+    /// Adds rows of which nothing is asked but their number, to the only group.
+    pub(super) fn count(&mut self, rows: u64) {
+        if let Known::One(met) = &mut self.known {
+            *met |= rows > 0;
+        }
+        for accumulator in &mut self.accumulators {
+            if let Accumulator::Count(counts) = accumulator {
+                counts[0] += rows;
+            }
+        }
+    }
+
     /// Adds another part's groups.
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         let mut numbers = Vec::new();
         match (&mut self.known, other.known) {
-            (Known::Dense(met), Known::Dense(theirs)) => {
+            (Known::Dense(met, _), Known::Dense(theirs, _)) => {
                 met.iter_mut().zip(theirs).for_each(|(m, t)| *m |= t);
             }
             (Known::One(met), Known::One(theirs)) => *met |= theirs,
@@ -115,7 +139,7 @@ impl<'a> Groups<'a> {
 
     pub(super) fn finish(self, plans: &[Plan<'_>]) -> Result<ScanResult> {
         let groups: Vec<u32> = match &self.known {
-            Known::Dense(met) => {
+            Known::Dense(met, _) => {
                 (0u32..).zip(met).filter_map(|(number, met)| met.then_some(number)).collect()
             }
             _ => (0..self.len as u32).collect(),

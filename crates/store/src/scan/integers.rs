@@ -6,8 +6,9 @@
 
 use evercube_base::{DataType, Result, Value};
 
+use super::few_groups;
 use super::path::CodeReader;
-use super::rows::{Rows, Source};
+use super::rows::{BLOCK, Local, Rows, Source};
 use crate::dictionary::Dictionary;
 use crate::scan_request::RowExpr;
 use crate::version::StoreVersion;
@@ -72,6 +73,75 @@ impl<'a> Integers<'a> {
     /// Values of a block's rows.
     pub(super) fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
         self.node.evaluate(rows, out);
+    }
+
+    /// The sum of a block's rows.
+    pub(super) fn sum(&self, rows: Rows<'_>, space: &mut Vec<i64>) -> i64 {
+        if let Some((local, zero, unit)) = self.steps(rows) {
+            // Codes have 32 bits and a block few rows.
+            let mut codes = 0_u64;
+            local.fill(rows, &[(); BLOCK][..rows.len()], |(), code| codes += u64::from(code));
+            let all = zero.wrapping_mul(rows.len() as i64);
+            return all.wrapping_add(unit.wrapping_mul(codes as i64));
+        }
+        self.evaluate(rows, space);
+        space.iter().fold(0, |sum, v| sum.wrapping_add(*v))
+    }
+
+    /// Adds each row's value to the sum of its group.
+    pub(super) fn add_to(
+        &self,
+        sums: &mut [i64],
+        numbers: &[u32],
+        rows: Rows<'_>,
+        space: &mut Vec<i64>,
+    ) {
+        if sums.len() <= few_groups::FEW {
+            let mut few = few_groups::Sums::new();
+            self.each(numbers, rows, space, |at, group, value| few.add(at, group, value));
+            few.add_to(sums);
+        } else {
+            self.each(numbers, rows, space, |_, group, value| {
+                sums[group as usize] = sums[group as usize].wrapping_add(value);
+            });
+        }
+    }
+
+    /// Calls `add` with the place, the group and the value of each row.
+    #[inline]
+    fn each(
+        &self,
+        numbers: &[u32],
+        rows: Rows<'_>,
+        space: &mut Vec<i64>,
+        mut add: impl FnMut(usize, u32, i64),
+    ) {
+        let numbers = numbers.iter();
+        match self.steps(rows) {
+            Some((local, zero, unit)) => {
+                local.fill(rows, numbers.enumerate(), |(at, group), code| {
+                    add(at, *group, zero.wrapping_add(i64::from(code).wrapping_mul(unit)));
+                })
+            }
+            None => {
+                self.evaluate(rows, space);
+                let pairs = numbers.zip(space.iter()).enumerate();
+                pairs.for_each(|(at, (group, value))| add(at, *group, *value));
+            }
+        }
+    }
+
+    /// Where the values are those of a column in equal steps: its codes, the value of code 0 if it
+    /// had one, and a step.
+    fn steps(&self, rows: Rows<'_>) -> Option<(Local<'_>, i64, i64)> {
+        let Node::Column(reader) = &self.node else { return None };
+        let local = reader.source.local(rows.first);
+        match (&reader.source, &reader.behind, local.dictionary) {
+            (Source::Column(_), None, Some(Dictionary::Range { base, unit, .. })) => {
+                Some((local, base.wrapping_sub(*unit), *unit))
+            }
+            _ => None,
+        }
     }
 }
 

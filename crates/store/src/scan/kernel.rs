@@ -147,6 +147,31 @@ pub(super) fn in_set(level: Level, codes: CodeBlock<'_>, set: &[u64], mask: &mut
     }
 }
 
+/// Adds to each row what `table` has for its code; nothing for codes past its end.
+pub(super) fn look_up(level: Level, codes: CodeBlock<'_>, table: &[u32], rows: &mut [u32]) {
+    match codes {
+        CodeBlock::Constant(code) => {
+            let number = scalar::entry(table, code);
+            rows.iter_mut().for_each(|row| *row = row.wrapping_add(number));
+        }
+        CodeBlock::U8(codes) => match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::look_up_u8(codes, table, rows),
+            _ => scalar::look_up_u8(codes, table, rows),
+        },
+        CodeBlock::U16(codes) => match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::look_up_u16(codes, table, rows),
+            _ => scalar::look_up(codes, table, rows),
+        },
+        CodeBlock::U32(codes) => match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::look_up_u32(codes, table, rows),
+            _ => scalar::look_up(codes, table, rows),
+        },
+    }
+}
+
 /// The numbers of the set bits, appended to `out`.
 pub(super) fn positions(level: Level, mask: &[u64], out: &mut Vec<u32>) {
     match level {

@@ -1,9 +1,13 @@
 //! The keys of a scan, and how their codes become one number.
 
+use std::ops::Range;
+
 use evercube_base::Result;
 
+use super::kernel::{self, Level};
 use super::path::{CodeReader, rows_behind};
 use super::rows::Rows;
+use crate::code_map::CodeMap;
 use crate::scan_request::{BitSet, PathColumn, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
 
@@ -11,6 +15,9 @@ use crate::version::StoreVersion;
 const FEW: u64 = 1 << 12;
 /// More combinations than this are worth looking for codes that no passing row has.
 const WORTH_NARROWING: u64 = 1 << 15;
+
+/// Codes of a segment that are few enough to have a table of their own.
+const MOST_OWN: u32 = 1 << 16;
 
 pub(super) struct Keys<'a> {
     readers: Vec<CodeReader<'a>>,
@@ -56,7 +63,7 @@ impl<'a> Keys<'a> {
             let codes = possible_codes(version, request, &readers, all)?;
             let narrow = size(codes.iter().zip(&readers).map(|(c, r)| match c {
                 Some(codes) => codes.len() as u64,
-                None => u64::from(r.column.cardinality()),
+                None => all_codes(r).len() as u64,
             }));
             if let Some(size) = narrow.filter(|n| *n <= most.max(FEW)) {
                 let keys = dense(&readers, codes);
@@ -86,19 +93,42 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Group numbers of the rows in a dense numbering.
-    pub(super) fn number(&self, keys: &[DenseKey], rows: Rows<'_>, out: &mut Vec<u32>) {
-        for (i, (reader, key)) in self.readers.iter().zip(keys).enumerate() {
+    /// Goes to the segment of a row: for each key of a dense numbering what the segment's own codes
+    /// stand for, where these differ from the column's and are few.
+    pub(super) fn enter(&self, row: usize, own: &mut Vec<Option<Vec<u32>>>) {
+        own.clear();
+        let Numbering::Dense { keys, .. } = &self.numbering else { return };
+        own.extend(self.readers.iter().zip(keys).map(|(reader, key)| {
+            let local = reader.source.local(row);
+            let codes = local.dictionary.map_or(0, |d| d.len() + 1);
+            let differ = !matches!(local.map, CodeMap::Same) && (1..=MOST_OWN).contains(&codes);
+            let number = |code| key.numbers[local.map.get(code) as usize];
+            differ.then(|| (0..codes).map(number).collect())
+        }));
+    }
+
+    /// Group numbers of the rows in a dense numbering; `own` is of their segment.
+    pub(super) fn number(
+        &self,
+        keys: &[DenseKey],
+        own: &[Option<Vec<u32>>],
+        rows: Rows<'_>,
+        out: &mut Vec<u32>,
+    ) {
+        out.clear();
+        out.resize(rows.len(), 0);
+        let level = Level::best();
+        for ((reader, key), own) in self.readers.iter().zip(keys).zip(own) {
             let local = reader.source.local(rows.first);
-            let numbers = key.numbers.as_slice();
-            if i == 0 {
-                out.clear();
-                out.resize(rows.len(), 0);
-            }
-            match <&[u32; 256]>::try_from(numbers) {
-                // Any code of one byte has its place.
-                Ok(numbers) => local.fill_mapped(rows, out, |o, c| *o += numbers[c as u8 as usize]),
-                Err(_) => local.fill_mapped(rows, out, |o, c| *o += numbers[c as usize]),
+            let numbers = own.as_ref().unwrap_or(&key.numbers).as_slice();
+            if own.is_none() && !matches!(local.map, CodeMap::Same) {
+                local.fill_mapped(rows, out.iter_mut(), |o, c| *o += numbers[c as usize]);
+            } else if rows.picked.is_some() {
+                local.fill(rows, out.iter_mut(), |o, c| *o += numbers[c as usize]);
+            } else {
+                local.with_block(rows.first, rows.n, |codes| {
+                    kernel::look_up(level, codes, numbers, out);
+                });
             }
         }
     }
@@ -115,13 +145,17 @@ fn size(mut radix: impl Iterator<Item = u64>) -> Option<u64> {
     radix.try_fold(1u64, u64::checked_mul)
 }
 
+/// The codes a key's rows can have: code 0 where some row is blank.
+fn all_codes(reader: &CodeReader<'_>) -> Range<u32> {
+    u32::from(reader.is_never_blank())..reader.column.cardinality()
+}
+
 fn dense(readers: &[CodeReader<'_>], codes: Vec<Option<Vec<u32>>>) -> Vec<DenseKey> {
     let mut keys = Vec::new();
     let mut stride = 1u32;
     for (reader, codes) in readers.iter().zip(codes) {
-        let all = reader.column.cardinality();
-        let codes = codes.unwrap_or_else(|| (0..all).collect());
-        let mut places = vec![0; all as usize];
+        let codes = codes.unwrap_or_else(|| all_codes(reader).collect());
+        let mut places = vec![0; reader.column.cardinality() as usize];
         for (place, code) in (0u32..).zip(&codes) {
             places[*code as usize] = place * stride;
         }
@@ -129,7 +163,7 @@ fn dense(readers: &[CodeReader<'_>], codes: Vec<Option<Vec<u32>>>) -> Vec<DenseK
             Some(behind) => behind.codes.iter().map(|c| places[*c as usize]).collect(),
             None => places,
         };
-        // Codes of one byte are looked up without asking whether they are there.
+        // Any code of one byte has its place.
         numbers.resize(numbers.len().max(256), 0);
         let length = codes.len() as u32;
         keys.push(DenseKey { numbers, codes, stride });

@@ -48,7 +48,7 @@ impl<'a> CodeReader<'a> {
     pub(super) fn read(&self, rows: Rows<'_>, out: &mut Vec<u32>) {
         out.clear();
         out.resize(rows.len(), 0);
-        self.source.local(rows.first).fill_mapped(rows, out, |o, code| *o = code);
+        self.source.local(rows.first).fill_mapped(rows, out.iter_mut(), |o, code| *o = code);
         if let Some(behind) = &self.behind {
             out.iter_mut().for_each(|o| *o = behind.codes[*o as usize]);
         }

@@ -120,33 +120,36 @@ impl<'s> Local<'s> {
         }
     }
 
-    /// Gives each row's place in `out` to `put`, with its code.
+    /// Gives what `out` has for each row to `put`, with the row's code.
     #[inline]
-    pub(super) fn fill<O>(&self, rows: Rows<'_>, out: &mut [O], mut put: impl FnMut(&mut O, u32)) {
+    pub(super) fn fill<I: IntoIterator>(
+        &self,
+        rows: Rows<'_>,
+        out: I,
+        mut put: impl FnMut(I::Item, u32),
+    ) {
         #[inline]
         fn through<T: Copy + Into<u32>, O>(
             codes: &[T],
             picked: Option<&[u32]>,
-            out: &mut [O],
-            put: &mut impl FnMut(&mut O, u32),
+            out: impl Iterator<Item = O>,
+            put: &mut impl FnMut(O, u32),
         ) {
             match picked {
-                None => out.iter_mut().zip(codes).for_each(|(o, c)| put(o, (*c).into())),
+                None => out.zip(codes).for_each(|(o, c)| put(o, (*c).into())),
                 Some(picked) => {
-                    for (o, at) in out.iter_mut().zip(picked) {
-                        put(o, codes[*at as usize].into());
-                    }
+                    out.zip(picked).for_each(|(o, at)| put(o, codes[*at as usize].into()));
                 }
             }
         }
+        let mut out = out.into_iter();
         // Few rows are not worth unpacking all.
         if let (Some(picked), LocalCodes::Segment { codes, first_row }) = (rows.picked, &self.codes)
             && picked.len() * SPARSE < rows.n
         {
             let from = rows.first - first_row;
-            let mut places = out.iter_mut();
             codes.get_many(picked.iter().map(|o| from + *o as usize), |code| {
-                if let Some(o) = places.next() {
+                if let Some(o) = out.next() {
                     put(o, code);
                 }
             });
@@ -156,17 +159,17 @@ impl<'s> Local<'s> {
             CodeBlock::U8(codes) => through(codes, rows.picked, out, &mut put),
             CodeBlock::U16(codes) => through(codes, rows.picked, out, &mut put),
             CodeBlock::U32(codes) => through(codes, rows.picked, out, &mut put),
-            CodeBlock::Constant(code) => out.iter_mut().for_each(|o| put(o, code)),
+            CodeBlock::Constant(code) => out.for_each(|o| put(o, code)),
         });
     }
 
     /// As [`Local::fill`], with the codes of the whole column.
     #[inline]
-    pub(super) fn fill_mapped<O>(
+    pub(super) fn fill_mapped<I: IntoIterator>(
         &self,
         rows: Rows<'_>,
-        out: &mut [O],
-        mut put: impl FnMut(&mut O, u32),
+        out: I,
+        mut put: impl FnMut(I::Item, u32),
     ) {
         match self.map {
             CodeMap::Same => self.fill(rows, out, put),

@@ -191,6 +191,69 @@ pub(super) fn in_set_u32(codes: &[u32], set: &[u64], mask: &mut [u64]) {
     unsafe { run(codes, set, mask) }
 }
 
+/// Sixteen rows by one gathering, the last ones as plain code.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn look_up<T: Code>(
+    codes: &[T],
+    table: &[u32],
+    rows: &mut [u32],
+    load: impl Fn(&[T; 16]) -> __m512i,
+) {
+    let Ok(length) = i32::try_from(table.len()) else { return scalar::look_up(codes, table, rows) };
+    let length = _mm512_set1_epi32(length);
+    let (whole, last) = codes.as_chunks::<16>();
+    let (whole_rows, last_rows) = rows.split_at_mut((whole.len() * 16).min(rows.len()));
+    for (codes, rows) in whole.iter().zip(whole_rows.as_chunks_mut::<16>().0) {
+        let code = load(codes);
+        let inside = _mm512_cmplt_epu32_mask(code, length);
+        // SAFETY: lanes whose code is not below the table's length are masked off, and the others
+        // are not negative since that length is not; a chunk of rows is 64 bytes.
+        unsafe {
+            let none = _mm512_setzero_si512();
+            let found = _mm512_mask_i32gather_epi32::<4>(none, inside, code, table.as_ptr().cast());
+            let sum = _mm512_add_epi32(_mm512_loadu_si512(rows.as_ptr().cast()), found);
+            _mm512_storeu_si512(rows.as_mut_ptr().cast(), sum);
+        }
+    }
+    scalar::look_up(last, table, last_rows);
+}
+
+pub(super) fn look_up_u8(codes: &[u8], table: &[u32], rows: &mut [u32]) {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn run(codes: &[u8], table: &[u32], rows: &mut [u32]) {
+        look_up(codes, table, rows, |codes| {
+            // SAFETY: the chunk is 16 bytes.
+            _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(codes.as_ptr().cast()) })
+        });
+    }
+    // SAFETY: this module is entered where its features were detected alone.
+    unsafe { run(codes, table, rows) }
+}
+
+pub(super) fn look_up_u16(codes: &[u16], table: &[u32], rows: &mut [u32]) {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn run(codes: &[u16], table: &[u32], rows: &mut [u32]) {
+        look_up(codes, table, rows, |codes| {
+            // SAFETY: the chunk is 32 bytes.
+            _mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) })
+        });
+    }
+    // SAFETY: this module is entered where its features were detected alone.
+    unsafe { run(codes, table, rows) }
+}
+
+pub(super) fn look_up_u32(codes: &[u32], table: &[u32], rows: &mut [u32]) {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn run(codes: &[u32], table: &[u32], rows: &mut [u32]) {
+        look_up(codes, table, rows, |codes| {
+            // SAFETY: the chunk is 64 bytes.
+            unsafe { _mm512_loadu_si512(codes.as_ptr().cast()) }
+        });
+    }
+    // SAFETY: this module is entered where its features were detected alone.
+    unsafe { run(codes, table, rows) }
+}
+
 pub(super) fn positions(mask: &[u64], out: &mut Vec<u32>) {
     // SAFETY: this module is entered where its features were detected alone.
     unsafe { compress(mask, out) }

@@ -60,6 +60,25 @@ pub(super) fn in_set<T: Code>(codes: &[T], set: &[u64], mask: &mut [u64]) {
     }
 }
 
+#[inline]
+pub(super) fn entry(table: &[u32], code: u32) -> u32 {
+    table.get(code as usize).copied().unwrap_or(0)
+}
+
+pub(super) fn look_up<T: Code>(codes: &[T], table: &[u32], rows: &mut [u32]) {
+    for (row, code) in rows.iter_mut().zip(codes) {
+        *row = row.wrapping_add(entry(table, (*code).into()));
+    }
+}
+
+pub(super) fn look_up_u8(codes: &[u8], table: &[u32], rows: &mut [u32]) {
+    // Any code of one byte has its place in a table of 256.
+    let Some(table) = table.first_chunk::<256>() else { return look_up(codes, table, rows) };
+    for (row, code) in rows.iter_mut().zip(codes) {
+        *row = row.wrapping_add(table[usize::from(*code)]);
+    }
+}
+
 pub(super) fn positions(mask: &[u64], out: &mut Vec<u32>) {
     for (word, first) in mask.iter().zip((0u32..).step_by(64)) {
         let mut rest = *word;

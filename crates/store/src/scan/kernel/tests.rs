@@ -126,6 +126,27 @@ fn sets_agree_on_every_level() {
 }
 
 #[test]
+fn looking_up_agrees_on_every_level() {
+    let mut r = Random(4);
+    for n in LENGTHS {
+        for most in MOST {
+            let codes = codes(&mut r, n, most);
+            // Shorter than the codes at times: what lies past the end adds nothing.
+            let entries = [0, 100, 256, 5000, 70_000][r.below(5) as usize];
+            let table: Vec<u32> = (0..entries).map(|_| r.next() as u32).collect();
+            let before: Vec<u32> = (0..n).map(|_| r.below(9) as u32).collect();
+            let added = |i: usize| table.get(codes.get(i) as usize).copied().unwrap_or(0);
+            let wanted: Vec<u32> = (0..n).map(|i| before[i].wrapping_add(added(i))).collect();
+            for level in Level::available() {
+                let mut found = before.clone();
+                look_up(level, codes.block(), &table, &mut found);
+                assert_eq!(found, wanted, "{level:?} {n} {most} {entries}");
+            }
+        }
+    }
+}
+
+#[test]
 fn positions_agree_on_every_level() {
     let mut r = Random(3);
     for n in LENGTHS {
