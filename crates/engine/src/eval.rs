@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod all_selected;
+mod by_values;
 mod calculate;
 mod calculation_item;
 mod case_sum;

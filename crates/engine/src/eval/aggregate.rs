@@ -131,8 +131,8 @@ impl Evaluator<'_> {
                 Ok(Value::from(joined))
             }
             _ => {
-                let numbers: Vec<f64> = filled().map(rules::to_f64).collect::<Result<_>>()?;
-                statistics::of_numbers(fold, numbers, argument)
+                let numbers = filled().map(|v| Ok((rules::to_f64(v)?, 1)));
+                statistics::of_numbers(fold, numbers.collect::<Result<_>>()?, argument)
             }
         }
     }

@@ -20,9 +20,13 @@ impl Evaluator<'_> {
         };
         if let Kind::ModelTable { table, blank_row: false } = table.kind
             && self.has(Rule::IterationAsScan)
-            && let Some(values) = self.scanned(cells, *fold, table, body)?
         {
-            return Ok(values);
+            if let Some(values) = self.scanned(cells, *fold, table, body)? {
+                return Ok(values);
+            }
+            if let Some(values) = self.by_values(cells, *fold, table, body, extra)? {
+                return Ok(values);
+            }
         }
         if let Some(values) = self.scanned_where(cells, *fold, table, body)? {
             return Ok(values);

@@ -5,38 +5,46 @@ use evercube_base::{Error, Result, Value};
 use crate::plan::Fold;
 use crate::scalar as rules;
 
-pub(crate) fn of_numbers(fold: Fold, mut x: Vec<f64>, argument: Option<&Value>) -> Result<Value> {
-    let n = x.len() as f64;
-    let squares = |x: &[f64]| {
-        let mean = x.iter().sum::<f64>() / n;
-        x.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
+/// Numbers, each with how often it occurs.
+type Counted = Vec<(f64, u64)>;
+
+/// Whether a fold is a statistic of numbers in whatever order.
+pub(crate) fn is_of_numbers(fold: Fold) -> bool {
+    use Fold as F;
+    let is_spread = matches!(fold, F::VarP | F::VarS | F::StdevP | F::StdevS);
+    is_spread || matches!(fold, F::GeoMean | F::Median | F::PercentileInc | F::PercentileExc)
+}
+
+pub(crate) fn of_numbers(fold: Fold, mut x: Counted, argument: Option<&Value>) -> Result<Value> {
+    let count: u64 = x.iter().map(|(_, times)| times).sum();
+    let n = count as f64;
+    let total =
+        |of: &dyn Fn(f64) -> f64| x.iter().map(|(v, times)| of(*v) * *times as f64).sum::<f64>();
+    let squares = || {
+        let mean = total(&|v| v) / n;
+        total(&|v| (v - mean).powi(2))
     };
-    let too_few = x.is_empty() || (x.len() < 2 && matches!(fold, Fold::StdevS | Fold::VarS));
-    if too_few {
+    if count == 0 || count < 2 && matches!(fold, Fold::StdevS | Fold::VarS) {
         return Ok(Value::Blank);
     }
     Ok(Value::Double(match fold {
-        Fold::VarP => squares(&x) / n,
-        Fold::VarS => squares(&x) / (n - 1.0),
-        Fold::StdevP => (squares(&x) / n).sqrt(),
-        Fold::StdevS => (squares(&x) / (n - 1.0)).sqrt(),
+        Fold::VarP => squares() / n,
+        Fold::VarS => squares() / (n - 1.0),
+        Fold::StdevP => (squares() / n).sqrt(),
+        Fold::StdevS => (squares() / (n - 1.0)).sqrt(),
         Fold::GeoMean => {
-            if x.iter().any(|v| *v <= 0.0) {
+            if x.iter().any(|(v, _)| *v <= 0.0) {
                 return Err(Error::evaluation("GEOMEAN needs numbers above zero."));
             }
-            (x.iter().map(|v| v.ln()).sum::<f64>() / n).exp()
+            (total(&f64::ln) / n).exp()
         }
-        Fold::Median => {
-            x.sort_by(f64::total_cmp);
-            at(&x, 0.5 * (n - 1.0))
-        }
+        Fold::Median => at(&mut x, 0.5 * (n - 1.0)),
         Fold::PercentileInc => {
             let k = percent(argument)?;
             if !(0.0..=1.0).contains(&k) {
                 return Err(out_of_range());
             }
-            x.sort_by(f64::total_cmp);
-            at(&x, k * (n - 1.0))
+            at(&mut x, k * (n - 1.0))
         }
         Fold::PercentileExc => {
             let k = percent(argument)?;
@@ -44,8 +52,7 @@ pub(crate) fn of_numbers(fold: Fold, mut x: Vec<f64>, argument: Option<&Value>) 
             if !(1.0..=n).contains(&place) {
                 return Err(out_of_range());
             }
-            x.sort_by(f64::total_cmp);
-            at(&x, place - 1.0)
+            at(&mut x, place - 1.0)
         }
         _ => return Err(Error::internal("not a statistic")),
     }))
@@ -59,11 +66,21 @@ fn out_of_range() -> Error {
     Error::evaluation("The percentile is outside of what this number of values allows.")
 }
 
-/// The value at a place between sorted numbers.
-fn at(x: &[f64], place: f64) -> f64 {
-    let low = place.floor() as usize;
-    let high = (low + 1).min(x.len() - 1);
-    x[low] + (place - place.floor()) * (x[high] - x[low])
+/// The value at a place between the numbers in their order, of which there are some.
+fn at(x: &mut Counted, place: f64) -> f64 {
+    x.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let last = x.last().map_or(0.0, |(v, _)| *v);
+    let nth = |wanted: u64| {
+        let mut before = 0;
+        let found = x.iter().find(|(_, times)| {
+            before += times;
+            before > wanted
+        });
+        found.map_or(last, |(v, _)| *v)
+    };
+    let low = nth(place.floor() as u64);
+    let high = nth(place.floor() as u64 + 1);
+    low + (place - place.floor()) * (high - low)
 }
 
 /// `XNPV` and `XIRR` over (amount, day).

@@ -718,7 +718,7 @@ const OTHER: &[Row] = &[
     Row(
         "EVALUATEANDLOG",
         "a:Value,[Label],[MaxRows]",
-        "The value itself, reported to traces.",
+        "The value itself. Only Power BI Desktop logs it.",
         FIRST,
         S,
     ),
