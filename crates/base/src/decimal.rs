@@ -18,17 +18,17 @@ use std::fmt;
 )]
 pub struct Decimal(pub i64);
 
-const SCALE: i64 = 10_000;
-
 impl Decimal {
     pub const ZERO: Self = Self(0);
+    /// Units of one.
+    pub const SCALE: i64 = 10_000;
 
     pub fn from_int(v: i64) -> Option<Self> {
-        v.checked_mul(SCALE).map(Self)
+        v.checked_mul(Self::SCALE).map(Self)
     }
     /// Rounds half away from zero; `None` outside the range or for a value that is not finite.
     pub fn from_f64(v: f64) -> Option<Self> {
-        let scaled = (v * SCALE as f64).round();
+        let scaled = (v * Self::SCALE as f64).round();
         (scaled.is_finite() && scaled.abs() < 9.223_372_036_854_775e18)
             .then_some(Self(scaled as i64))
     }
@@ -45,12 +45,12 @@ impl Decimal {
         i64::try_from(v).ok().map(Self)
     }
     pub fn to_f64(self) -> f64 {
-        self.0 as f64 / SCALE as f64
+        self.0 as f64 / Self::SCALE as f64
     }
     /// Whole part, rounded half away from zero.
     pub fn round_to_int(self) -> i64 {
-        let (q, r) = (self.0 / SCALE, self.0 % SCALE);
-        if r.abs() * 2 >= SCALE { q + r.signum() } else { q }
+        let (q, r) = (self.0 / Self::SCALE, self.0 % Self::SCALE);
+        if r.abs() * 2 >= Self::SCALE { q + r.signum() } else { q }
     }
     pub fn checked_add(self, o: Self) -> Option<Self> {
         self.0.checked_add(o.0).map(Self)
@@ -89,7 +89,7 @@ impl fmt::Display for Decimal {
     /// Shortest exact text: trailing zeros of the fraction are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (abs, sign) = (self.0.unsigned_abs(), if self.0 < 0 { "-" } else { "" });
-        let (whole, frac) = (abs / SCALE as u64, abs % SCALE as u64);
+        let (whole, frac) = (abs / Self::SCALE as u64, abs % Self::SCALE as u64);
         if frac == 0 {
             return write!(f, "{sign}{whole}");
         }

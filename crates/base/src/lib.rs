@@ -2,6 +2,7 @@
 //!
 //! Never here: input or output, clocks, threads, async.
 
+pub mod arithmetic;
 pub mod batch;
 pub mod collation;
 pub mod datetime;

@@ -17,6 +17,9 @@ mod paths;
 pub(crate) use paths::PlainPaths;
 use paths::{Paths, weight};
 
+/// Where at most one row in so many is wanted, each is looked up for itself.
+pub(crate) const SPARSE: usize = 16;
+
 /// One filter. Codes are those of the columns in the version at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Filter {
@@ -357,11 +360,7 @@ impl Visibility<'_> {
         } else {
             let expanded = self.expanded(context, from);
             let (_, path) = expanded.iter().find(|(t, _)| *t == table)?;
-            let mut reached = BitSet::new(data.rows() + 1, false);
-            for row in rows.iter() {
-                reached.insert(self.reached(path, row));
-            }
-            reached
+            self.all_reached(path, rows, data.rows())
         };
         if kept.len() == data.columns() {
             return Some(reached);
@@ -379,6 +378,52 @@ impl Visibility<'_> {
             row = self.store.relationship(*step).map_or(row, |r| r.target(row) as usize);
         }
         row
+    }
+
+    /// The rows that a path leads to from any of these; there are `n` and the blank row.
+    fn all_reached(&self, path: &[RelationshipId], rows: &BitSet, n: usize) -> BitSet {
+        let first =
+            path.split_first().and_then(|(id, rest)| Some((self.store.relationship(*id)?, rest)));
+        if let Some((step, rest)) = first
+            && rows.count() * SPARSE > rows.len()
+        {
+            // Reading all keys in their order costs less than looking up those of many rows.
+            let one = self.store.table(step.def.to.table).rows();
+            let mut reached = BitSet::new(one + 1, false);
+            step.each_target(|row, target| {
+                if rows.get(row) {
+                    reached.insert(target);
+                }
+            });
+            if rows.get(rows.len() - 1) {
+                reached.insert(one);
+            }
+            return if rest.is_empty() { reached } else { self.all_reached(rest, &reached, n) };
+        }
+        let mut reached = BitSet::new(n + 1, false);
+        rows.iter().for_each(|row| reached.insert(self.reached(path, row)));
+        reached
+    }
+
+    /// The code of a column seen from each row over a path, the blank row last.
+    pub fn codes(&self, column: ColumnId, path: &[RelationshipId], rows: usize) -> Vec<u32> {
+        let mut codes = vec![0; rows + 1];
+        let first =
+            path.split_first().and_then(|(id, rest)| Some((self.store.relationship(*id)?, rest)));
+        match first {
+            None if path.is_empty() => {
+                self.store.table(column.table).column(column.column).read_codes(0, &mut codes);
+            }
+            // The table a missing relationship leads to is not seen.
+            None => {}
+            Some((step, rest)) => {
+                let one = self.store.table(step.def.to.table).rows();
+                let behind: Vec<u32> = (0..=one).map(|row| self.code(column, rest, row)).collect();
+                step.each_target(|row, target| codes[row] = behind[target]);
+                codes[rows] = behind[one];
+            }
+        }
+        codes
     }
 
     /// Whether a filter on `from` can restrict `table` at all.

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use evercube_base::arithmetic::{Num, add, currency, dec, divide, multiply, overflow, subtract};
 use evercube_base::format::{general_date, general_number};
-use evercube_base::{Collation, DataType, DateTime, Decimal, Error, Result, Value};
+use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 
 use crate::functions::date_text::parse_date_time;
@@ -102,120 +103,14 @@ pub fn total_order(a: &Value, b: &Value, c: &Collation) -> Ordering {
     rank(a).cmp(&rank(b)).then_with(|| compare(a, b, c).unwrap_or(Ordering::Equal))
 }
 
-/// A number or date an operator works on.
-#[derive(Clone, Copy)]
-enum Num {
-    Int(i64),
-    Dec(Decimal),
-    Dbl(f64),
-    Date(DateTime),
-}
-
-impl Num {
-    fn f64(self) -> f64 {
-        match self {
-            Self::Int(i) => i as f64,
-            Self::Dec(d) => d.to_f64(),
-            Self::Dbl(f) => f,
-            Self::Date(d) => d.to_ole(),
-        }
-    }
-}
-
 fn numeric(v: &Value) -> Result<Num> {
-    Ok(match v {
-        Value::Blank => Num::Int(0),
-        Value::Boolean(b) => Num::Int(i64::from(*b)),
-        Value::Int(i) => Num::Int(*i),
-        Value::Decimal(d) => Num::Dec(*d),
-        Value::Double(f) => Num::Dbl(*f),
-        Value::DateTime(d) => Num::Date(*d),
-        Value::String(s) => match parse_number(s) {
-            Some(Value::Int(i)) => Num::Int(i),
-            Some(Value::Double(f)) => Num::Dbl(f),
-            _ => match parse_date_time(s) {
-                Some(d) => Num::Date(d),
-                None => return Err(cannot_convert(v, "Number")),
-            },
-        },
-    })
-}
-
-fn overflow(what: &str, kind: &str) -> Error {
-    Error::evaluation(format!(
-        "The {what} overflowed: its result does not fit the type {kind}. Convert an operand to a decimal number first."
-    ))
-}
-
-fn dec(n: Num, what: &str) -> Result<Decimal> {
-    match n {
-        Num::Int(i) => Decimal::from_int(i),
-        Num::Dec(d) => Some(d),
-        other => Decimal::from_f64(other.f64()),
-    }
-    .ok_or_else(|| overflow(what, "Currency"))
-}
-
-fn date_value(days: f64, what: &str) -> Result<Value> {
-    DateTime::from_ole(days).map(Value::DateTime).ok_or_else(|| overflow(what, "Date"))
-}
-
-fn currency(v: Option<Decimal>, what: &str) -> Result<Value> {
-    v.map(Value::Decimal).ok_or_else(|| overflow(what, "Currency"))
-}
-
-fn add(a: Num, b: Num) -> Result<Value> {
-    const W: &str = "addition";
-    match (a, b) {
-        (Num::Date(_), _) | (_, Num::Date(_)) => date_value(a.f64() + b.f64(), W),
-        (Num::Int(x), Num::Int(y)) => {
-            x.checked_add(y).map(Value::Int).ok_or_else(|| overflow(W, "Integer"))
-        }
-        (Num::Dbl(_), _) | (_, Num::Dbl(_)) => Ok(Value::Double(a.f64() + b.f64())),
-        _ => currency(dec(a, W)?.checked_add(dec(b, W)?), W),
-    }
-}
-
-fn subtract(a: Num, b: Num) -> Result<Value> {
-    const W: &str = "subtraction";
-    match (a, b) {
-        // The whole row of a date minuend is a date; a date taken from a number is a number.
-        (Num::Date(x), Num::Date(y)) => Ok(Value::DateTime(DateTime(x.0.saturating_sub(y.0)))),
-        (Num::Date(_), _) => date_value(a.f64() - b.f64(), W),
-        (Num::Int(x), Num::Int(y)) => {
-            x.checked_sub(y).map(Value::Int).ok_or_else(|| overflow(W, "Integer"))
-        }
-        (_, Num::Date(_)) | (Num::Dbl(_), _) | (_, Num::Dbl(_)) => {
-            Ok(Value::Double(a.f64() - b.f64()))
-        }
-        _ => currency(dec(a, W)?.checked_sub(dec(b, W)?), W),
-    }
-}
-
-fn multiply(a: Num, b: Num) -> Result<Value> {
-    const W: &str = "multiplication";
-    match (a, b) {
-        (Num::Int(x), Num::Int(y)) => {
-            x.checked_mul(y).map(Value::Int).ok_or_else(|| overflow(W, "Integer"))
-        }
-        // The product of two currency numbers is a real number.
-        (Num::Dec(_), Num::Dec(_)) => Ok(Value::Double(a.f64() * b.f64())),
-        (Num::Dec(x), Num::Int(y)) | (Num::Int(y), Num::Dec(x)) => {
-            currency(x.0.checked_mul(y).map(Decimal), W)
-        }
-        (Num::Dec(_), _) | (_, Num::Dec(_)) => currency(Decimal::from_f64(a.f64() * b.f64()), W),
-        _ => Ok(Value::Double(a.f64() * b.f64())),
-    }
-}
-
-fn divide(a: Num, b: Num) -> Value {
-    let q = a.f64() / b.f64();
-    match (a, b) {
-        // Currency over integer or real, and integer over currency, stay currency where they fit.
-        (Num::Dec(_), Num::Int(_) | Num::Dbl(_)) | (Num::Int(_), Num::Dec(_)) => {
-            Decimal::from_f64(q).map_or(Value::Double(q), Value::Decimal)
-        }
-        _ => Value::Double(q),
+    let Value::String(s) = v else {
+        return Num::of(v).ok_or_else(|| cannot_convert(v, "Number"));
+    };
+    match parse_number(s) {
+        Some(Value::Int(i)) => Ok(Num::Int(i)),
+        Some(Value::Double(f)) => Ok(Num::Dbl(f)),
+        _ => parse_date_time(s).map(Num::Date).ok_or_else(|| cannot_convert(v, "Number")),
     }
 }
 

@@ -15,6 +15,7 @@ mod integers;
 mod kernel;
 mod keys;
 mod path;
+mod reals;
 mod row_value;
 mod rows;
 mod segment_test;

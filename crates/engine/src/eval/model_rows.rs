@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use evercube_base::Result;
-use evercube_store::{ColumnId, TableId};
+use evercube_store::{ColumnId, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
 use super::rows::{CellTable, RowColumn, Rows};
 use super::scan::Grouped;
+use crate::filter_context::SPARSE;
 use crate::plan::Schema;
 
 impl Evaluator<'_> {
@@ -64,10 +65,21 @@ impl Evaluator<'_> {
                 continue;
             }
             let by_number = keyed.by_number();
+            let seen = self.visibility();
+            // Reading all codes in their order costs less than looking up those of many rows.
+            let all = (visible.count() * SPARSE > n).then(|| {
+                let codes_of = |c: &PathColumn| seen.codes(c.column, &c.path, n);
+                keyed.columns.iter().map(codes_of).collect::<Vec<_>>()
+            });
             for row in wanted {
-                let codes = keyed.columns.iter();
-                let codes = codes.map(|c| self.visibility().code(c.column, &c.path, row));
-                let Some(number) = keyed.find(codes) else { continue };
+                evercube_work::tick();
+                let number = match &all {
+                    Some(codes) => keyed.find(codes.iter().map(|c| c[row])),
+                    None => {
+                        keyed.find(keyed.columns.iter().map(|c| seen.code(c.column, &c.path, row)))
+                    }
+                };
+                let Some(number) = number else { continue };
                 for cell in by_number.get(number) {
                     of.push(*cell);
                     rows.push(row as u32);

@@ -135,9 +135,9 @@ fn other_rows(rows: &BitSet) -> BitSet {
     others
 }
 
-/// Arithmetic, or a date.
+/// Arithmetic, a date, or text.
 fn operand(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
-    if node.data_type() != DataType::DateTime {
+    if !matches!(node.data_type(), DataType::DateTime | DataType::String) {
         return row_expression(node, frame, table);
     }
     match &node.kind {

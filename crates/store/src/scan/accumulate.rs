@@ -9,6 +9,7 @@ use super::code_set::CodeSet;
 use super::few_groups;
 use super::integers::Integers;
 use super::path::CodeReader;
+use super::reals::Reals;
 use super::row_value::{RowPlan, overflow};
 use super::rows::Rows;
 use crate::scan_request::{Aggregate, PathColumn, RowExpr};
@@ -25,6 +26,8 @@ pub(super) enum Plan<'a> {
     /// Sum of a column of whole numbers or fixed decimals.
     SumColumn(CodeReader<'a>),
     SumDoubles(CodeReader<'a>),
+    /// Sum of real numbers, or of fixed decimals made of them.
+    SumReals(Reals<'a>),
     Sum(RowPlan<'a>),
     /// Smallest or largest value of a column, by the places of its codes in their order; `None`
     /// where codes are in order themselves.
@@ -61,7 +64,10 @@ impl<'a> Plan<'a> {
                 if let Some(integers) = Integers::new(version, scan, e, rows)? {
                     return Ok(Self::SumIntegers(integers));
                 }
-                let RowExpr::Column(c) = e else { return Ok(Self::Sum(row(e)?)) };
+                let RowExpr::Column(c) = e else {
+                    let reals = Reals::new(version, scan, e)?.map(Self::SumReals);
+                    return reals.map_or_else(|| Ok(Self::Sum(row(e)?)), Ok);
+                };
                 let reader = codes(c)?;
                 match reader.column.data_type() {
                     DataType::Int64 | DataType::Decimal => Self::SumColumn(reader),
@@ -100,7 +106,11 @@ impl<'a> Plan<'a> {
 
     /// Whether parts of the rows give the same answer in whatever order they are put together.
     pub(super) fn is_exact(&self) -> bool {
-        !matches!(self, Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. })
+        match self {
+            Self::SumReals(reals) => reals.is_decimal,
+            Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. } => false,
+            _ => true,
+        }
     }
 
     /// Whether groups no row belongs to would take much memory all the same.
@@ -116,7 +126,8 @@ impl<'a> Plan<'a> {
             }
             Self::SumIntegers(_) => Accumulator::SumIntegers(Vec::new()),
             Self::SumColumn(_) => Accumulator::SumColumn(Vec::new()),
-            Self::Sum(_) | Self::SumDoubles(_) => Accumulator::Sum(Vec::new()),
+            Self::SumReals(reals) if reals.is_decimal => Accumulator::SumColumn(Vec::new()),
+            Self::Sum(_) | Self::SumDoubles(_) | Self::SumReals(_) => Accumulator::Sum(Vec::new()),
             Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
             Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
             Self::Distinct { column, .. } => {
@@ -171,6 +182,7 @@ const SEVERAL: u32 = u32::MAX - 1;
 pub(super) struct ValueSpace {
     codes: Vec<u32>,
     integers: Vec<i64>,
+    reals: Vec<f64>,
 }
 
 impl Accumulator {
@@ -196,7 +208,7 @@ impl Accumulator {
         numbers: Option<&[u32]>,
         space: &mut ValueSpace,
     ) -> Result<()> {
-        let ValueSpace { codes, integers } = space;
+        let ValueSpace { codes, integers, reals } = space;
         match (self, plan) {
             (Self::Count(v), Plan::CountRows) => match numbers {
                 None => v[0] += rows.len() as u64,
@@ -231,6 +243,20 @@ impl Accumulator {
                     if *code != 0 {
                         v[g].add_double(c.column.double(*code));
                     }
+                });
+            }
+            (Self::Sum(v), Plan::SumReals(e)) => {
+                e.evaluate(rows, reals)?;
+                each(numbers, reals.iter(), |g, value| v[g].add_double(*value));
+            }
+            (Self::SumColumn(sums), Plan::SumReals(e)) => {
+                e.evaluate(rows, reals)?;
+                integers.clear();
+                for value in reals {
+                    integers.push(Decimal::from_f64(*value).ok_or_else(overflow)?.0);
+                }
+                each(numbers, integers.iter(), |g, raw| {
+                    sums[g] = (sums[g].0 + i128::from(*raw), true);
                 });
             }
             (Self::Sum(v), Plan::Sum(e)) => {
@@ -331,8 +357,11 @@ impl Accumulator {
                 at.map(|g| Value::Decimal(Decimal(v[g]))).collect()
             }
             (Self::SumIntegers(v), _) => at.map(|g| Value::Int(v[g])).collect(),
-            (Self::SumColumn(v), Plan::SumColumn(c)) => {
-                let is_decimal = c.column.data_type() == DataType::Decimal;
+            (Self::SumColumn(v), plan) => {
+                let is_decimal = match plan {
+                    Plan::SumColumn(c) => c.column.data_type() == DataType::Decimal,
+                    _ => true,
+                };
                 let value = |(sum, any): (i128, bool)| {
                     if any { whole(sum, is_decimal) } else { Ok(Value::Blank) }
                 };

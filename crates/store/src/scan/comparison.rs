@@ -12,7 +12,8 @@ use crate::scan_request::{BitSet, RowComparison, TableId};
 use crate::version::StoreVersion;
 
 /// The rows of a table for which the comparison holds, and one bit more that is not set: that of
-/// its blank row. `None` where the expressions are not whole numbers, fixed decimals or dates.
+/// its blank row. `None` where the expressions are not whole numbers, fixed decimals, dates or
+/// texts that are only asked whether they are equal.
 pub(crate) fn rows_where(
     version: &StoreVersion,
     table: TableId,
@@ -20,7 +21,10 @@ pub(crate) fn rows_where(
 ) -> Result<Option<BitSet>> {
     let scan = version.attributes.begin();
     let RowComparison { left, holds, right } = comparison;
-    let Some((left, right)) = comparable(version, scan, left, right)? else { return Ok(None) };
+    let only_equality = holds.contains(&Ordering::Less) == holds.contains(&Ordering::Greater);
+    let Some((left, right)) = comparable(version, scan, (left, right), only_equality)? else {
+        return Ok(None);
+    };
     let data = version.table(table);
     let (rows, ends) = (data.rows(), data.piece_ends());
     let part = |at: usize| {

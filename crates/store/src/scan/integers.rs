@@ -4,7 +4,7 @@
 //! What a column's dictionary holds bounds its values, and so those of arithmetic over them; where
 //! the bounds leave no room for overflow, nothing is checked row by row.
 
-use evercube_base::{DataType, Result, Value};
+use evercube_base::{DataType, Decimal, Result, Value};
 
 use super::few_groups;
 use super::path::CodeReader;
@@ -22,6 +22,8 @@ pub(super) struct Integers<'a> {
 pub(super) enum Node<'a> {
     Column(CodeReader<'a>),
     Constant(i64),
+    /// Numbers that stand for the codes of a column of text.
+    Text(CodeReader<'a>, Vec<i64>),
     Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
 }
 
@@ -49,8 +51,6 @@ enum Unit {
     TenThousandth,
     Microsecond,
 }
-
-const SCALE: i64 = 10_000;
 
 impl<'a> Integers<'a> {
     /// `None` where the expression is of another kind or `rows` of it might overflow.
@@ -145,14 +145,46 @@ impl<'a> Integers<'a> {
     }
 }
 
+/// Whole numbers or fixed decimals that are never blank, each of which fits 64 bits.
+pub(super) struct Exact<'a> {
+    pub(super) node: Node<'a>,
+    /// Values are ten-thousandths.
+    pub(super) is_decimal: bool,
+    pub(super) is_never_zero: bool,
+}
+
+impl<'a> Exact<'a> {
+    /// `None` where the expression is of another kind.
+    pub(super) fn new(
+        version: &'a StoreVersion,
+        scan: u64,
+        expression: &RowExpr,
+    ) -> Result<Option<Self>> {
+        let typed = Typed::new(version, scan, expression)?;
+        let typed = typed.filter(|t| !t.may_be_blank && t.unit != Unit::Microsecond);
+        Ok(typed.map(|t| Self {
+            is_decimal: t.unit == Unit::TenThousandth,
+            is_never_zero: t.bounds.0 > 0 || t.bounds.1 < 0,
+            node: t.node,
+        }))
+    }
+}
+
 /// Two expressions in one unit, blank being zero; `None` where they are of other kinds or might
-/// overflow.
+/// overflow. Text only tells equals from others.
 pub(super) fn comparable<'a>(
     version: &'a StoreVersion,
     scan: u64,
-    left: &RowExpr,
-    right: &RowExpr,
+    (left, right): (&RowExpr, &RowExpr),
+    only_equality: bool,
 ) -> Result<Option<(Node<'a>, Node<'a>)>> {
+    if let (RowExpr::Column(left), RowExpr::Column(right)) = (left, right) {
+        let left = CodeReader::new(version, scan, left)?;
+        let right = CodeReader::new(version, scan, right)?;
+        if is_text(&left) && is_text(&right) {
+            return Ok(same_texts(left, right).filter(|_| only_equality));
+        }
+    }
     let (left, right) = (Typed::new(version, scan, left)?, Typed::new(version, scan, right)?);
     let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
     let both = |l: Option<Typed<'a>>, r: Option<Typed<'a>>| Some((l?.node, r?.node));
@@ -161,6 +193,28 @@ pub(super) fn comparable<'a>(
         (Unit::Microsecond, _) | (_, Unit::Microsecond) => None,
         _ => both(left.into_decimal(), right.into_decimal()),
     })
+}
+
+fn is_text(reader: &CodeReader<'_>) -> bool {
+    reader.column.data_type() == DataType::String
+}
+
+/// Numbers for the codes of two columns of text: equal where the texts are, blank being empty text.
+fn same_texts<'a>(left: CodeReader<'a>, right: CodeReader<'a>) -> Option<(Node<'a>, Node<'a>)> {
+    let all = right.column.cardinality();
+    let empty = right.column.code_of(&Value::from(""));
+    let number = |code: u32| if Some(code) == empty { 0 } else { i64::from(code) };
+    let of_left = |code: u32| {
+        evercube_work::tick();
+        match left.column.value(code) {
+            Value::String(text) if text.is_empty() => 0,
+            Value::Blank => 0,
+            text => right.column.code_of(&text).map_or(-1, number),
+        }
+    };
+    let (of_left, of_right) =
+        ((0..left.column.cardinality()).map(of_left).collect(), (0..all).map(number).collect());
+    Some((Node::Text(left, of_left), Node::Text(right, of_right)))
 }
 
 impl<'a> Typed<'a> {
@@ -240,10 +294,13 @@ impl<'a> Typed<'a> {
         if self.unit == Unit::TenThousandth {
             return Some(self);
         }
-        let by = i128::from(SCALE);
+        let by = i128::from(Decimal::SCALE);
         let bounds = (self.bounds.0 * by, self.bounds.1 * by);
-        let node =
-            Node::Binary(Operator::Multiply, Box::new(self.node), Box::new(Node::Constant(SCALE)));
+        let node = Node::Binary(
+            Operator::Multiply,
+            Box::new(self.node),
+            Box::new(Node::Constant(Decimal::SCALE)),
+        );
         Self { node, unit: Unit::TenThousandth, bounds, ..self }.fitting()
     }
 
@@ -261,6 +318,12 @@ impl Node<'_> {
                 out.resize(rows.len(), *v);
             }
             Self::Column(reader) => read(reader, rows, out),
+            Self::Text(reader, numbers) => {
+                let mut codes = Vec::with_capacity(rows.len());
+                reader.read(rows, &mut codes);
+                out.clear();
+                out.extend(codes.iter().map(|code| numbers[*code as usize]));
+            }
             Self::Binary(operator, a, b) => {
                 a.evaluate(rows, out);
                 if let Self::Constant(b) = **b {

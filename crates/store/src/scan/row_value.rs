@@ -1,6 +1,7 @@
 //! Arithmetic over the rows of a morsel, typed once for the whole scan.
 
-use evercube_base::{DataType, Decimal, Error, Result, Value};
+use evercube_base::arithmetic::{self, Num};
+use evercube_base::{Error, Result, Value};
 
 use super::path::CodeReader;
 use super::rows::Rows;
@@ -64,36 +65,14 @@ fn combine(op: Operator, a: &Value, b: &Value) -> Result<Value> {
         (Operator::Divide, true, false) => return Ok(Value::Blank),
         _ => {}
     }
-    let (ta, tb) = (kind(a)?, kind(b)?);
-    let wide = if op == Operator::Divide { DataType::Double } else { ta.max(tb) };
-    match wide {
-        DataType::Int64 => {
-            let (x, y) = (integer(a), integer(b));
-            let r = match op {
-                Operator::Add => x.checked_add(y),
-                Operator::Subtract => x.checked_sub(y),
-                _ => x.checked_mul(y),
-            };
-            r.map(Value::Int).ok_or_else(overflow)
-        }
-        DataType::Decimal => {
-            let (x, y) = (decimal(a)?, decimal(b)?);
-            let r = match op {
-                Operator::Add => x.checked_add(y),
-                Operator::Subtract => x.checked_sub(y),
-                _ => x.checked_mul(y),
-            };
-            r.map(Value::Decimal).ok_or_else(overflow)
-        }
-        _ => {
-            let (x, y) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
-            Ok(Value::Double(match op {
-                Operator::Add => x + y,
-                Operator::Subtract => x - y,
-                Operator::Multiply => x * y,
-                Operator::Divide => x / y,
-            }))
-        }
+    let number =
+        |v| Num::of(v).ok_or_else(|| Error::internal("a scan was asked to calculate with text"));
+    let (a, b) = (number(a)?, number(b)?);
+    match op {
+        Operator::Add => arithmetic::add(a, b),
+        Operator::Subtract => arithmetic::subtract(a, b),
+        Operator::Multiply => arithmetic::multiply(a, b),
+        Operator::Divide => Ok(arithmetic::divide(a, b)),
     }
 }
 
@@ -101,48 +80,4 @@ pub(super) fn overflow() -> Error {
     Error::evaluation(
         "An arithmetic overflow has been detected while calculating an expression; the result does not fit its type.",
     )
-}
-
-/// `Int64`, `Decimal` or `Double`, ordered by width as the enum is not: wider last.
-fn kind(v: &Value) -> Result<NumberWidth> {
-    Ok(match v {
-        Value::Blank | Value::Int(_) | Value::Boolean(_) => NumberWidth::Int64,
-        Value::Decimal(_) => NumberWidth::Decimal,
-        Value::Double(_) => NumberWidth::Double,
-        Value::DateTime(_) | Value::String(_) => {
-            return Err(Error::internal("a scan was asked to calculate with dates or text"));
-        }
-    })
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum NumberWidth {
-    Int64,
-    Decimal,
-    Double,
-}
-
-impl NumberWidth {
-    fn max(self, other: Self) -> DataType {
-        match Ord::max(self, other) {
-            Self::Int64 => DataType::Int64,
-            Self::Decimal => DataType::Decimal,
-            Self::Double => DataType::Double,
-        }
-    }
-}
-
-fn integer(v: &Value) -> i64 {
-    match v {
-        Value::Int(i) => *i,
-        Value::Boolean(b) => i64::from(*b),
-        _ => 0,
-    }
-}
-
-fn decimal(v: &Value) -> Result<Decimal> {
-    match v {
-        Value::Decimal(d) => Ok(*d),
-        other => Decimal::from_int(integer(other)).ok_or_else(overflow),
-    }
 }
