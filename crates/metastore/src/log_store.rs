@@ -6,9 +6,10 @@
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{
     AnyError, Entry, ErrorSubject, ErrorVerb, LogId, OptionalSend, RaftLogReader, StorageError,
@@ -22,6 +23,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::coding;
 use crate::raft::Types;
 
+mod reseal;
+
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -31,9 +34,15 @@ type Stored<T> = std::result::Result<T, StorageError<u64>>;
 type Opener = Box<dyn Fn() -> Result<Database> + Send + Sync>;
 
 struct Shared {
-    /// `None` while it cannot be opened.
-    db: RwLock<Option<Arc<Database>>>,
+    /// `None` while it cannot be opened. Read by every transaction, so that none goes to a file that
+    /// is not the log any more.
+    db: RwLock<Option<Database>>,
     open: Opener,
+    /// What values are encrypted with.
+    vault: Option<Arc<Vault>>,
+    /// Read from the choice of a value's key until it is written; written to while all are sealed
+    /// anew.
+    sealing: RwLock<()>,
 }
 
 /// Handle to the file; clones share it.
@@ -44,8 +53,13 @@ fn fault(verb: ErrorVerb, e: impl std::error::Error + 'static) -> StorageError<u
     StorageIOError::new(ErrorSubject::Store, verb, AnyError::new(&e)).into()
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Stored<T> {
-    coding::decode(bytes).map_err(|e| fault(ErrorVerb::Read, e))
+/// What a value is bound to where it is encrypted: the table and the key.
+fn entry_place(index: u64) -> Vec<u8> {
+    format!("log {index}").into_bytes()
+}
+
+fn meta_place(key: &str) -> Vec<u8> {
+    format!("meta {key}").into_bytes()
 }
 
 fn cannot_open(what: &str, e: &redb::Error) -> Error {
@@ -70,56 +84,87 @@ fn with_tables(mut db: Database) -> std::result::Result<Database, redb::Error> {
 }
 
 impl LogStore {
-    pub(crate) fn open(file: &Path) -> Result<Self> {
-        let file = file.to_owned();
-        Self::opened_by(Box::new(move || {
-            let opened = Database::create(&file).map_err(redb::Error::from);
-            opened.and_then(with_tables).map_err(|e| cannot_open(&file.display().to_string(), &e))
-        }))
+    /// The log in a file. With a vault its values are written encrypted, and those that are not, or
+    /// with an older key, are written anew first.
+    pub(crate) fn open(file: &Path, vault: Option<Arc<Vault>>) -> Result<Self> {
+        let path = file.to_owned();
+        let open = move || {
+            let opened = Database::create(&path).map_err(redb::Error::from);
+            opened.and_then(with_tables).map_err(|e| cannot_open(&path.display().to_string(), &e))
+        };
+        let log = Self::opened_by(Box::new(open), vault)?;
+        log.reseal(file)?;
+        Ok(log)
     }
 
     /// A log on something else than a file.
     pub(crate) fn on(disk: impl StorageBackend + Clone) -> Result<Self> {
-        Self::opened_by(Box::new(move || {
+        let open: Opener = Box::new(move || {
             let opened = Database::builder().create_with_backend(disk.clone());
             let opened = opened.map_err(redb::Error::from);
             opened.and_then(with_tables).map_err(|e| cannot_open("given", &e))
-        }))
+        });
+        Self::opened_by(open, None)
     }
 
-    fn opened_by(open: Opener) -> Result<Self> {
-        let db = RwLock::new(Some(Arc::new(open()?)));
-        Ok(Self(Arc::new(Shared { db, open })))
+    fn opened_by(open: Opener, vault: Option<Arc<Vault>>) -> Result<Self> {
+        let db = RwLock::new(Some(open()?));
+        Ok(Self(Arc::new(Shared { db, open, vault, sealing: RwLock::default() })))
+    }
+
+    /// A value as it is stored at a place.
+    fn encode<T: Serialize>(&self, place: &[u8], value: &T) -> Stored<Vec<u8>> {
+        let bytes = coding::encode_stored(value).map_err(|e| fault(ErrorVerb::Write, e))?;
+        match &self.0.vault {
+            None => Ok(bytes),
+            Some(vault) => vault.seal(place, &bytes).map_err(|e| fault(ErrorVerb::Write, e)),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, place: &[u8], bytes: &[u8]) -> Stored<T> {
+        let read = match &self.0.vault {
+            Some(vault) if evercube_vault::is_sealed(bytes) => vault
+                .open_sealed(place, bytes)
+                .map_err(|e| e.context("a value of the metadata log is damaged"))
+                .and_then(|plain| coding::decode(&plain)),
+            _ => coding::decode(bytes),
+        };
+        read.map_err(|e| fault(ErrorVerb::Read, e))
     }
 
     /// Closes the file, which after a failed write takes no more, and opens it again.
     pub(crate) fn reopen(&self) -> Result<()> {
         let mut db = self.0.db.write().unwrap_or_else(PoisonError::into_inner);
         *db = None;
-        *db = Some(Arc::new((self.0.open)()?));
+        *db = Some((self.0.open)()?);
         Ok(())
     }
 
-    fn db(&self) -> std::result::Result<Arc<Database>, redb::Error> {
-        let db = self.0.db.read().unwrap_or_else(PoisonError::into_inner);
-        db.clone().ok_or(redb::Error::DatabaseClosed)
+    fn db(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.0.db.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sealing(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.sealing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> Stored<redb::ReadTransaction> {
-        let begun = self.db().and_then(|db| Ok(db.begin_read()?));
-        begun.map_err(|e| fault(ErrorVerb::Read, e))
+        let db = self.db();
+        let begun = db.as_ref().ok_or(redb::Error::DatabaseClosed);
+        begun.and_then(|db| Ok(db.begin_read()?)).map_err(|e| fault(ErrorVerb::Read, e))
     }
 
     pub(crate) fn get_meta<T: DeserializeOwned>(&self, key: &str) -> Stored<Option<T>> {
         let read = self.read()?;
         let table = read.open_table(META).map_err(|e| fault(ErrorVerb::Read, e))?;
         let found = table.get(key).map_err(|e| fault(ErrorVerb::Read, e))?;
-        found.map(|v| decode(v.value())).transpose()
+        found.map(|v| self.decode(&meta_place(key), v.value())).transpose()
     }
 
     /// Stores one value; `durable` waits for the disk.
     pub(crate) fn put_meta<T: Serialize>(&self, key: &str, value: &T, durable: bool) -> Stored<()> {
-        let bytes = coding::encode_stored(value).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let _sealing = self.sealing();
+        let bytes = self.encode(&meta_place(key), value)?;
         self.write(durable, |_, meta| meta.insert(key, bytes.as_slice()).map(|_| ()))
     }
 
@@ -142,16 +187,16 @@ impl LogStore {
         last: &LogId<u64>,
         snapshot: &S,
     ) -> Stored<()> {
-        let bytes = |e| fault(ErrorVerb::Write, e);
-        let vote = coding::encode_stored(vote).map_err(bytes)?;
-        let last = coding::encode_stored(last).map_err(bytes)?;
-        let snapshot = coding::encode_stored(snapshot).map_err(bytes)?;
+        let _sealing = self.sealing();
+        let values = [
+            ("vote", self.encode(&meta_place("vote"), vote)?),
+            ("purged", self.encode(&meta_place("purged"), last)?),
+            ("committed", self.encode(&meta_place("committed"), last)?),
+            ("snapshot", self.encode(&meta_place("snapshot"), snapshot)?),
+        ];
         self.write(true, |log, meta| {
             log.retain(|_, _| false)?;
-            meta.insert("vote", vote.as_slice())?;
-            meta.insert("purged", last.as_slice())?;
-            meta.insert("committed", last.as_slice())?;
-            meta.insert("snapshot", snapshot.as_slice()).map(|_| ())
+            values.iter().try_for_each(|(key, bytes)| meta.insert(*key, bytes.as_slice()).map(drop))
         })
     }
 
@@ -164,7 +209,8 @@ impl LogStore {
         ) -> std::result::Result<(), redb::StorageError>,
     ) -> Stored<()> {
         let run = || -> std::result::Result<(), redb::Error> {
-            let mut write = self.db()?.begin_write()?;
+            let db = self.db();
+            let mut write = db.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
             if !durable {
                 write.set_durability(Durability::None)?;
             }
@@ -187,8 +233,8 @@ impl LogStore {
         let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
         let mut entries = Vec::new();
         for item in table.range(range).map_err(|e| fault(ErrorVerb::Read, e))? {
-            let (_, value) = item.map_err(|e| fault(ErrorVerb::Read, e))?;
-            entries.push(decode(value.value())?);
+            let (index, value) = item.map_err(|e| fault(ErrorVerb::Read, e))?;
+            entries.push(self.decode(&entry_place(index.value()), value.value())?);
         }
         Ok(entries)
     }
@@ -211,7 +257,10 @@ impl RaftLogStorage<Types> for LogStore {
         let read = self.read()?;
         let table = read.open_table(LOG).map_err(|e| fault(ErrorVerb::Read, e))?;
         let last = match table.last().map_err(|e| fault(ErrorVerb::Read, e))? {
-            Some((_, value)) => Some(decode::<Entry<Types>>(value.value())?.log_id),
+            Some((index, value)) => {
+                let place = entry_place(index.value());
+                Some(self.decode::<Entry<Types>>(&place, value.value())?.log_id)
+            }
             None => last_purged_log_id,
         };
         Ok(LogState { last_purged_log_id, last_log_id: last })
@@ -246,10 +295,11 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry<Types>> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let sealing = self.sealing();
         let mut rows = Vec::new();
         for entry in entries {
-            let bytes = coding::encode_stored(&entry).map_err(|e| fault(ErrorVerb::Write, e))?;
-            rows.push((entry.log_id.index, bytes));
+            let index = entry.log_id.index;
+            rows.push((index, self.encode(&entry_place(index), &entry)?));
         }
         self.write(true, |log, _| {
             for (index, bytes) in &rows {
@@ -257,6 +307,7 @@ impl RaftLogStorage<Types> for LogStore {
             }
             Ok(())
         })?;
+        drop(sealing);
         callback.log_io_completed(Ok(()));
         Ok(())
     }
@@ -266,7 +317,8 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, to: LogId<u64>) -> Stored<()> {
-        let bytes = coding::encode_stored(&to).map_err(|e| fault(ErrorVerb::Write, e))?;
+        let _sealing = self.sealing();
+        let bytes = self.encode(&meta_place("purged"), &to)?;
         self.write(true, |log, meta| {
             meta.insert("purged", bytes.as_slice())?;
             log.retain_in((Bound::Unbounded, Bound::Included(to.index)), |_, _| false)

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 use openraft::BasicNode;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use tokio::sync::watch;
@@ -84,6 +85,8 @@ pub struct Config {
     pub disk_id: u64,
     /// The timing to start with where the folder remembers none.
     pub timing: Timing,
+    /// What the log is encrypted with.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// How a server comes to its group, if its folder does not already belong to one.
@@ -173,7 +176,7 @@ impl Metastore {
         transport: Arc<dyn Transport>,
         bootstrap: Bootstrap,
     ) -> Result<Arc<Self>> {
-        let ground = Ground::in_folder(&config.data_dir)?;
+        let ground = Ground::in_folder(&config.data_dir, config.vault.clone())?;
         Self::open_on(ground, config, transport, bootstrap).await
     }
 
@@ -245,6 +248,15 @@ impl Metastore {
             }
         }
         Ok(store)
+    }
+
+    /// Writes the log anew where a part of it is not encrypted with the current data key; whether
+    /// it was so.
+    ///
+    /// # Errors
+    /// Where the new file cannot be written; the log is then as it was.
+    pub fn reseal(&self) -> Result<bool> {
+        self.log.reseal(&self.config.data_dir.join(ground::LOG_FILE))
     }
 
     /// The running consensus.

@@ -71,6 +71,7 @@ impl Group {
             http_address: String::new(),
             disk_id: id,
             timing: Timing::default(),
+            vault: None,
         };
         let wire = Arc::new(Wire { from: name.into(), wires: Arc::clone(&self.wires) });
         let store = Metastore::open(config, wire, bootstrap).await.unwrap();

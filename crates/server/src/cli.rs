@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    access, audit, backup, backups, bench, config, demo, deploy, drain, drill, explain, failover,
-    gateway, join_token, link, members, policy, promote, query, refresh, restore, rollback,
-    schedule, serve, status, sync_mode, verify,
+    access, audit, backup, backups, bench, config, demo, deploy, drain, drill, encryption, explain,
+    failover, gateway, join_token, link, members, policy, promote, query, refresh, restore,
+    rollback, schedule, serve, status, sync_mode, verify,
 };
 use crate::failure::Outcome;
 
@@ -55,6 +55,7 @@ pub enum Command {
     #[command(name = "join-token")]
     JoinTokens(join_token::JoinTokens),
     Audit(audit::Audit),
+    Encryption(encryption::Encryption),
     Config(config::Config),
     Demo(demo::Demo),
     Bench(bench::Bench),
@@ -92,6 +93,7 @@ impl Command {
             Self::Firewall(args) => access::firewall(args).await,
             Self::JoinTokens(args) => join_token::run(args).await,
             Self::Audit(args) => audit::run(args).await,
+            Self::Encryption(args) => encryption::run(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,
             Self::Bench(args) => Box::pin(bench::run(args)).await,

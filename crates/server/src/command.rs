@@ -11,6 +11,7 @@ pub mod demo;
 pub mod deploy;
 pub mod drain;
 pub mod drill;
+pub mod encryption;
 pub mod explain;
 pub mod failover;
 pub mod gateway;

@@ -12,6 +12,7 @@ use evercube_service::bearer::IssuerConfig;
 use evercube_service::config::QueryLimits;
 
 use evercube_service::NamedTargets;
+use evercube_vault::KeySources;
 
 use crate::failure::{Failure, Outcome};
 use crate::http::connections::ConnectionLimits;
@@ -77,6 +78,12 @@ pub struct Flags {
     /// addresses this server asks itself: other groups, the webhook, the issuer of tokens
     #[arg(long, value_name = "FILE")]
     pub ca: Option<String>,
+    /// File with the key that opens the data folder, which is encrypted with it
+    #[arg(long, value_name = "FILE")]
+    pub encryption_key_file: Option<String>,
+    /// Command that prints that key, as one that asks a key service
+    #[arg(long, value_name = "COMMAND")]
+    pub encryption_key_command: Option<String>,
     /// Every caller is the administrator; on loopback only
     #[arg(long)]
     pub no_auth: bool,
@@ -136,6 +143,9 @@ const NAMES: &[(&str, Shape)] = &[
     ("scan_cache", Shape::One),
     ("audit_queries", Shape::One),
     ("audit_size", Shape::One),
+    ("encryption_key", Shape::One),
+    ("encryption_key_file", Shape::One),
+    ("encryption_key_command", Shape::One),
     ("connections", Shape::One),
     ("connections_per_address", Shape::One),
     ("oidc_issuer", Shape::One),
@@ -186,6 +196,8 @@ pub struct ServeSettings {
     pub targets: NamedTargets,
     pub limits: QueryLimits,
     pub audit: AuditConfig,
+    /// Where the keys come from that open the data folder; none: it is not encrypted.
+    pub encryption_keys: KeySources,
     pub connections: ConnectionLimits,
     /// Whose bearer tokens count.
     pub issuer: Option<IssuerConfig>,
@@ -273,6 +285,8 @@ impl Settings {
             ("tls_key", &flags.tls_key),
             ("tls_min_version", &flags.tls_min_version),
             ("ca", &flags.ca),
+            ("encryption_key_file", &flags.encryption_key_file),
+            ("encryption_key_command", &flags.encryption_key_command),
         ] {
             if let Some(value) = value {
                 set(name, vec![value.clone()], Origin::Flag);
@@ -287,6 +301,11 @@ impl Settings {
             set("no_auth", vec!["true".into()], Origin::Flag);
         }
         Ok(Self(all, targets))
+    }
+
+    /// Whether a setting's value is never shown.
+    pub fn is_secret(name: &str) -> bool {
+        name == "encryption_key"
     }
 
     pub fn targets(&self) -> &Targets {
@@ -368,6 +387,11 @@ impl Settings {
             targets: self.named_targets()?,
             limits: self.limits()?,
             audit: self.audit()?,
+            encryption_keys: KeySources {
+                text: self.text("encryption_key").map(str::to_owned),
+                file: self.text("encryption_key_file").map(PathBuf::from),
+                command: self.text("encryption_key_command").map(str::to_owned),
+            },
             connections: self.connections()?,
             issuer: self.issuer()?,
             compared: compared(self),

@@ -1,5 +1,7 @@
 //! Real server processes on loopback: asked over REST and XMLA, killed, restarted.
 
+#[path = "servers/at_rest.rs"]
+mod at_rest;
 #[path = "servers/audit.rs"]
 mod audit;
 #[path = "servers/bearer.rs"]

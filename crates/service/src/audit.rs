@@ -9,6 +9,7 @@ mod chain;
 mod heads;
 mod proof;
 mod record;
+mod sealed_line;
 mod writer;
 
 use std::collections::HashMap;
@@ -18,14 +19,15 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use evercube_base::{ErrorKind, Result};
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 
 pub(crate) use heads::spawn;
 pub use heads::{AuditProof, AuditReport};
 pub use record::{Event, Stream};
 
 use crate::seal::SealingKey;
-use chain::{Chain, Position};
+use chain::{Chain, Files, Position};
 use writer::{Told, Writer};
 
 /// Which queries are written down.
@@ -91,11 +93,11 @@ impl Audit {
     pub(crate) fn open(
         folder: &Path,
         config: AuditConfig,
-        server: &str,
-        node: u64,
+        server: (&str, u64),
+        vault: Option<Arc<Vault>>,
         keys: impl Fn() -> Vec<SealingKey> + Send + 'static,
     ) -> Result<Self> {
-        let open = |stream| Chain::open(folder, stream, config.size / 2, server, node);
+        let open = |stream| Chain::open(folder, stream, config.size / 2, server, vault.clone());
         let chains = [open(Stream::Changes)?, open(Stream::Queries)?];
         let (sender, told) = sync_channel(WAITING);
         let shared = Arc::new(Shared::default());
@@ -161,9 +163,42 @@ impl Audit {
         flushed.await.ok()
     }
 
+    /// Has lines written anew that are not encrypted with the current data key; whether there were
+    /// any.
+    pub(crate) async fn reseal(&self) -> Result<bool> {
+        let gone = || Error::new(ErrorKind::Unavailable, "the audit log is written no more");
+        let (done, resealed) = tokio::sync::oneshot::channel();
+        let sender = self.sender.clone();
+        let told = tokio::task::spawn_blocking(move || sender.send(Told::Reseal(done))).await;
+        told.map_err(|_| gone())?.map_err(|_| gone())?;
+        resealed.await.map_err(|_| gone())?
+    }
+
     pub(crate) fn take_trouble(&self) -> Option<String> {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Calls `each` with every record of a log in `folder`, oldest first, as JSON.
+///
+/// # Errors
+/// Where a file cannot be read; `Corrupt` where a line is none of the log, as one that is encrypted
+/// with other keys.
+pub fn each_record(
+    folder: &Path,
+    stream: Stream,
+    vault: Option<&Vault>,
+    mut each: impl FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let log = Files { folder, stream, vault };
+    for (first, length) in chain::files_of(folder, stream)? {
+        log.each_line(first, length, |line| {
+            let record = record::parts(line).and_then(|(_, json)| std::str::from_utf8(json).ok());
+            let what = || format!("a line of {} cannot be read", chain::file_name(stream, first));
+            each(record.ok_or_else(|| Error::new(ErrorKind::Corrupt, what()))?)
+        })?;
+    }
+    Ok(())
 }
 
 /// How a request that failed ended, in one word of the log.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_sources::FilePolicy;
+use evercube_vault::Vault;
 
 use crate::audit::AuditConfig;
 use crate::backup::NamedTargets;
@@ -40,6 +42,8 @@ pub struct ServiceConfig {
     pub targets: NamedTargets,
     /// The settings as they are compared with those of the other servers; no secrets.
     pub settings: BTreeMap<String, String>,
+    /// What the data folder is encrypted with.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// What queries may use.

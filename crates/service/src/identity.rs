@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ServiceConfig;
@@ -82,6 +83,7 @@ impl ServerIdentity {
             http_address: config.http_address.clone(),
             disk_id: self.disk_id,
             timing: evercube_metastore::Timing::default(),
+            vault: config.vault.clone(),
         }
     }
 }
@@ -102,6 +104,46 @@ pub fn write_secret(file: &Path, content: &[u8]) -> Result<()> {
         std::fs::rename(&temporary, file)
     };
     write().map_err(|e| io_error(file, "written", &e))
+}
+
+/// What a file of the folder is bound to where it is encrypted.
+fn place(file: &Path) -> Vec<u8> {
+    [b"file ", file.file_name().unwrap_or_default().as_encoded_bytes()].concat()
+}
+
+/// As [`write_secret`], encrypted where the folder is.
+///
+/// # Errors
+/// `Source` where the file cannot be written.
+pub fn write_sealed(vault: Option<&Vault>, file: &Path, content: &[u8]) -> Result<()> {
+    match vault {
+        None => write_secret(file, content),
+        Some(vault) => write_secret(file, &vault.seal(&place(file), content)?),
+    }
+}
+
+/// What [`write_sealed`] wrote; `None` where the file is not there. One that is not encrypted with
+/// the current data key is written anew.
+///
+/// # Errors
+/// `Source` where the file cannot be read, `Corrupt` where it is not what was written.
+pub fn read_sealed(vault: Option<&Vault>, file: &Path) -> Result<Option<Vec<u8>>> {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io_error(file, "read", &e)),
+    };
+    let Some(vault) = vault else { return Ok(Some(bytes)) };
+    let plain = match evercube_vault::is_sealed(&bytes) {
+        false => bytes.clone(),
+        true => vault
+            .open_sealed(&place(file), &bytes)
+            .map_err(|e| e.context(format!("the file {}", file.display())))?,
+    };
+    if !vault.is_current(&bytes) {
+        write_sealed(Some(vault), file, &plain)?;
+    }
+    Ok(Some(plain))
 }
 
 /// The peer address the folder remembers, so that a restarted server is found where it was.

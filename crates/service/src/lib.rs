@@ -22,6 +22,7 @@ pub mod damage;
 pub mod deploy;
 pub mod discover;
 pub mod drift;
+pub mod encryption;
 mod gap;
 pub mod group;
 mod guardian;

@@ -24,6 +24,7 @@ use crate::call::Call;
 use crate::change::WriteLocks;
 use crate::config::ServiceConfig;
 use crate::damage::DamageBook;
+use crate::encryption::RenewalBook;
 use crate::identity::ServerIdentity;
 use crate::objects::{self, Receipt};
 use crate::progress::ProgressBook;
@@ -43,6 +44,7 @@ pub struct Service {
     pub(crate) running: Arc<Running>,
     pub(crate) progress: ProgressBook,
     pub(crate) damage: Arc<DamageBook>,
+    pub(crate) renewal: RenewalBook,
     pub(crate) agreement: AgreementBook,
     /// Databases whose standby is not kept up, and why.
     pub(crate) failing_standbys: Mutex<BTreeMap<String, String>>,
@@ -85,7 +87,8 @@ impl Service {
             )
         })?;
         let identity = ServerIdentity::open(&mut config)?;
-        let objects = Arc::new(ObjectDir::open(&config.data_dir.join("store"))?);
+        let objects =
+            Arc::new(ObjectDir::open_with(&config.data_dir.join("store"), config.vault.clone())?);
         // For queries; another service of the process may have made them.
         let _made = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads)
@@ -108,8 +111,8 @@ impl Service {
         let audit = Audit::open(
             &config.data_dir.join("audit"),
             config.audit,
-            &config.name,
-            identity.node_id,
+            (&config.name, identity.node_id),
+            config.vault.clone(),
             move || keys_of(&sealing),
         )?;
         let service = Arc::new(Self {
@@ -121,6 +124,7 @@ impl Service {
             running: Arc::default(),
             progress: ProgressBook::default(),
             damage: Arc::default(),
+            renewal: RenewalBook::default(),
             agreement: AgreementBook::default(),
             failing_standbys: Mutex::default(),
             pool: Arc::new(pool),
@@ -147,6 +151,7 @@ impl Service {
         crate::guardian::spawn(&service);
         crate::audit::spawn(&service);
         crate::scrub::spawn(&service);
+        crate::encryption::spawn(&service);
         crate::agreement::spawn(&service);
         crate::schedule::spawn(&service);
         crate::standby::spawn(&service);
@@ -325,6 +330,7 @@ impl Service {
             Some(("server", "status")) => to_json(&self.own_status()),
             Some(("server", "running")) => to_json(&self.running.list().len()),
             Some(("primary", "probe")) => self.probe_here().await.map(|()| Vec::new()),
+            Some(("encryption", "rotate")) => to_json(&self.rotate_here(from_json(&body)?).await?),
             Some(("audit", "verify")) => to_json(&self.prove_audit_here(from_json(&body)?).await),
             Some(("database", "verify")) => {
                 let ask: crate::verify::VerifyRequest = from_json(&body)?;

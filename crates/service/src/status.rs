@@ -11,6 +11,7 @@ use crate::agreement::Agreement;
 use crate::call::Call;
 use crate::damage::DiskHealth;
 use crate::drift;
+use crate::encryption::EncryptionStatus;
 use crate::service::Service;
 use crate::standby::StandbyStatus;
 
@@ -54,6 +55,9 @@ pub struct ServerStatus {
     /// Its settings as they are compared; told to administrators.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// How its data folder is encrypted; null where it is not.
+    #[serde(default)]
+    pub encryption: Option<EncryptionStatus>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -153,6 +157,7 @@ impl Service {
             agreement: self.agreement(),
             release: Some(crate::drift::release()),
             settings: self.config.settings.clone(),
+            encryption: self.encryption_status(),
         }
     }
 

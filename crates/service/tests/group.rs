@@ -68,6 +68,7 @@ impl World {
             degrade_grace: Duration::from_millis(100),
             targets: Default::default(),
             settings: Default::default(),
+            vault: None,
         };
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();

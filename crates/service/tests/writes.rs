@@ -50,6 +50,7 @@ async fn world() -> World {
         degrade_grace: Duration::from_millis(100),
         targets: Default::default(),
         settings: Default::default(),
+        vault: None,
     };
     let service = Service::start(config, Arc::new(Alone)).await.unwrap();
     let world = World { folder, service };

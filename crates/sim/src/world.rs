@@ -142,6 +142,7 @@ impl World {
             http_address: format!("{name}:80"),
             disk_id: node,
             timing: Timing::default(),
+            vault: None,
         };
         let ground = Ground::on(disk, tokio::runtime::Handle::current())?;
         let metastore = Metastore::open_on(ground, config, wire, bootstrap).await?;

@@ -1,10 +1,11 @@
 //! A folder of immutable objects, each named by the BLAKE3 hash of its bytes.
 //!
-//! `objects/ab/<64 hexadecimal digits>`; a file appears whole or not at all.
+//! `objects/ab/<64 hexadecimal digits>`; a file appears whole or not at all. With a vault files are
+//! written encrypted, as `sealed/cd/<64 hexadecimal digits>`, under a name made of the hash with a
+//! key; those in `objects` are read until [`ObjectDir::renew`] has written them there.
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{Read, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,25 +13,40 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 
 use crate::bytes::Bytes;
 use crate::in_use::{InUse, half_of_memory};
-use crate::mapped_file::MappedFile;
+use crate::object_file::ObjectFile;
 use crate::segment::Segment;
 
 /// BLAKE3 hash of an object's bytes, which is its name.
 pub type Hash = [u8; 32];
 
+mod renew;
+
+pub use renew::Stale;
+
 #[derive(Debug)]
 pub struct ObjectDir {
     root: PathBuf,
+    sealed: Option<Sealed>,
     temporary: AtomicU64,
     /// Written to while an object is looked at and deleted.
     sweeping: RwLock<()>,
+    /// Read while a file is written, from the choice of its key to its name.
+    writing: RwLock<()>,
     in_use: InUse,
 }
 
-fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
+/// Where encrypted files lie, and what they are encrypted with.
+#[derive(Debug)]
+struct Sealed {
+    root: PathBuf,
+    vault: Arc<Vault>,
+}
+
+pub(crate) fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
     let kind = if e.kind() == std::io::ErrorKind::StorageFull {
         ErrorKind::Limit
     } else {
@@ -46,27 +62,73 @@ pub(crate) fn hex(hash: &Hash) -> String {
 impl ObjectDir {
     /// Opens the folder, making it where it is not there.
     pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_with(folder, None)
+    }
+
+    /// As [`ObjectDir::open`]; what is written is encrypted with the vault.
+    pub fn open_with(folder: &Path, vault: Option<Arc<Vault>>) -> Result<Self> {
         let root = folder.join("objects");
         fs::create_dir_all(&root).map_err(|e| failed("made", &root, &e))?;
+        let sealed = vault.map(|vault| Sealed { root: folder.join("sealed"), vault });
+        if let Some(Sealed { root, .. }) = &sealed {
+            fs::create_dir_all(root).map_err(|e| failed("made", root, &e))?;
+        }
         Ok(Self {
             root,
+            sealed,
             temporary: AtomicU64::new(0),
             sweeping: RwLock::default(),
+            writing: RwLock::default(),
             in_use: InUse::new(half_of_memory()),
         })
     }
 
+    /// The file of an object as it is without a vault.
+    fn plain_file(&self, hash: &Hash) -> ObjectFile<'_> {
+        ObjectFile { path: shelved(&self.root, hash), vault: None }
+    }
+
+    /// The file an object is written to.
+    fn own_file(&self, hash: &Hash) -> ObjectFile<'_> {
+        match &self.sealed {
+            None => self.plain_file(hash),
+            Some(Sealed { root, vault }) => {
+                ObjectFile { path: shelved(root, &vault.hidden_name(hash)), vault: Some(vault) }
+            }
+        }
+    }
+
+    /// The file an object lies in, or would lie in.
+    fn file(&self, hash: &Hash) -> ObjectFile<'_> {
+        let own = self.own_file(hash);
+        if self.sealed.is_none() || own.path.exists() {
+            return own;
+        }
+        let plain = self.plain_file(hash);
+        if plain.path.exists() { plain } else { own }
+    }
+
+    /// What `look` finds in an object's file. The file may be written anew elsewhere meanwhile.
+    fn with_file<T>(&self, hash: &Hash, look: impl Fn(&ObjectFile<'_>) -> Result<T>) -> Result<T> {
+        let file = self.file(hash);
+        let found = look(&file);
+        let moved = self.sealed.is_some() && file.vault.is_none();
+        let found = match found {
+            Err(e) if e.kind == ErrorKind::NotFound && moved => look(&self.own_file(hash)),
+            found => found,
+        };
+        found.map_err(|e| named(hash, e))
+    }
+
+    #[cfg(test)]
     fn path(&self, hash: &Hash) -> PathBuf {
-        let name = hex(hash);
-        let (shelf, _) = name.split_at(2);
-        self.root.join(shelf).join(&name)
+        self.file(hash).path
     }
 
     /// Stores bytes under their hash and waits until they are on the disk.
     pub fn put(&self, bytes: &[u8]) -> Result<Hash> {
         let hash = *blake3::hash(bytes).as_bytes();
-        let path = self.path(&hash);
-        if self.hold(&hash) && holds(&path, bytes) {
+        if self.hold(&hash) && self.file(&hash).holds(bytes) {
             return Ok(hash);
         }
         self.write(&hash, bytes)?;
@@ -75,44 +137,61 @@ impl ObjectDir {
 
     /// Writes an object's file, in place of one that may be there.
     fn write(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
-        let path = self.path(hash);
+        self.write_file(&self.own_file(hash), bytes, None)
+    }
+
+    /// Writes a file; `used` is when it was used last, where that is not now.
+    fn write_file(
+        &self,
+        file: &ObjectFile<'_>,
+        bytes: &[u8],
+        used: Option<SystemTime>,
+    ) -> Result<()> {
+        let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+        let path = &file.path;
         let shelf = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(shelf).map_err(|e| failed("made", shelf, &e))?;
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = shelf.join(format!("{}.{}-{number}.part", hex(hash), std::process::id()));
+        let temporary = path.with_extension(format!("{}-{number}.part", std::process::id()));
         let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
+            let mut out = fs::File::create(&temporary)?;
+            file.write_to(&mut out, bytes)?;
+            used.map_or(Ok(()), |used| out.set_modified(used))?;
+            out.sync_all()?;
+            fs::rename(&temporary, path)?;
             fs::File::open(shelf)?.sync_all()
         };
         write().map_err(|e| {
             let _left_behind = fs::remove_file(&temporary);
-            failed("written", &path, &e)
+            failed("written", path, &e)
         })
     }
 
     pub fn has(&self, hash: &Hash) -> bool {
-        self.path(hash).exists()
+        self.file(hash).path.exists()
     }
 
     /// Whether an object is here; if so it counts as used now and outlives the next
     /// [`ObjectDir::sweep`].
     pub fn hold(&self, hash: &Hash) -> bool {
         let _not_swept = self.sweeping.read().unwrap_or_else(PoisonError::into_inner);
-        let used = fs::File::open(self.path(hash)).and_then(|f| f.set_modified(SystemTime::now()));
+        let used = self.with_file(hash, |file| {
+            let used = fs::File::open(&file.path).and_then(|f| f.set_modified(SystemTime::now()));
+            used.map_err(|e| failed("used", &file.path, &e))
+        });
         used.is_ok()
     }
 
     /// Deletes what is neither to be kept nor was written or held for `unused`: objects, and what
     /// writing or setting aside left behind. How many files that were, and their bytes.
     pub fn sweep(&self, keep: &HashSet<Hash>, unused: Duration) -> Result<(usize, u64)> {
-        let kept: HashSet<String> = keep.iter().map(hex).collect();
-        let read = |path: &Path| fs::read_dir(path).map_err(|e| failed("listed", path, &e));
+        let mut kept: HashSet<String> = keep.iter().map(hex).collect();
+        if let Some(Sealed { vault, .. }) = &self.sealed {
+            kept.extend(keep.iter().map(|hash| hex(&vault.hidden_name(hash))));
+        }
         let mut swept = (0, 0);
-        for shelf in read(&self.root)?.flatten().filter(|s| s.path().is_dir()) {
-            for file in read(&shelf.path())?.flatten() {
+        for shelf in self.shelves()? {
+            for file in listed(&shelf)? {
                 if file.file_name().to_str().is_some_and(|name| kept.contains(name)) {
                     continue;
                 }
@@ -128,10 +207,19 @@ impl ObjectDir {
         Ok(swept)
     }
 
+    /// The folders that files lie in.
+    fn shelves(&self) -> Result<Vec<PathBuf>> {
+        let mut shelves = Vec::new();
+        for root in [Some(&self.root), self.sealed.as_ref().map(|s| &s.root)].into_iter().flatten()
+        {
+            shelves.extend(listed(root)?.iter().map(fs::DirEntry::path).filter(|p| p.is_dir()));
+        }
+        Ok(shelves)
+    }
+
     /// Length of an object, without reading it.
     pub fn length(&self, hash: &Hash) -> Result<u64> {
-        let path = self.path(hash);
-        fs::metadata(&path).map(|m| m.len()).map_err(|e| failed("read", &path, &e))
+        self.with_file(hash, |file| file.length())
     }
 
     /// The bytes of an object, checked against its name. A damaged file is set aside, so that
@@ -140,28 +228,27 @@ impl ObjectDir {
     /// # Errors
     /// `NotFound`, or `Corrupt` where the bytes are not what the name says.
     pub fn get(&self, hash: &Hash) -> Result<Vec<u8>> {
-        let path = self.path(hash);
-        let bytes = fs::read(&path).map_err(|e| unread(hash, &path, &e))?;
-        self.checked(hash, &path, bytes)
+        self.checked(hash, self.with_file(hash, |file| file.read()))
     }
 
-    /// The bytes of an object as [`ObjectDir::get`] gives them, of its file mapped.
+    /// The bytes of an object as [`ObjectDir::get`] gives them, of its file mapped where it is not
+    /// encrypted.
     ///
     /// # Errors
     /// As [`ObjectDir::get`].
     pub fn map(&self, hash: &Hash) -> Result<Bytes> {
-        let path = self.path(hash);
-        let file = MappedFile::open(&path).map_err(|e| unread(hash, &path, &e))?;
-        self.checked(hash, &path, Bytes::from(file))
+        self.checked(hash, self.with_file(hash, |file| file.map()))
     }
 
-    fn checked<T: Deref<Target = [u8]>>(&self, hash: &Hash, path: &Path, bytes: T) -> Result<T> {
-        if blake3::hash(&bytes).as_bytes() == hash {
-            return Ok(bytes);
+    fn checked<T: Deref<Target = [u8]>>(&self, hash: &Hash, read: Result<T>) -> Result<T> {
+        let checked = read.and_then(|bytes| match blake3::hash(&bytes).as_bytes() == hash {
+            true => Ok(bytes),
+            false => Err(damaged(hash)),
+        });
+        if checked.as_ref().is_err_and(|e| e.kind == ErrorKind::Corrupt) {
+            self.set_aside(hash);
         }
-        let aside = path.with_extension("damaged");
-        let _best_effort = fs::rename(path, &aside);
-        Err(damaged(hash))
+        checked
     }
 
     /// A segment, checked against its name. One that is in use already is shared. Its file is held
@@ -188,8 +275,7 @@ impl ObjectDir {
     /// # Errors
     /// As [`ObjectDir::segment`]; a damaged file is left where it is.
     pub fn segment_afresh(&self, hash: &Hash) -> Result<Arc<Segment>> {
-        let path = self.path(hash);
-        let bytes = fs::read(&path).map_err(|e| unread(hash, &path, &e))?;
+        let bytes = self.with_file(hash, |file| file.read())?;
         if blake3::hash(&bytes).as_bytes() != hash {
             return Err(damaged(hash));
         }
@@ -202,18 +288,13 @@ impl ObjectDir {
     /// # Errors
     /// `NotFound`; `Corrupt` where the bytes are not what the name says.
     pub fn verify(&self, hash: &Hash) -> Result<u64> {
-        let path = self.path(hash);
-        let file = fs::File::open(&path).map_err(|e| unread(hash, &path, &e))?;
-        // What the system remembers of the file says nothing about the disk.
-        let _as_it_can = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(&file).map_err(|e| failed("read", &path, &e))?;
-        if hasher.finalize().as_bytes() == hash { Ok(hasher.count()) } else { Err(damaged(hash)) }
+        let (found, length) = self.with_file(hash, |file| file.digest())?;
+        if found == *hash { Ok(length) } else { Err(damaged(hash)) }
     }
 
     /// Takes a file whose bytes are not what its name says out of the way; it then counts as missing.
     pub fn set_aside(&self, hash: &Hash) {
-        let path = self.path(hash);
+        let path = self.file(hash).path;
         let _may_be_gone = fs::rename(&path, path.with_extension("damaged"));
     }
 
@@ -226,29 +307,30 @@ impl ObjectDir {
     }
 
     pub fn delete(&self, hash: &Hash) -> Result<()> {
-        let path = self.path(hash);
+        let path = self.file(hash).path;
         fs::remove_file(&path).map_err(|e| failed("deleted", &path, &e))
     }
 }
 
-/// Whether a file holds exactly these bytes.
-fn holds(path: &Path, bytes: &[u8]) -> bool {
-    let Ok(mut file) = fs::File::open(path) else { return false };
-    if !file.metadata().is_ok_and(|m| m.len() == bytes.len() as u64) {
-        return false;
-    }
-    let mut buffer = vec![0; bytes.len().min(1 << 20)];
-    bytes.chunks(1 << 20).all(|expected| {
-        let found = &mut buffer[..expected.len()];
-        file.read_exact(found).is_ok() && found == expected
-    })
+fn shelved(root: &Path, name: &Hash) -> PathBuf {
+    let name = hex(name);
+    let (shelf, _) = name.split_at(2);
+    root.join(shelf).join(&name)
 }
 
-fn unread(hash: &Hash, path: &Path, e: &std::io::Error) -> Error {
-    if e.kind() == std::io::ErrorKind::NotFound {
-        Error::not_found(format!("object {} is not on this server", hex(hash)))
-    } else {
-        failed("read", path, e)
+fn listed(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+    let read = fs::read_dir(folder).map_err(|e| failed("listed", folder, &e))?;
+    Ok(read.flatten().collect())
+}
+
+/// An error of an object's file with the object's name, which an encrypted one does not have.
+fn named(hash: &Hash, e: Error) -> Error {
+    match e.kind {
+        ErrorKind::NotFound => {
+            Error::not_found(format!("object {} is not on this server", hex(hash)))
+        }
+        ErrorKind::Corrupt => e.context(format!("object {} is damaged", hex(hash))),
+        _ => e,
     }
 }
 

@@ -1,12 +1,17 @@
 //! What a metastore stands on: where its log lies, and the threads its consensus runs on.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_vault::Vault;
 use redb::StorageBackend;
 use tokio::runtime::Handle;
 
 use crate::log_store::LogStore;
+
+/// The log's name in its folder.
+pub(super) const LOG_FILE: &str = "log.redb";
 
 /// A log and a runtime. A server's are a file in its folder and threads of its own; a simulated
 /// one gives others.
@@ -18,19 +23,19 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// The log in `folder`, which is made where it is missing, and threads that load elsewhere
-    /// cannot hold up.
+    /// The log in `folder`, which is made where it is missing, encrypted with the vault; and threads
+    /// that load elsewhere cannot hold up.
     ///
     /// # Errors
     /// `Source` where the folder cannot be made, `Corrupt` where the log cannot be opened.
-    pub fn in_folder(folder: &Path) -> Result<Self> {
+    pub fn in_folder(folder: &Path, vault: Option<Arc<Vault>>) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| {
             Error::new(
                 ErrorKind::Source,
                 format!("the folder {} cannot be made: {e}", folder.display()),
             )
         })?;
-        let log = LogStore::open(&folder.join("log.redb"))?;
+        let log = LogStore::open(&folder.join(LOG_FILE), vault)?;
         let (runtime, stop) = own_runtime()?;
         Ok(Self { log, runtime, stop: Some(stop) })
     }

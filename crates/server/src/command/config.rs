@@ -30,6 +30,7 @@ fn text(settings: &Settings, secrets: &Secrets) -> String {
         let quoted: Vec<String> =
             setting.values.iter().map(|v| toml::Value::String(v.clone()).to_string()).collect();
         let value = match setting.values.first() {
+            _ if Settings::is_secret(name) => "\"********\"".to_owned(),
             _ if many => format!("[{}]", quoted.join(", ")),
             Some(v) if matches!(name, "no_auth" | "threads") => v.clone(),
             _ => quoted.concat(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use evercube_metastore::Transport;
 use evercube_service::{FilePolicy, Service, ServiceConfig};
+use evercube_vault::Vault;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -49,7 +50,8 @@ pub async fn run(args: &Serve) -> Outcome {
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
     let for_clients = settings.tls.clone().map_or(Ok(Acceptor::plain()), Files::acceptor)?;
-    let own = founding::credentials(&settings).await?;
+    let vault = open_vault(&settings).await?;
+    let own = founding::credentials(&settings, vault.as_deref()).await?;
     require_proof(&settings, &peer_address, own.is_some())?;
     let mutual = own.as_ref().map(Mutual::new).transpose()?;
     let peers = Arc::new(match &mutual {
@@ -60,6 +62,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let listening = clients.local_addr().map_or(settings.listen, |a| a).to_string();
     let http_address = settings.advertise.clone().unwrap_or(listening);
     let mut config = service_config(&settings, peer_address, http_address)?;
+    config.vault = vault;
     config.node_id = own.as_ref().map(|own| own.node_id);
     // What members and clients send meanwhile waits in the listeners' queues.
     let groups = PeerClient::new(outside.clone());
@@ -210,7 +213,17 @@ fn service_config(
         degrade_grace: DEGRADE_GRACE,
         targets: settings.targets.clone(),
         settings: settings.compared.clone(),
+        vault: None,
     })
+}
+
+/// The keys of the data folder, where it is encrypted or is to be.
+async fn open_vault(settings: &ServeSettings) -> Outcome<Option<Arc<Vault>>> {
+    let (data, sources) = (settings.data.clone(), settings.encryption_keys.clone());
+    // A command that gives a key may take its time.
+    let opened = tokio::task::spawn_blocking(move || Vault::open(&data, &sources)).await;
+    let opened = opened.map_err(|e| Failure::Refused(e.to_string()))?;
+    opened.map_err(|e| Failure::Refused(format!("the server cannot start: {e}")))
 }
 
 fn make_folder(folder: &Path) -> Outcome {
@@ -230,6 +243,14 @@ fn announce(state: &ServerState, settings: &ServeSettings) {
         config.peer_address,
         config.data_dir.display()
     );
+    if let Some(vault) = &config.vault {
+        let names = vault.slots();
+        let only = if names.len() == 1 { "only " } else { "" };
+        eprintln!(
+            "the data folder is encrypted and opened {only}by the key {}; without its keys it is lost",
+            names.join(" or ")
+        );
+    }
     if let Some(warning) = in_the_clear(settings.listen, scheme) {
         eprintln!("{warning}");
     }

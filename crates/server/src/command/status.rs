@@ -5,6 +5,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use evercube_service::status::{DatabaseStatus, Status as Report};
 
 use super::credentials::Account;
+use super::encryption;
 use crate::client::json;
 use crate::failure::Outcome;
 use crate::output::print;
@@ -42,6 +43,9 @@ fn text(report: &Report) -> String {
     for s in &report.servers {
         for difference in &s.agreement.diverged {
             out.push_str(&format!("DIVERGED on {}: {difference}\n", s.name));
+        }
+        if let Some(e) = &s.encryption {
+            out.push_str(&format!("encrypted on {}: {}\n", s.name, encryption::text(e)));
         }
         for damage in &s.files.open {
             out.push_str(&format!("DAMAGED on {}: {damage}\n", s.name));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Origin, Settings};
 
 /// What is one server's own business: its place in the network and the group, and its files.
-const OWN: [&str; 12] = [
+const OWN: [&str; 15] = [
     "data",
     "listen",
     "name",
@@ -18,6 +18,9 @@ const OWN: [&str; 12] = [
     "tls_certificate",
     "tls_key",
     "ca",
+    "encryption_key",
+    "encryption_key_file",
+    "encryption_key_command",
 ];
 /// An address that may carry a secret.
 const HASHED: &str = "alarm_webhook";
@@ -57,7 +60,7 @@ mod tests {
     fn what_is_compared_is_neither_secret_nor_one_servers_own() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("evercube.toml");
-        let text = "name = \"a\"\nquery_rows = 5\nalarm_webhook = \"http://h/hush\"\n\
+        let text = "name = \"a\"\nquery_rows = 5\nencryption_key = \"hush\"\nalarm_webhook = \"http://h/hush\"\n\
             [targets.off]\nurl = \"s3://b/p\"\nsecret_access_key = \"hush\"\n";
         std::fs::write(&file, text).unwrap();
         let flags = Flags { config: Some(file), ..Flags::default() };

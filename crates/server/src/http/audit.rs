@@ -197,6 +197,7 @@ fn of_group(operation: &group::Operation) -> Event {
             Event { object: Some(name.clone()), ..event("remove member", None) }
         }
         Operation::Policy(database) => event("policy", Some(database)),
+        Operation::RotateEncryption => event("rotate encryption", None),
         Operation::SyncMode(database) => event("sync mode", Some(database)),
         Operation::Follow(database) => event("follow", Some(database)),
         Operation::PromoteStandby(database) => event("promote", Some(database)),

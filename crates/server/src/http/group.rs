@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evercube_base::{Error, Result};
 use evercube_service::call::Call;
+use evercube_service::encryption::Rotation;
 use evercube_service::operations::{OperationPlace, SyncRequest};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -31,6 +32,7 @@ pub enum Operation {
     Links,
     PutLink,
     RemoveLink(String),
+    RotateEncryption,
 }
 
 /// How long a drill keeps servers away where nothing is said, in seconds.
@@ -48,6 +50,7 @@ pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
         ["links"] if method == Method::GET => Operation::Links,
         ["links"] if post => Operation::PutLink,
         ["links", name] if method == Method::DELETE => Operation::RemoveLink((*name).to_owned()),
+        ["encryption", "rotate"] if post => Operation::RotateEncryption,
         ["members"] if method == Method::GET => Operation::Members,
         ["members"] if post => Operation::AddMember,
         ["members", name] if method == Method::DELETE => {
@@ -138,6 +141,14 @@ struct PromoteBody {
     accept_loss: bool,
 }
 
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    server: Option<String>,
+    #[serde(default)]
+    new_data_key: bool,
+}
+
 pub async fn run(
     state: &Arc<ServerState>,
     asked: &Asked,
@@ -168,6 +179,13 @@ pub async fn run(
         Operation::Drain => {
             let given: DrainBody = body(asked)?;
             service.drain(call, &given.server, given.end).await?
+        }
+        Operation::RotateEncryption => {
+            let given: RotateBody =
+                if asked.body.is_empty() { RotateBody::default() } else { body(asked)? };
+            let rotation = Rotation { new_data_key: given.new_data_key };
+            let done = service.rotate_encryption(call, given.server.as_deref(), rotation).await?;
+            return Ok(json_of(&json!({ "servers": done })));
         }
         Operation::Drill => return drill(state, asked, call).await,
         Operation::AddMember => {

@@ -35,6 +35,13 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &[],
     ),
+    Operation(
+        "post",
+        "/encryption/rotate",
+        "Let exactly the keys open the data folders that their sources give now",
+        &[],
+        &["server", "new_data_key"],
+    ),
     Operation("post", "/cache/clear", "Forget results kept for later queries", &[], &[]),
     Operation("delete", "/databases/{database}", "Delete a database", &[], &[]),
     Operation(

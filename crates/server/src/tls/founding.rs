@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use evercube_metastore::Authority;
 use evercube_service::Service;
-use evercube_service::identity::{random_id, write_secret};
+use evercube_service::identity::{random_id, read_sealed, write_sealed};
+use evercube_vault::Vault;
 
 use super::enroll::{Token, enroll};
 use super::member::{Credentials, Shown};
@@ -25,11 +26,14 @@ fn authority_file(data: &Path) -> PathBuf {
 ///
 /// # Errors
 /// `Usage` where a token is needed to join; `Refused` where the group does not take it.
-pub async fn credentials(settings: &ServeSettings) -> Outcome<Option<Credentials>> {
+pub async fn credentials(
+    settings: &ServeSettings,
+    vault: Option<&Vault>,
+) -> Outcome<Option<Credentials>> {
     let data = &settings.data;
     // A folder without the group's log is a new server, whatever else lies in it.
     if data.join("metastore").exists() {
-        return Credentials::load(data);
+        return Credentials::load(data, vault);
     }
     if settings.no_auth && settings.join_token_file.is_none() {
         return Ok(None);
@@ -37,7 +41,7 @@ pub async fn credentials(settings: &ServeSettings) -> Outcome<Option<Credentials
     let node_id = random_id().map_err(|e| failed(&e))?;
     make_folder(&data.join("tls"))?;
     let own = match (settings.join.is_empty(), &settings.join_token_file) {
-        (true, _) => found(settings, node_id)?,
+        (true, _) => found(settings, vault, node_id)?,
         (false, Some(file)) => join(settings, file, node_id).await?,
         (false, None) => {
             return Err(Failure::Usage(
@@ -45,14 +49,14 @@ pub async fn credentials(settings: &ServeSettings) -> Outcome<Option<Credentials
             ));
         }
     };
-    own.store(data)?;
+    own.store(data, vault)?;
     Ok(Some(own))
 }
 
-fn found(settings: &ServeSettings, node_id: u64) -> Outcome<Credentials> {
+fn found(settings: &ServeSettings, vault: Option<&Vault>, node_id: u64) -> Outcome<Credentials> {
     let made = authority::create()?;
     let text = serde_json::to_vec(&made).map_err(failed)?;
-    write_secret(&authority_file(&settings.data), &text)
+    write_sealed(vault, &authority_file(&settings.data), &text)
         .map_err(|e| Failure::Refused(e.to_string()))?;
     Credentials::issue(&made, node_id, settings.peer_certificate_life)
 }
@@ -85,12 +89,9 @@ fn make_folder(folder: &Path) -> Outcome {
 /// `Refused` where the group does not take it; the file stays, for the next start.
 pub async fn hand_over_authority(data: &Path, service: &Service) -> Outcome {
     let file = authority_file(data);
-    let text = match std::fs::read(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Failure::Refused(format!("{}: {e}", file.display()))),
-    };
     let failed = |e: &dyn std::fmt::Display| Failure::Refused(format!("{}: {e}", file.display()));
+    let vault = service.config.vault.as_deref();
+    let Some(text) = read_sealed(vault, &file).map_err(|e| failed(&e))? else { return Ok(()) };
     let authority: Authority = serde_json::from_slice(&text).map_err(|e| failed(&e))?;
     service.record_authority(authority).await.map_err(|e| failed(&e))?;
     std::fs::remove_file(&file).map_err(|e| failed(&e))
@@ -114,7 +115,8 @@ pub fn keep_renewed(
             let Some(service) = weak.upgrade() else { return };
             let due = own.left() < life / 3 || own.left() > life;
             if let Some(authority) = service.authority().filter(|_| due) {
-                match renewed(&authority, &own, &data, &shown, life) {
+                let to = (data.as_path(), service.config.vault.as_deref());
+                match renewed(&authority, &own, to, &shown, life) {
                     Ok(new) => {
                         own = new;
                         tracing::info!("the certificate for other members was renewed");
@@ -133,12 +135,12 @@ pub fn keep_renewed(
 fn renewed(
     authority: &Authority,
     own: &Credentials,
-    data: &Path,
+    (data, vault): (&Path, Option<&Vault>),
     shown: &Shown,
     life: Duration,
 ) -> Outcome<Credentials> {
     let new = Credentials::issue(authority, own.node_id, life)?;
-    new.store(data)?;
+    new.store(data, vault)?;
     shown.renew(&new)?;
     Ok(new)
 }

@@ -5,6 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use evercube_metastore::Authority;
+use evercube_service::identity::{read_sealed, write_sealed};
+use evercube_vault::Vault;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::pem::PemObject as _;
@@ -45,22 +47,20 @@ impl Credentials {
     }
 
     /// What the folder remembers.
-    pub fn load(data: &Path) -> Outcome<Option<Self>> {
+    pub fn load(data: &Path, vault: Option<&Vault>) -> Outcome<Option<Self>> {
         let file = file(data);
         let unusable = |e: &dyn std::fmt::Display| {
             Failure::Refused(format!("{} cannot be read: {e}", file.display()))
         };
-        match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| unusable(&e)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(unusable(&e)),
+        match read_sealed(vault, &file).map_err(|e| Failure::Refused(e.to_string()))? {
+            Some(text) => serde_json::from_slice(&text).map(Some).map_err(|e| unusable(&e)),
+            None => Ok(None),
         }
     }
 
-    pub fn store(&self, data: &Path) -> Outcome {
+    pub fn store(&self, data: &Path, vault: Option<&Vault>) -> Outcome {
         let text = serde_json::to_vec(self).map_err(failed)?;
-        evercube_service::identity::write_secret(&file(data), &text)
-            .map_err(|e| Failure::Refused(e.to_string()))
+        write_sealed(vault, &file(data), &text).map_err(|e| Failure::Refused(e.to_string()))
     }
 
     /// The member's own certificate, then the authority's.

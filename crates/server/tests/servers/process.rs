@@ -305,11 +305,12 @@ impl Group {
 
     /// Runs a command against an address; its exit status and what it printed.
     pub fn command(&self, server: &str, words: &[&str]) -> (Option<i32>, String) {
-        let out = Command::new(env!("CARGO_BIN_EXE_evercube"))
-            .args(words)
-            .args(["--server", server])
-            .output()
-            .unwrap();
+        self.run_bare(&[words, &["--server", server]].concat())
+    }
+
+    /// Runs a command as it is; its exit status and what it printed.
+    pub fn run_bare(&self, words: &[&str]) -> (Option<i32>, String) {
+        let out = Command::new(env!("CARGO_BIN_EXE_evercube")).args(words).output().unwrap();
         let text = [out.stdout, out.stderr].concat();
         (out.status.code(), String::from_utf8_lossy(&text).into_owned())
     }

@@ -6,11 +6,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evercube_base::{DateTime, Error, ErrorKind, Result};
+use evercube_vault::Vault;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Event, FileStart, LINE, Link, Numbered, Stream, parts, put_line};
+use super::record::{Event, FileStart, Link, Numbered, Stream, parts, put_line};
+use super::sealed_line::{LONGEST, open_line, put_sealed, reseal};
 
 pub(super) const FORMAT: u32 = 1;
 /// Files a log is kept in, so that the oldest can go.
@@ -37,6 +40,8 @@ struct LogFile {
 #[derive(Debug)]
 pub(super) struct Chain {
     folder: PathBuf,
+    /// What lines are encrypted with.
+    vault: Option<Arc<Vault>>,
     pub stream: Stream,
     server: String,
     node: u64,
@@ -60,7 +65,7 @@ pub(super) fn file_name(stream: Stream, first: u64) -> String {
     format!("{}-{first:016}.log", stream.name())
 }
 
-fn failed(path: &Path, what: &str, e: &std::io::Error) -> Error {
+pub(super) fn failed(path: &Path, what: &str, e: &std::io::Error) -> Error {
     let message = format!("the audit log {} cannot be {what}: {e}", path.display());
     Error::new(ErrorKind::Source, message)
 }
@@ -81,24 +86,53 @@ pub(super) fn files_of(folder: &Path, stream: Stream) -> Result<Vec<(u64, u64)>>
     Ok(found)
 }
 
-/// Calls `each` with every whole line of the first `length` bytes of a file; the bytes of them.
-pub(super) fn each_line(
-    path: &Path,
-    length: u64,
-    mut each: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<u64> {
-    let file = File::open(path).map_err(|e| failed(path, "opened", &e))?;
-    let mut reader = BufReader::new(file.take(length));
-    let (mut line, mut whole) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        let mut bounded = (&mut reader).take(LINE as u64);
-        let read = bounded.read_until(b'\n', &mut line).map_err(|e| failed(path, "read", &e))?;
-        if line.pop() != Some(b'\n') {
-            return Ok(whole);
+/// The files of one log, and what their lines are encrypted with.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub folder: &'a Path,
+    pub stream: Stream,
+    pub vault: Option<&'a Vault>,
+}
+
+impl Files<'_> {
+    /// Calls `each` with every whole line of the first `length` bytes of the file that begins with
+    /// record `first`, decrypted; the bytes of them. A line that does not open is given as it is.
+    pub fn each_line(
+        &self,
+        first: u64,
+        length: u64,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        let mut n = first;
+        self.each_raw_line(first, length, |line| {
+            let opened = open_line(self.vault, self.stream, n, line);
+            n += 1;
+            each(opened.as_deref().unwrap_or(line))
+        })
+    }
+
+    /// As [`Self::each_line`], with lines as they lie there.
+    pub fn each_raw_line(
+        &self,
+        first: u64,
+        length: u64,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        let path = &self.folder.join(file_name(self.stream, first));
+        let file = File::open(path).map_err(|e| failed(path, "opened", &e))?;
+        let mut reader = BufReader::new(file.take(length));
+        let (mut line, mut whole) = (Vec::new(), 0);
+        loop {
+            line.clear();
+            let mut bounded = (&mut reader).take(LONGEST as u64);
+            let read =
+                bounded.read_until(b'\n', &mut line).map_err(|e| failed(path, "read", &e))?;
+            if line.pop() != Some(b'\n') {
+                return Ok(whole);
+            }
+            each(&line)?;
+            whole += read as u64;
         }
-        each(&line)?;
-        whole += read as u64;
     }
 }
 
@@ -107,13 +141,15 @@ impl Chain {
         folder: &Path,
         stream: Stream,
         size: u64,
-        server: &str,
-        node: u64,
+        (server, node): (&str, u64),
+        vault: Option<Arc<Vault>>,
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| failed(folder, "made", &e))?;
+        reseal(Files { folder, stream, vault: vault.as_deref() })?;
         let files = files_of(folder, stream)?;
         let mut chain = Self {
             folder: folder.to_owned(),
+            vault,
             stream,
             server: server.to_owned(),
             node,
@@ -131,12 +167,33 @@ impl Chain {
         Ok(chain)
     }
 
+    fn of_files(&self) -> Files<'_> {
+        Files { folder: &self.folder, stream: self.stream, vault: self.vault.as_deref() }
+    }
+
+    /// Writes lines anew that are not encrypted with the current data key; whether there were any.
+    pub(super) fn reseal(&mut self) -> Result<bool> {
+        self.sync()?;
+        if !reseal(self.of_files())? {
+            return Ok(false);
+        }
+        // The file that is written to is another one now.
+        let lengths = files_of(&self.folder, self.stream)?;
+        self.files = lengths.into_iter().map(|(first, length)| LogFile { first, length }).collect();
+        self.file = None;
+        let Some(last) = self.files.back() else { return Ok(true) };
+        let path = self.folder.join(file_name(self.stream, last.first));
+        let file = OpenOptions::new().append(true).open(&path);
+        self.file = Some(file.map_err(|e| failed(&path, "opened", &e))?);
+        Ok(true)
+    }
+
     /// Goes on behind the last whole line; what a crash left of the next one is cut off.
     fn find_end(&mut self) -> Result<()> {
-        while let Some(last) = self.files.back_mut() {
-            let path = self.folder.join(file_name(self.stream, last.first));
+        while let Some(first) = self.files.back().map(|f| f.first) {
+            let path = self.folder.join(file_name(self.stream, first));
             let mut end = None;
-            let whole = each_line(&path, u64::MAX, |line| {
+            let whole = self.of_files().each_line(first, u64::MAX, |line| {
                 end = parts(line).and_then(|(hash, json)| {
                     Some((serde_json::from_slice::<Numbered>(json).ok()?.n, hash))
                 });
@@ -160,7 +217,9 @@ impl Chain {
             file.set_len(whole).map_err(|e| failed(&path, "cut", &e))?;
             // What the process before wrote may not be on the disk yet.
             file.sync_data().map_err(|e| failed(&path, "synced", &e))?;
-            last.length = whole;
+            if let Some(last) = self.files.back_mut() {
+                last.length = whole;
+            }
             self.file = Some(file);
             (self.written, self.synced, self.last) = (end, end, end);
             return Ok(());
@@ -246,6 +305,17 @@ impl Chain {
     }
 
     fn write(&mut self) -> Result<()> {
+        let sealed = match &self.vault {
+            None => std::mem::take(&mut self.pending),
+            Some(vault) => {
+                let mut sealed = Vec::new();
+                let lines = self.pending.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+                for (n, line) in (self.written.0 + 1..).zip(lines) {
+                    put_sealed(&mut sealed, vault, self.stream, n, line)?;
+                }
+                sealed
+            }
+        };
         let (Some(file), Some(last)) = (self.file.as_mut(), self.files.back_mut()) else {
             return Err(Error::internal("the audit log has no file"));
         };
@@ -255,17 +325,16 @@ impl Chain {
         }
         #[cfg(test)]
         if torn("while lines are written") {
-            let half = self.pending.len() / 2;
-            let _torn = file.write_all(self.pending.get(..half).unwrap_or_default());
+            let _torn = file.write_all(sealed.get(..sealed.len() / 2).unwrap_or_default());
             panic!("killed");
         }
-        if let Err(e) = file.write_all(&self.pending) {
+        if let Err(e) = file.write_all(&sealed) {
             // Part of it may be there.
             self.torn = file.set_len(last.length).is_err();
             return Err(failed(&self.folder, "written", &e));
         }
         point("after lines are written");
-        last.length += self.pending.len() as u64;
+        last.length += sealed.len() as u64;
         self.pending.clear();
         self.written = self.last;
         self.unsynced = true;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::chain::Position;
+use super::chain::{Files, Position};
 use super::proof::{lacks, prove};
 use super::record::{Event, Stream};
 use crate::auth::require_admin;
@@ -137,8 +137,11 @@ impl Service {
         let Some(before) = self.group_head(self.identity.node_id) else { return };
         let folder = self.config.data_dir.join("audit");
         for ((stream, before), here) in Stream::ALL.into_iter().zip(before).zip(here) {
-            let at = folder.clone();
-            if !blocking(move || lacks(&at, stream, before, here)).await.unwrap_or(true) {
+            let (folder, vault) = (folder.clone(), self.config.vault.clone());
+            let looked = blocking(move || {
+                lacks(Files { folder: &folder, stream, vault: vault.as_deref() }, before, here)
+            });
+            if !looked.await.unwrap_or(true) {
                 continue;
             }
             let name = stream.name();
@@ -204,14 +207,15 @@ impl Service {
             return proof;
         };
         let folder = self.config.data_dir.join("audit");
-        let keys = self.keys();
+        let (keys, vault) = (self.keys(), self.config.vault.clone());
         let proved = blocking(move || {
             let mut proof = proof;
             for (at, stream) in Stream::ALL.into_iter().enumerate() {
                 let group = group.and_then(|g| g.get(at).copied());
                 let Some(end) = ends.get(at) else { continue };
                 let heads = [local_head(&folder, stream, &keys), group];
-                prove(&folder, stream, *end, &heads, &mut proof);
+                let log = Files { folder: &folder, stream, vault: vault.as_deref() };
+                prove(log, *end, &heads, &mut proof);
             }
             Ok(proof)
         });

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use evercube_base::{Error, Result};
 
-use super::chain::{FORMAT, Position, each_line, file_name, files_of};
+use super::chain::{FORMAT, Files, Position, file_name, files_of};
 use super::heads::{AuditProof, differs};
 use super::record::{FileStart, Link, Numbered, Stream, link, parts};
 
@@ -15,16 +15,16 @@ const TRIES: usize = 3;
 /// Reads a log up to `end` and adds to `proof` what it found; `heads` are the ends that were
 /// written down elsewhere before.
 pub(super) fn prove(
-    folder: &Path,
-    stream: Stream,
+    log: Files<'_>,
     end: Position,
     heads: &[Option<Position>],
     proof: &mut AuditProof,
 ) {
+    let Files { folder, stream, .. } = log;
     for tried in 1..=TRIES {
         let ends: Vec<Position> = heads.iter().flatten().copied().chain([end]).collect();
         let mut of = Walk::new(&ends);
-        let walked = of.files(folder, stream, end);
+        let walked = of.files(log, end);
         // The oldest may have been rotated away while it was read.
         if walked.is_err() && tried < TRIES && rotated(folder, stream, end) {
             continue;
@@ -40,12 +40,7 @@ pub(super) fn prove(
 }
 
 /// Whether the files lack what the group was told of them: the log ended at `before` once.
-pub(super) fn lacks(
-    folder: &Path,
-    stream: Stream,
-    before: Position,
-    here: Position,
-) -> Result<bool> {
+pub(super) fn lacks(log: Files<'_>, before: Position, here: Position) -> Result<bool> {
     // Of a log that was empty, nothing can be missing.
     if before.n == 0 {
         return Ok(false);
@@ -54,17 +49,17 @@ pub(super) fn lacks(
     if before.n < here.oldest && before.n < here.n {
         return Ok(false);
     }
-    Ok(hash_of(folder, stream, before.n)? != Some(before.hash))
+    Ok(hash_of(log, before.n)? != Some(before.hash))
 }
 
 /// The hash of one record, where its file is still there.
-fn hash_of(folder: &Path, stream: Stream, n: u64) -> Result<Option<Link>> {
-    let files = files_of(folder, stream)?;
+fn hash_of(log: Files<'_>, n: u64) -> Result<Option<Link>> {
+    let files = files_of(log.folder, log.stream)?;
     let Some((first, _)) = files.into_iter().rfind(|(first, _)| *first <= n) else {
         return Ok(None);
     };
     let (mut at, mut found) = (first, None);
-    each_line(&folder.join(file_name(stream, first)), u64::MAX, |line| {
+    log.each_line(first, u64::MAX, |line| {
         if at == n {
             found = parts(line).map(|(hash, _)| hash);
         }
@@ -93,7 +88,8 @@ impl<'a> Walk<'a> {
         Self { heads, last: None, count: 0, records: 0, bytes: 0, truncated: None }
     }
 
-    fn files(&mut self, folder: &Path, stream: Stream, end: Position) -> Result<()> {
+    fn files(&mut self, log: Files<'_>, end: Position) -> Result<()> {
+        let Files { folder, stream, .. } = log;
         let files = files_of(folder, stream)?;
         let oldest = files.first().map_or(0, |(first, _)| *first);
         if end.n > 0 && oldest > end.oldest {
@@ -104,9 +100,8 @@ impl<'a> Walk<'a> {
         }
         for (first, length) in files {
             self.count += 1;
-            let path = folder.join(file_name(stream, first));
             let mut at_start = true;
-            let whole = each_line(&path, length, |line| {
+            let whole = log.each_line(first, length, |line| {
                 let done = self.line(line, std::mem::take(&mut at_start).then_some(first));
                 done.map_err(|e| differs(format!("{}: {}", file_name(stream, first), e.message)))
             })?;

@@ -1,14 +1,22 @@
 pub(super) mod kills;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::chain::{Chain, Position};
+use evercube_vault::{KeySources, Vault};
+
+use super::chain::{Chain, Files, Position};
 use super::heads::AuditProof;
 use super::proof::prove;
 use super::record::{Event, Stream};
 
 fn chain(folder: &Path, size: u64) -> Chain {
-    Chain::open(folder, Stream::Changes, size, "a", 7).unwrap()
+    Chain::open(folder, Stream::Changes, size, ("a", 7), None).unwrap()
+}
+
+fn vault(folder: &Path) -> Arc<Vault> {
+    let sources = KeySources { text: Some("11".repeat(32)), ..KeySources::default() };
+    Vault::open(folder, &sources).unwrap().unwrap()
 }
 
 fn write(chain: &mut Chain, from: u64, count: u64) {
@@ -24,8 +32,17 @@ fn write(chain: &mut Chain, from: u64, count: u64) {
 }
 
 fn problems(folder: &Path, end: Position, heads: &[Option<Position>]) -> (AuditProof, String) {
+    problems_with(folder, None, end, heads)
+}
+
+fn problems_with(
+    folder: &Path,
+    vault: Option<&Vault>,
+    end: Position,
+    heads: &[Option<Position>],
+) -> (AuditProof, String) {
     let mut proof = AuditProof::default();
-    prove(folder, Stream::Changes, end, heads, &mut proof);
+    prove(Files { folder, stream: Stream::Changes, vault }, end, heads, &mut proof);
     let text = proof.problems.join("; ");
     (proof, text)
 }
@@ -66,6 +83,48 @@ fn what_a_crash_left_of_a_line_is_cut_off() {
     assert_eq!(of.position(), end);
     write(&mut of, 10, 3);
     assert_eq!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
+}
+
+/// A log that was plain goes on encrypted, its chain as it was, also under a new data key; nobody
+/// reads it without the keys, and every changed byte is found.
+#[test]
+fn a_log_becomes_encrypted_and_stays_the_same_log() {
+    let (folder, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut of = chain(folder.path(), 1 << 20);
+    write(&mut of, 0, 300);
+    let head = of.position();
+    drop(of);
+    let vault = vault(keys.path());
+    let open = || {
+        let name = ("a", 7);
+        Chain::open(folder.path(), Stream::Changes, 1 << 20, name, Some(Arc::clone(&vault)))
+    };
+    let mut of = open().unwrap();
+    assert_eq!(of.position(), head);
+    write(&mut of, 300, 50);
+    vault.rotate(true).unwrap();
+    of.reseal().unwrap();
+    vault.forget_before(2).unwrap();
+    write(&mut of, 350, 50);
+    drop(of);
+    let of = open().unwrap();
+    let prove = || problems_with(folder.path(), Some(&vault), of.position(), &[Some(head)]).1;
+    assert_eq!(prove(), "");
+    assert!(!problems(folder.path(), of.position(), &[]).1.is_empty());
+    let mut tried = 0;
+    for file in files(folder.path()) {
+        let whole = std::fs::read(&file).unwrap();
+        assert!(!whole.windows(6).any(|w| w == b"action"));
+        for at in (0..whole.len()).step_by(997) {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            std::fs::write(&file, &changed).unwrap();
+            assert_ne!(prove(), "", "byte {at} of {}", file.display());
+            tried += 1;
+        }
+        std::fs::write(&file, whole).unwrap();
+    }
+    assert!(tried > 100, "{tried}");
 }
 
 /// Every byte of a log that is changed is found, and so is every line that is cut off, taken out,

@@ -18,6 +18,8 @@ pub(super) enum Told {
     Event(Box<Event>),
     /// Answered with where the logs end, once everything told before is in their files.
     Flush(oneshot::Sender<[Position; 2]>),
+    /// Answered with whether any was not, once every line is encrypted with the current data key.
+    Reseal(oneshot::Sender<Result<bool>>),
 }
 
 /// How often the disk is waited for, and the head of each log is written down.
@@ -102,6 +104,12 @@ impl Writer {
                 self.chain(event.stream).append(&event);
             }
             Told::Flush(done) => waiting.push(done),
+            Told::Reseal(done) => {
+                self.flush();
+                let resealed: Result<Vec<bool>> =
+                    self.chains.iter_mut().map(Chain::reseal).collect();
+                let _nobody_waits = done.send(resealed.map(|any| any.contains(&true)));
+            }
         }
     }
 

@@ -66,7 +66,7 @@ impl Service {
         let mut number = [0_u8; 8];
         crate::seal::random(&mut number)?;
         let folder = self.scratch_folder().join(hex::encode(number));
-        let objects = Arc::new(ObjectDir::open(&folder)?);
+        let objects = Arc::new(ObjectDir::open_with(&folder, self.config.vault.clone())?);
         let scratch = Scratch(folder);
         let aside = Aside(Arc::clone(&objects));
         let whole = backup::read(&target, password, &self.backup_folder(), aside).await;

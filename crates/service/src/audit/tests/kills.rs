@@ -7,7 +7,7 @@ use std::path::Path;
 
 use evercube_base::DateTime;
 
-use super::super::chain::{Chain, Position};
+use super::super::chain::{Chain, Files, Position};
 use super::super::heads::{local_head, put_local_head};
 use super::super::proof::lacks;
 use super::super::record::{Event, Stream};
@@ -36,8 +36,12 @@ pub fn point(name: &str) {
 const SIZE: u64 = 192 << 10;
 const STREAM: Stream = Stream::Changes;
 
+fn plain(folder: &Path) -> Files<'_> {
+    Files { folder, stream: STREAM, vault: None }
+}
+
 fn open(folder: &Path) -> Chain {
-    Chain::open(folder, STREAM, SIZE, "a", 7).unwrap()
+    Chain::open(folder, STREAM, SIZE, ("a", 7), None).unwrap()
 }
 
 /// Works as the writer's thread does; `told` is what somebody was told after each sync.
@@ -80,7 +84,7 @@ fn a_writer_killed_anywhere_has_what_it_told() {
             assert!(here.n >= told.n, "kill {at}: {here:?} after {told:?}");
             let head = local_head(folder.path(), STREAM, &keys);
             assert!(head.is_none_or(|h| h.n <= here.n), "kill {at}: {head:?} before {here:?}");
-            assert!(!lacks(folder.path(), STREAM, told, here).unwrap(), "kill {at}: {told:?}");
+            assert!(!lacks(plain(folder.path()), told, here).unwrap(), "kill {at}: {told:?}");
             assert_eq!(problems(folder.path(), here, &[head, Some(told)]).1, "", "kill {at}");
             work(&mut chain, folder.path(), &keys, &mut told);
             let end = chain.position();
@@ -100,11 +104,11 @@ fn a_writer_killed_anywhere_has_what_it_told() {
 fn an_empty_log_lacks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let empty = open(folder.path()).position();
-    assert!(!lacks(folder.path(), STREAM, empty, empty).unwrap());
+    assert!(!lacks(plain(folder.path()), empty, empty).unwrap());
     // Nor does one that was written to since.
     let mut told = empty;
     let keys = [SealingKey { id: 1, bytes: [7; 32] }];
     work(&mut open(folder.path()), folder.path(), &keys, &mut told);
-    assert!(!lacks(folder.path(), STREAM, empty, told).unwrap());
-    assert!(lacks(folder.path(), STREAM, Position { n: told.n + 1, ..told }, told).unwrap());
+    assert!(!lacks(plain(folder.path()), empty, told).unwrap());
+    assert!(lacks(plain(folder.path()), Position { n: told.n + 1, ..told }, told).unwrap());
 }
