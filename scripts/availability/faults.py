@@ -148,6 +148,16 @@ def rolling(run):
         run.group.wait_ready()
 
 
+def upgrade(run):
+    """every server in turn back to the release before (--earlier), then each to this one"""
+    for binary in (run.group.earlier, None):
+        for server in run.group.servers:
+            run.operate("drain", server.name)
+            server.kill()
+            server.start(binary)
+            run.group.wait_ready()
+
+
 def crash(run):
     """kill -9 of every server at once; all are started again"""
     for server in run.group.servers:
@@ -180,6 +190,7 @@ ALL = {
     "drain": (drain, PLANNED),
     "drill": (drill, AFTER_KILL),
     "rolling": (rolling, BOUNDED),
+    "upgrade": (upgrade, BOUNDED),
     "crash": (crash, {}),
 }
 SHORT = ["calm", "kill", "isolate", "split", "mute", "deaf", "pause", "failover", "rolling"]

@@ -60,6 +60,7 @@ class Group:
             self.servers.append(Server(self, name, region, place, kind, n))
         self.gateway_address = f"127.99.{users}.1:{GATEWAY}"
         self.gateway = None
+        self.earlier = None
 
     def spawn(self, place, name, words, binary=None):
         namespace = self.wan.names[place]

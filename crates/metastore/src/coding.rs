@@ -41,8 +41,16 @@ fn checksum(json: &[u8]) -> [u8; CHECKSUM] {
 /// # Errors
 /// `Unsupported` for a format of another release, `Corrupt` for anything else.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let corrupt = |what: String| {
-        Error::new(ErrorKind::Corrupt, format!("metadata or a member's message is damaged: {what}"))
+    let corrupt = |what: String| match what.contains("unknown variant") {
+        // The bytes are as they were written: this release lacks a word.
+        true => Error::unsupported(format!(
+            "metadata or a member's message holds what this release does not know; run the newest release of the group on this server ({})",
+            what.split(", expected").next().unwrap_or_default()
+        )),
+        false => {
+            let message = format!("metadata or a member's message is damaged: {what}");
+            Error::new(ErrorKind::Corrupt, message)
+        }
     };
     match bytes.split_first() {
         None => Err(corrupt("it is empty".to_owned())),
@@ -71,6 +79,9 @@ mod tests {
         assert_eq!(kind(&[]), ErrorKind::Corrupt);
         assert_eq!(kind(&bytes[..bytes.len() - 1]), ErrorKind::Corrupt);
         assert_eq!(kind(&[9, b'1']), ErrorKind::Unsupported);
+        let later = decode::<crate::command::Command>(b"\x01{\"Fly\":{}}").unwrap_err();
+        assert_eq!(later.kind, ErrorKind::Unsupported);
+        assert!(later.message.ends_with("(unknown variant `Fly`)"), "{later}");
         let stored = encode_stored(&vec![1_u64, 2]).unwrap();
         assert_eq!(decode::<Vec<u64>>(&stored).unwrap(), [1, 2]);
         for at in 1..stored.len() {

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::backups::BackupRecord;
 use crate::jobs::JobChange;
-use crate::joining::{Authority, JoinToken};
+use crate::joining::{Authority, AuthorityStep, JoinToken};
 use crate::keeping::{StandbyOf, Sync};
 use crate::links::LinkChange;
 use crate::reads::ReadChange;
 use crate::schedules::ScheduleChange;
+use crate::shared::SharedChange;
 use crate::state::{FirewallRule, Hash, Leases, Member, Policy, TokenEntry};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +123,8 @@ pub enum Command {
     },
     Reads(ReadChange),
     Links(LinkChange),
+    Authority(AuthorityStep),
+    Shared(SharedChange),
 }
 
 /// The newest commands this release understands.
@@ -143,6 +146,8 @@ impl Command {
             | Self::DeleteFirewallRule { .. }
             | Self::Probe
             | Self::PutBackup { .. } => 1,
+            // A server of the release before would drop the other group.
+            Self::SetSync { sync, .. } if sync.partner.is_some() => 3,
             Self::Schedules(_)
             | Self::Jobs(_)
             | Self::Reads(_)
@@ -152,7 +157,7 @@ impl Command {
             | Self::UseJoinToken { .. }
             | Self::SetSync { .. }
             | Self::SetStandby { .. } => 2,
-            Self::Links(_) => 3,
+            Self::Links(_) | Self::Authority(_) | Self::Shared(_) => 3,
             _ => 0,
         }
     }

@@ -22,6 +22,26 @@ impl fmt::Debug for Authority {
     }
 }
 
+/// An authority that takes another one's place: both are trusted meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthorityChange {
+    /// The next one is trusted; certificates are still of the present one.
+    Next(Authority),
+    /// Certificates are of the present one; the one before, as PEM, is still trusted.
+    Before(String),
+}
+
+/// A step of the exchange of the authority; each is refused where it is not the next one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AuthorityStep {
+    /// The next authority is trusted, too.
+    Trust(Authority),
+    /// Certificates are of it from now on.
+    Switch,
+    /// The one before is trusted no more.
+    Forget,
+}
+
 /// Lets servers join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinToken {
@@ -42,8 +62,15 @@ pub struct JoinToken {
 pub struct Joining {
     /// `None`: members do not prove who they are.
     pub authority: Option<Authority>,
+    /// Under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<AuthorityChange>,
     /// By name.
     pub tokens: BTreeMap<String, JoinToken>,
+}
+
+fn conflict(message: &str) -> Error {
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn denied(message: &str) -> Error {
@@ -54,6 +81,36 @@ impl Joining {
     /// The first authority stays: the certificates of members hang on it.
     pub(crate) fn put_authority(&mut self, authority: Authority) {
         self.authority.get_or_insert(authority);
+    }
+
+    /// The certificates of all authorities whose members are trusted, the present one first.
+    pub fn trusted(&self) -> Vec<&str> {
+        let besides = match &self.change {
+            None => None,
+            Some(AuthorityChange::Next(next)) => Some(next.certificate.as_str()),
+            Some(AuthorityChange::Before(certificate)) => Some(certificate.as_str()),
+        };
+        self.authority.iter().map(|a| a.certificate.as_str()).chain(besides).collect()
+    }
+
+    pub(crate) fn take_step(&mut self, step: AuthorityStep) -> Result<(), Error> {
+        let Some(present) = &self.authority else {
+            return Err(conflict("the group has no authority"));
+        };
+        self.change = match (step, self.change.take()) {
+            (AuthorityStep::Trust(next), None) => Some(AuthorityChange::Next(next)),
+            (AuthorityStep::Switch, Some(AuthorityChange::Next(next))) => {
+                let before = AuthorityChange::Before(present.certificate.clone());
+                self.authority = Some(next);
+                Some(before)
+            }
+            (AuthorityStep::Forget, Some(AuthorityChange::Before(_))) => None,
+            (_, other) => {
+                self.change = other;
+                return Err(conflict("the exchange of the authority is at another step"));
+            }
+        };
+        Ok(())
     }
 
     /// Adds a token, and forgets those whose time was over when it was made.
@@ -125,6 +182,24 @@ mod tests {
         assert_eq!(joining.tokens.keys().collect::<Vec<_>>(), ["b"], "ended ones are forgotten");
         joining.delete_token("b").unwrap();
         assert!(joining.use_token(&[3; 32], 1, 150).is_err());
+    }
+
+    #[test]
+    fn an_authority_is_exchanged_step_by_step() {
+        let of = |name: &str| Authority { certificate: name.into(), key: format!("key {name}") };
+        let mut joining = Joining::default();
+        assert!(joining.take_step(AuthorityStep::Trust(of("b"))).is_err(), "there is none");
+        joining.put_authority(of("a"));
+        assert!(joining.take_step(AuthorityStep::Switch).is_err());
+        joining.take_step(AuthorityStep::Trust(of("b"))).unwrap();
+        assert_eq!(joining.trusted(), ["a", "b"]);
+        assert!(joining.take_step(AuthorityStep::Trust(of("c"))).is_err(), "one at a time");
+        assert!(joining.take_step(AuthorityStep::Forget).is_err());
+        joining.take_step(AuthorityStep::Switch).unwrap();
+        assert_eq!(joining.trusted(), ["b", "a"]);
+        assert!(!serde_json::to_string(&joining).unwrap().contains("key a"), "its key is gone");
+        joining.take_step(AuthorityStep::Forget).unwrap();
+        assert_eq!((joining.trusted(), joining.authority), (vec!["b"], Some(of("b"))));
     }
 
     #[test]

@@ -53,6 +53,22 @@ pub struct Sync {
     pub on_difference: OnDifference,
     #[serde(default)]
     pub standby: Option<StandbyPlan>,
+    /// With [`SyncMode::Parallel`]: another group that reads the sources, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<Partner>,
+}
+
+/// Another group that holds a database of the same name, and reads its sources at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partner {
+    /// Base URL of the other group.
+    pub url: String,
+    /// Its token, sealed by this group.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// A folder for backups that both groups reach, by which a difference is repaired.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 /// How another group is kept supplied.

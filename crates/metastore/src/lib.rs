@@ -7,6 +7,8 @@ mod backups;
 mod coding;
 mod command;
 mod earlier;
+#[cfg(test)]
+mod formats;
 mod jobs;
 mod joining;
 mod keeping;
@@ -16,6 +18,7 @@ mod metastore;
 mod raft;
 mod reads;
 mod schedules;
+mod shared;
 mod state;
 mod state_machine;
 
@@ -26,12 +29,13 @@ pub use jobs::{
     BackupTask, DrillTask, Job, JobChange, JobEnd, JobError, JobPart, JobReport, JobState, Jobs,
     RefreshObject, RefreshTask, RestoreTask, Retention, Task,
 };
-pub use joining::{Authority, JoinToken, Joining};
-pub use keeping::{OnDifference, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
+pub use joining::{Authority, AuthorityChange, AuthorityStep, JoinToken, Joining};
+pub use keeping::{OnDifference, Partner, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
 pub use links::{Link, LinkChange};
 pub use metastore::{Bootstrap, Config, Ground, Metastore, Status, Timing, Transport};
 pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};
+pub use shared::{Shared, SharedChange};
 pub use state::{
     DatabaseEntry, FirewallRule, Hash, Lease, Leases, Member, MemberKind, Policy, RequestOutcome,
     SessionKey, State, TokenEntry, UserEntry, digest,

@@ -16,6 +16,7 @@ use crate::keeping::{StandbyOf, Sync};
 use crate::links::{self, Link};
 use crate::reads::{self, ReadSoFar};
 use crate::schedules::{self, Schedule};
+use crate::shared::Shared;
 
 mod commit;
 mod digest;
@@ -216,6 +217,8 @@ pub struct State {
     /// servers of the release before compare equal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub links: BTreeMap<String, Link>,
+    #[serde(default, skip_serializing_if = "Shared::is_empty")]
+    pub shared: Shared,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -428,6 +431,16 @@ impl State {
                     return Reply::Refused(e);
                 }
             }
+            Command::Authority(step) => {
+                if let Err(e) = self.joining.take_step(step) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::Shared(change) => {
+                if let Err(e) = self.shared.change(change) {
+                    return Reply::Refused(e);
+                }
+            }
             Command::Links(change) => {
                 if let Err(e) = links::change(&mut self.links, change) {
                     return Reply::Refused(e);
@@ -458,6 +471,20 @@ impl State {
     fn is_last_admin(&self, name: &str) -> bool {
         let mut admins = self.users.iter().filter(|(_, u)| u.admin).map(|(n, _)| n.as_str());
         admins.next() == Some(name) && admins.next().is_none()
+    }
+
+    /// Why a server may not become a member: what every other member understands may be in use, and
+    /// it would not.
+    pub(crate) fn too_old(&self, id: u64, member: &Member) -> Option<Error> {
+        let stays = |(other, m): &(&u64, &Member)| **other != id && m.name != member.name;
+        let used = self.members.iter().filter(stays).map(|(_, m)| m.level).min()?;
+        let message = || {
+            format!(
+                "server '{}' runs a release that is too old for this group (feature level {}, the group has {used}); upgrade it first",
+                member.name, member.level
+            )
+        };
+        (member.level < used).then(|| Error::new(ErrorKind::Conflict, message()))
     }
 
     fn put_member(&mut self, id: u64, member: Member) {

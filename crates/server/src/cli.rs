@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    access, audit, backup, backups, bench, config, demo, deploy, drain, drill, encryption, explain,
-    failover, gateway, join_token, link, members, policy, promote, query, refresh, restore,
-    rollback, schedule, serve, status, sync_mode, verify,
+    access, audit, authority, backup, backups, bench, config, demo, deploy, drain, drill,
+    encryption, explain, failover, gateway, join_token, limit, link, members, policy, promote,
+    query, refresh, restore, rollback, schedule, serve, status, sync_mode, target, verify,
 };
 use crate::failure::Outcome;
 
@@ -43,6 +43,10 @@ pub enum Command {
     Policy(policy::Policy),
     SyncMode(sync_mode::SyncMode),
     Promote(promote::Promote),
+    #[command(name = "limit")]
+    Limits(limit::Limits),
+    #[command(name = "target")]
+    Targets(target::Targets),
     #[command(name = "link")]
     Links(link::Links),
     #[command(name = "user")]
@@ -54,6 +58,7 @@ pub enum Command {
     Firewall(access::Firewall),
     #[command(name = "join-token")]
     JoinTokens(join_token::JoinTokens),
+    Authority(authority::Authority),
     Audit(audit::Audit),
     Encryption(encryption::Encryption),
     Config(config::Config),
@@ -86,12 +91,15 @@ impl Command {
             Self::Policy(args) => policy::run(args).await,
             Self::SyncMode(args) => sync_mode::run(args).await,
             Self::Promote(args) => promote::run(args).await,
+            Self::Limits(args) => limit::run(args).await,
+            Self::Targets(args) => target::run(args).await,
             Self::Links(args) => link::run(args).await,
             Self::Users(args) => access::users(args).await,
             Self::Admins(args) => access::admins(args).await,
             Self::Tokens(args) => access::tokens(args).await,
             Self::Firewall(args) => access::firewall(args).await,
             Self::JoinTokens(args) => join_token::run(args).await,
+            Self::Authority(args) => authority::run(args).await,
             Self::Audit(args) => audit::run(args).await,
             Self::Encryption(args) => encryption::run(args).await,
             Self::Config(args) => config::run(args),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod authority;
 pub mod backup;
 pub mod backups;
 pub mod bench;
@@ -16,8 +17,10 @@ pub mod explain;
 pub mod failover;
 pub mod gateway;
 pub mod join_token;
+pub mod limit;
 pub mod link;
 pub mod members;
+pub mod named;
 pub mod policy;
 pub mod promote;
 pub mod query;
@@ -29,6 +32,7 @@ pub mod schedule;
 pub mod serve;
 pub mod status;
 pub mod sync_mode;
+pub mod target;
 pub mod verify;
 
 use evercube_base::Severity;

@@ -1,7 +1,7 @@
 //! Settings of a server: defaults, then `evercube.toml`, then `EVERCUBE_…`, then flags, each with
 //! where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use evercube_service::audit::{AuditConfig, Queries};
 use evercube_service::bearer::IssuerConfig;
-use evercube_service::config::QueryLimits;
+use evercube_service::config::{QueryLimits, bytes, seconds};
 
 use evercube_service::NamedTargets;
 use evercube_vault::KeySources;
@@ -195,6 +195,7 @@ pub struct ServeSettings {
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
     pub limits: QueryLimits,
+    pub own_limits: BTreeSet<String>,
     pub audit: AuditConfig,
     /// Where the keys come from that open the data folder; none: it is not encrypted.
     pub encryption_keys: KeySources,
@@ -386,6 +387,7 @@ impl Settings {
             alarm_webhook,
             targets: self.named_targets()?,
             limits: self.limits()?,
+            own_limits: self.own_limits(),
             audit: self.audit()?,
             encryption_keys: KeySources {
                 text: self.text("encryption_key").map(str::to_owned),
@@ -429,20 +431,18 @@ impl Settings {
     }
 
     fn limits(&self) -> Outcome<QueryLimits> {
-        let bytes = |name| {
-            let read = bytes(self.text(name).unwrap_or_default());
-            read.ok_or_else(|| self.wrong(name, "write it as 512MB or 4GB"))
-        };
-        let query_rows = self.text("query_rows").unwrap_or_default().parse();
-        let timeout = seconds(self.text("query_timeout").unwrap_or_default())
-            .ok_or_else(|| self.wrong("query_timeout", "write it as 30s, or 0s for none"))?;
-        Ok(QueryLimits {
-            query_memory: bytes("query_memory")?,
-            queries_memory: bytes("queries_memory")?,
-            query_rows: query_rows.map_err(|_| self.wrong("query_rows", "it is a number"))?,
-            query_timeout: Some(timeout).filter(|t| !t.is_zero()),
-            scan_cache: bytes("scan_cache")?,
-        })
+        let mut limits = QueryLimits::default();
+        for name in QueryLimits::NAMES {
+            let text = self.text(name).unwrap_or_default();
+            limits.set(name, text).map_err(|why| self.wrong(name, why))?;
+        }
+        Ok(limits)
+    }
+
+    /// Names of the limits that somebody set for this server.
+    fn own_limits(&self) -> BTreeSet<String> {
+        let is_set = |name: &&str| self.0.get(name).is_some_and(|s| s.origin != Origin::Default);
+        QueryLimits::NAMES.iter().filter(|n| is_set(n)).map(|n| (*n).to_owned()).collect()
     }
 
     fn connections(&self) -> Outcome<ConnectionLimits> {
@@ -553,23 +553,6 @@ fn read_targets(value: &toml::Value) -> Option<Targets> {
         targets.insert(name.clone(), of);
     }
     Some(targets)
-}
-
-/// `64KB`, `512MB`, `4GB`, or a number of bytes.
-fn bytes(text: &str) -> Option<usize> {
-    let text = text.trim().to_ascii_uppercase();
-    let units = [("KB", 10), ("MB", 20), ("GB", 30)];
-    let (number, shift) = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
-        .unwrap_or((text.as_str(), 0));
-    number.trim().parse::<usize>().ok()?.checked_mul(1 << shift)
-}
-
-/// `30s` or `30`.
-fn seconds(text: &str) -> Option<Duration> {
-    let number = text.trim().trim_end_matches('s');
-    Duration::try_from_secs_f64(number.parse().ok()?).ok()
 }
 
 fn scalar(value: &toml::Value) -> Option<String> {

@@ -24,6 +24,7 @@ pub mod peer;
 pub mod refreshes;
 pub mod rest;
 mod schedules;
+mod shared;
 mod sync;
 pub mod xmla;
 

@@ -6,6 +6,7 @@ pub mod enroll;
 pub mod files;
 pub mod founding;
 pub mod member;
+pub mod trust;
 pub mod validity;
 
 use std::path::Path;

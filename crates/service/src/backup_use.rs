@@ -150,7 +150,7 @@ impl Service {
     }
 
     pub(crate) fn target(&self, text: &str) -> Result<Target> {
-        self.config.targets.resolve(text, &self.config.working_dir)
+        self.targets().resolve(text, &self.config.working_dir)
     }
 
     /// The password that was given, else that of the target's configuration.
@@ -161,7 +161,7 @@ impl Service {
     ) -> Result<Option<String>> {
         match given {
             Some(password) => Ok(Some(password)),
-            None => self.config.targets.password(target, &self.config.working_dir),
+            None => self.targets().password(target, &self.config.working_dir),
         }
     }
 

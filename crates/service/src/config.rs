@@ -1,6 +1,6 @@
 //! What a server is told at start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use evercube_vault::Vault;
 
 use crate::audit::AuditConfig;
 use crate::backup::NamedTargets;
+use crate::certificates::CertificateBook;
 
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
@@ -35,11 +36,15 @@ pub struct ServiceConfig {
     /// Peer addresses of members to join; only looked at when the folder is empty.
     pub join: Vec<String>,
     pub limits: QueryLimits,
+    /// Names of the limits that were set for this server itself: before those of the group.
+    pub own_limits: BTreeSet<String>,
     pub audit: AuditConfig,
     /// How long a commit waits for a member that is away before the group says it is degraded.
     pub degrade_grace: Duration,
     /// Places for backups that have a name here.
     pub targets: NamedTargets,
+    /// What certificates this server shows.
+    pub certificates: CertificateBook,
     /// The settings as they are compared with those of the other servers; no secrets.
     pub settings: BTreeMap<String, String>,
     /// What the data folder is encrypted with.
@@ -69,6 +74,72 @@ impl Default for QueryLimits {
             query_rows: 10_000_000,
             query_timeout: None,
             scan_cache: 256 << 20,
+        }
+    }
+}
+
+impl QueryLimits {
+    /// Names of the limits in the order of the documentation.
+    pub const NAMES: [&str; 5] =
+        ["query_memory", "queries_memory", "query_rows", "query_timeout", "scan_cache"];
+    /// Those of them that the group may keep for its servers: a query that begins finds them.
+    pub const SHARED: [&str; 3] = ["query_memory", "query_rows", "query_timeout"];
+
+    /// Sets a limit by its name and text; in words how the text is written, where it is wrong.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), &'static str> {
+        let memory = || bytes(text).ok_or("write it as 512MB or 4GB");
+        match name {
+            "query_memory" => self.query_memory = memory()?,
+            "queries_memory" => self.queries_memory = memory()?,
+            "scan_cache" => self.scan_cache = memory()?,
+            "query_rows" => {
+                self.query_rows = text.trim().parse().map_err(|_| "it is a number")?;
+            }
+            "query_timeout" => {
+                let timeout = seconds(text).ok_or("write it as 30s, or 0s for none")?;
+                self.query_timeout = Some(timeout).filter(|t| !t.is_zero());
+            }
+            _ => return Err("there is no such limit"),
+        }
+        Ok(())
+    }
+}
+
+/// `64KB`, `512MB`, `4GB`, or a number of bytes.
+pub fn bytes(text: &str) -> Option<usize> {
+    let text = text.trim().to_ascii_uppercase();
+    let units = [("KB", 10), ("MB", 20), ("GB", 30)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .unwrap_or((text.as_str(), 0));
+    number.trim().parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+/// `30s` or `30`.
+pub fn seconds(text: &str) -> Option<Duration> {
+    let number = text.trim().trim_end_matches('s');
+    Duration::try_from_secs_f64(number.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_set_by_name() {
+        let mut limits = QueryLimits::default();
+        for (name, text) in
+            [("query_memory", "64KB"), ("query_rows", "7"), ("query_timeout", "1.5s")]
+        {
+            limits.set(name, text).unwrap();
+        }
+        assert_eq!((limits.query_memory, limits.query_rows), (64 << 10, 7));
+        assert_eq!(limits.query_timeout, Some(Duration::from_millis(1500)));
+        limits.set("query_timeout", "0s").unwrap();
+        assert_eq!(limits.query_timeout, None);
+        for (name, text) in [("query_memory", "much"), ("query_rows", "-1"), ("rows", "1")] {
+            assert!(limits.set(name, text).is_err(), "{name} {text}");
         }
     }
 }

@@ -135,6 +135,12 @@ impl Service {
         self.metastore.state().joining.authority.clone()
     }
 
+    /// The certificates of all authorities whose members are trusted, the present one first.
+    pub fn trusted_authorities(&self) -> Vec<String> {
+        let state = self.metastore.state();
+        state.joining.trusted().into_iter().map(str::to_owned).collect()
+    }
+
     /// Makes what a founding server drew the group's authority.
     pub async fn record_authority(&self, authority: Authority) -> Result<()> {
         self.propose_joining(Command::PutAuthority(authority)).await

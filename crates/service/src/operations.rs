@@ -1,6 +1,7 @@
 //! What operators do with a group on purpose: move writes, empty a server, take members in and
 //! out, stage a disaster. Each says what it did and how long clients waited.
 
+mod authority;
 mod drain;
 mod drill;
 mod failover;

@@ -103,7 +103,7 @@ impl Service {
     /// The limits of a query: the server's, and narrower ones of the request. Only an administrator
     /// may have more memory than the server gives.
     fn limits(&self, call: &Call) -> Limits {
-        let own = &self.config.limits;
+        let own = self.query_limits();
         let memory = match call.memory {
             Some(asked) if call.session.rules() => asked,
             Some(asked) => asked.min(own.query_memory),
@@ -130,7 +130,7 @@ impl Service {
             now: self.now(),
             utc_now: self.now(),
             seed: session.number,
-            row_limit: self.config.limits.query_rows,
+            row_limit: self.query_limits().query_rows,
             parameters,
             kept: self.kept.clone(),
             ..QueryContext::default()

@@ -4,6 +4,7 @@ pub(crate) mod ahead;
 pub(crate) mod finished;
 pub mod parallel;
 pub(crate) mod partition;
+pub mod partner;
 pub(crate) mod plan;
 pub(crate) mod resume;
 pub(crate) mod run;

@@ -98,6 +98,22 @@ mod tests {
         assert_eq!(open(&[key(1, 7)], Purpose::Session, "nonsense"), None);
     }
 
+    /// Tokens as they were sealed when each purpose was new.
+    #[test]
+    fn what_was_sealed_once_opens() {
+        const HEAD: &str = "AQAAAAABAgMEBQYHCAkKCwwNDg8QERITFBUWF99_yvHaazrWBbTkJoqH";
+        for (purpose, end) in [
+            (Purpose::Session, "y6fAVyOFi0PgY0PT1cIRhac"),
+            (Purpose::Freshness, "y1tnWAdVuBOTJ3Q8efFcQQc"),
+            (Purpose::Login, "y4ZhMRR0-c9q8H4O4J4trIo"),
+            (Purpose::OtherGroup, "y16uONrgGIJmuZaRBDu2vVk"),
+            (Purpose::Audit, "ywACYQSZHmSuTM-ewIPnfSk"),
+        ] {
+            let opened = open(&[key(1, 7)], purpose, &format!("{HEAD}{end}"));
+            assert_eq!(opened.as_deref(), Some(&b"what was sealed"[..]), "{purpose:?}");
+        }
+    }
+
     #[test]
     fn the_newest_key_seals() {
         let token = seal(&[key(1, 7), key(2, 8)], Purpose::Session, b"x").unwrap();

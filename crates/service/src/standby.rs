@@ -82,29 +82,29 @@ impl Service {
     }
 
     /// Alarms once until it works again.
-    fn standby_fails(&self, database: &str, e: &Error) {
+    pub(crate) fn standby_fails(&self, database: &str, e: &Error) {
         let mut failing =
             self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if failing.insert(database.to_lowercase(), e.message.clone()).is_none() {
             self.alarm(
                 "standby",
-                &format!("the standby of database '{database}' is not kept up: {e}"),
+                &format!("database '{database}' is not kept up in the other group: {e}"),
             );
         }
     }
 
-    fn standby_works(&self, database: &str) {
+    pub(crate) fn standby_works(&self, database: &str) {
         let mut failing =
             self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if failing.remove(&database.to_lowercase()).is_some() {
             self.alarm(
                 "standby",
-                &format!("the standby of database '{database}' is kept up again"),
+                &format!("database '{database}' is kept up in the other group again"),
             );
         }
     }
 
-    /// Why the standby of a database is not kept up.
+    /// Why a database is not kept up in another group.
     pub(crate) fn standby_failure(&self, database: &str) -> Option<String> {
         let failing =
             self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

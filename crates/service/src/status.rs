@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::Agreement;
 use crate::call::Call;
+use crate::certificates::Certificates;
 use crate::damage::DiskHealth;
 use crate::drift;
 use crate::encryption::EncryptionStatus;
@@ -52,6 +53,9 @@ pub struct ServerStatus {
     /// What it runs; null of a server that is away or runs an earlier release.
     #[serde(default)]
     pub release: Option<String>,
+    /// The certificates it shows, and the authorities it trusts.
+    #[serde(default)]
+    pub certificates: Certificates,
     /// Its settings as they are compared; told to administrators.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -156,6 +160,7 @@ impl Service {
             files: self.damage.health(),
             agreement: self.agreement(),
             release: Some(crate::drift::release()),
+            certificates: self.config.certificates.get(),
             settings: self.config.settings.clone(),
             encryption: self.encryption_status(),
         }

@@ -83,6 +83,7 @@ impl Service {
         let mut wrong = lost_regions(&state, &lately.collect());
         wrong.extend(lagging(statuses.iter().map(|(_, s)| s)));
         wrong.extend(old_backups(&state, Utc::now()));
+        wrong.extend(ending_certificates(statuses.iter().map(|(_, s)| s), Utc::now()));
         let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
         wrong.extend(drift::differences(&servers).into_iter().map(|d| {
             let text = format!("the servers were told different things: {}", d.words);
@@ -124,6 +125,34 @@ fn lagging<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trou
                 server.name, d.name
             );
             found.insert(("lag", format!("{} on {}", d.name, server.name)), text);
+        }
+    }
+    found
+}
+
+/// Certificates that nobody renewed in time.
+fn ending_certificates<'a>(
+    servers: impl Iterator<Item = &'a ServerStatus>,
+    now: DateTime<Utc>,
+) -> BTreeMap<Trouble, String> {
+    let mut found = BTreeMap::new();
+    for server in servers {
+        for (what, term) in server.certificates.terms() {
+            if now.timestamp() < term.late_from_unix() {
+                continue;
+            }
+            let until = DateTime::from_timestamp(term.until_unix, 0).unwrap_or_default();
+            let remedy = match what {
+                "clients" => "replace the files of tls_certificate and tls_key",
+                "members" => "the server could not renew it; its log says why",
+                _ => "run evercube authority rotate",
+            };
+            let text = format!(
+                "server {}: the certificate for {what} ends {}; {remedy}",
+                server.name,
+                until.format("%Y-%m-%d %H:%M UTC")
+            );
+            found.insert(("certificate", format!("{what} of {}", server.name)), text);
         }
     }
     found

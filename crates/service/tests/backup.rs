@@ -77,6 +77,8 @@ impl World {
             targets: Default::default(),
             settings: Default::default(),
             vault: None,
+            own_limits: Default::default(),
+            certificates: Default::default(),
         };
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();

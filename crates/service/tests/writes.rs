@@ -51,6 +51,8 @@ async fn world() -> World {
         targets: Default::default(),
         settings: Default::default(),
         vault: None,
+        own_limits: Default::default(),
+        certificates: Default::default(),
     };
     let service = Service::start(config, Arc::new(Alone)).await.unwrap();
     let world = World { folder, service };

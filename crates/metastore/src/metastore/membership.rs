@@ -40,6 +40,9 @@ impl Metastore {
     async fn admit(&self, request: JoinRequest) -> Result<()> {
         let _one_at_a_time = self.membership.lock().await;
         let (id, member) = (request.id, request.member);
+        if let Some(e) = self.state().too_old(id, &member) {
+            return Err(e);
+        }
         let replaced: BTreeSet<u64> = self
             .state()
             .members

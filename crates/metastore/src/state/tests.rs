@@ -267,3 +267,18 @@ fn replaced_and_ended_versions_are_kept() {
     let old: State = serde_json::from_value(json).unwrap();
     assert_eq!(old.earlier.of("Shop").count(), 0);
 }
+
+#[test]
+fn a_server_of_an_earlier_release_joins_only_while_there_is_another() {
+    let mut s = group(&[("a", "x"), ("b", "x")]);
+    let of = |name: &str, level| Member { level, ..member(name, "x") };
+    s.apply(10, Command::PutMember { id: 1, member: of("a", 3) });
+    assert_eq!(s.too_old(9, &of("c", 2)), None, "b understands no more");
+    s.apply(11, Command::PutMember { id: 2, member: of("b", 3) });
+    let refused = s.too_old(9, &of("c", 2)).unwrap();
+    assert!(refused.message.contains("too old"), "{refused}");
+    assert_eq!(s.too_old(9, &of("c", 3)), None);
+    // It is no measure for itself.
+    assert_eq!(group(&[("a", "x")]).too_old(1, &of("a", 0)), None);
+    assert_eq!(State::default().too_old(1, &of("a", 0)), None);
+}

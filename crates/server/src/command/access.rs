@@ -59,7 +59,7 @@ enum Action<A: clap::Args> {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct List {
+pub struct List {
     #[command(flatten)]
     pub account: Account,
     /// Print JSON

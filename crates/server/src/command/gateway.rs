@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evercube_service::certificates::CertificateBook;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -16,7 +17,7 @@ use crate::http::connections::{ConnectionLimits, Connections};
 use crate::http::listen;
 use crate::tls;
 use crate::tls::accept::Acceptor;
-use crate::tls::files::{Files, files, in_the_clear};
+use crate::tls::files::{files, in_the_clear};
 use crate::transport::PeerClient;
 
 /// Start a gateway: clients connect to it and stay connected while servers come and go
@@ -92,7 +93,10 @@ pub async fn run(args: &GatewayArgs) -> Outcome {
     });
     gateway.pool.watch();
     let scheme = if files.is_some() { "https" } else { "http" };
-    let acceptor = files.map_or(Ok(Acceptor::plain()), Files::acceptor)?;
+    let acceptor = match files {
+        Some(files) => files.acceptor(&CertificateBook::default())?,
+        None => Acceptor::plain(),
+    };
     eprintln!("evercube gateway listening on {scheme}://{address}, in front of {names}");
     if let Some(warning) = in_the_clear(address, scheme) {
         eprintln!("{warning}");

@@ -2,10 +2,8 @@
 
 use serde_json::json;
 
-use super::access::{List, list};
 use super::credentials::Account;
-use super::report;
-use crate::client::{percent_encode, request_id};
+use super::named::{Named, Put, run as run_named};
 use crate::failure::Outcome;
 
 /// Say where the aliases link://HOST/link/NAME lead, which clients keep when a group takes over
@@ -16,17 +14,7 @@ use crate::failure::Outcome;
 )]
 pub struct Links {
     #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Show where links lead
-    List(List),
-    /// Make a link lead somewhere
-    Set(Set),
-    /// Make a link lead to the group it is asked at
-    Remove(Remove),
+    action: Named<Set>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,31 +33,11 @@ struct Set {
     json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-struct Remove {
-    #[command(flatten)]
-    account: Account,
-    /// Name of the link
-    name: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 pub async fn run(args: &Links) -> Outcome {
-    match &args.action {
-        Action::List(args) => list(args, "links").await,
-        Action::Set(args) => {
-            let body =
-                json!({ "name": args.name, "target": args.target, "database": args.database });
-            let client = args.account.client()?;
-            let answer = client.post_json("/api/v1/links", &body, &request_id()?).await?;
-            report::show(&answer, args.json)
-        }
-        Action::Remove(args) => {
-            let path = format!("/api/v1/links/{}", percent_encode(&args.name));
-            let answer = args.account.client()?.delete(&path, &request_id()?).await?;
-            report::show(&answer, args.json)
-        }
-    }
+    let put =
+        |set: &'_ Set| json!({ "name": set.name, "target": set.target, "database": set.database });
+    run_named(&args.action, "links", |set| {
+        Ok(Put { account: &set.account, body: put(set), as_json: set.json })
+    })
+    .await
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_metastore::Transport;
+use evercube_service::certificates::CertificateBook;
 use evercube_service::{FilePolicy, Service, ServiceConfig};
 use evercube_vault::Vault;
 use tokio::net::TcpListener;
@@ -20,8 +21,8 @@ use crate::issuer::Issuer;
 use crate::process;
 use crate::tls;
 use crate::tls::accept::Acceptor;
-use crate::tls::files::{Files, in_the_clear};
-use crate::tls::founding;
+use crate::tls::files::in_the_clear;
+use crate::tls::founding::{self, Kept};
 use crate::tls::member::Mutual;
 use crate::transport::reach::Reach;
 use crate::transport::{PeerClient, warm};
@@ -49,7 +50,11 @@ pub async fn run(args: &Serve) -> Outcome {
     let (stop, stopping) = watch::channel(false);
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
-    let for_clients = settings.tls.clone().map_or(Ok(Acceptor::plain()), Files::acceptor)?;
+    let certificates = CertificateBook::default();
+    let for_clients = match settings.tls.clone() {
+        Some(files) => files.acceptor(&certificates)?,
+        None => Acceptor::plain(),
+    };
     let vault = open_vault(&settings).await?;
     let own = founding::credentials(&settings, vault.as_deref()).await?;
     require_proof(&settings, &peer_address, own.is_some())?;
@@ -64,6 +69,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let mut config = service_config(&settings, peer_address, http_address)?;
     config.vault = vault;
     config.node_id = own.as_ref().map(|own| own.node_id);
+    config.certificates = certificates;
     // What members and clients send meanwhile waits in the listeners' queues.
     let groups = PeerClient::new(outside.clone());
     let transport: Arc<dyn Transport> = Arc::new(Reach { members: Arc::clone(&peers), groups });
@@ -82,7 +88,8 @@ pub async fn run(args: &Serve) -> Outcome {
     let gate = mutual.is_some().then(|| Gate::new(settings.peer_certificate_life));
     if let (Some(own), Some(mutual)) = (own, mutual) {
         let (data, life) = (settings.data.clone(), settings.peer_certificate_life);
-        founding::keep_renewed(&service, data, own, mutual.shown, life);
+        let (shown, trust) = (mutual.shown, mutual.trust);
+        founding::keep_renewed(&service, Kept { data, own, shown, trust, life });
     }
     let issuer = settings.issuer.clone().map(|i| Issuer::new(i, outside));
     let state = Arc::new(ServerState { service, peers, gate, issuer });
@@ -209,9 +216,11 @@ fn service_config(
         threads: settings.threads,
         join: settings.join.clone(),
         limits: settings.limits,
+        own_limits: settings.own_limits.clone(),
         audit: settings.audit,
         degrade_grace: DEGRADE_GRACE,
         targets: settings.targets.clone(),
+        certificates: CertificateBook::default(),
         settings: settings.compared.clone(),
         vault: None,
     })

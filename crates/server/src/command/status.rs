@@ -60,7 +60,10 @@ fn text(report: &Report) -> String {
     }
     for (server, d) in report.servers.iter().flat_map(|s| s.databases.iter().map(move |d| (s, d))) {
         if let Some(e) = &d.standby_error {
-            out.push_str(&format!("STANDBY of {} is not kept up ({}): {e}\n", d.name, server.name));
+            out.push_str(&format!(
+                "{} is not kept up in the other group ({}): {e}\n",
+                d.name, server.name
+            ));
         }
     }
     let mut table = Table::new();

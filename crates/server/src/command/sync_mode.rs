@@ -26,13 +26,15 @@ pub struct SyncMode {
     /// is refused
     #[arg(long, value_name = "repair|refuse", value_parser = ["repair", "refuse"])]
     on_difference: Option<String>,
-    /// With standby: base URL of the other group
+    /// Base URL of another group: with standby the one that restores; with parallel one that reads
+    /// the sources at the same time, too
     #[arg(long, value_name = "URL", required_if_eq("mode", "standby"))]
     to: Option<String>,
-    /// With standby: file with an API token of the other group; not needed under --no-auth
+    /// File with an API token of the other group; not needed under --no-auth
     #[arg(long, value_name = "FILE")]
     to_token_file: Option<PathBuf>,
-    /// With standby: folder for backups that both groups reach
+    /// Folder for backups that both groups reach: for standby, and for the repair of differences
+    /// to another group
     #[arg(long, value_name = "TARGET", required_if_eq("mode", "standby"))]
     target: Option<String>,
     /// With standby: how often, as 30s, 15m or 1h
@@ -46,7 +48,7 @@ pub struct SyncMode {
 pub async fn run(args: &SyncMode) -> Outcome {
     let path = format!("/api/v1/databases/{}/sync-mode", percent_encode(&args.database));
     let mut body = json!({ "mode": args.mode, "on_difference": args.on_difference });
-    if args.mode == "standby" {
+    if args.mode != "replicate" {
         let token = args.to_token_file.as_deref().map(secret_of).transpose()?;
         body["to"] = args.to.clone().into();
         body["token"] = token.into();

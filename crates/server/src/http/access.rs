@@ -42,13 +42,19 @@ pub fn request(method: &Method, parts: &[&str]) -> Option<(Kind, Verb)> {
         "join-tokens" => Kind::JoinToken,
         _ => return None,
     };
-    let verb = match parts.get(1..)? {
-        [] if method == Method::GET => Verb::List,
-        [] if method == Method::POST => Verb::Add,
-        [name] if method == Method::DELETE => Verb::Remove((*name).to_owned()),
-        _ => return None,
-    };
-    Some((kind, verb))
+    Some((kind, Verb::of(method, parts.get(1..)?)?))
+}
+
+impl Verb {
+    /// What a request asks about things that have names; `rest` is what the path has behind their kind.
+    pub fn of(method: &Method, rest: &[&str]) -> Option<Self> {
+        Some(match rest {
+            [] if method == Method::GET => Self::List,
+            [] if method == Method::POST => Self::Add,
+            [name] if method == Method::DELETE => Self::Remove((*name).to_owned()),
+            _ => return None,
+        })
+    }
 }
 
 #[derive(serde::Deserialize)]

@@ -173,13 +173,19 @@ fn told(route: &Route) -> Event {
             SchedulesRoute::Remove(name) => named("remove schedule", name),
         },
         Route::Group(operation) => of_group(operation),
-        Route::Access(kind, verb) => {
-            let kind = format!("{kind:?}").to_lowercase();
-            match verb {
-                access::Verb::List => event(&format!("list {kind}s"), None),
-                access::Verb::Add => event(&format!("put {kind}"), None),
-                access::Verb::Remove(name) => named(&format!("remove {kind}"), name),
-            }
+        Route::Access(kind, verb) => of_named(&format!("{kind:?}"), verb),
+        Route::Shared(kind, verb) => of_named(&format!("{kind:?}"), verb),
+    }
+}
+
+/// Of things that have names.
+fn of_named(kind: &str, verb: &access::Verb) -> Event {
+    let kind = kind.to_lowercase();
+    match verb {
+        access::Verb::List => event(&format!("list {kind}s"), None),
+        access::Verb::Add => event(&format!("put {kind}"), None),
+        access::Verb::Remove(name) => {
+            Event { object: Some(name.clone()), ..event(&format!("remove {kind}"), None) }
         }
     }
 }
@@ -199,14 +205,11 @@ fn of_group(operation: &group::Operation) -> Event {
         Operation::Policy(database) => event("policy", Some(database)),
         Operation::RotateEncryption => event("rotate encryption", None),
         Operation::SyncMode(database) => event("sync mode", Some(database)),
+        Operation::Parallel(database) => event("parallel", Some(database)),
         Operation::Follow(database) => event("follow", Some(database)),
         Operation::PromoteStandby(database) => event("promote", Some(database)),
         Operation::Promote => event("promote", None),
-        Operation::Links => event("links", None),
-        Operation::PutLink => event("put link", None),
-        Operation::RemoveLink(name) => {
-            Event { object: Some(name.clone()), ..event("remove link", None) }
-        }
+        Operation::RotateAuthority => event("rotate authority", None),
     }
 }
 

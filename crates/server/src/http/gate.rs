@@ -89,7 +89,8 @@ impl Gate {
         let authority = service.admit_by_token(&ask.secret, ask.node_id).await?;
         let certificate = issue(&authority, ask.node_id, &PublicKey(key), self.life)
             .map_err(|e| Error::internal(e.to_string()))?;
-        Ok(Given { authority: authority.certificate, certificate })
+        let authority = service.trusted_authorities().join("\n");
+        Ok(Given { authority, certificate })
     }
 }
 

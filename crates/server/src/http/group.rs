@@ -14,6 +14,7 @@ use super::ServerState;
 use super::answer::{Answer, answer, json_of};
 use super::asked::Asked;
 use super::rest::body;
+use crate::tls::authority;
 
 /// What is asked of the group.
 pub enum Operation {
@@ -27,12 +28,11 @@ pub enum Operation {
     Policy(String),
     SyncMode(String),
     Follow(String),
+    Parallel(String),
     PromoteStandby(String),
     Promote,
-    Links,
-    PutLink,
-    RemoveLink(String),
     RotateEncryption,
+    RotateAuthority,
 }
 
 /// How long a drill keeps servers away where nothing is said, in seconds.
@@ -47,10 +47,8 @@ pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
         ["drain"] if post => Operation::Drain,
         ["drill"] if post => Operation::Drill,
         ["promote"] if post => Operation::Promote,
-        ["links"] if method == Method::GET => Operation::Links,
-        ["links"] if post => Operation::PutLink,
-        ["links", name] if method == Method::DELETE => Operation::RemoveLink((*name).to_owned()),
         ["encryption", "rotate"] if post => Operation::RotateEncryption,
+        ["authority", "rotate"] if post => Operation::RotateAuthority,
         ["members"] if method == Method::GET => Operation::Members,
         ["members"] if post => Operation::AddMember,
         ["members", name] if method == Method::DELETE => {
@@ -58,6 +56,7 @@ pub fn operation(method: &Method, parts: &[&str]) -> Option<Operation> {
         }
         ["databases", name, "policy"] if post => Operation::Policy((*name).to_owned()),
         ["databases", name, "follow"] if post => Operation::Follow((*name).to_owned()),
+        ["databases", name, "parallel"] if post => Operation::Parallel((*name).to_owned()),
         ["databases", name, "promote"] if post => Operation::PromoteStandby((*name).to_owned()),
         ["databases", name, "sync-mode"] if post => Operation::SyncMode((*name).to_owned()),
         _ => return None,
@@ -128,15 +127,6 @@ struct SyncBody {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LinkBody {
-    name: String,
-    target: String,
-    #[serde(default)]
-    database: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
 struct PromoteBody {
     accept_loss: bool,
 }
@@ -161,12 +151,10 @@ pub async fn run(
             let kinds: Vec<String> = asked.parameters("kind").collect();
             return Ok(json_of(&json!({ "members": service.members(&kinds).await? })));
         }
-        Operation::Links => return Ok(json_of(&json!({ "links": service.links(call)? }))),
-        Operation::PutLink => {
-            let given: LinkBody = body(asked)?;
-            service.put_link(call, &given.name, &given.target, given.database).await?
+        Operation::RotateAuthority => {
+            let new = authority::create().map_err(|e| Error::internal(e.to_string()))?;
+            service.rotate_authority(call, new).await?
         }
-        Operation::RemoveLink(name) => service.remove_link(call, &name).await?,
         Operation::Failover => {
             let given: FailoverBody = body(asked)?;
             service.failover(call, given.database.as_deref(), &given.to).await?
@@ -208,6 +196,9 @@ pub async fn run(
                 every_seconds: given.every_seconds,
             };
             service.set_sync_mode(call, &database, &request).await?
+        }
+        Operation::Parallel(database) => {
+            return Ok(json_of(&service.answer_partner(call, &database, body(asked)?).await?));
         }
         Operation::Follow(database) => service.follow(call, &database, body(asked)?).await?,
         Operation::PromoteStandby(database) => service.promote_standby(call, &database).await?,

@@ -79,6 +79,15 @@ fn metrics(state: &Arc<ServerState>) -> String {
     for (name, help, rows) in metrics::of_schedules(&group, service.now().unix_micros()) {
         gauge(name, help, &rows);
     }
+    let ends = status.certificates.terms().map(|(what, term)| {
+        let until = u64::try_from(term.until_unix).unwrap_or(0);
+        (format!("{{certificate=\"{what}\"}}"), until)
+    });
+    gauge(
+        "certificate_expires_seconds",
+        "When a certificate ends, seconds since 1970.",
+        &ends.collect::<Vec<_>>(),
+    );
     let agreement = &status.agreement;
     gauge(
         "diverged",

@@ -182,6 +182,13 @@ const OPERATIONS: &[Operation] = &[
     ),
     Operation(
         "post",
+        "/databases/{database}/parallel",
+        "Take part in a refresh of another group: read partitions, commit them, or forget them",
+        &[],
+        &["step", "request_id", "type", "objects"],
+    ),
+    Operation(
+        "post",
         "/databases/{database}/promote",
         "Make a database that follows one of another group take writes",
         &[],
@@ -193,6 +200,13 @@ const OPERATIONS: &[Operation] = &[
         "Make this server go on alone, where no majority can be had any more",
         &[],
         &["accept_loss"],
+    ),
+    Operation(
+        "post",
+        "/authority/rotate",
+        "Exchange the certificate authority of the group, or go on with that",
+        &[],
+        &[],
     ),
     Operation("get", "/links", "Where the aliases link://HOST/link/NAME lead", &[], &[]),
     Operation(
@@ -209,6 +223,24 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &[],
     ),
+    Operation("get", "/limits", "Limits that the group keeps for its servers", &[], &[]),
+    Operation(
+        "post",
+        "/limits",
+        "Set a limit for all servers that do not say otherwise themselves",
+        &[],
+        &["name", "value"],
+    ),
+    Operation("delete", "/limits/{name}", "Leave a limit to each server", &[], &[]),
+    Operation("get", "/targets", "Places for backups that have a name in the group", &[], &[]),
+    Operation(
+        "post",
+        "/targets",
+        "Give a place for backups a name on all servers",
+        &[],
+        &["name", "settings"],
+    ),
+    Operation("delete", "/targets/{name}", "Take the name of a place for backups away", &[], &[]),
     Operation("get", "/users", "Users of the group", &[], &[]),
     Operation(
         "post",

@@ -20,7 +20,7 @@ use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
 use super::backups::{self, BackupsRoute};
 use super::schedules::{self, SchedulesRoute};
-use super::{Place, ServerState, access, group, openapi};
+use super::{Place, ServerState, access, group, openapi, shared};
 
 /// A path below `/api/v1`, taken apart.
 pub(super) enum Route {
@@ -44,6 +44,7 @@ pub(super) enum Route {
     Schedules(SchedulesRoute),
     Group(group::Operation),
     Access(access::Kind, access::Verb),
+    Shared(shared::Kind, access::Verb),
 }
 
 pub(super) fn route(asked: &Asked) -> Option<Route> {
@@ -73,12 +74,17 @@ pub(super) fn route(asked: &Asked) -> Option<Route> {
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
         parts => match access::request(&asked.method, parts) {
             Some((kind, verb)) => Route::Access(kind, verb),
-            None => match schedules::request(&asked.method, parts) {
-                Some(route) => Route::Schedules(route),
-                None => Route::Group(group::operation(&asked.method, parts)?),
-            },
+            None => return further(&asked.method, parts),
         },
     })
+}
+
+fn further(method: &Method, parts: &[&str]) -> Option<Route> {
+    if let Some((kind, verb)) = shared::request(method, parts) {
+        return Some(Route::Shared(kind, verb));
+    }
+    let schedules = schedules::request(method, parts).map(Route::Schedules);
+    schedules.or_else(|| group::operation(method, parts).map(Route::Group))
 }
 
 pub fn place(asked: &Asked) -> Place {
@@ -91,13 +97,16 @@ pub fn place(asked: &Asked) -> Place {
             | Route::ClearCache
             | Route::Audit
             | Route::Schedules(_)
-            | Route::Access(..),
+            | Route::Access(..)
+            | Route::Shared(..),
         )
         | None => Place::Here,
         // Backups are made and restored where writes are.
-        Some(Route::Group(group::Operation::SyncMode(_) | group::Operation::Follow(_))) => {
-            Place::Writer
-        }
+        Some(Route::Group(
+            group::Operation::SyncMode(_)
+            | group::Operation::Follow(_)
+            | group::Operation::Parallel(_),
+        )) => Place::Writer,
         Some(Route::Group(_)) => Place::Here,
         Some(Route::Query(_) | Route::Explain(_)) => Place::Reader,
         // Progress is known where the work is done.
@@ -209,6 +218,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         }
         Route::Audit => Ok(json_of(&service.verify_audit(&call).await?)),
         Route::Access(kind, verb) => access::run(state, asked, &call, kind, verb).await,
+        Route::Shared(kind, verb) => shared::run(service, asked, &call, kind, verb).await,
         Route::Schedules(route) => schedules::run(service, &call, asked, route).await,
         Route::Group(operation) => group::run(state, asked, &call, operation).await,
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use evercube_service::certificates::CertificateBook;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -86,7 +87,12 @@ impl Files {
         Ok((read(&self.certificate)?, read(&self.key)?))
     }
 
-    fn certified(&self, chain: &[u8], key: &[u8]) -> Outcome<Arc<CertifiedKey>> {
+    /// What the files hold, also told in the book.
+    fn certified(
+        &self,
+        (chain, key): &(Vec<u8>, Vec<u8>),
+        book: &CertificateBook,
+    ) -> Outcome<Arc<CertifiedKey>> {
         let of_chain = |e: &dyn std::fmt::Display| unusable(&self.certificate, e);
         let of_key = |e: &dyn std::fmt::Display| unusable(&self.key, e);
         let chain = certificates(chain).map_err(|e| of_chain(&e))?;
@@ -103,6 +109,7 @@ impl Files {
                 self.certificate.display()
             )));
         }
+        book.change(|told| told.clients = validity::term(&own));
         if let Some((from, until)) = validity::of(&own) {
             let now = chrono::Utc::now();
             if now < from || until < now {
@@ -119,9 +126,9 @@ impl Files {
     ///
     /// # Errors
     /// `Refused` naming the file that cannot be used.
-    pub fn acceptor(self) -> Outcome<Acceptor> {
+    pub fn acceptor(self, book: &CertificateBook) -> Outcome<Acceptor> {
         let seen = self.bytes()?;
-        let current = Arc::new(Current(RwLock::new(self.certified(&seen.0, &seen.1)?)));
+        let current = Arc::new(Current(RwLock::new(self.certified(&seen, book)?)));
         let versions: &[_] = match self.only_newest {
             true => &[&rustls::version::TLS13],
             false => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -132,11 +139,16 @@ impl Files {
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Current>::clone(&current));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        tokio::spawn(self.follow(current, seen));
+        tokio::spawn(self.follow(current, seen, book.clone()));
         Ok(Acceptor::encrypted(Arc::new(config)))
     }
 
-    async fn follow(self, current: Arc<Current>, mut seen: (Vec<u8>, Vec<u8>)) {
+    async fn follow(
+        self,
+        current: Arc<Current>,
+        mut seen: (Vec<u8>, Vec<u8>),
+        book: CertificateBook,
+    ) {
         let mut hung_up = signal(SignalKind::hangup()).ok();
         loop {
             let asked = async {
@@ -154,7 +166,7 @@ impl Files {
             if now == seen {
                 continue;
             }
-            match self.certified(&now.0, &now.1) {
+            match self.certified(&now, &book) {
                 Ok(new) => {
                     *current.0.write().unwrap_or_else(PoisonError::into_inner) = new;
                     eprintln!("the certificate in {} was renewed", self.certificate.display());

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use evercube_metastore::Authority;
 use evercube_service::Service;
+use evercube_service::certificates::Certificates;
 use evercube_service::identity::{random_id, read_sealed, write_sealed};
 use evercube_vault::Vault;
 
 use super::enroll::{Token, enroll};
 use super::member::{Credentials, Shown};
+use super::trust::Trust;
 use super::{authority, failed};
 use crate::client::secret_of;
 use crate::config::ServeSettings;
@@ -97,50 +99,77 @@ pub async fn hand_over_authority(data: &Path, service: &Service) -> Outcome {
     std::fs::remove_file(&file).map_err(|e| failed(&e))
 }
 
-/// Renews this server's certificate from now on, when a third of its time is left or it is good for
-/// longer than the settings say: every member
-/// has the group's authority at hand, so nobody need be asked, and one that was away for long
-/// comes back by itself.
-pub fn keep_renewed(
-    service: &Arc<Service>,
-    data: PathBuf,
-    mut own: Credentials,
-    shown: Arc<Shown>,
-    life: Duration,
-) {
+/// What a member shows and trusts, and where it is kept and told of.
+pub struct Kept {
+    pub data: PathBuf,
+    pub own: Credentials,
+    pub shown: Arc<Shown>,
+    pub trust: Arc<Trust>,
+    pub life: Duration,
+}
+
+/// Keeps this server's certificate good from now on: it is renewed when a third of its time is
+/// left, when it is good for longer than the settings say, and when the group has another
+/// authority. Every member has the group's authority at hand, so nobody need be asked, and one that
+/// was away for long comes back by itself.
+pub fn keep_renewed(service: &Arc<Service>, mut kept: Kept) {
     const HOUR: Duration = Duration::from_secs(3600);
+    let pause = HOUR.min(kept.life / 10).max(Duration::from_millis(100));
     let weak: Weak<Service> = Arc::downgrade(service);
+    let mut changes = service.metastore.changes();
     tokio::spawn(async move {
         loop {
             let Some(service) = weak.upgrade() else { return };
-            let due = own.left() < life / 3 || own.left() > life;
-            if let Some(authority) = service.authority().filter(|_| due) {
-                let to = (data.as_path(), service.config.vault.as_deref());
-                match renewed(&authority, &own, to, &shown, life) {
-                    Ok(new) => {
-                        own = new;
-                        tracing::info!("the certificate for other members was renewed");
-                    }
-                    Err(e) => {
-                        tracing::warn!("the certificate for other members was not renewed: {e}");
-                    }
-                }
+            if let Err(e) = kept.look(&service) {
+                tracing::warn!("the certificate for other members was not renewed: {e}");
             }
             drop(service);
-            tokio::time::sleep(HOUR.min(life / 10).max(Duration::from_millis(100))).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = changes.changed() => if changed.is_err() { return },
+            }
         }
     });
 }
 
-fn renewed(
-    authority: &Authority,
-    own: &Credentials,
-    (data, vault): (&Path, Option<&Vault>),
-    shown: &Shown,
-    life: Duration,
-) -> Outcome<Credentials> {
-    let new = Credentials::issue(authority, own.node_id, life)?;
-    new.store(data, vault)?;
-    shown.renew(&new)?;
-    Ok(new)
+impl Kept {
+    fn look(&mut self, service: &Service) -> Outcome {
+        let book = &service.config.certificates;
+        let trusted = service.trusted_authorities();
+        // Before the group told of its authority, what the folder holds counts.
+        if let Some(authority) = service.authority() {
+            let (of_present, as_wanted) = self.own.fits(&trusted);
+            let left = self.own.left();
+            let due = left < self.life / 3 || left > self.life || !of_present;
+            if due || !as_wanted {
+                let vault = service.config.vault.as_deref();
+                self.renew(&authority, trusted.join("\n"), due, vault)?;
+            }
+        }
+        let clients = book.get().clients;
+        book.change(|told| *told = Certificates { clients, ..self.own.told() });
+        Ok(())
+    }
+
+    /// Takes these authorities for the trusted ones, and where it is due a new certificate.
+    fn renew(
+        &mut self,
+        authority: &Authority,
+        trusted: String,
+        due: bool,
+        vault: Option<&Vault>,
+    ) -> Outcome {
+        let certificate = match due {
+            true => Credentials::issue(authority, self.own.node_id, self.life)?,
+            false => self.own.clone(),
+        };
+        let new = Credentials { authority: trusted, ..certificate };
+        // Others are trusted before anything is shown that they may answer to.
+        self.trust.renew(&new.authority)?;
+        new.store(&self.data, vault)?;
+        self.shown.renew(&new)?;
+        self.own = new;
+        tracing::info!(due, "the certificate for other members, or who is trusted, was renewed");
+        Ok(())
+    }
 }

@@ -5,21 +5,24 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use evercube_metastore::Authority;
+use evercube_service::certificates::{Certificates, print};
 use evercube_service::identity::{read_sealed, write_sealed};
 use evercube_vault::Vault;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 use serde::{Deserialize, Serialize};
 
+use super::trust::Trust;
 use super::{authority, certificates, failed, provider, validity};
 use crate::failure::{Failure, Outcome};
 
-/// A member's certificate and key, and the authority that signed it, as PEM: kept in its folder.
+/// A member's certificate and key, and the authorities it trusts, as PEM: kept in its folder. The
+/// one that signed the certificate comes first.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Credentials {
     pub node_id: u64,
@@ -75,19 +78,37 @@ impl Credentials {
         Ok(Arc::new(CertifiedKey::new(self.chain()?, key)))
     }
 
-    fn roots(&self) -> Outcome<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(self.authority.as_bytes()).map_err(failed)? {
-            roots.add(certificate).map_err(failed)?;
-        }
-        Ok(roots)
-    }
-
     /// How long the certificate is still good for; nothing where it has ended.
     pub fn left(&self) -> Duration {
+        let until = self.told().members.map_or(0, |term| term.until_unix);
+        let left = until - chrono::Utc::now().timestamp();
+        Duration::from_secs(u64::try_from(left).unwrap_or(0))
+    }
+
+    /// The authorities it trusts, the signer of its certificate first.
+    fn authorities(&self) -> Vec<String> {
+        const END: &str = "-----END CERTIFICATE-----";
+        let all = self.authority.split_inclusive(END).map(|pem| pem.trim().to_owned());
+        all.filter(|pem| !pem.is_empty()).collect()
+    }
+
+    /// Whether the certificate is of the first of these, and no others are trusted.
+    pub fn fits(&self, authorities: &[String]) -> (bool, bool) {
+        let wanted: Vec<String> = authorities.iter().map(|a| a.trim().to_owned()).collect();
+        let own = self.authorities();
+        (own.first() == wanted.first(), own == wanted)
+    }
+
+    /// What status shows of it.
+    pub fn told(&self) -> Certificates {
         let chain = self.chain().unwrap_or_default();
-        let until = chain.first().and_then(validity::of).map(|(_, until)| until);
-        until.and_then(|u| (u - chrono::Utc::now()).to_std().ok()).unwrap_or_default()
+        let term = |at: usize| chain.get(at).and_then(validity::term);
+        Certificates {
+            clients: None,
+            members: term(0),
+            authority: term(1),
+            trusted: self.authorities().iter().map(|a| print(a)).collect(),
+        }
     }
 }
 
@@ -135,6 +156,7 @@ impl ResolvesClientCert for Shown {
 /// certificate that counts now.
 pub struct Mutual {
     pub shown: Arc<Shown>,
+    pub trust: Arc<Trust>,
     pub server: Arc<ServerConfig>,
     pub client: ClientConfig,
 }
@@ -142,25 +164,21 @@ pub struct Mutual {
 impl Mutual {
     pub fn new(own: &Credentials) -> Outcome<Self> {
         let shown = Arc::new(Shown(RwLock::new(own.certified()?)));
-        // One without a certificate gets as far as asking for one with its join token.
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(own.roots()?), provider())
-                .allow_unauthenticated()
-                .build()
-                .map_err(failed)?;
+        let trust = Arc::new(Trust::new(&own.authority)?);
         let mut server = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(failed)?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::<Trust>::clone(&trust))
             .with_cert_resolver(Arc::<Shown>::clone(&shown));
         server.send_tls13_tickets = 0;
         let mut client = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(failed)?
-            .with_root_certificates(own.roots()?)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Trust>::clone(&trust))
             .with_client_cert_resolver(Arc::<Shown>::clone(&shown));
         client.resumption = Resumption::disabled();
-        Ok(Self { shown, server: Arc::new(server), client })
+        Ok(Self { shown, trust, server: Arc::new(server), client })
     }
 }
 

@@ -1,6 +1,7 @@
 //! How long a certificate is good for, read from its bytes.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use evercube_service::certificates::Term;
 use rustls::pki_types::CertificateDer;
 
 const SEQUENCE: u8 = 0x30;
@@ -46,6 +47,12 @@ fn time(bytes: &[u8]) -> Option<(DateTime<Utc>, &[u8])> {
     };
     let time = NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%SZ").ok()?;
     Some((time.and_utc(), rest))
+}
+
+/// As [`of`], for who tells of it.
+pub fn term(certificate: &CertificateDer<'_>) -> Option<Term> {
+    let (from, until) = of(certificate)?;
+    Some(Term { from_unix: from.timestamp(), until_unix: until.timestamp() })
 }
 
 /// First and last moment of a certificate; `None` for bytes that are none.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::deployed;
 use crate::process::{Group, post};
 
-const FROM_FILE: &str = r##"{"name":"Files","compatibilityLevel":1600,"model":{"culture":"en-US",
+pub const FROM_FILE: &str = r##"{"name":"Files","compatibilityLevel":1600,"model":{"culture":"en-US",
  "tables":[{"name":"Sales",
   "columns":[{"name":"Item","dataType":"string","sourceColumn":"Item"},
              {"name":"Amount","dataType":"int64","sourceColumn":"Amount"}],
@@ -92,4 +92,56 @@ fn servers_that_were_told_different_things_are_named() {
     group.eventually(0, |status| drift(status).is_empty());
     let leader = group.leader();
     group.until_metrics(leader, |figures| !figures.contains("drift"));
+}
+
+#[test]
+fn limits_and_targets_of_the_group_count_on_every_server() {
+    let mut group = Group::start(2);
+    deployed(&group, 0);
+    let ask = |group: &Group, at: usize, words: &[&str]| group.command(&group.url(at), words);
+    let ok = |group: &Group, at: usize, words: &[&str]| {
+        let (status, said) = ask(group, at, words);
+        assert_eq!(status, Some(0), "{words:?}: {said}");
+        said
+    };
+    let query = ["query", "Shop", "EVALUATE Sales"];
+    ok(&group, 1, &query);
+    let said = ok(&group, 0, &["limit", "set", "query_rows", "2"]);
+    assert!(said.contains("on every server"), "{said}");
+    let folder = group.beside("shelf");
+    std::fs::create_dir(&folder).unwrap();
+    ok(&group, 0, &["target", "set", "shelf", &folder]);
+    // One that joins later knows both; what its own settings say comes before.
+    let late = group.add("replica");
+    let own = group.file("own.toml", "query_rows = 3\n");
+    group.extra = vec![format!("--config={own}")];
+    group.kill(1);
+    group.restart(1);
+    group.wait_ready(3);
+    for at in [0, late] {
+        let (status, said) = ask(&group, at, &query);
+        assert!(status == Some(1) && said.contains("limit of 2"), "{at}: {said}");
+    }
+    ok(&group, 1, &query);
+    let drift =
+        |s: &Json| s["drift"].to_string().contains("query_rows is '10000000' on s0, s2, '3' on s1");
+    group.eventually(0, drift);
+    ok(&group, late, &["backup", "Shop", "shelf:one.evb"]);
+    assert!(std::path::Path::new(&folder).join("one.evb").exists());
+    assert!(ok(&group, 1, &["target", "list"]).contains(&folder));
+
+    for (words, why) in [
+        (["limit", "set", "scan_cache", "1GB"], "for each server"),
+        (["limit", "set", "query_memory", "much"], "write it as 512MB"),
+        (["target", "set", "cloud", "s3://b --setting secret_access_key=hush"], "cannot"),
+    ] {
+        let words: Vec<&str> = words.iter().flat_map(|w| w.split(' ')).collect();
+        let (status, said) = ask(&group, 0, &words);
+        assert!(status == Some(1), "{words:?}: {said}");
+        assert!(said.contains(why) || said.contains("secrets belong"), "{said}");
+    }
+    ok(&group, 0, &["limit", "remove", "query_rows"]);
+    ok(&group, 0, &query);
+    ok(&group, 0, &["target", "remove", "shelf"]);
+    assert_eq!(ask(&group, 0, &["target", "remove", "shelf"]).0, Some(1));
 }

@@ -163,6 +163,11 @@ fn body_of(route: &str) -> Json {
         "POST /users" => json!({ "name": "new", "password": PASSWORD }),
         "POST /admins" => json!({ "name": "new" }),
         "POST /tokens" => json!({ "name": "new", "user": "nobody" }),
+        "POST /databases/{database}/parallel" => {
+            json!({ "step": "forget", "request_id": "none", "type": "full" })
+        }
+        "POST /limits" => json!({ "name": "query_rows", "value": "10000000" }),
+        "POST /targets" => json!({ "name": "new", "settings": { "url": "/tmp" } }),
         "POST /links" => json!({ "name": "new", "target": "here" }),
         "POST /firewall" => json!({ "name": "new", "first": "10.0.0.1" }),
         "POST /backups/test" => json!({ "target": "file:elsewhere" }),

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
+
 use crate::encrypted::until;
 use crate::process::{Group, post};
 
@@ -27,6 +29,12 @@ impl Secured {
     fn expect(&self, at: usize, words: &[&str], wanted: &str) -> String {
         let who = ["--user", "admin", "--password-file", &self.password];
         until(&self.group, &self.group.url(at), &[words, &who].concat(), (0, wanted))
+    }
+
+    /// Runs a command of the administrator once.
+    fn try_admin(&self, at: usize, words: &[&str]) -> (Option<i32>, String) {
+        let who = ["--user", "admin", "--password-file", &self.password];
+        self.group.command(&self.group.url(at), &[words, &who].concat())
     }
 
     /// A file with a new join token.
@@ -161,4 +169,47 @@ fn certificates_of_members_are_renewed_before_they_end_and_after() {
     let secret = all.group.file("ann", "Anns-Secret-1");
     all.admin(other, &["user", "add", "ann", "--new-password-file", &secret]);
     all.expect(0, &["user", "list"], "ann");
+}
+
+#[test]
+fn the_authority_is_exchanged_while_members_go_on() {
+    let mut all = Secured::new();
+    for name in ["one", "two"] {
+        let token = all.token(name, &[]);
+        all.join(&token);
+    }
+    all.wait_ready(0, 3);
+    let before = all.token("before", &["--uses", "9"]);
+    let trusted = |all: &Secured| {
+        let status: Json = serde_json::from_str(&all.admin(0, &["status", "--json"])).unwrap();
+        let servers = status["servers"].as_array().unwrap().clone();
+        servers.iter().map(|s| s["certificates"]["trusted"].clone()).collect::<Vec<_>>()
+    };
+    let first = trusted(&all);
+    assert!(first.iter().all(|t| *t == first[0] && t.as_array().unwrap().len() == 1), "{first:?}");
+    let said = all.admin(1, &["authority", "rotate"]);
+    assert!(said.contains("3 of 3") && said.contains("make new ones"), "{said}");
+    let second = trusted(&all);
+    assert!(second.iter().all(|t| *t == second[0] && *t != first[0]), "{second:?}");
+    assert!(all.group.metrics(0).contains("evercube_certificate_expires_seconds"));
+    // Everybody goes on, also after a restart; new servers join, and by new tokens only.
+    for at in [1, 2] {
+        all.group.kill(at);
+        all.group.restart(at);
+    }
+    all.wait_ready(0, 3);
+    assert!(all.refused(&before).contains("no member of the group that made the join token"));
+    let after = all.token("after", &[]);
+    let fourth = all.join(&after);
+    all.wait_ready(fourth, 4);
+
+    // While a member is away nothing begins; without it, it does.
+    all.group.kill(fourth);
+    let (status, said) = all.try_admin(0, &["authority", "rotate"]);
+    assert!(status == Some(1) && said.contains("waits at step 1 of 3 for s3"), "{said}");
+    assert_eq!(trusted(&all)[0], second[0]);
+    all.admin(0, &["members", "remove", "s3"]);
+    all.admin(0, &["authority", "rotate"]);
+    assert_ne!(trusted(&all)[0], second[0]);
+    all.wait_ready(0, 3);
 }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::encrypted::{Authority, until};
+use crate::keeping::FROM_FILE;
 use crate::process::{Group, exchange, post};
 use crate::{MODEL, deployed, total};
 
@@ -62,6 +63,57 @@ fn another_group_stands_by_until_it_is_promoted() {
     // The group that was followed overwrites nothing, and says so.
     here.eventually(0, |s| s["servers"][0]["databases"][0]["standby_error"].is_string());
     assert!(there.run(&["promote", "Shop"]).0 == Some(1));
+}
+
+#[test]
+fn two_groups_read_the_sources_and_what_they_read_is_compared() {
+    let (here, mut there) = (Group::start(1), Group::start(1));
+    let model = here.file("files.json", FROM_FILE);
+    let write = |group: &Group, text: &str| group.source(0, "s.csv", text);
+    write(&here, "Item,Amount\na,1\nb,2\n");
+    write(&there, "Item,Amount\nb,2\na,1\n");
+    let url = format!("http://{}", there.url(0));
+    let ok = |group: &Group, words: &[&str]| {
+        let (status, said) = group.run(words);
+        assert_eq!(status, Some(0), "{words:?}: {said}");
+        said
+    };
+    ok(&here, &["deploy", &model]);
+    let (status, said) = here.run(&["sync-mode", "Files", "parallel", "--to", &url]);
+    assert!(status == Some(1) && said.contains("--target"), "{said}");
+    let refuse = ["sync-mode", "Files", "parallel", "--on-difference", "refuse", "--to", &url];
+    let said = ok(&here, &refuse);
+    assert!(said.contains("has the model of 'Files'"), "{said}");
+    // Deployed once, processed once: the other group has both.
+    let sum = "EVALUATE ROW(\"s\", SUM(Sales[Amount]))";
+    let held = |group: &Group| ok(group, &["query", "Files", sum, "--format", "csv"]);
+    ok(&here, &["refresh", "Files"]);
+    assert_eq!([held(&here), held(&there)], ["[s]\r\n3\r\n", "[s]\r\n3\r\n"]);
+    // A difference is refused, and neither group changes.
+    write(&here, "Item,Amount\na,10\n");
+    write(&there, "Item,Amount\na,11\n");
+    let (status, said) = here.run(&["refresh", "Files"]);
+    assert!(status == Some(1) && said.contains("nothing was changed"), "{said}");
+    assert!(said.contains("table 'Sales' partition 'All': read differently"), "{said}");
+    assert_eq!([held(&here), held(&there)], ["[s]\r\n3\r\n", "[s]\r\n3\r\n"]);
+    // Or it is repaired: what this group read is brought there.
+    let shelf = here.beside("shelf");
+    std::fs::create_dir(&shelf).unwrap();
+    ok(&here, &["sync-mode", "Files", "parallel", "--to", &url, "--target", &shelf]);
+    let said = ok(&here, &["refresh", "Files"]);
+    assert!(said.contains("read differently"), "{said}");
+    assert_eq!([held(&here), held(&there)], ["[s]\r\n10\r\n", "[s]\r\n10\r\n"]);
+    // One that is away is said to be behind, and is no longer once it is back.
+    there.kill(0);
+    let said = ok(&here, &["refresh", "Files"]);
+    assert!(said.contains("was away") && said.contains("does not hold"), "{said}");
+    let error = |s: &Json| s["servers"][0]["databases"][0]["standby_error"].clone();
+    assert!(error(&here.status_of(0)).is_string());
+    there.restart(0);
+    there.wait_ready(1);
+    write(&there, "Item,Amount\na,10\n");
+    ok(&here, &["refresh", "Files"]);
+    assert!(error(&here.status_of(0)).is_null());
 }
 
 /// A group that speaks https by a certificate of this authority, and trusts that one besides those

@@ -62,7 +62,11 @@ pub struct NamedTarget {
 
 /// The targets of the configuration by name.
 #[derive(Debug, Clone, Default)]
-pub struct NamedTargets(BTreeMap<String, NamedTarget>);
+pub struct NamedTargets {
+    named: BTreeMap<String, NamedTarget>,
+    /// What lets this server into targets that the group names, by name.
+    of_group: BTreeMap<String, Vec<(String, String)>>,
+}
 
 impl NamedTargets {
     /// Takes a target up: its name and its settings, `url` among them.
@@ -76,7 +80,13 @@ impl NamedTargets {
             let i = settings.iter().position(|(n, _)| n == wanted)?;
             Some(settings.remove(i).1)
         };
-        let url = take("url").ok_or_else(|| wrong("'url' is missing".into()))?;
+        let Some(url) = take("url") else {
+            if settings.is_empty() {
+                return Err(wrong("it has no settings; 'url' says where it is".into()));
+            }
+            self.of_group.insert(name.to_lowercase(), settings);
+            return Ok(());
+        };
         let password_file = take("password_file").map(PathBuf::from);
         let settings = StorageSettings(settings);
         match Target::parse(&url, Path::new("/")).map_err(|e| wrong(e.message))? {
@@ -90,8 +100,27 @@ impl NamedTargets {
                 }
             }
         }
-        self.0.insert(name.to_lowercase(), NamedTarget { url, settings, password_file });
+        self.named.insert(name.to_lowercase(), NamedTarget { url, settings, password_file });
         Ok(())
+    }
+
+    /// These, and the group's: what a server says of a target of the group completes it, and its own
+    /// target of the same name comes before the group's.
+    pub(crate) fn with_those_of_group(
+        &self,
+        shared: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Self {
+        let mut all = self.clone();
+        for (name, settings) in shared.iter().filter(|(name, _)| !self.named.contains_key(*name)) {
+            let own = self.of_group.get(name).cloned().unwrap_or_default();
+            let of_group = settings.iter().filter(|(n, _)| !own.iter().any(|(o, _)| o == *n));
+            let of_group = of_group.map(|(n, v)| (n.clone(), v.clone()));
+            let settings = of_group.chain(own.iter().cloned()).collect();
+            if let Err(e) = all.add(name, settings) {
+                tracing::warn!(name, error = %e, "a target of the group cannot be used here");
+            }
+        }
+        all
     }
 
     /// Reads a target; `NAME:rest` is below the target of that name, and what lies in the bucket
@@ -100,7 +129,7 @@ impl NamedTargets {
         let text = text.trim();
         let named = text.split_once(':').filter(|(_, rest)| !rest.starts_with("//"));
         if let Some((name, rest)) = named
-            && let Some(target) = self.0.get(&name.to_lowercase())
+            && let Some(target) = self.named.get(&name.to_lowercase())
         {
             if rest.split('/').any(|part| part == "..") {
                 return Err(Error::invalid(format!("'{text}' leads out of the target '{name}'")));
@@ -129,7 +158,7 @@ impl NamedTargets {
     pub(crate) fn password(&self, target: &Target, working_dir: &Path) -> Result<Option<String>> {
         let named = match target {
             Target::Cloud(at) => self.of(at, working_dir),
-            Target::File(path) => self.0.values().find(|t| {
+            Target::File(path) => self.named.values().find(|t| {
                 matches!(Target::parse(&t.url, working_dir), Ok(Target::File(f)) if path.starts_with(&f))
             }),
             Target::Own(_) => None,
@@ -147,7 +176,7 @@ impl NamedTargets {
             }
             _ => false,
         };
-        self.0.values().filter(holds).max_by_key(|t| t.url.len())
+        self.named.values().filter(holds).max_by_key(|t| t.url.len())
     }
 }
 
@@ -180,10 +209,29 @@ mod tests {
     }
 
     #[test]
+    fn a_target_of_the_group_is_completed_by_what_lets_the_server_in() {
+        let mut own = NamedTargets::default();
+        own.add("cloud", vec![("secret_access_key".into(), "hush".into())]).unwrap();
+        own.add("shelf", vec![("url".into(), "/mine".into())]).unwrap();
+        assert!(matches!(own.resolve("cloud:x", Path::new("/")), Ok(Target::File(_)) | Err(_)));
+        let url = |url: &str| BTreeMap::from([("url".to_owned(), url.to_owned())]);
+        let shared = BTreeMap::from([
+            ("cloud".to_owned(), url("s3://bucket/deep")),
+            ("shelf".to_owned(), url("/theirs")),
+        ]);
+        let all = own.with_those_of_group(&shared);
+        let Ok(Target::Cloud(at)) = all.resolve("cloud:x.evb", Path::new("/")) else { panic!() };
+        assert_eq!(at.describe(), "s3://bucket/deep/x.evb");
+        assert_eq!(at.settings.with_secrets().unwrap()[0].1, "hush");
+        let shelf = all.resolve("shelf:x.evb", Path::new("/")).unwrap();
+        assert_eq!(shelf, Target::File("/mine/x.evb".into()));
+    }
+
+    #[test]
     fn settings_that_do_not_fit_are_refused() {
         let mut all = NamedTargets::default();
         for settings in [
-            vec![("endpoint", "http://h")],
+            vec![],
             vec![("url", "sales.evb")],
             vec![("url", "/backups"), ("endpoint", "http://h")],
             vec![("url", "s3://b"), ("account_key", "x")],

@@ -12,6 +12,7 @@ use evercube_store::{Manifest, PartitionManifest};
 use crate::change::finish::{Parts, refused};
 use crate::change::keep::{Side, empty_table, keep};
 use crate::refresh::finished::Ahead;
+use crate::refresh::partner::PartnerTurn;
 use crate::refresh::plan::Place;
 use crate::versions::LoadedVersion;
 
@@ -31,6 +32,8 @@ pub(crate) struct Draft {
     pub cancel: Arc<AtomicBool>,
     /// Partitions that were read already.
     pub ahead: Ahead,
+    /// What is left to do in another group once this one has committed.
+    pub partner: Option<PartnerTurn>,
 }
 
 impl Draft {
@@ -53,6 +56,7 @@ impl Draft {
             data_messages: Vec::new(),
             cancel,
             ahead: Ahead::default(),
+            partner: None,
         };
         draft.current = current;
         if let Some(database) = &draft.database {

@@ -58,7 +58,7 @@ impl Service {
         });
         self.progress.update(&request_id, |p| p.by.clone_from(&call.session.user));
         let work = self.write_steps(call, &request_id, (name, &now), steps, &cancel);
-        let answer = in_time(work, call, &cancel).await;
+        let answer = in_time(work, call, &cancel).await.map_err(with_way_out);
         let state = if answer.is_ok() { "done" } else { "failed" };
         self.progress.update(&request_id, |p| p.state = state.into());
         if answer.as_ref().is_err_and(|e| !may_go_on(e)) {
@@ -174,7 +174,23 @@ impl Service {
         self.refresh_draft(draft, request).await
     }
 
-    async fn finish_draft(&self, draft: Draft) -> Result<WriteAnswer> {
+    /// Commits, and has another group follow where the database has a partner there.
+    async fn finish_draft(&self, mut draft: Draft) -> Result<WriteAnswer> {
+        let turn = draft.partner.take();
+        let changed = draft.model_changed && draft.database.is_some();
+        let name = draft.current.as_ref().map_or_else(|| draft.name.clone(), |v| v.name.clone());
+        let mut answer = self.commit_draft(draft).await?;
+        // First the model: what was read is for the new one.
+        if changed {
+            answer.messages.extend(Box::pin(self.model_to_partner(&name)).await);
+        }
+        if let Some(turn) = turn {
+            answer.messages.extend(Box::pin(self.end_turn(&name, turn)).await);
+        }
+        Ok(answer)
+    }
+
+    async fn commit_draft(&self, draft: Draft) -> Result<WriteAnswer> {
         let id = draft.request_id.clone();
         let (name, seq) = match &draft.current {
             Some(v) => (v.name.clone(), v.seq),
@@ -254,6 +270,17 @@ fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec
 fn may_go_on(e: &Error) -> bool {
     matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Unknown)
 }
+
+/// What to do about an error that only the operator can end.
+fn with_way_out(mut e: Error) -> Error {
+    if e.message.contains(&std::io::Error::from_raw_os_error(NO_SPACE).to_string()) {
+        e.message.push_str("; nothing was changed: free space on that disk, and try again");
+    }
+    e
+}
+
+/// The number of that error on Linux (ENOSPC).
+const NO_SPACE: i32 = 28;
 
 /// Stops the work when the caller's time is over.
 async fn in_time<T>(

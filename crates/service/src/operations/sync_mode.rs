@@ -1,11 +1,11 @@
 //! How the servers keep a database the same.
 
 use evercube_base::{Error, Result};
-use evercube_metastore::{Command, OnDifference, StandbyPlan, Sync, SyncMode};
+use evercube_metastore::{Command, OnDifference, Partner, StandbyPlan, Sync, SyncMode};
 
 use super::{Progress, Report};
 use crate::call::Call;
-use crate::seal::{self, Purpose};
+use crate::other_group::need_address;
 use crate::service::Service;
 
 /// What is wanted of a database.
@@ -15,8 +15,9 @@ pub struct SyncRequest {
     pub mode: String,
     /// With `parallel`: `repair` (the default) or `refuse`.
     pub on_difference: Option<String>,
-    /// With `standby`: base URL and token of the other group, the folder for backups that both
-    /// groups reach, and how often they are made.
+    /// With `standby`, or `parallel` where it names another group: base URL and token of that
+    /// group, and the folder for backups that both groups reach; with `standby` how often they are
+    /// made.
     pub to: Option<String>,
     pub token: Option<String>,
     pub target: Option<String>,
@@ -64,7 +65,19 @@ impl Service {
                 plan.target, plan.url
             ));
         }
-        let sync = Sync { mode, on_difference, standby };
+        let partner = match (mode, &request.to) {
+            (SyncMode::Parallel, Some(url)) => Some(self.partner(url, request, on_difference)?),
+            _ => None,
+        };
+        if let Some(partner) = &partner {
+            // What the other group cannot do shows now.
+            self.give_model(database, partner).await?;
+            progress.note(format!(
+                "the group at {} has the model of '{database}' and reads its sources at every refresh, too",
+                partner.url
+            ));
+        }
+        let sync = Sync { mode, on_difference, standby, partner };
         self.order(Command::SetSync { database: database.to_owned(), sync }).await?;
         progress.note(match mode {
             SyncMode::Parallel => format!(
@@ -74,6 +87,31 @@ impl Service {
             _ => format!("database '{database}' is kept the same by '{mode}'"),
         });
         progress.end().await
+    }
+
+    fn partner(
+        &self,
+        url: &str,
+        request: &SyncRequest,
+        on_difference: OnDifference,
+    ) -> Result<Partner> {
+        need_address(url, request.token.is_some())?;
+        match &request.target {
+            Some(target) => {
+                self.target(target)?;
+            }
+            None if on_difference == OnDifference::Repair => {
+                return Err(Error::invalid(
+                    "a difference to another group is repaired by a backup: name a folder that both groups reach (--target), or let differences be refused (--on-difference refuse)",
+                ));
+            }
+            None => {}
+        }
+        Ok(Partner {
+            url: url.trim_end_matches('/').to_owned(),
+            token: self.sealed(request.token.as_ref())?,
+            target: request.target.clone(),
+        })
     }
 
     fn standby_plan(&self, request: &SyncRequest) -> Result<StandbyPlan> {
@@ -86,11 +124,9 @@ impl Service {
             .ok_or_else(|| missing("a folder for backups that both groups reach (--target)"))?;
         self.target(&target)?;
         need_address(&url, request.token.is_some())?;
-        let keys = self.keys();
-        let seal = |token: &String| seal::seal(&keys, Purpose::OtherGroup, token.as_bytes());
         Ok(StandbyPlan {
             url: url.trim_end_matches('/').to_owned(),
-            token: request.token.as_ref().map(seal).transpose()?,
+            token: self.sealed(request.token.as_ref())?,
             target,
             every_seconds: request.every_seconds.unwrap_or(EVERY_SECONDS).max(1),
         })
@@ -99,41 +135,3 @@ impl Service {
 
 /// How often a standby is supplied where nothing is said.
 const EVERY_SECONDS: u64 = 900;
-
-/// Refuses an address that is none, or over which a token could be read on the way.
-fn need_address(url: &str, with_token: bool) -> Result<()> {
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.is_empty() || host.contains('@') || !["http", "https"].contains(&scheme) {
-        return Err(Error::invalid(format!(
-            "'{url}' is no address of another group; write it as https://host:port"
-        )));
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let near = name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
-    match scheme == "http" && with_token && !near {
-        true => Err(Error::invalid(format!(
-            "the token could be read on the way to {url}; use https:// (a private authority is named by the setting ca)"
-        ))),
-        false => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_travels_encrypted_or_not_at_all() {
-        for url in ["https://b.example", "http://127.0.0.1:1", "http://localhost", "http://[::1]:2"]
-        {
-            assert!(need_address(url, true).is_ok(), "{url}");
-        }
-        assert!(need_address("http://b.example", false).is_ok());
-        for url in ["http://b.example", "http://10.0.0.1:80", "ftp://b", "b.example", "https://u@b"]
-        {
-            assert!(need_address(url, true).is_err(), "{url}");
-        }
-    }
-}

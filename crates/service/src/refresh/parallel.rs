@@ -1,7 +1,7 @@
 //! A refresh in which every data server reads the sources at the same time. What they read is
 //! compared by what the values say; what most read becomes the version, on all of them.
 
-mod judge;
+pub(super) mod judge;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -231,7 +231,7 @@ impl Service {
     }
 }
 
-fn sums(
+pub(super) fn sums(
     objects: &evercube_store::ObjectDir,
     database: &Database,
     groups: &[(Place, Groups)],

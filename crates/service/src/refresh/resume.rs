@@ -64,7 +64,7 @@ impl Service {
     }
 
     /// Brings partitions to one other data server and tells the group.
-    async fn record(&self, request_id: &str, new: Vec<Finished>) -> Result<()> {
+    pub(super) async fn record(&self, request_id: &str, new: Vec<Finished>) -> Result<()> {
         let objects = Arc::clone(&self.objects);
         let (parts, all) = blocking(move || {
             let mut parts = Vec::new();

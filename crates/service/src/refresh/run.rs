@@ -122,7 +122,8 @@ impl Service {
         Ok(())
     }
 
-    /// Reads here, or on every server at once, as the database is kept.
+    /// Reads here, or on every server at once, as the database is kept; in another group, too, where
+    /// it has a partner.
     async fn read_wanted(
         &self,
         draft: &mut Draft,
@@ -140,7 +141,12 @@ impl Service {
         let places = wanted(&reading, request)?;
         let name = draft.current.as_ref().map_or(&draft.name, |v| &v.name);
         if let Some(on_difference) = self.read_by_all(name).filter(|_| !places.is_empty()) {
-            return self.read_everywhere(draft, (places, request.readers), on_difference).await;
+            let readers = request.readers;
+            let all = places.clone();
+            let own = async move |draft: &mut Draft| {
+                self.read_everywhere(draft, (all, readers), on_difference).await
+            };
+            return self.read_with_partner(draft, request, &places, own).await;
         }
         let read = self.read_all(&reading, places, &mut ahead).await?;
         draft.ahead = ahead;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use evercube_base::{Error, Result};
+use evercube_base::Result;
 use evercube_metastore::StandbyPlan;
 
 use super::FollowRequest;
 use crate::backup_use::BackupRequest;
 use crate::call::{Call, ReadLevel};
-use crate::seal::{self, Purpose};
+use crate::other_group::encoded;
 use crate::service::{Service, to_json};
 use crate::session::Session;
 
@@ -44,33 +44,10 @@ impl Service {
             seq: Some(entry.seq),
             as_of_micros,
         };
-        let token = self.opened(plan)?;
+        let token = self.opened(plan.token.as_deref())?;
         let path = format!("/api/v1/databases/{}/follow", encoded(&entry.name));
         let answer =
             self.transport.ask_group(&plan.url, &path, token.as_deref(), to_json(&ask)?, LIMIT);
         answer.await.map(|_| ())
     }
-
-    fn opened(&self, plan: &StandbyPlan) -> Result<Option<String>> {
-        let Some(sealed) = &plan.token else { return Ok(None) };
-        let opened = seal::open(&self.keys(), Purpose::OtherGroup, sealed);
-        let token = opened.and_then(|bytes| String::from_utf8(bytes).ok());
-        token.map(Some).ok_or_else(|| {
-            Error::invalid(
-                "the token of the other group cannot be opened any more; set the sync mode again",
-            )
-        })
-    }
-}
-
-/// A name as one segment of a path.
-fn encoded(name: &str) -> String {
-    let mut out = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => out.push(char::from(b)),
-            b => out.push_str(&format!("%{b:02X}")),
-        }
-    }
-    out
 }

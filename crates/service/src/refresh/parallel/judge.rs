@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{PartitionSum, ServerReading};
 
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(in crate::refresh) struct Verdict {
     /// Position of the reading that becomes the version.
     pub taken: usize,
     /// Positions of those that read the same.
@@ -31,7 +31,7 @@ impl Verdict {
 
 /// What most servers read, whole readings compared, so that no two are mixed; among as many the
 /// first. `None` where nobody read.
-pub(super) fn judge(table: &[ServerReading]) -> Option<Verdict> {
+pub(in crate::refresh) fn judge(table: &[ServerReading]) -> Option<Verdict> {
     let mut classes: Vec<(&[PartitionSum], Vec<usize>)> = Vec::new();
     for (i, reading) in table.iter().enumerate().filter(|(_, r)| r.error.is_none()) {
         match classes.iter_mut().find(|(sums, _)| *sums == reading.partitions.as_slice()) {

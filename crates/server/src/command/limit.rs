@@ -1,0 +1,39 @@
+//! `evercube limit`: limits of queries that the group keeps for its servers.
+
+use serde_json::json;
+
+use super::credentials::Account;
+use super::named::{Named, Put, run as run_named};
+use crate::failure::Outcome;
+
+/// Set limits of queries for all servers, also for one that joins later
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  evercube limit set --server http://127.0.0.1:8400 query_memory 2GB\n\n\
+    What a server's own settings say comes before; 'evercube status' shows where they differ."
+)]
+pub struct Limits {
+    #[command(subcommand)]
+    action: Named<Set>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Set {
+    #[command(flatten)]
+    account: Account,
+    /// query_memory, query_rows or query_timeout
+    name: String,
+    /// As in the settings file: 2GB, 1000000, 30s
+    value: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Limits) -> Outcome {
+    run_named(&args.action, "limits", |set| {
+        let body = json!({ "name": set.name, "value": set.value });
+        Ok(Put { account: &set.account, body, as_json: set.json })
+    })
+    .await
+}
