@@ -10,6 +10,8 @@ mod bearer;
 mod damage;
 #[path = "servers/encrypted.rs"]
 mod encrypted;
+#[path = "servers/formats.rs"]
+mod formats;
 #[path = "servers/full_disk.rs"]
 mod full_disk;
 #[path = "servers/hostile.rs"]

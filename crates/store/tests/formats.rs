@@ -5,7 +5,10 @@ use std::sync::Arc;
 use evercube_base::{
     Collation, ColumnData, DataType, DateTime, Decimal, ErrorKind, RowBatch, Value,
 };
-use evercube_store::{Bytes, Packing, RowGroup, Segment, SegmentBuilder, TableData};
+use evercube_store::{
+    Bytes, Manifest, Packing, PartitionManifest, RowGroup, Segment, SegmentBuilder, SegmentRef,
+    TableData, TableManifest,
+};
 
 const TYPES: [DataType; 7] = [
     DataType::Int64,
@@ -110,4 +113,21 @@ fn files_of_later_formats_are_refused_by_name() {
     let error = Segment::from_bytes(&Bytes::from(bytes)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("format 3"), "{}", error.message);
+}
+
+#[test]
+fn a_manifest_keeps_its_bytes() {
+    let segment = SegmentRef { hash: [7; 32], rows: 300, bytes: 5000, columns: vec![0, 2] };
+    let partition = PartitionManifest {
+        name: "2024".into(),
+        refreshed_micros: Some(1_700_000_000_000_000),
+        groups: vec![vec![segment]],
+    };
+    let table = TableManifest { id: "Sales".into(), partitions: vec![partition] };
+    let manifest = Manifest { tables: vec![table] };
+    let stored = include_bytes!("segments/manifest1.bin");
+    assert_eq!(Manifest::from_bytes(stored).unwrap(), manifest);
+    assert_eq!(manifest.to_bytes().unwrap(), stored);
+    let later = Manifest::from_bytes(&[2, 0]).unwrap_err();
+    assert_eq!(later.kind, ErrorKind::Unsupported);
 }

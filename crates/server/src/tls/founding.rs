@@ -135,15 +135,22 @@ pub fn keep_renewed(service: &Arc<Service>, mut kept: Kept) {
 impl Kept {
     fn look(&mut self, service: &Service) -> Outcome {
         let book = &service.config.certificates;
-        let trusted = service.trusted_authorities();
-        // Before the group told of its authority, what the folder holds counts.
+        // After a start the state may be older than what the folder holds; it would lead back to
+        // an authority that nobody trusts any more.
+        let is_newest = service.metastore.status().caught_up;
         if let Some(authority) = service.authority() {
+            let trusted = service.trusted_authorities();
             let (of_present, as_wanted) = self.own.fits(&trusted);
             let left = self.own.left();
-            let due = left < self.life / 3 || left > self.life || !of_present;
-            if due || !as_wanted {
+            let ends = left < self.life / 3 || left > self.life;
+            let due = if is_newest { ends || !of_present } else { ends && of_present };
+            let trusted = match is_newest {
+                true => trusted.join("\n"),
+                false => self.own.authority.clone(),
+            };
+            if due || (is_newest && !as_wanted) {
                 let vault = service.config.vault.as_deref();
-                self.renew(&authority, trusted.join("\n"), due, vault)?;
+                self.renew(&authority, trusted, due, vault)?;
             }
         }
         let clients = book.get().clients;

@@ -192,3 +192,16 @@ fn a_log_written_anew_contradicts_its_heads() {
     let text = problems(new.path(), end, &[Some(Position { n: 50, ..head })]).1;
     assert!(text.contains("record 50 was written down as its end before"), "{text}");
 }
+
+/// A log as it was when its format was new.
+#[test]
+fn a_log_of_an_earlier_release_is_proved_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("changes-0000000000000001.log");
+    std::fs::write(file, include_bytes!("../../tests/formats/audit1.log")).unwrap();
+    let mut of = chain(folder.path(), 1 << 20);
+    assert_eq!(of.position().n, 4);
+    write(&mut of, 0, 3);
+    let (proof, text) = problems(folder.path(), of.position(), &[]);
+    assert_eq!((text.as_str(), of.position().n), ("", 7), "{proof:?}");
+}
