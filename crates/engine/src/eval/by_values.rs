@@ -7,8 +7,11 @@ use evercube_store::{Aggregate, ColumnId, TableId};
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::statistics;
-use crate::plan::{Fold, Kind, Node};
+use crate::plan::{Fold, Kind, Node, Schema};
 use crate::scalar as rules;
+
+/// In long tables a scan by value pays where each has so many rows.
+const ROWS_OF_A_VALUE: usize = 8;
 
 impl Evaluator<'_> {
     /// Answers a statistic over a column of a model table; `None` where it is over something else.
@@ -32,20 +35,57 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         let arguments = extra.first().map(|e| self.scalars(cells, e)).transpose()?;
+        let data = self.store.table(table);
+        let values = data.column(column.column);
+        let is_long = data.rows() >= self.context.long_table;
+        let counted = match is_long && values.cardinality() as usize > data.rows() / ROWS_OF_A_VALUE
+        {
+            false => self.counted_by_scan(cells, column)?,
+            true => self.counted_in_order(cells, column)?,
+        };
+        let number =
+            |(code, times): &(u32, u64)| Ok((rules::to_f64(&values.value(*code))?, *times));
+        let found = (0..cells.n).map(|cell| {
+            let Some(codes) = counted.get(cell).or(counted.first()) else {
+                return Ok(Value::Blank);
+            };
+            let filled = codes.iter().filter(|(code, _)| *code != 0);
+            let numbers = filled.map(number).collect::<Result<_>>()?;
+            statistics::of_numbers(fold, numbers, arguments.as_ref().map(|a| a.get(cell)))
+        });
+        Ok(Some(Scalars::each(found.collect::<Result<_>>()?)))
+    }
+
+    /// The codes of each cell's rows, each with how often it occurs.
+    fn counted_by_scan(&self, cells: &Cells, column: ColumnId) -> Result<Vec<Vec<(u32, u64)>>> {
         let count = |_: &_| Ok(vec![Aggregate::CountRows]);
-        let grouped = self.scan(cells, table, &[column], false, &count)?;
-        let values = self.store.table(table).column(column.column);
+        let grouped = self.scan(cells, column.table, &[column], false, &count)?;
         let mut of_cells = vec![Vec::new(); cells.n];
         for (g, cell) in grouped.cells.iter().enumerate() {
             evercube_work::tick();
-            let value = values.value(grouped.keys[0][g]);
-            if let (false, Value::Int(rows)) = (value.is_blank(), &grouped.aggregates[0][g]) {
-                of_cells[*cell as usize].push((rules::to_f64(&value)?, *rows as u64));
+            if let Value::Int(rows) = grouped.aggregates[0][g] {
+                of_cells[*cell as usize].push((grouped.keys[0][g], rows as u64));
             }
         }
-        let found = of_cells.into_iter().enumerate().map(|(cell, counted)| {
-            statistics::of_numbers(fold, counted, arguments.as_ref().map(|a| a.get(cell)))
-        });
-        Ok(Some(Scalars::each(found.collect::<Result<_>>()?)))
+        Ok(of_cells)
+    }
+
+    /// The same where hardly two rows share a value: their codes are put in order. One for all
+    /// cells where these see the same rows.
+    fn counted_in_order(&self, cells: &Cells, column: ColumnId) -> Result<Vec<Vec<(u32, u64)>>> {
+        let rows = self.model_rows(cells, column.table, false, &Schema::default())?;
+        let data = self.store.table(column.table);
+        let mut codes = vec![0; data.rows()];
+        data.column(column.column).read_codes(0, &mut codes);
+        let of_cell = |cell| {
+            evercube_work::check()?;
+            let rows = rows.range(cell).map(|row| codes[rows.rows.base_row(row)]);
+            let mut sorted: Vec<u32> = rows.collect();
+            sorted.sort_unstable();
+            let runs = sorted.chunk_by(|a, b| a == b);
+            Ok(runs.map(|run| (run[0], run.len() as u64)).collect())
+        };
+        let different = if rows.starts.is_some() { cells.n } else { cells.n.min(1) };
+        (0..different).map(of_cell).collect()
     }
 }
