@@ -6,8 +6,8 @@
 
 mod accumulate;
 mod beside;
-mod code_set;
 mod comparison;
+mod distinct_pairs;
 mod few_groups;
 mod filter;
 mod groups;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 
-use super::code_set::CodeSet;
+use super::distinct_pairs::Pairs;
 use super::few_groups;
 use super::integers::Integers;
 use super::path::CodeReader;
@@ -15,8 +15,8 @@ use super::rows::Rows;
 use crate::scan_request::{Aggregate, PathColumn, RowExpr};
 use crate::version::StoreVersion;
 
-/// Bits that distinct codes of all groups may take before groups have sets of their own.
-const MOST_DISTINCT_BITS: usize = 1 << 28;
+/// Words of bits that distinct codes of all groups may take in any table.
+const MOST_DISTINCT_WORDS: usize = 1 << 22;
 
 /// An aggregate with its columns resolved.
 pub(super) enum Plan<'a> {
@@ -45,6 +45,8 @@ pub(super) enum Plan<'a> {
     Distinct {
         column: CodeReader<'a>,
         with_blank: bool,
+        /// Rows of the table.
+        rows: usize,
     },
     Single(CodeReader<'a>),
 }
@@ -88,7 +90,7 @@ impl<'a> Plan<'a> {
             }
             Aggregate::Count(e) => Self::Count(row(e)?),
             Aggregate::DistinctCount { column, with_blank } => {
-                Self::Distinct { column: codes(column)?, with_blank: *with_blank }
+                Self::Distinct { column: codes(column)?, with_blank: *with_blank, rows }
             }
             Aggregate::SingleValue(c) => Self::Single(codes(c)?),
         })
@@ -115,7 +117,7 @@ impl<'a> Plan<'a> {
 
     /// Whether groups no row belongs to would take much memory all the same.
     pub(super) fn is_large(&self) -> bool {
-        matches!(self, Self::Distinct { .. } | Self::Extreme { .. })
+        matches!(self, Self::Extreme { .. })
     }
 
     /// `groups`: as many as there will be, or 0 where that is not known.
@@ -130,12 +132,14 @@ impl<'a> Plan<'a> {
             Self::Sum(_) | Self::SumDoubles(_) | Self::SumReals(_) => Accumulator::Sum(Vec::new()),
             Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
             Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
-            Self::Distinct { column, .. } => {
+            Self::Distinct { column, rows, .. } => {
                 let words = (column.column.cardinality() as usize).div_ceil(64);
-                if groups > 0 && groups.saturating_mul(words) <= MOST_DISTINCT_BITS / 64 {
+                // Bits may take a quarter of what a pair for each row would.
+                let most = MOST_DISTINCT_WORDS.max(rows / 4);
+                if groups > 0 && groups.saturating_mul(words) <= most {
                     Accumulator::DistinctBits { words, bits: Vec::new() }
                 } else {
-                    Accumulator::Distinct(Vec::new())
+                    Accumulator::DistinctPairs(Pairs::default())
                 }
             }
             Self::Single(_) => Accumulator::Single(Vec::new()),
@@ -169,7 +173,7 @@ pub(super) enum Accumulator {
         words: usize,
         bits: Vec<u64>,
     },
-    Distinct(Vec<CodeSet>),
+    DistinctPairs(Pairs),
     /// The only code of each group, or one of these.
     Single(Vec<u32>),
 }
@@ -195,7 +199,7 @@ impl Accumulator {
             Self::ExtremeCode(want, v) => v.resize(groups, no_place(*want)),
             Self::Extreme(_, v) => v.resize(groups, Value::Blank),
             Self::DistinctBits { words, bits } => bits.resize(groups * *words, 0),
-            Self::Distinct(v) => v.resize_with(groups, CodeSet::default),
+            Self::DistinctPairs(_) => {}
             Self::Single(v) => v.resize(groups, NO_ROW),
         }
     }
@@ -283,10 +287,10 @@ impl Accumulator {
                     bits[g * *words + *code as usize / 64] |= 1 << (code % 64);
                 });
             }
-            (Self::Distinct(v), Plan::Distinct { column, .. }) => {
+            (Self::DistinctPairs(pairs), Plan::Distinct { column, .. }) => {
                 column.read(rows, codes);
-                let all = column.column.cardinality();
-                each(numbers, codes.iter(), |g, code| v[g].insert(*code, all));
+                each(numbers, codes.iter(), |g, code| pairs.push(g, *code));
+                pairs.tidy();
             }
             (Self::Single(v), Plan::Single(column)) => {
                 column.read(rows, codes);
@@ -328,9 +332,7 @@ impl Accumulator {
             (Self::DistinctBits { bits: a, .. }, Self::DistinctBits { bits: b, .. }) => {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
             }
-            (Self::Distinct(a), Self::Distinct(b)) => {
-                b.into_iter().enumerate().for_each(|(i, x)| a[at(i)].merge(x));
-            }
+            (Self::DistinctPairs(a), Self::DistinctPairs(b)) => a.merge(&b, at),
             (Self::Single(a), Self::Single(b)) => {
                 for (i, x) in b.into_iter().enumerate().filter(|(_, x)| *x != NO_ROW) {
                     a[at(i)] = only(a[at(i)], x);
@@ -388,9 +390,10 @@ impl Accumulator {
                 };
                 at.map(|g| count(of(g))).collect()
             }
-            (Self::Distinct(v), Plan::Distinct { with_blank, .. }) => {
-                let of = |set: &CodeSet| set.len() - u64::from(!with_blank && set.contains(0));
-                at.map(|g| count(of(&v[g]))).collect()
+            (Self::DistinctPairs(mut pairs), Plan::Distinct { with_blank, .. }) => {
+                let all = groups.iter().max().map_or(0, |last| *last as usize + 1);
+                let counts = pairs.counts(all, *with_blank)?;
+                at.map(|g| count(counts[g])).collect()
             }
             (Self::Single(v), Plan::Single(reader)) => {
                 let value = |code: u32| match code {

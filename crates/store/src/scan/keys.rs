@@ -6,7 +6,7 @@ use evercube_base::Result;
 
 use super::kernel::{self, Level};
 use super::path::{CodeReader, rows_behind};
-use super::rows::Rows;
+use super::rows::{Rows, Source};
 use crate::code_map::CodeMap;
 use crate::scan_request::{BitSet, PathColumn, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
@@ -186,11 +186,23 @@ fn possible_codes(
             break;
         }
         let cardinality = u64::from(reader.column.cardinality());
-        let Some(codes) = codes_that_pass(version, request, key)? else { continue };
+        let passing = codes_that_pass(version, request, key)?;
+        let Some(codes) = passing.or_else(|| codes_in_use(reader)) else { continue };
         left = left / cardinality.max(1) * (codes.len() as u64).max(1);
         found[i] = Some(codes);
     }
     Ok(found)
+}
+
+/// The codes that some row has, where many have none.
+fn codes_in_use(reader: &CodeReader<'_>) -> Option<Vec<u32>> {
+    let Source::Column(column) = &reader.source else { return None };
+    if reader.behind.is_some() {
+        return None;
+    }
+    let present = column.present();
+    (present.count() * 2 <= column.cardinality() as usize)
+        .then(|| present.iter().map(|code| code as u32).collect())
 }
 
 /// The codes of a key in rows that pass the filters on its own way; `None` where there are none.
