@@ -13,6 +13,7 @@ use evercube_work::tick;
 use crate::compiled_model::CompiledModel;
 
 mod paths;
+mod table_filter;
 
 pub(crate) use paths::PlainPaths;
 use paths::{Paths, weight};
@@ -29,7 +30,14 @@ pub enum Filter {
     Tuples { columns: Vec<ColumnId>, tuples: Arc<Vec<Vec<u32>>> },
     /// These rows of a table, its blank row last; filters every column of the expanded table but
     /// those in `without`.
-    Rows { table: TableId, rows: Arc<BitSet>, without: Vec<ColumnId> },
+    Rows {
+        table: TableId,
+        rows: Arc<BitSet>,
+        without: Vec<ColumnId>,
+        /// Relationships as they were where the rows were found, which expand the table: set where
+        /// `USERELATIONSHIP` or `CROSSFILTER` has made them others since.
+        relationships: Option<Arc<FilterContext>>,
+    },
 }
 
 impl Filter {
@@ -96,7 +104,7 @@ impl FilterContext {
                         });
                     }
                 }
-                Filter::Rows { table, rows, mut without } => {
+                Filter::Rows { table, rows, mut without, relationships } => {
                     without.extend(
                         columns
                             .iter()
@@ -104,7 +112,7 @@ impl FilterContext {
                             .copied()
                             .collect::<Vec<_>>(),
                     );
-                    kept.push(Filter::Rows { table, rows, without });
+                    kept.push(Filter::Rows { table, rows, without, relationships });
                 }
                 f if columns.iter().any(|c| f.is_on(*c)) => {}
                 f => kept.push(f),
@@ -306,8 +314,8 @@ impl Visibility<'_> {
                 Filter::Column { column, codes } if column.table == table => {
                     meet(rows_with(data.column(column.column), codes));
                 }
-                Filter::Rows { table: t, rows, without } => {
-                    if let Some(rows) = self.through_rows(context, *t, rows, without, table) {
+                Filter::Rows { .. } => {
+                    if let Some(rows) = self.through_rows(context, filter, table) {
                         meet(rows);
                     }
                 }
@@ -337,38 +345,6 @@ impl Visibility<'_> {
             }
         }
         visible
-    }
-
-    /// What a filter on rows of `from` leaves of `table`, where that is `from` itself or in its
-    /// expanded table.
-    fn through_rows(
-        &self,
-        context: &FilterContext,
-        from: TableId,
-        rows: &BitSet,
-        without: &[ColumnId],
-        table: TableId,
-    ) -> Option<BitSet> {
-        let data = self.store.table(table);
-        let columns = (0..data.columns() as u32).map(|column| ColumnId { table, column });
-        let kept: Vec<ColumnId> = columns.filter(|c| !without.contains(c)).collect();
-        if kept.is_empty() {
-            return None;
-        }
-        let reached = if from == table {
-            rows.clone()
-        } else {
-            let expanded = self.expanded(context, from);
-            let (_, path) = expanded.iter().find(|(t, _)| *t == table)?;
-            self.all_reached(path, rows, data.rows())
-        };
-        if kept.len() == data.columns() {
-            return Some(reached);
-        }
-        // Some columns are free: rows that agree with a row of the filter on the others.
-        let codes = |row: usize| kept.iter().map(|c| data.column(c.column).code(row)).collect();
-        let allowed: HashSet<Vec<u32>> = reached.iter().map(codes).collect();
-        Some(collect(data.rows(), |row| allowed.contains(&codes(row))))
     }
 
     /// The row a path leads to.

@@ -284,6 +284,9 @@ pub struct WindowNode {
     pub partition_by: Vec<usize>,
     /// For each column of the relation, where its current value comes from.
     pub current: Vec<Current>,
+    /// Columns of the relation that no row context has, those of one table together, and a table
+    /// of their visible values.
+    pub visible: Vec<(Vec<usize>, Node)>,
 }
 
 /// Where the current value of a column comes from.
@@ -291,18 +294,10 @@ pub struct WindowNode {
 pub enum Current {
     /// A row context's column.
     Row { frame: usize, column: usize },
-    /// The only row of this table, if it has just one.
-    Visible(Box<Node>),
+    /// Each of the combinations of values that are visible, of [`WindowNode::visible`].
+    Visible,
     /// Nowhere: every value is current.
     Unknown,
-}
-
-impl WindowNode {
-    /// Whether the function looks at the place of the current row, not at its partition alone.
-    pub fn needs_current(&self) -> bool {
-        let absolute = self.from.absolute && self.to.as_ref().is_none_or(|t| t.absolute);
-        !absolute || matches!(self.kind, WindowKind::RowNumber | WindowKind::Rank { .. })
-    }
 }
 
 /// What is asked about the measure a calculation item is applied to.

@@ -51,7 +51,8 @@ fn of_table_alone(dataset: &Dataset, table: TableId, rows: BitSet) -> Filter {
         let n = dataset.model.table(t).columns.len() as u32;
         (0..n).map(move |column| ColumnId { table: t, column })
     };
-    Filter::Rows { table, rows: Arc::new(rows), without: others.flat_map(columns).collect() }
+    let without = others.flat_map(columns).collect();
+    Filter::Rows { table, rows: Arc::new(rows), without, relationships: None }
 }
 
 /// What the filters leave of every table that they reach.

@@ -3,6 +3,7 @@
 mod chance;
 mod model;
 mod query;
+mod shapes;
 
 pub use chance::Chance;
 pub use model::{Model, random_model};

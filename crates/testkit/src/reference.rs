@@ -5,10 +5,17 @@
 
 mod aggregate;
 mod calculate;
+mod group_by;
+mod join;
+mod rollup;
 mod scalar;
+mod selected;
 mod sets;
+mod statistics;
 mod summarize;
+mod summarize_columns;
 mod table;
+mod window;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -66,6 +73,12 @@ struct Env {
     transitioned: usize,
     filters: FilterContext,
     variables: Vec<(String, Bound)>,
+    /// What `ALLSELECTED` goes back to, the last one first asked.
+    shadows: Vec<selected::Shadow>,
+    /// The rows of `CURRENTGROUP`.
+    group: Option<Rc<Table>>,
+    /// In `SUMMARIZE`, the group columns that the row is a subtotal over.
+    left_out: Option<Vec<ColumnId>>,
 }
 
 /// A dataset with what a query defines on top.
@@ -80,6 +93,9 @@ pub struct Reference<'a> {
 
 const DEPTH: u32 = 120;
 
+/// How a refusal begins; the name of what is not known follows.
+pub const REFUSAL: &str = "the reference evaluator does not know ";
+
 impl<'a> Reference<'a> {
     pub fn new(model: &'a CompiledModel, store: &'a StoreVersion, now: DateTime) -> Self {
         let random = Cell::new(1);
@@ -89,6 +105,9 @@ impl<'a> Reference<'a> {
     /// Answers a query: one table per `EVALUATE`.
     pub fn query(&mut self, text: &str) -> Result<Vec<Table>> {
         let query = evercube_dax::parse_query(text).into_result()?;
+        if self.has_several_ways() {
+            return Err(unsupported("several ways of a filter"));
+        }
         let mut env = Env::default();
         for definition in &query.definitions {
             match &definition.kind {
@@ -99,7 +118,7 @@ impl<'a> Reference<'a> {
                     let value = self.bind(&env, expression)?;
                     env.variables.push((name.to_lowercase(), value));
                 }
-                _ => return Err(unsupported("this kind of definition")),
+                _ => return Err(unsupported("definitions of columns, tables and functions")),
             }
         }
         query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect()
@@ -107,9 +126,6 @@ impl<'a> Reference<'a> {
 
     fn evaluate(&self, env: &Env, evaluate: &Evaluate) -> Result<Table> {
         let mut table = self.table(env, &evaluate.expression)?;
-        if !evaluate.start_at.is_empty() {
-            return Err(unsupported("START AT"));
-        }
         let mut keyed = Vec::new();
         for (inner, values) in env.with_rows(&table).iter().zip(std::mem::take(&mut table.rows)) {
             let keys: Result<Vec<Value>> =
@@ -117,13 +133,17 @@ impl<'a> Reference<'a> {
             keyed.push((keys?, values));
         }
         let collation = Collation::default();
-        keyed.sort_by(|(a, _), (b, _)| {
+        let order = |a: &[Value], b: &[Value]| {
             let each = a.iter().zip(b).zip(&evaluate.order_by).map(|((x, y), o)| {
                 let order = rules::total_order(x, y, &collation);
                 if o.descending { order.reverse() } else { order }
             });
             each.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
-        });
+        };
+        keyed.sort_by(|(a, _), (b, _)| order(a, b));
+        let start: Vec<Value> =
+            evaluate.start_at.iter().map(|e| self.scalar(env, e)).collect::<Result<_>>()?;
+        keyed.retain(|(keys, _)| order(keys, &start).is_ge());
         table.rows = keyed.into_iter().map(|(_, values)| values).collect();
         Ok(table)
     }
@@ -161,6 +181,31 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// Whether a filter could come from one table to another in several ways.
+    fn has_several_ways(&self) -> bool {
+        let tables = self.model.tables().len();
+        let mut steps: Vec<(usize, usize)> = Vec::new();
+        for r in self.model.relationships().iter().filter(|r| r.active) {
+            let (many, one) = (r.def.from.table.0 as usize, r.def.to.table.0 as usize);
+            steps.push((one, many));
+            if r.both_directions {
+                steps.push((many, one));
+            }
+        }
+        (0..tables).any(|from| {
+            let (mut ways, mut open) = (vec![0; tables], vec![vec![from]]);
+            while let Some(way) = open.pop() {
+                ways[way[way.len() - 1]] += 1;
+                for (_, to) in steps.iter().filter(|(at, _)| *at == way[way.len() - 1]) {
+                    if !way.contains(to) {
+                        open.push([&way[..], &[*to]].concat());
+                    }
+                }
+            }
+            ways.iter().any(|n| *n > 1)
+        })
+    }
+
     fn visibility(&self) -> Visibility<'_> {
         Visibility { model: self.model, store: self.store }
     }
@@ -196,6 +241,7 @@ impl Env {
     /// The environments of a table's rows.
     fn with_rows(&self, table: &Table) -> Vec<Self> {
         let columns = Rc::new(table.columns.clone());
+        let whole = Rc::new(table.clone());
         let relationships = Rc::new(FilterContext {
             used: self.filters.used.clone(),
             directions: self.filters.directions.clone(),
@@ -203,6 +249,8 @@ impl Env {
         });
         let row = |values: &Vec<Value>| {
             let mut inner = self.clone();
+            let shadow = selected::Shadow::Rows(Rc::clone(&whole), Rc::clone(&relationships));
+            inner.shadows.push(shadow);
             inner.rows.push(RowContext {
                 columns: Rc::clone(&columns),
                 values: values.clone(),
@@ -222,5 +270,5 @@ impl Env {
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::unsupported(format!("the reference evaluator does not know {what}"))
+    Error::unsupported(format!("{REFUSAL}{what}"))
 }

@@ -1,13 +1,16 @@
 //! Window functions: `INDEX`, `OFFSET`, `WINDOW`, `RANK`, `ROWNUMBER`.
 
+use std::collections::BTreeMap;
+
 use evercube_base::{Error, Result};
 use evercube_dax::ast::{Expr, ExprKind, Span};
-use evercube_store::ColumnId;
+use evercube_store::{ColumnId, TableId};
 
 use super::call::{WHOLE, all_uses};
 use super::{Binder, CONTEXT, Scope};
 use crate::plan::{
-    Blanks, Current, Kind, Node, Type, Uses, WindowEnd, WindowKey, WindowKind, WindowNode,
+    Blanks, Current, Kind, Node, TableColumn, Type, Uses, WindowEnd, WindowKey, WindowKind,
+    WindowNode,
 };
 
 /// The arguments after the position, told apart by what they are.
@@ -131,9 +134,9 @@ impl Binder<'_> {
                 order_by.push(WindowKey { node, descending: false, blanks: shape.blanks });
             }
         }
-        let outer = |c: &crate::plan::TableColumn| {
+        let outer = |c: &TableColumn| {
             scope.frames.iter().enumerate().rev().find_map(|(frame, f)| {
-                let same = |o: &crate::plan::TableColumn| match c.lineage {
+                let same = |o: &TableColumn| match c.lineage {
                     Some(l) => o.lineage == Some(l),
                     None => o.lineage.is_none() && o.name.to_lowercase() == c.name.to_lowercase(),
                 };
@@ -145,18 +148,23 @@ impl Binder<'_> {
         for e in shape.match_by {
             tells.push(self.position(scope, &relation, e)?);
         }
-        let current = schema
+        // A place counted from the partition's ends asks for the partition alone.
+        let is_place = matches!(kind, WindowKind::RowNumber | WindowKind::Rank { .. });
+        let (from, to) = ends;
+        let by_ends = !is_place && from.absolute && to.as_ref().is_none_or(|t| t.absolute);
+        let current: Vec<Current> = schema
             .iter()
             .enumerate()
             .map(|(i, c)| match (outer(c), c.lineage) {
                 _ if !shape.match_by.is_empty() && !tells.contains(&i) => Current::Unknown,
+                _ if by_ends && !partition_by.contains(&i) => Current::Unknown,
                 (Some((frame, column)), _) => Current::Row { frame, column },
-                (None, Some(l)) => Current::Visible(Box::new(self.values(vec![l], true, span))),
+                (None, Some(_)) => Current::Visible,
                 (None, None) => Current::Unknown,
             })
             .collect();
+        let visible = self.visible_columns(&schema, &current, span);
         let uses = all_uses(order_by.iter().map(|k| &k.node)).outside_frame(depth);
-        let (from, to) = ends;
         let ends = to.iter().fold(from.position.uses, |u, t| u.and(t.position.uses));
         let frame = if depth > 0 { 0 } else { Uses::NONE };
         let uses = uses.and(ends).and(relation.uses).and(Uses { frame, ..CONTEXT });
@@ -169,6 +177,7 @@ impl Binder<'_> {
             order_by,
             partition_by,
             current,
+            visible,
         });
         Ok(match kind {
             WindowKind::RowNumber | WindowKind::Rank { .. } => {
@@ -176,6 +185,26 @@ impl Binder<'_> {
             }
             _ => Self::node(Kind::Window(node), ty, uses, span),
         })
+    }
+
+    /// The columns whose current values are those that are visible, by their tables.
+    fn visible_columns(
+        &self,
+        schema: &[TableColumn],
+        current: &[Current],
+        span: Span,
+    ) -> Vec<(Vec<usize>, Node)> {
+        let mut of: BTreeMap<TableId, Vec<(usize, ColumnId)>> = BTreeMap::new();
+        for (i, (column, current)) in schema.iter().zip(current).enumerate() {
+            if let (Some(id), Current::Visible) = (column.lineage, current) {
+                of.entry(id.table).or_default().push((i, id));
+            }
+        }
+        let together = |columns: Vec<(usize, ColumnId)>| {
+            let (places, ids): (Vec<usize>, Vec<ColumnId>) = columns.into_iter().unzip();
+            (places, self.values(ids, true, span))
+        };
+        of.into_values().map(together).collect()
     }
 
     /// The parts of `ORDERBY`: an expression, then its order, as `DESC BLANKS LAST`.

@@ -4,11 +4,14 @@
 //! filters on its columns and puts the innermost shadow's in their place; the groups of
 //! `SUMMARIZECOLUMNS` leave the filters the groups were formed under.
 
-use evercube_store::ColumnId;
+use std::collections::BTreeSet;
+
+use evercube_store::{ColumnId, TableId};
 
 use super::Evaluator;
-use super::cells::{Cells, Shadow};
+use super::cells::{Cells, Key, KeyTarget, Shadow, compose};
 use super::rows::Rows;
+use crate::filter_context::Filter;
 
 impl Evaluator<'_> {
     pub(crate) fn restore_selected(
@@ -18,23 +21,54 @@ impl Evaluator<'_> {
         outer: &Cells,
     ) {
         let concerned = |c: &ColumnId| columns.is_none_or(|of| of.contains(c));
-        let shadow = outer
-            .shadows
-            .iter()
-            .rev()
-            .find(|s| self.filter_columns(&s.table.rows).iter().any(&concerned));
+        let shadow = outer.shadows.iter().rev().find(|s| {
+            self.filter_columns(&s.table.rows, &self.base_context).iter().any(&concerned)
+        });
         let Some(shadow) = shadow.cloned() else {
             // Nothing was iterated: what is selected is what is filtered.
             return;
         };
-        let mut of_shadow = self.filter_columns(&shadow.table.rows);
+        let mut of_shadow = self.filter_columns(&shadow.table.rows, &self.base_context);
         of_shadow.retain(&concerned);
-        if shadow.keys_only {
-            inner.remove_keys(&of_shadow);
-            return;
+        if let Some(outside) = &shadow.grouped {
+            return self.restore_query(inner, outside, &shadow.index, &of_shadow);
         }
         inner.remove(&of_shadow);
         self.put_shadow(inner, &shadow, &of_shadow);
+    }
+
+    /// The filters on columns as they are in the cells that a query's groups stand on; `of` says
+    /// in which of them.
+    fn restore_query(&self, inner: &mut Cells, outside: &Cells, of: &[u32], columns: &[ColumnId]) {
+        inner.remove_keys(columns);
+        let on = |k: &&Key| matches!(k.target, KeyTarget::Column(c) if columns.contains(&c));
+        for key in outside.keys.iter().filter(on) {
+            let codes = compose(&key.codes, of);
+            inner.keys.push(Key { target: key.target.clone(), codes });
+        }
+        let others: Vec<ColumnId> = (0..self.model.tables().len() as u32)
+            .flat_map(|t| self.columns_of(TableId(t)))
+            .filter(|c| !columns.contains(c))
+            .collect();
+        let pairs: BTreeSet<(usize, usize)> = (0..inner.n)
+            .map(|cell| (inner.context_of(cell), outside.context_of(of[cell] as usize)))
+            .collect();
+        let is_same =
+            |(a, b): &(usize, usize)| inner.distinct[*a].filters == outside.distinct[*b].filters;
+        if pairs.iter().all(is_same) {
+            return;
+        }
+        let restored: Vec<Vec<Filter>> = outside
+            .distinct
+            .iter()
+            .map(|c| {
+                let mut restored = c.as_ref().clone();
+                restored.remove(&others);
+                restored.filters
+            })
+            .collect();
+        inner.edit(|c| c.remove(columns));
+        inner.add_filters(&restored, |cell| outside.context_of(of[cell] as usize));
     }
 
     fn put_shadow(&self, inner: &mut Cells, shadow: &Shadow, columns: &[ColumnId]) {

@@ -14,7 +14,7 @@ use super::cells::{Cells, Key, KeyTarget};
 use super::rows::{CellTable, Rows};
 use super::scalar_node::differing;
 use super::scan::key_code;
-use crate::filter_context::Filter;
+use crate::filter_context::{Filter, FilterContext};
 use crate::plan::{FilterArgument, Node};
 use crate::rules::Rule;
 
@@ -37,8 +37,12 @@ impl Evaluator<'_> {
         let mut selected = Vec::new();
         for argument in arguments {
             match argument {
-                FilterArgument::Use(id) => inner.edit(|c| c.used.push(*id)),
-                FilterArgument::Direct(id, d) => inner.edit(|c| c.directions.push((*id, *d))),
+                FilterArgument::Use(id) => {
+                    inner.edit(|c| c.relate(&self.visibility(), |c| c.used.push(*id)));
+                }
+                FilterArgument::Direct(id, d) => {
+                    inner.edit(|c| c.relate(&self.visibility(), |c| c.directions.push((*id, *d))));
+                }
                 FilterArgument::Remove(columns) => inner.remove(columns),
                 FilterArgument::RemoveAll => inner.remove_all(),
                 FilterArgument::Selected(columns) => selected.push(columns.clone()),
@@ -48,13 +52,17 @@ impl Evaluator<'_> {
         for columns in selected {
             self.restore_selected(&mut inner, columns.as_deref(), cells);
         }
+        let outside = cells.distinct.first().map_or(&self.base_context, |c| c.as_ref());
         for (table, _, keep) in &tables {
             if !keep {
-                inner.remove(&self.filter_columns(&table.rows));
+                inner.remove(&self.filter_columns(&table.rows, outside));
             }
         }
         for (table, place, keep) in tables {
             self.put_filter(&mut inner, &table, place.as_deref(), keep);
+        }
+        if let Some(outside) = cells.distinct.first().map(|c| c.relationships()) {
+            inner.found_under(&outside, &self.visibility());
         }
         Ok(inner)
     }
@@ -72,11 +80,12 @@ impl Evaluator<'_> {
         Ok((self.table(cells, table)?, None))
     }
 
-    /// Model columns a table filters when it is an argument of `CALCULATE`.
-    pub(crate) fn filter_columns(&self, rows: &Rows) -> Vec<ColumnId> {
+    /// Model columns a table filters when it is an argument of `CALCULATE`; relationships are those
+    /// where it is evaluated.
+    pub(crate) fn filter_columns(&self, rows: &Rows, outside: &FilterContext) -> Vec<ColumnId> {
         let mut out: Vec<ColumnId> = rows.schema.iter().filter_map(|c| c.lineage).collect();
         if let Some((table, _)) = &rows.base {
-            for (t, _) in self.visibility().expanded(&self.base_context, *table) {
+            for (t, _) in self.visibility().expanded(outside, *table) {
                 out.extend(self.columns_of(t));
             }
         }
@@ -145,7 +154,12 @@ impl Evaluator<'_> {
             for row in range {
                 set.insert(numbers[row] as usize);
             }
-            return Some(Filter::Rows { table: *table, rows: Arc::new(set), without: Vec::new() });
+            return Some(Filter::Rows {
+                table: *table,
+                rows: Arc::new(set),
+                without: Vec::new(),
+                relationships: None,
+            });
         }
         let columns: Vec<(usize, ColumnId)> =
             rows.schema.iter().enumerate().filter_map(|(i, c)| Some((i, c.lineage?))).collect();

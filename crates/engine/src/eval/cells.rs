@@ -16,7 +16,7 @@ use evercube_work::map_blocks;
 use super::calculation_item::Selected;
 use super::rows::{CellTable, Rows};
 use super::variable::Variable;
-use crate::filter_context::{Filter, FilterContext};
+use crate::filter_context::{Filter, FilterContext, Visibility};
 
 /// What a key fixes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,8 +66,8 @@ pub(crate) struct Shadow {
     /// Rows by cell of the iteration's outside.
     pub table: CellTable,
     pub index: Arc<Vec<u32>>,
-    /// The rows are groups on top of filters that are still there: taking the keys away is enough.
-    pub keys_only: bool,
+    /// The cells that a query's groups stand on; nothing where the rows were gone through.
+    pub grouped: Option<Rc<Cells>>,
 }
 
 /// A variable's number, what it is, and the cell of its definition for each cell; `None`: its own.
@@ -91,7 +91,7 @@ pub(crate) struct Cells {
     pub selected: Option<Arc<Selected>>,
 }
 
-fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {
+pub(crate) fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {
     Arc::new(map_blocks(from, |i| index[*i as usize]))
 }
 
@@ -156,7 +156,7 @@ impl Cells {
                 .map(|s| Shadow {
                     table: s.table.clone(),
                     index: pick(&s.index),
-                    keys_only: s.keys_only,
+                    grouped: s.grouped.clone(),
                 })
                 .collect(),
             selected: self.selected.clone(),
@@ -172,7 +172,7 @@ impl Cells {
         inner.shadows.push(Shadow {
             table: table.clone(),
             index: Arc::new(parents.clone()),
-            keys_only: false,
+            grouped: None,
         });
         (inner, parents)
     }
@@ -218,6 +218,19 @@ impl Cells {
         self.distinct = Arc::new(changed.collect());
     }
 
+    /// Filters on rows found outside keep the relationships there, where those here are others.
+    pub fn found_under(&mut self, outside: &Arc<FilterContext>, visibility: &Visibility<'_>) {
+        let same =
+            |c: &Arc<FilterContext>| c.used == outside.used && c.directions == outside.directions;
+        if !self.distinct.iter().all(same) {
+            self.edit(|c| {
+                let mut filters = std::mem::take(&mut c.filters);
+                filters.iter_mut().for_each(|f| f.found_under(outside, c, visibility));
+                c.filters = filters;
+            });
+        }
+    }
+
     /// Drops every filter and key; security stays.
     pub fn remove_all(&mut self) {
         self.edit(|c| c.filters.clear());
@@ -226,6 +239,13 @@ impl Cells {
 
     /// Adds a filter to each cell; equal contexts stay one.
     pub fn add_each(&mut self, filters: &[Option<Filter>], of: impl Fn(usize) -> usize) {
+        let filters: Vec<Vec<Filter>> =
+            filters.iter().map(|f| f.clone().into_iter().collect()).collect();
+        self.add_filters(&filters, of);
+    }
+
+    /// Adds filters to each cell; equal contexts stay one.
+    pub fn add_filters(&mut self, filters: &[Vec<Filter>], of: impl Fn(usize) -> usize) {
         let mut known: HashMap<(usize, usize), u32> = HashMap::new();
         let mut distinct = Vec::new();
         let mut index = Vec::with_capacity(self.n);
@@ -233,7 +253,7 @@ impl Cells {
             let pair = (self.context_of(cell), of(cell));
             let at = *known.entry(pair).or_insert_with(|| {
                 let mut c = self.distinct[pair.0].as_ref().clone();
-                c.filters.extend(filters[pair.1].clone());
+                c.filters.extend_from_slice(&filters[pair.1]);
                 distinct.push(Arc::new(c));
                 distinct.len() as u32 - 1
             });

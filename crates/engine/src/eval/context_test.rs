@@ -38,8 +38,9 @@ impl Evaluator<'_> {
                             Filter::Tuples { columns, .. } => {
                                 columns.iter().any(|c| reaches(c.table))
                             }
-                            Filter::Rows { table, .. } => {
-                                let expanded = self.visibility().expanded(context, *table);
+                            Filter::Rows { table, relationships, .. } => {
+                                let found_under = relationships.as_deref().unwrap_or(context);
+                                let expanded = self.visibility().expanded(found_under, *table);
                                 expanded.iter().any(|(t, _)| reaches(*t))
                             }
                         })
@@ -60,8 +61,9 @@ impl Evaluator<'_> {
 
     fn filters_column(&self, context: &FilterContext, column: ColumnId) -> bool {
         context.filters.iter().any(|f| match f {
-            Filter::Rows { table, without, .. } => {
-                let expanded = self.visibility().expanded(context, *table);
+            Filter::Rows { table, without, relationships, .. } => {
+                let found_under = relationships.as_deref().unwrap_or(context);
+                let expanded = self.visibility().expanded(found_under, *table);
                 expanded.iter().any(|(t, _)| *t == column.table) && !without.contains(&column)
             }
             f => f.is_on(column),

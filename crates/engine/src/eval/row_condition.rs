@@ -37,7 +37,7 @@ impl Evaluator<'_> {
             return Ok(Some(filter));
         }
         let found = self.rows_where(cells, table, condition)?;
-        Ok(found.map(|rows| Filter::Rows { table, rows, without: Vec::new() }))
+        Ok(found.map(|rows| Filter::Rows { table, rows, without: Vec::new(), relationships: None }))
     }
 
     fn rows_where(
@@ -116,10 +116,11 @@ pub(super) fn complement(filter: &Filter) -> Option<Filter> {
             others.invert();
             Some(Filter::Column { column: *column, codes: Arc::new(others) })
         }
-        Filter::Rows { table, rows, without } => Some(Filter::Rows {
+        Filter::Rows { table, rows, without, relationships } => Some(Filter::Rows {
             table: *table,
             rows: Arc::new(other_rows(rows)),
             without: without.clone(),
+            relationships: relationships.clone(),
         }),
         Filter::Tuples { .. } => None,
     }

@@ -26,7 +26,7 @@ impl Evaluator<'_> {
             && cells.n > 1
             && table.starts.is_none()
             && !table.rows.keep
-            && cells.shadows.iter().all(|s| s.keys_only || s.table.starts.is_none())
+            && cells.shadows.iter().all(|s| s.grouped.is_some() || s.table.starts.is_none())
             && is_of_row(body, frame);
         if !is_alike {
             return None;

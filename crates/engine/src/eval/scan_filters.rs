@@ -45,12 +45,13 @@ impl Evaluator<'_> {
                         return vec![self.row_filter(context, base)];
                     }
                 }
-                Filter::Rows { table, rows, without } => match reach.path(*table) {
-                    Some(path) if without.is_empty() => {
+                Filter::Rows { table, rows, without, relationships } => match reach.path(*table) {
+                    Some(path) if without.is_empty() && relationships.is_none() => {
                         out.push(ScanFilter::Rows { path: path.clone(), rows: Arc::clone(rows) });
                     }
                     _ => {
-                        let expanded = self.visibility().expanded(context, *table);
+                        let found_under = relationships.as_ref().unwrap_or(context);
+                        let expanded = self.visibility().expanded(found_under, *table);
                         if expanded.iter().any(|(t, _)| *t == base || reaches(*t)) {
                             return vec![self.row_filter(context, base)];
                         }

@@ -306,6 +306,8 @@ fn table_of(filter: &Filter) -> Option<TableId> {
             let table = columns.first()?.table;
             columns.iter().all(|c| c.table == table).then_some(table)
         }
-        Filter::Rows { table, without, .. } => without.is_empty().then_some(*table),
+        Filter::Rows { table, without, relationships, .. } => {
+            (without.is_empty() && relationships.is_none()).then_some(*table)
+        }
     }
 }

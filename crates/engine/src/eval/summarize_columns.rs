@@ -1,5 +1,6 @@
 //! `SUMMARIZECOLUMNS`: groups of columns of any tables under filters, and expressions for each.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
@@ -163,7 +164,7 @@ impl Evaluator<'_> {
             inner.shadows.push(Shadow {
                 table: groups.clone(),
                 index: Arc::new(parents.clone()),
-                keys_only: true,
+                grouped: Some(Rc::new(outer.clone())),
             });
         }
         (inner, parents, rows)

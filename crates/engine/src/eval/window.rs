@@ -1,14 +1,14 @@
 //! Window functions: `INDEX`, `OFFSET`, `WINDOW`, `ROWNUMBER`, `RANK`.
 //!
 //! The relation is cut into partitions and each is sorted. A cell's current rows are the rows of
-//! the relation that agree with what is known of it: with its row contexts, or, for a column that
-//! none of them has, with the only value visible in its filter context. A column of which neither
-//! is known leaves several rows current, and the function gives what it gives for each of them.
+//! the relation that agree with what is known of it: with its row contexts, and, in columns that
+//! none of them has, with a combination of values visible in its filter context. Where several rows
+//! are current, the function gives what it gives for each of them.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use evercube_base::{Collation, Error, ErrorKind, Result, Value};
+use evercube_base::{Collation, Result, Value};
 
 use super::rows::CellTable;
 use super::set_operations::ValueKey;
@@ -86,15 +86,10 @@ impl Evaluator<'_> {
         let table = self.table(cells, &window.relation)?;
         let mut out = Vec::with_capacity(cells.n);
         self.over_cells(cells, window, &table, |_, ordered, current| {
+            // A total has several current rows, and no place among them.
             let place = match current {
-                [] => None,
                 [one] => ordered.places.get(one),
-                _ => {
-                    return Err(Error::new(
-                        ErrorKind::Evaluation,
-                        "A row number or rank needs one current row, and several rows of the relation are current; name the missing columns in the row context, or leave them out of the relation.",
-                    ));
-                }
+                _ => None,
             };
             let number = place.map(|p| match window.kind {
                 WindowKind::Rank { dense: true } => p.dense_rank,
@@ -130,7 +125,10 @@ impl Evaluator<'_> {
         for key in &window.order_by {
             keys.push(self.scalars(&inner, &key.node)?);
         }
-        let visible = self.visible_values(cells, window)?;
+        let mut visible = Vec::new();
+        for (_, values) in &window.visible {
+            visible.push(self.table(cells, values)?);
+        }
         let mut once: Option<Ordered> = None;
         let mut start = 0;
         for cell in 0..cells.n {
@@ -153,54 +151,39 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// For each column known by its filter context: its only visible value in each cell.
-    fn visible_values(
-        &self,
-        cells: &Cells,
-        window: &WindowNode,
-    ) -> Result<Vec<Option<Vec<Option<Value>>>>> {
-        let mut out = Vec::new();
-        for current in &window.current {
-            let Current::Visible(values) = current else {
-                out.push(None);
-                continue;
-            };
-            let table = self.table(cells, values)?;
-            let only = (0..cells.n).map(|cell| {
-                let range = table.range(cell);
-                (range.len() == 1).then(|| table.rows.value(self.store, 0, range.start))
-            });
-            out.push(Some(only.collect()));
-        }
-        Ok(out)
-    }
-
     fn current_rows(
         &self,
         cells: &Cells,
         window: &WindowNode,
         table: &CellTable,
         cell: usize,
-        visible: &[Option<Vec<Option<Value>>>],
+        visible: &[CellTable],
     ) -> Vec<usize> {
         let mut known: Vec<(usize, ValueKey)> = Vec::new();
         for (column, current) in window.current.iter().enumerate() {
-            // A place counted from the partition's ends asks for the partition alone.
-            let matters = window.needs_current() || window.partition_by.contains(&column);
-            let value = match current {
-                _ if !matters => None,
-                Current::Row { frame, column } => {
-                    let frame = &cells.frames[*frame];
-                    let row = frame.index[cell] as usize;
-                    Some(frame.rows.value(self.store, *column, row))
-                }
-                Current::Visible(_) => visible[column].as_ref().and_then(|v| v[cell].clone()),
-                Current::Unknown => None,
-            };
-            known.extend(value.map(|v| (column, self.key(&v))));
+            if let Current::Row { frame, column: of } = current {
+                let frame = &cells.frames[*frame];
+                let row = frame.index[cell] as usize;
+                known.push((column, self.key(&frame.rows.value(self.store, *of, row))));
+            }
         }
+        let combination = |table: &CellTable, columns: &mut dyn Iterator<Item = usize>, row| {
+            columns.map(|c| self.key(&table.rows.value(self.store, c, row))).collect::<Vec<_>>()
+        };
+        let visible: Vec<(&[usize], HashSet<Vec<ValueKey>>)> = window
+            .visible
+            .iter()
+            .zip(visible)
+            .map(|((columns, _), values)| {
+                let of_row = |row| combination(values, &mut (0..columns.len()), row);
+                (columns.as_slice(), values.range(cell).map(of_row).collect())
+            })
+            .collect();
         let agrees = |row: &usize| {
             known.iter().all(|(c, key)| self.key(&table.rows.value(self.store, *c, *row)) == *key)
+                && visible.iter().all(|(columns, values)| {
+                    values.contains(&combination(table, &mut columns.iter().copied(), *row))
+                })
         };
         table.range(cell).filter(agrees).collect()
     }

@@ -122,7 +122,12 @@ fn rows_of_roles_reach_no_table_but_their_own() {
     let product = w.model.table_id("Product").unwrap();
     let mut rows = BitSet::new(4, false);
     rows.insert(2);
-    let alone = Filter::Rows { table: product, rows: Arc::new(rows), without: Vec::new() };
+    let alone = Filter::Rows {
+        table: product,
+        rows: Arc::new(rows),
+        without: Vec::new(),
+        relationships: None,
+    };
     let mut seen = context(Vec::new());
     seen.secured = Arc::new(vec![alone]);
     assert_eq!(w.see(&seen, "Product"), "2");

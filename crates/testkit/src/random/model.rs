@@ -1,6 +1,6 @@
 //! Random models: facts and dimensions, snowflaked or not, with orphans, blanks, inactive, two-way
-//! and many-to-many relationships. Active relationships form a forest, so that there is one way
-//! between two tables.
+//! and many-to-many relationships. Active relationships form a forest, or filters go one way and
+//! facts have dimensions in common; either way there is one way of a filter between two tables.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -35,6 +35,9 @@ pub struct Relationship {
 }
 
 pub struct Model {
+    /// Tables may have several others that refer to them, and those again others in common; there
+    /// is still one way of a filter between two tables, and filters go one way.
+    pub shared: bool,
     pub tables: Vec<Table>,
     pub relationships: Vec<Relationship>,
     pub measures: Vec<String>,
@@ -59,15 +62,48 @@ fn table(chance: &mut Chance, name: String, rows: usize, has_key: bool) -> Table
     Table { name, columns }
 }
 
-/// Which tables are connected: for each the one that stands for all.
-struct Connected(Vec<usize>);
+/// Which tables are connected.
+enum Connected {
+    /// For each table the one that stands for all it is connected with.
+    Forest(Vec<usize>),
+    /// For each table those whose filters reach it.
+    OneWay(Vec<Vec<usize>>),
+}
 
 impl Connected {
-    fn join(&mut self, a: usize, b: usize) -> bool {
-        let (a, b) = (self.0[a], self.0[b]);
-        self.0.iter_mut().filter(|x| **x == a).for_each(|x| *x = b);
-        a != b
+    fn new(tables: usize, one_way: bool) -> Self {
+        match one_way {
+            true => Self::OneWay((0..tables).map(|t| vec![t]).collect()),
+            false => Self::Forest((0..tables).collect()),
+        }
     }
+
+    /// Connects two tables where that leaves one way between any two.
+    fn join(&mut self, from: usize, to: usize) -> bool {
+        match self {
+            Self::Forest(of) => {
+                let (a, b) = (of[from], of[to]);
+                of.iter_mut().filter(|x| **x == a).for_each(|x| *x = b);
+                a != b
+            }
+            Self::OneWay(reached_by) => {
+                let more = reached_by[to].clone();
+                let mut behind: Vec<&mut Vec<usize>> =
+                    reached_by.iter_mut().filter(|r| r.contains(&from)).collect();
+                let is_new = behind.iter().all(|r| more.iter().all(|t| !r.contains(t)));
+                if is_new {
+                    behind.iter_mut().for_each(|r| r.extend(&more));
+                }
+                is_new
+            }
+        }
+    }
+}
+
+struct Kind {
+    active: bool,
+    many_to_many: bool,
+    one_way: bool,
 }
 
 /// A model with its data.
@@ -82,7 +118,8 @@ pub fn random_model(chance: &mut Chance) -> Model {
         let rows = chance.below(13);
         tables.push(table(chance, format!("F{i}"), rows, false));
     }
-    let mut connected = Connected((0..tables.len()).collect());
+    let shared = chance.percent(40);
+    let mut connected = Connected::new(tables.len(), shared);
     let mut relationships = Vec::new();
     for from in 0..tables.len() {
         for to in 0..dimensions {
@@ -91,15 +128,20 @@ pub fn random_model(chance: &mut Chance) -> Model {
             if may && chance.percent(75) {
                 let many_to_many = chance.percent(15);
                 let active = chance.percent(85) && connected.join(from, to);
-                relate(chance, &mut tables, &mut relationships, (from, to), active, many_to_many);
+                let mut add = |chance: &mut Chance, active, many_to_many| {
+                    let kind = Kind { active, many_to_many, one_way: shared };
+                    relate(chance, &mut tables, &mut relationships, (from, to), kind);
+                };
+                add(chance, active, many_to_many);
                 if active && chance.percent(25) {
-                    relate(chance, &mut tables, &mut relationships, (from, to), false, false);
+                    add(chance, false, false);
                     relationships.last_mut().expect("made here").stands_in = true;
                 }
             }
         }
     }
-    let mut model = Model { tables, relationships, measures: Vec::new(), json: String::new() };
+    let mut model =
+        Model { shared, tables, relationships, measures: Vec::new(), json: String::new() };
     model.json = json(&mut model.measures, &model.tables, &model.relationships);
     model
 }
@@ -109,8 +151,7 @@ fn relate(
     tables: &mut [Table],
     relationships: &mut Vec<Relationship>,
     (from, to): (usize, usize),
-    active: bool,
-    many_to_many: bool,
+    Kind { active, many_to_many, one_way }: Kind,
 ) {
     let rows = tables[from].columns[0].values.len();
     let keys = tables[to].columns[0].values.len();
@@ -133,7 +174,7 @@ fn relate(
     if many_to_many {
         json.push_str(r#","toCardinality":"many""#);
     }
-    if chance.percent(25) {
+    if !one_way && chance.percent(25) {
         json.push_str(r#","crossFilteringBehavior":"bothDirections""#);
     }
     json.push('}');

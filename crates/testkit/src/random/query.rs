@@ -4,14 +4,13 @@ use super::chance::Chance;
 use super::model::{Column, Model, Table};
 
 /// Writes expressions; knows the numeric columns of the rows around.
-struct Writer<'m, 'c> {
-    model: &'m Model,
-    chance: &'c mut Chance,
+pub(super) struct Writer<'m, 'c> {
+    pub(super) model: &'m Model,
+    pub(super) chance: &'c mut Chance,
     /// Columns of row contexts around, the innermost last.
-    rows: Vec<Vec<String>>,
+    pub(super) rows: Vec<Vec<String>>,
     variables: usize,
-    /// The query changes relationships; then it has no whole tables as filters: what these reach
-    /// once relationships are others, the two evaluators see differently.
+    /// The query changes relationships.
     relates: bool,
 }
 
@@ -23,22 +22,22 @@ pub fn random_query(model: &Model, chance: &mut Chance, depth: usize) -> String 
 }
 
 impl<'m> Writer<'m, '_> {
-    fn table(&mut self) -> &'m Table {
+    pub(super) fn table(&mut self) -> &'m Table {
         let model = self.model;
         self.chance.pick(&model.tables)
     }
 
-    fn column(&mut self) -> (&'m Table, &'m Column) {
+    pub(super) fn column(&mut self) -> (&'m Table, &'m Column) {
         let table = self.table();
         (table, self.chance.pick(&table.columns))
     }
 
-    fn named(&mut self) -> String {
+    pub(super) fn named(&mut self) -> String {
         let (t, c) = self.column();
         format!("{}[{}]", t.name, c.name)
     }
 
-    fn number(&mut self) -> String {
+    pub(super) fn number(&mut self) -> String {
         let table = self.table();
         let numbers: Vec<&Column> = table.columns.iter().filter(|c| !c.is_text).collect();
         format!("{}[{}]", table.name, self.chance.pick(&numbers).name)
@@ -46,7 +45,11 @@ impl<'m> Writer<'m, '_> {
 
     /// The table a query gives.
     fn result(&mut self, depth: usize) -> String {
-        match self.chance.below(11) {
+        match self.chance.below(16) {
+            11 | 12 => self.rollup(depth),
+            13 => self.group_by(depth),
+            14 => self.numbered(),
+            15 => self.summarize_rollup(),
             0 => format!("ROW ( {} )", self.expressions(depth)),
             1..=4 => self.summarize_columns(depth),
             5 | 6 => {
@@ -72,7 +75,7 @@ impl<'m> Writer<'m, '_> {
         }
     }
 
-    fn expressions(&mut self, depth: usize) -> String {
+    pub(super) fn expressions(&mut self, depth: usize) -> String {
         let n = 1 + self.chance.below(2);
         let each: Vec<String> =
             (0..n).map(|i| format!("\"x{i}\", {}", self.scalar(depth))).collect();
@@ -97,7 +100,7 @@ impl<'m> Writer<'m, '_> {
     /// A table's own columns and one of a table that it refers to.
     fn summarize(&mut self, depth: usize) -> String {
         let table = self.table();
-        let mut parts = vec![match self.relates || self.chance.percent(50) {
+        let mut parts = vec![match self.chance.percent(50) {
             true => table.name.clone(),
             false => format!("FILTER ( {0}, {0}[Number] > 0 )", table.name),
         }];
@@ -129,7 +132,7 @@ impl<'m> Writer<'m, '_> {
     }
 
     /// A table to iterate, and the numeric columns of its rows.
-    fn rows_of(&mut self, depth: usize) -> (String, Vec<String>) {
+    pub(super) fn rows_of(&mut self, depth: usize) -> (String, Vec<String>) {
         let numbers = |t: &Table| {
             let numeric = t.columns.iter().filter(|c| !c.is_text);
             numeric.map(|c| format!("{}[{}]", t.name, c.name)).collect::<Vec<_>>()
@@ -180,7 +183,7 @@ impl<'m> Writer<'m, '_> {
         }
     }
 
-    fn filters(&mut self, depth: usize) -> String {
+    pub(super) fn filters(&mut self, depth: usize) -> String {
         let n = 1 + self.chance.below(2);
         let each: Vec<String> = (0..n).map(|_| self.filter(depth)).collect();
         each.join(", ")
@@ -188,7 +191,9 @@ impl<'m> Writer<'m, '_> {
 
     /// An argument of `CALCULATE`.
     fn filter(&mut self, depth: usize) -> String {
-        match self.chance.below(14) {
+        match self.chance.below(16) {
+            14 => self.all_selected(),
+            15 => self.window(),
             0..=3 => self.simple_condition(),
             4 => format!("KEEPFILTERS ( {} )", self.simple_condition()),
             5 => format!("ALL ( {} )", self.named()),
@@ -230,25 +235,27 @@ impl<'m> Writer<'m, '_> {
         }
         let direction = match r.many_to_many {
             true => "NONE",
+            false if model.shared => *self.chance.pick(&["NONE", "ONEWAY"]),
             false => *self.chance.pick(&["NONE", "ONEWAY", "BOTH"]),
         };
         format!("CROSSFILTER ( {}, {}, {direction} )", r.from, r.to)
     }
 
     /// A table whose columns stand for columns of the model.
-    fn filter_table(&mut self, depth: usize) -> String {
+    pub(super) fn filter_table(&mut self, depth: usize) -> String {
         let (t, c) = self.column();
         let name = format!("{}[{}]", t.name, c.name);
-        match self.chance.below(6) {
+        match self.chance.below(8) {
             0 => format!("VALUES ( {name} )"),
             1 | 2 => format!(
                 "TREATAS ( {{ {}, {} }}, {name} )",
                 c.constant(self.chance),
                 c.constant(self.chance)
             ),
-            3 if !self.relates => t.name.clone(),
+            3 => t.name.clone(),
+            4 => self.window(),
             _ => {
-                let (table, columns) = match !self.relates && self.chance.percent(50) {
+                let (table, columns) = match self.chance.percent(50) {
                     true => (t.name.clone(), Vec::new()),
                     false => {
                         let columns = if c.is_text { Vec::new() } else { vec![name.clone()] };
@@ -263,12 +270,13 @@ impl<'m> Writer<'m, '_> {
         }
     }
 
-    fn scalar(&mut self, depth: usize) -> String {
+    pub(super) fn scalar(&mut self, depth: usize) -> String {
         if depth == 0 {
             return self.leaf();
         }
         let d = depth - 1;
-        match self.chance.below(12) {
+        match self.chance.below(13) {
+            12 => self.rank(d),
             0 | 1 => self.leaf(),
             2..=4 => format!("CALCULATE ( {}, {} )", self.scalar(d), self.filters(d)),
             5..=7 => {

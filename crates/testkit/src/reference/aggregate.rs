@@ -52,12 +52,28 @@ impl Reference<'_> {
                 self.fold(function, values)
             }
             "SUMX" | "AVERAGEX" | "MINX" | "MAXX" | "COUNTX" | "COUNTAX" => {
-                let table = self.table(env, &arguments[0])?;
-                let value = |inner: &Env| self.scalar(inner, &arguments[1]);
-                let values = env.with_rows(&table).iter().map(value).collect::<Result<_>>()?;
+                let values = self.values_over(env, &arguments[0], &arguments[1])?;
                 self.fold(function.strip_suffix('X').unwrap_or(function), values)
             }
-            other => Err(unsupported(&format!("the function {other}"))),
+            "MEDIAN" => self.percentile(&self.column_values(env, &arguments[0])?, 0.5, true),
+            "MEDIANX" => {
+                let values = self.values_over(env, &arguments[0], &arguments[1])?;
+                self.percentile(&values, 0.5, true)
+            }
+            "PERCENTILE.INC" | "PERCENTILE.EXC" => {
+                let values = self.column_values(env, &arguments[0])?;
+                let k = rules::to_f64(&self.scalar(env, &arguments[1])?)?;
+                self.percentile(&values, k, function == "PERCENTILE.INC")
+            }
+            "PERCENTILEX.INC" | "PERCENTILEX.EXC" => {
+                let values = self.values_over(env, &arguments[0], &arguments[1])?;
+                let k = rules::to_f64(&self.scalar(env, &arguments[2])?)?;
+                self.percentile(&values, k, function == "PERCENTILEX.INC")
+            }
+            "RANKX" => self.rank_x(env, arguments),
+            "RANK" | "ROWNUMBER" => self.row_place(env, function, arguments),
+            "ISSUBTOTAL" => self.is_subtotal(env, &arguments[0]),
+            other => Err(unsupported(other)),
         }
     }
 
@@ -78,7 +94,7 @@ impl Reference<'_> {
         Ok(values.rows.into_iter().flatten().collect())
     }
 
-    fn one_column(&self, e: &Expr) -> Result<ColumnId> {
+    pub(super) fn one_column(&self, e: &Expr) -> Result<ColumnId> {
         match &e.kind {
             ExprKind::Qualified { table, name } => {
                 self.model.column(table, name).ok_or_else(|| unknown(table, name))
@@ -119,7 +135,10 @@ impl Reference<'_> {
 
     /// The value of a column on the one side of the current row's table.
     pub(super) fn related(&self, env: &Env, column: &Expr) -> Result<Value> {
-        let id = self.one_column(column)?;
+        self.related_to(env, self.one_column(column)?)
+    }
+
+    pub(super) fn related_to(&self, env: &Env, id: ColumnId) -> Result<Value> {
         for row in env.rows.iter().rev() {
             for (at, c) in row.columns.iter().enumerate() {
                 let Some(key) = c.lineage else { continue };

@@ -20,6 +20,8 @@ enum Change {
     Direct(RelationshipId, Direction),
     Remove(Vec<ColumnId>),
     RemoveAll,
+    /// The filters on these columns, or on all, become those that were selected.
+    Select(Option<Vec<ColumnId>>),
     /// Filters over columns; `keep` leaves the ones outside in force.
     Put {
         filter: Filter,
@@ -53,6 +55,9 @@ impl Reference<'_> {
                 Change::Direct(id, direction) => context.directions.push((*id, *direction)),
                 Change::Remove(columns) => context.remove(columns),
                 Change::RemoveAll => context.filters.clear(),
+                Change::Select(columns) => {
+                    *context = self.selected(env, context, columns.clone())?;
+                }
                 Change::Put { .. } => {}
             }
         }
@@ -115,7 +120,10 @@ impl Reference<'_> {
                         _ => return Err(Error::invalid("KEEPFILTERS takes a filter.")),
                     });
                 }
-                "ALLSELECTED" => return Err(unsupported("ALLSELECTED")),
+                "ALLSELECTED" if arguments.is_empty() => return Ok(Change::Select(None)),
+                "ALLSELECTED" => {
+                    return Ok(Change::Select(Some(self.named_columns(arguments)?)));
+                }
                 _ => {}
             }
         }
@@ -231,7 +239,7 @@ impl Reference<'_> {
 
     /// Columns of the expanded table, as relationships are in a context, that are not the table's
     /// own: the key they hang on, the way there, the column.
-    fn beyond(
+    pub(super) fn beyond(
         &self,
         context: &FilterContext,
         id: TableId,

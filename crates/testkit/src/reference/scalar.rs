@@ -2,8 +2,9 @@
 
 use evercube_base::{Collation, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, UnaryOperator};
-use evercube_engine::functions::{FunctionKind, lookup};
+use evercube_engine::functions::{FunctionKind, ReturnType, lookup};
 use evercube_engine::scalar as rules;
+use evercube_store::ColumnId;
 
 use super::{Bound, Env, Reference, unsupported};
 
@@ -24,6 +25,9 @@ impl Reference<'_> {
             ExprKind::Qualified { table, name } => match self.model.column(table, name) {
                 Some(id) => self.column_value(env, id, 0),
                 None if self.has_measure(name) => self.measure(env, name),
+                None if name.to_lowercase().ends_with(" formatstring") => {
+                    Err(unsupported("format strings of measures"))
+                }
                 None => {
                     Err(Error::invalid(format!("There is no column or measure {table}[{name}].")))
                 }
@@ -31,6 +35,9 @@ impl Reference<'_> {
             ExprKind::Bracketed(name) => {
                 if self.has_measure(name) {
                     return self.measure(env, name);
+                }
+                if name.to_lowercase().ends_with(" formatstring") {
+                    return Err(unsupported("format strings of measures"));
                 }
                 self.named_value(env, name, 0)
             }
@@ -88,7 +95,7 @@ impl Reference<'_> {
     }
 
     /// The value of a table with one row and one column; blank where it has no row.
-    fn single(&self, table: super::Table) -> Result<Value> {
+    pub(super) fn single(&self, table: super::Table) -> Result<Value> {
         match (table.columns.len(), table.rows.as_slice()) {
             (1, []) => Ok(Value::Blank),
             (1, [row]) => Ok(row[0].clone()),
@@ -99,8 +106,12 @@ impl Reference<'_> {
     }
 
     fn call(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Value> {
-        let definition = lookup(function)
-            .ok_or_else(|| Error::invalid(format!("There is no function {function}.")))?;
+        let Some(definition) = lookup(function) else {
+            return match self.model.function(function) {
+                Some(_) => Err(unsupported("functions of the model")),
+                None => Err(Error::invalid(format!("There is no function {function}."))),
+            };
+        };
         if !definition.accepts(arguments.len()) {
             return Err(Error::invalid(format!(
                 "The function {} was called with {} arguments.",
@@ -163,6 +174,9 @@ impl Reference<'_> {
                 }
             }
             "RELATED" => self.related(env, &arguments[0]),
+            _ if definition.return_type == ReturnType::Table => {
+                self.single(self.table_call(env, definition.name, arguments)?)
+            }
             _ => self.aggregate(env, definition.name, arguments),
         }
     }
@@ -198,6 +212,10 @@ impl Reference<'_> {
     /// A measure is evaluated as if `CALCULATE` stood around it, and sees no row of its caller.
     fn measure(&self, env: &Env, name: &str) -> Result<Value> {
         let mut inner = self.calculate(env, &[])?;
+        let is_filtered = |id: &ColumnId| inner.filters.filters.iter().any(|f| f.is_on(*id));
+        if self.model.calculation_groups().iter().any(|g| is_filtered(&g.column)) {
+            return Err(unsupported("calculation groups"));
+        }
         inner.rows.clear();
         inner.transitioned = 0;
         inner.variables.clear();
@@ -210,7 +228,7 @@ impl Reference<'_> {
     }
 
     /// A model column's value in the row contexts, `up` of them that have it being skipped.
-    fn column_value(&self, env: &Env, id: evercube_store::ColumnId, up: usize) -> Result<Value> {
+    fn column_value(&self, env: &Env, id: ColumnId, up: usize) -> Result<Value> {
         let found = env.rows.iter().rev().filter_map(|r| {
             let at = r.columns.iter().position(|c| c.lineage == Some(id))?;
             Some(r.values[at].clone())
@@ -223,9 +241,13 @@ impl Reference<'_> {
         })
     }
 
+    /// The value of a column of that name, of one without a table first.
     fn named_value(&self, env: &Env, name: &str, up: usize) -> Result<Value> {
         let found = env.rows.iter().rev().filter_map(|r| {
-            let at = r.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))?;
+            let named =
+                || (0..).zip(r.columns.iter()).filter(|(_, c)| c.name.eq_ignore_ascii_case(name));
+            let (at, _) = named().find(|(_, c)| c.lineage.is_none()).or_else(|| named().next())?;
+            let at: usize = at;
             Some(r.values[at].clone())
         });
         found.into_iter().nth(up).ok_or_else(|| {

@@ -9,7 +9,7 @@ use evercube_engine::scalar as rules;
 use super::table::cross;
 use super::{Env, Reference, Table};
 
-fn is_same(a: &[Value], b: &[Value]) -> bool {
+pub(super) fn is_same(a: &[Value], b: &[Value]) -> bool {
     let same =
         |x: &Value, y: &Value| rules::strict_equal(x, y, &Collation::default()).unwrap_or_default();
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y))

@@ -37,7 +37,12 @@ impl Reference<'_> {
         }
     }
 
-    fn table_call(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Table> {
+    pub(super) fn table_call(
+        &self,
+        env: &Env,
+        function: &str,
+        arguments: &[Expr],
+    ) -> Result<Table> {
         match function {
             "FILTER" => {
                 let table = self.table(env, &arguments[0])?;
@@ -98,11 +103,22 @@ impl Reference<'_> {
             "GENERATE" | "GENERATEALL" => {
                 self.generate(env, &arguments[0], &arguments[1], function == "GENERATEALL")
             }
-            other => Err(unsupported(&format!("the table function {other}"))),
+            "ALLSELECTED" if !arguments.is_empty() => self.all_selected(env, arguments),
+            "GROUPBY" => self.group_by(env, arguments),
+            "CURRENTGROUP" => match &env.group {
+                Some(group) => Ok(group.as_ref().clone()),
+                None => Err(Error::invalid("CURRENTGROUP () stands in GROUPBY only.")),
+            },
+            "INDEX" | "OFFSET" | "WINDOW" => self.window(env, function, arguments),
+            "NATURALINNERJOIN" => self.natural_join(env, arguments, false),
+            "NATURALLEFTOUTERJOIN" => self.natural_join(env, arguments, true),
+            "SUBSTITUTEWITHINDEX" => self.substitute_with_index(env, arguments),
+            "RELATEDTABLE" => self.table(&self.calculate(env, &[])?, &arguments[0]),
+            other => Err(unsupported(other)),
         }
     }
 
-    fn text(&self, env: &Env, e: &Expr) -> Result<String> {
+    pub(super) fn text(&self, env: &Env, e: &Expr) -> Result<String> {
         Ok(rules::to_text(&self.scalar(env, e)?))
     }
 
@@ -156,7 +172,11 @@ impl Reference<'_> {
 
     /// Combinations of group columns: those of tables that refer to each other as they occur in
     /// the rows of the one that refers, those of others crossed.
-    fn group_combinations(&self, context: &FilterContext, columns: &[ColumnId]) -> Table {
+    pub(super) fn group_combinations(
+        &self,
+        context: &FilterContext,
+        columns: &[ColumnId],
+    ) -> Table {
         let mut clusters: Vec<(TableId, Vec<ColumnId>)> = Vec::new();
         for c in columns {
             match clusters.iter_mut().find(|(t, _)| *t == c.table) {
@@ -265,44 +285,6 @@ impl Reference<'_> {
                 values.push(self.scalar(inner, &pair[1])?);
             }
             out.rows.push(values);
-        }
-        Ok(out)
-    }
-
-    /// Group columns, filter tables, then named expressions; rows where all of these are blank
-    /// are left out.
-    fn summarize_columns(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
-        let is_group = |e: &&Expr| matches!(e.kind, ExprKind::Qualified { .. });
-        let groups: Vec<Expr> = arguments.iter().take_while(is_group).cloned().collect();
-        let rest = &arguments[groups.len()..];
-        let filters = rest.iter().take_while(|e| self.is_table(env, e)).count();
-        let (filters, named) = rest.split_at(filters);
-        let outer = self.calculate(env, filters)?;
-        let columns = self.named_columns(&groups)?;
-        if (1..columns.len()).any(|i| columns[..i].contains(&columns[i])) {
-            return Err(Error::invalid("A column is grouped by twice."));
-        }
-        let base = self.group_combinations(&outer.filters, &columns);
-        let mut out = Table { columns: base.columns.clone(), ..Table::default() };
-        for pair in named.chunks_exact(2) {
-            out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
-        }
-        let base = Table { keep: true, ..base };
-        for (row_env, row) in outer.with_rows(&base).iter().zip(base.rows.iter().cloned()) {
-            // The group's values are filters on top of those that are there, not a row context.
-            let mut inner = self.calculate(row_env, &[])?;
-            inner.rows.clear();
-            inner.transitioned = 0;
-            let mut values = row;
-            let mut any = named.is_empty();
-            for pair in named.chunks_exact(2) {
-                let v = self.scalar(&inner, &pair[1])?;
-                any |= !v.is_blank();
-                values.push(v);
-            }
-            if any {
-                out.rows.push(values);
-            }
         }
         Ok(out)
     }

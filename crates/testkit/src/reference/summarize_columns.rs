@@ -1,0 +1,137 @@
+//! `SUMMARIZECOLUMNS`.
+
+use std::rc::Rc;
+
+use evercube_base::{Error, Result, Value};
+use evercube_dax::ast::{Expr, ExprKind};
+use evercube_store::ColumnId;
+
+use super::rollup::{Grouping, Rollup, groupings};
+use super::selected::Shadow;
+use super::{Env, Reference, Table, TableColumn};
+
+/// Its arguments by kind.
+struct Arguments<'e> {
+    parts: Vec<Rollup>,
+    filters: Vec<Expr>,
+    /// Filters of the groups that the expressions do not see.
+    non_visual: Vec<Expr>,
+    named: &'e [Expr],
+}
+
+/// The one argument of a call of a function.
+fn inside<'e>(e: &'e Expr, of: &str) -> Option<&'e Expr> {
+    match &e.kind {
+        ExprKind::Call { function, arguments, .. } if function.eq_ignore_ascii_case(of) => {
+            arguments.first()
+        }
+        _ => None,
+    }
+}
+
+impl Reference<'_> {
+    fn sorted_arguments<'e>(&self, env: &Env, all: &'e [Expr]) -> Result<Arguments<'e>> {
+        let mut found = Arguments {
+            parts: Vec::new(),
+            filters: Vec::new(),
+            non_visual: Vec::new(),
+            named: &[],
+        };
+        for (i, e) in all.iter().enumerate() {
+            if let Some(part) = self.group_part(env, e)? {
+                found.parts.push(part);
+            } else if let Some(filter) = inside(e, "NONVISUAL") {
+                found.non_visual.push(filter.clone());
+            } else if self.is_table(env, e) {
+                found.filters.push(e.clone());
+            } else {
+                found.named = &all[i..];
+                break;
+            }
+        }
+        let columns: Vec<ColumnId> =
+            found.parts.iter().flat_map(|p| &p.steps).flat_map(|s| s.columns.clone()).collect();
+        if (1..columns.len()).any(|i| columns[..i].contains(&columns[i])) {
+            return Err(Error::invalid("A column is grouped by twice."));
+        }
+        Ok(found)
+    }
+
+    /// Group columns with roll-ups, filter tables, then named expressions; rows where all of these
+    /// but those in `IGNORE` are blank are left out.
+    pub(super) fn summarize_columns(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
+        let arguments = self.sorted_arguments(env, arguments)?;
+        let mut out = Table::default();
+        for step in arguments.parts.iter().flat_map(|p| &p.steps) {
+            out.columns.extend(step.columns.iter().map(|c| self.model_column(*c)));
+            let flag = |name: &String| TableColumn { name: name.clone(), lineage: None };
+            out.columns.extend(step.flag.as_ref().map(flag));
+        }
+        for pair in arguments.named.chunks_exact(2) {
+            out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage: None });
+        }
+        for grouping in groupings(&arguments.parts) {
+            self.grouped(env, &arguments, &grouping, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// The rows of one grouping.
+    fn grouped(
+        &self,
+        env: &Env,
+        arguments: &Arguments<'_>,
+        grouping: &Grouping,
+        out: &mut Table,
+    ) -> Result<()> {
+        let mut filters = arguments.filters.clone();
+        let mut columns: Vec<ColumnId> = Vec::new();
+        for (part, n) in arguments.parts.iter().zip(grouping) {
+            columns.extend(part.steps[..*n].iter().flat_map(|s| s.columns.clone()));
+            filters.extend(part.filters[*n].iter().cloned());
+        }
+        let mut outer = self.calculate(env, &filters)?;
+        outer.shadows.push(Shadow::Query(Rc::new(outer.filters.clone()), columns.clone()));
+        filters.extend(arguments.non_visual.iter().cloned());
+        let of_groups = self.calculate(env, &filters)?;
+        let base = self.group_combinations(&of_groups.filters, &columns);
+        let base = Table { keep: true, ..base };
+        for (row_env, row) in outer.with_rows(&base).iter().zip(&base.rows) {
+            // The group's values are filters on top of those that are there, not a row context.
+            let mut inner = self.calculate(row_env, &[])?;
+            inner.rows.clear();
+            inner.transitioned = 0;
+            inner.shadows.clone_from(&outer.shadows);
+            let (mut values, mut any, mut counted) = (Vec::new(), false, 0);
+            for pair in arguments.named.chunks_exact(2) {
+                let ignored = inside(&pair[1], "IGNORE");
+                let v = self.scalar(&inner, ignored.unwrap_or(&pair[1]))?;
+                counted += usize::from(ignored.is_none());
+                any |= ignored.is_none() && !v.is_blank();
+                values.push(v);
+            }
+            if any || counted == 0 {
+                let mut shown = group_values(&arguments.parts, grouping, row);
+                shown.extend(values);
+                out.rows.push(shown);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Values and flags of the group columns, blank for those that are left out.
+fn group_values(parts: &[Rollup], grouping: &Grouping, row: &[Value]) -> Vec<Value> {
+    let mut given = row.iter().cloned();
+    let mut shown = Vec::new();
+    for (part, n) in parts.iter().zip(grouping) {
+        for (i, step) in part.steps.iter().enumerate() {
+            for _ in &step.columns {
+                let value = if i < *n { given.next() } else { None };
+                shown.push(value.unwrap_or(Value::Blank));
+            }
+            shown.extend(step.flag.as_ref().map(|_| Value::Boolean(i >= *n)));
+        }
+    }
+    shown
+}
