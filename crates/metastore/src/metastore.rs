@@ -3,6 +3,7 @@
 mod elections;
 mod ground;
 mod handover;
+mod heartbeats;
 mod history;
 mod membership;
 mod propose;
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
 use crate::log_store::LogStore;
-use crate::raft::{Raft, Types};
+use crate::raft::{Metrics, Raft, Types};
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
@@ -143,6 +144,8 @@ pub struct Metastore {
     membership: tokio::sync::Mutex<()>,
     /// Held by every proposal and read at the leader; closed while the leadership is handed over.
     gate: tokio::sync::RwLock<()>,
+    /// Whether this member, as the leader, sends no heartbeats.
+    quiet: AtomicBool,
     restarting: tokio::sync::Mutex<()>,
     /// Counts the consensuses there were, one after another.
     run: AtomicU64,
@@ -162,6 +165,17 @@ impl std::fmt::Debug for Metastore {
 /// What this server's messages say about it; empty while it belongs to no group.
 fn introduction(state: &State, me: u64) -> String {
     if state.cluster_id.is_empty() { String::new() } else { format!("{}/{me}", state.identity()) }
+}
+
+/// Whether this leader knows what is committed: a new one does not until an entry of its own is.
+fn knows_committed(m: &Metrics) -> bool {
+    m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term)
+}
+
+/// Milliseconds since a majority was in contact with this leader; a group of one always is.
+fn quorum_age(m: &Metrics) -> Option<u64> {
+    let alone = m.membership_config.voter_ids().count() == 1;
+    if alone { Some(0) } else { m.millis_since_quorum_ack }
 }
 
 fn unavailable(message: impl Into<String>) -> Error {
@@ -223,6 +237,7 @@ impl Metastore {
             caught_up: AtomicBool::new(false),
             membership: tokio::sync::Mutex::new(()),
             gate: tokio::sync::RwLock::new(()),
+            quiet: AtomicBool::new(false),
             restarting: tokio::sync::Mutex::new(()),
             run: AtomicU64::new(0),
             ailing: AtomicBool::new(false),
@@ -232,6 +247,7 @@ impl Metastore {
         });
         store.follow_settings();
         store.watch_leader();
+        store.beat();
         store.watch_distance();
         store.keep_running();
         match bootstrap {
@@ -369,16 +385,10 @@ impl Metastore {
         let millis = if ailing {
             None
         } else if leader == Some(me) {
-            let knows = m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term);
-            // A group of one is always in touch with its majority.
-            let alone = m.membership_config.voter_ids().count() == 1;
-            let age = if alone { Some(0) } else { m.millis_since_quorum_ack };
-            age.filter(|_| knows)
+            // Before it knows what is committed, a new leader is as fresh as it was before.
+            quorum_age(&m).filter(|_| knows_committed(&m)).or_else(|| self.fresh_age())
         } else {
-            match self.fresh_contact.load(Ordering::Relaxed) {
-                0 => None,
-                at => Some(self.elapsed_millis().saturating_sub(at)),
-            }
+            self.fresh_age()
         };
         let applied = m.last_applied.map_or(0, |l| l.index);
         if leader == Some(me) || (millis.is_some() && applied >= self.heard_commit()) {
@@ -393,6 +403,13 @@ impl Metastore {
             caught_up: self.caught_up.load(Ordering::Relaxed),
             timing: self.timing(),
             refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn fresh_age(&self) -> Option<u64> {
+        match self.fresh_contact.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(self.elapsed_millis().saturating_sub(at)),
         }
     }
 

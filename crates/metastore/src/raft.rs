@@ -38,19 +38,20 @@ openraft::declare_raft_types!(
 pub(crate) type Raft = openraft::Raft<Types>;
 pub(crate) type Metrics = openraft::RaftMetrics<u64, BasicNode>;
 
-/// Timing of the consensus, which holds no elections by itself; snapshots every 2,000 entries, of which 500 stay in the log.
-pub(crate) fn config(
-    heartbeat: Duration,
-    lease: Duration,
-) -> Result<Config, openraft::ConfigError> {
-    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+/// Timing of the consensus, which holds no elections and sends no heartbeats by itself; snapshots
+/// every 2,000 entries, of which 500 stay in the log.
+pub(crate) fn config(lease: Duration) -> Result<Config, openraft::ConfigError> {
+    let millis = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
     Config {
         cluster_name: "evercube".into(),
-        heartbeat_interval: millis(heartbeat),
+        // How long entries may take to be on a follower's disk and answered: with less than a slow
+        // disk needs they would be sent again and again, and never be acknowledged.
+        heartbeat_interval: millis.saturating_sub(20),
+        enable_heartbeat: false,
         // How long a candidate waits for an answer, and how long nobody votes after the leader's
         // last message.
-        election_timeout_min: millis(heartbeat * 3),
-        election_timeout_max: millis(lease),
+        election_timeout_min: millis.saturating_sub(10),
+        election_timeout_max: millis,
         enable_elect: false,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(2000),
         max_in_snapshot_log_to_keep: 500,

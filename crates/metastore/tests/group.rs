@@ -74,7 +74,13 @@ impl Group {
             vault: None,
         };
         let wire = Arc::new(Wire { from: name.into(), wires: Arc::clone(&self.wires) });
-        let store = Metastore::open(config, wire, bootstrap).await.unwrap();
+        let store = loop {
+            match Metastore::open(config.clone(), Arc::clone(&wire) as _, bootstrap.clone()).await {
+                // The one before is not quite gone.
+                Err(e) if e.message.contains("already open") => tokio::task::yield_now().await,
+                opened => break opened.unwrap(),
+            }
+        };
         self.wires.members.lock().unwrap().insert(name.into(), Arc::clone(&store));
         store
     }
@@ -330,7 +336,8 @@ async fn nothing_gets_shorter_for_members_that_do_not_answer() {
 async fn members_that_have_moved_apart_find_a_timing_that_fits() {
     let group = Group::new();
     let m = group.of_three().await;
-    let far = Duration::from_millis(150);
+    // Farther than followers may take to answer before.
+    let far = Duration::from_millis(400);
     *group.wires.round_trip.lock().unwrap() = far;
     eventually("all wait longer", || m.iter().all(|m| m.timing().heartbeat() >= far * 2)).await;
     done(m[1].propose(commit("r1", Some(0))).await.unwrap());
@@ -377,7 +384,6 @@ async fn a_member_goes_on_alone_in_a_history_of_its_own() {
     group.wires.members.lock().unwrap().remove("c");
     let [_, _, c]: [_; 3] = m.try_into().unwrap();
     drop(c);
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let c = group.start("c", 3, Bootstrap::Restart).await;
     eventually("the second commit is there", || {
         c.state().database("retail").is_some_and(|d| d.seq == second)

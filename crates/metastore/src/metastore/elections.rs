@@ -2,6 +2,9 @@
 //! off would raise the term again and again and, once back, depose a leader that nobody misses.
 //! Here a member stands only where a majority says that it misses the leader too, and would vote
 //! for it; and then without a further random wait.
+//!
+//! A leader that hears no majority leads no more: where its messages still reach others while
+//! theirs do not reach it, nobody would miss it, and the group would stand still for as long.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Metastore, Timing};
+use super::{Metastore, Timing, knows_committed, quorum_age};
 use crate::coding::{decode, encode};
 use crate::raft::addressed;
 use crate::state::MemberKind;
@@ -22,6 +25,9 @@ use crate::state::MemberKind;
 /// Least time between two looks, and between two members that stand for election.
 const STEP: Duration = Duration::from_millis(10);
 const TURN: Duration = Duration::from_millis(50);
+
+/// How long an election may take at least: votes are written to disks.
+const ELECTION: Duration = Duration::from_millis(300);
 
 /// How long a leader must be silent at least: on a busy machine one is late by as much as a few of
 /// the shortest heartbeats.
@@ -36,47 +42,101 @@ pub(super) struct Heard {
 }
 
 impl Metastore {
-    /// Stands for election whenever it is this member's turn to.
+    /// Stands for election whenever it is this member's turn to, and steps aside as a leader that
+    /// has lost its majority.
     pub(super) fn watch_leader(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.runtime.spawn(async move {
+            // Since when this member leads, or a majority was in contact with it as the leader.
+            let mut led = None;
             loop {
                 let Some(store) = weak.upgrade() else { return };
                 let timing = store.timing();
-                if store.is_my_turn(timing) && store.is_missed_by_majority(timing).await {
-                    store.stand(timing).await;
+                let pause = (timing.heartbeat() / 8).max(STEP);
+                if store.is_leader() {
+                    let last =
+                        led.map_or_else(Instant::now, |(last, looked): (Instant, Instant)| {
+                            // Answers that came while this machine stood still are not looked at yet.
+                            let late = looked.elapsed().saturating_sub(timing.heartbeat());
+                            last + late
+                        });
+                    let last = last.max(store.note_own_majority());
+                    led = Some((last, Instant::now()));
+                    if last.elapsed() > timing.without_majority() {
+                        store.step_aside().await;
+                        led = None;
+                    }
+                } else {
+                    led = None;
+                    if store.misses_leader(timing) && store.is_missed_by_majority(timing).await {
+                        store.stand(timing).await;
+                    }
                 }
                 drop(store);
-                tokio::time::sleep((timing.heartbeat() / 8).max(STEP)).await;
+                tokio::time::sleep(pause).await;
             }
         });
     }
 
-    /// Whether the leader has been silent for long enough that this member asks the others: the
-    /// first of those that may stand when three heartbeats are missing, the next ones a while
-    /// later, a witness last.
-    fn is_my_turn(&self, timing: Timing) -> bool {
-        let (state, voters, me) = (self.state(), self.voters(), self.config.node_id);
+    pub(super) fn is_leader(&self) -> bool {
+        self.raft().metrics().borrow().state == ServerState::Leader
+    }
+
+    /// Notes, at the leader, when a majority was in contact last; so that, when it leads no more,
+    /// this member knows how fresh its state is, and waits for a new leader as the others do.
+    fn note_own_majority(&self) -> Instant {
         let metrics = self.raft().metrics();
-        if !voters.contains(&me) || metrics.borrow().state == ServerState::Leader {
+        let (age, knows) = {
+            let m = metrics.borrow();
+            (quorum_age(&m), knows_committed(&m))
+        };
+        let Some(age) = age else { return self.started };
+        let at = self.elapsed_millis().saturating_sub(age).max(1);
+        self.heard_from.store(self.config.node_id, Ordering::Relaxed);
+        self.leader_contact.fetch_max(at, Ordering::Relaxed);
+        if knows {
+            self.fresh_contact.fetch_max(at, Ordering::Relaxed);
+        }
+        self.started + Duration::from_millis(at)
+    }
+
+    /// Leads no more, and waits like any other member for somebody who does.
+    async fn step_aside(&self) {
+        tracing::warn!("this server leads no more: it has lost its contact with a majority");
+        if let Err(e) = self.restart_as_follower().await {
+            tracing::error!(error = %e, "the consensus did not start again after the leader stepped aside");
+        }
+    }
+
+    /// Whether the leader has been silent for long enough that this member asks the others: three
+    /// heartbeats are missing.
+    fn misses_leader(&self, timing: Timing) -> bool {
+        let voters = self.voters();
+        if !voters.contains(&self.config.node_id) || self.is_leader() {
             return false;
         }
-        if voters.len() == 1 {
-            return true;
-        }
+        voters.len() == 1
+            || (self.silence() >= (timing.heartbeat() * 3).max(QUIET) && self.is_free(timing))
+    }
+
+    /// Whether a candidate that this member voted for last, or it was itself, had the time to win.
+    fn is_free(&self, timing: Timing) -> bool {
+        self.since(self.voted_at.load(Ordering::Relaxed)) >= (timing.heartbeat() * 2).max(ELECTION)
+    }
+
+    /// How long this member leaves the election to those that stand before it, once nobody's lease
+    /// is in the way: one after the other, a witness last.
+    fn turn(&self, timing: Timing) -> Duration {
+        let (state, me, missed) = (self.state(), self.config.node_id, self.last_leader());
         let is_witness =
             |id: &u64| state.members.get(id).is_some_and(|m| m.kind == MemberKind::Witness);
-        let missed = self.last_leader();
+        let voters = self.voters();
         let before_me = voters
             .iter()
             .filter(|id| **id != me && Some(**id) != missed)
             .filter(|id| (is_witness(id), **id) < (is_witness(&me), me));
         let turns = u32::try_from(before_me.count()).unwrap_or(u32::MAX);
-        let turn = (timing.heartbeat() / 2).max(TURN);
-        let wait = (timing.heartbeat() * 3).max(QUIET) + turn.saturating_mul(turns);
-        // One that has just voted gives its candidate the time to win.
-        let voted = self.since(self.voted_at.load(Ordering::Relaxed));
-        self.silence() >= wait && voted >= timing.heartbeat() * 2
+        (timing.heartbeat() / 2).max(TURN).saturating_mul(turns)
     }
 
     /// Time since the leader was last heard, or since this member began to listen.
@@ -151,24 +211,31 @@ impl Metastore {
             }
         }
         let heard_before = self.leader_contact.load(Ordering::Relaxed);
-        // Nobody votes while the leader's lease runs.
-        tokio::time::sleep(wait).await;
-        heard_before == self.leader_contact.load(Ordering::Relaxed)
+        // Nobody votes while the leader's lease runs. Its end is the same for everybody, so that
+        // whose turn it is first counts from there: two at once would take each other's votes.
+        tokio::time::sleep(wait + self.turn(timing)).await;
+        heard_before == self.leader_contact.load(Ordering::Relaxed) && self.is_free(timing)
     }
 
     async fn stand(&self, timing: Timing) {
         tracing::info!("this server stands for election");
+        // A member votes for itself.
+        self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);
+        let term = self.raft().metrics().borrow().current_term;
         if let Err(e) = self.raft().trigger().elect().await {
             tracing::debug!(error = %e, "consensus has stopped");
         }
         let begun = Instant::now();
         let limit = timing.heartbeat().max(TURN * 2);
-        let decided = self.until(limit, |m| m.current_leader.is_some()).await;
+        let decided =
+            self.until(limit, |m| m.current_term > term && m.current_leader.is_some()).await;
         tracing::debug!(decided, took_ms = begun.elapsed().as_millis(), "the election ended");
     }
 
     /// What this member answers to a candidate.
     pub(super) async fn vote(&self, body: &[u8]) -> Result<Vec<u8>> {
+        // A consensus that is being started again answers once it runs.
+        drop(self.restarting.lock().await);
         let answer = self.raft().vote(decode(body)?).await;
         if answer.as_ref().is_ok_and(|a| a.vote_granted) {
             self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);

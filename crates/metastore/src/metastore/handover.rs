@@ -6,38 +6,26 @@ use std::time::Duration;
 use evercube_base::Result;
 use openraft::ServerState;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{Metastore, unavailable};
 use crate::coding::encode;
-use crate::raft::Raft;
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(2);
-const TRIES: u32 = 12;
+/// How long the one that takes over tries to be elected: no longer than it is waited for, because
+/// then the old leader leads on.
+const ELECTION: Duration = Duration::from_millis(1500);
+/// Least time between two tries.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What the member that is to lead must know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct TakeOver {
     /// The last entry of the leader's log.
     last: u64,
-    /// The voters that are neither the leader nor the one to take over.
+    /// Voters that are still to be told to forget the leader.
     others: BTreeSet<u64>,
-}
-
-/// A leader that sends no heartbeats until this is dropped.
-struct Quiet(Raft);
-
-impl Quiet {
-    fn new(raft: Raft) -> Self {
-        raft.runtime_config().heartbeat(false);
-        Self(raft)
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        self.0.runtime_config().heartbeat(true);
-    }
 }
 
 impl Metastore {
@@ -69,16 +57,26 @@ impl Metastore {
             return Err(unavailable("changes in progress do not end"));
         };
         // Nothing this leader sends renews its lease with the others meanwhile.
-        let _quiet = Quiet::new(self.raft());
+        let _quiet = self.fall_quiet();
         self.hand_to(to, &address, voters).await
     }
 
     async fn hand_to(&self, to: u64, address: &str, voters: BTreeSet<u64>) -> Result<()> {
         let me = self.config.node_id;
         let last = self.raft().metrics().borrow().last_log_index.unwrap_or(0);
-        // The others refuse to vote while they have just heard of this leader.
-        let others = voters.into_iter().filter(|v| *v != to && *v != me).collect();
-        let body = encode(&TakeOver { last, others })?;
+        // The others refuse to vote while they have just heard of this leader. They are told at the
+        // same time: the new leader's question comes to them later than this.
+        let state = self.state();
+        let others = voters.iter().filter(|v| **v != to && **v != me);
+        for member in others.filter_map(|id| state.members.get(id)) {
+            let (transport, address) =
+                (std::sync::Arc::clone(&self.transport), member.peer_address.clone());
+            // One that does not answer is not waited for: a majority may do without it.
+            tokio::spawn(async move {
+                transport.call(&address, "raft/forget-leader", Vec::new(), STEP / 4).await
+            });
+        }
+        let body = encode(&TakeOver { last, others: BTreeSet::new() })?;
         self.transport.call(address, "raft/take-over", body, STEP).await?;
         let gone = self.until(STEP, |m| m.current_leader.is_some_and(|l| l != me)).await;
         if gone { Ok(()) } else { Err(unavailable("the other server did not win the election")) }
@@ -100,11 +98,12 @@ impl Metastore {
         }
         // One that does not answer is not waited for: a majority may do without it.
         while calls.join_next().await.is_some() {}
-        for _ in 0..TRIES {
+        let deadline = Instant::now() + ELECTION;
+        while Instant::now() < deadline {
             let elected = self.raft().trigger().elect().await;
             elected.map_err(|e| unavailable(format!("consensus has stopped: {e}")))?;
             // A leader elected a moment ago refuses to vote for as long as a follower would.
-            let wait = self.timing().heartbeat() * 2;
+            let wait = (self.timing().heartbeat() * 2).max(AGAIN);
             if self.until(wait, |m| m.state == ServerState::Leader).await {
                 return Ok(());
             }

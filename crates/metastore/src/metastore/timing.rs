@@ -54,6 +54,11 @@ impl Timing {
         self.heartbeat() * 3 + self.heartbeat().max(SLACK)
     }
 
+    /// How long a leader goes on that hears no majority: longer than the others wait for it.
+    pub fn without_majority(self) -> Duration {
+        (self.lease() + self.heartbeat()).max(SLACK * 10)
+    }
+
     /// Whether `needed` is so far from this that the group should change over to it.
     fn is_off(self, needed: Self) -> bool {
         let (now, needed) = (self.heartbeat_ms, needed.heartbeat_ms);
@@ -76,7 +81,7 @@ impl Parts {
         id: u64,
         timing: Timing,
     ) -> Result<Raft> {
-        let config = config(timing.heartbeat(), timing.lease())
+        let config = config(timing.lease())
             .map_err(|e| Error::invalid(format!("the consensus timing is not usable: {e}")))?;
         let Self { transport, log, state, refused } = self;
         let network = Network { transport, state: state.clone(), refused };
@@ -106,6 +111,19 @@ impl Metastore {
         let raft = self.start_again(timing).await?;
         self.put_raft(raft);
         *self.timing.write().unwrap_or_else(PoisonError::into_inner) = timing;
+        Ok(())
+    }
+
+    /// As [`Self::restart_consensus`], but a leader leads no more.
+    pub(super) async fn restart_as_follower(&self) -> Result<()> {
+        let _one = self.restarting.lock().await;
+        if let Err(e) = self.raft().shutdown().await {
+            tracing::debug!(error = %e, "consensus had already stopped");
+        }
+        let stepped_down = self.log.step_down(self.config.node_id);
+        stepped_down.map_err(|e| super::unavailable(e.to_string()))?;
+        let raft = self.start_again(self.timing()).await?;
+        self.put_raft(raft);
         Ok(())
     }
 
@@ -159,7 +177,7 @@ impl Metastore {
                 tokio::time::sleep(LOOK).await;
                 let Some(store) = weak.upgrade() else { return };
                 let status = store.status();
-                let patience = store.timing().lease() * 2;
+                let patience = (store.timing().lease() * 2).max(SLACK * 10);
                 let silent = status.millis_since_quorum.map(Duration::from_millis);
                 if silent.is_some_and(|s| s < patience) || store.started.elapsed() < patience {
                     continue;
