@@ -10,7 +10,8 @@ use evercube_store::{Hash, Manifest, state_root};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::objects::{Receipt, blocking, data_peers, push};
+use crate::objects::{Receipt, blocking, data_peers};
+use crate::parcel::{Parcel, push};
 use crate::service::Service;
 use crate::versions::StoredModel;
 
@@ -43,19 +44,23 @@ impl Service {
     ) -> Result<u64> {
         let served_as = rename_to.clone().unwrap_or_else(|| new.name.clone());
         let objects = Arc::clone(&self.objects);
-        let (new, model_hash, manifest_hash) = blocking(move || {
+        let state = self.metastore.state();
+        let policy = state.policy(&new.name);
+        let (new, model_hash, manifest_hash, parcel) = blocking(move || {
             let model_hash = objects.put(&new.model.to_bytes()?)?;
             let manifest_hash = objects.put(&new.manifest.to_bytes()?)?;
-            Ok((new, model_hash, manifest_hash))
+            let mut all: BTreeSet<Hash> =
+                new.manifest.objects().into_iter().map(|(_, h)| h).collect();
+            all.extend([model_hash, manifest_hash]);
+            // What the version before holds is there already, or fetched by now.
+            let before = state.database(&new.name).map_or(&[][..], |d| &d.objects);
+            let parcel = Parcel::pack(&objects, all.into_iter().collect(), before)?;
+            Ok((new, model_hash, manifest_hash, parcel))
         })
         .await?;
-        let mut all: BTreeSet<Hash> = new.manifest.objects().into_iter().map(|(_, h)| h).collect();
-        all.insert(model_hash);
-        all.insert(manifest_hash);
-        let all: Arc<Vec<Hash>> = Arc::new(all.into_iter().collect());
+        let parcel = Arc::new(parcel);
         let root = state_root(&model_hash, &new.manifest);
-        let policy = self.metastore.state().policy(&new.name);
-        let receipts = self.ship(Arc::clone(&all), policy).await?;
+        let receipts = self.ship(&parcel, policy).await?;
         let command = Command::Commit(Commit {
             request_id: request_id.to_owned(),
             database: new.name.clone(),
@@ -66,7 +71,7 @@ impl Service {
             rename_to,
             model: model_hash,
             manifest: manifest_hash,
-            objects: all.to_vec(),
+            objects: parcel.hashes().to_vec(),
             root,
             receipts: receipts.iter().map(|r| (r.member, r.disk_id)).collect(),
             now_micros: self.now().unix_micros(),
@@ -88,7 +93,10 @@ impl Service {
             now_micros: self.now().unix_micros(),
             ..Commit::default()
         });
-        self.propose_write(command).await
+        let seq = self.propose_write(command).await?;
+        // The next change of a database of this name begins from here.
+        self.metastore.wait_applied(seq, crate::read::HOLD).await?;
+        Ok(seq)
     }
 
     async fn propose_write(&self, command: Command) -> Result<u64> {
@@ -101,7 +109,7 @@ impl Service {
     /// Brings objects to the other data members until enough failure domains hold them. A member
     /// that is away costs at most the grace time; then the group goes on degraded, and says so, or
     /// the commit is refused where the policy is strict.
-    async fn ship(&self, hashes: Arc<Vec<Hash>>, policy: Policy) -> Result<Vec<Receipt>> {
+    async fn ship(&self, parcel: &Arc<Parcel>, policy: Policy) -> Result<Vec<Receipt>> {
         let mut receipts = vec![self.receipt()];
         let state = self.metastore.state();
         let mut pushes = JoinSet::new();
@@ -111,7 +119,7 @@ impl Service {
                 Arc::clone(&self.transport),
                 Arc::clone(&self.objects),
                 member.peer_address.clone(),
-                Arc::clone(&hashes),
+                Arc::clone(parcel),
             );
             pushes.spawn(async move { (id, task.await) });
             waited_for.insert(id, (member, None));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{Command, Reply};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use crate::service::Service;
 
@@ -26,9 +26,12 @@ pub(crate) struct Measuring {
     reads: JoinHandle<Duration>,
 }
 
-const EVERY: Duration = Duration::from_millis(5);
+/// Between two tries; one does not wait for the one before, which may be under way for long.
+const EVERY: Duration = Duration::from_millis(20);
 /// A try that hangs is given up, as a client behind a gateway would be served elsewhere.
-const TRY: Duration = Duration::from_millis(250);
+const TRY: Duration = Duration::from_secs(2);
+/// Tries under way at the same time: more would be a load of their own on a busy machine.
+const TRIES: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Measuring {
@@ -60,25 +63,32 @@ impl Measuring {
     }
 }
 
-async fn longest<F: Future<Output = bool>>(
+async fn longest<F: Future<Output = bool> + Send + 'static>(
     stop: watch::Receiver<bool>,
     mut attempt: impl FnMut() -> F,
 ) -> Duration {
-    let begun = Instant::now();
-    let mut last = begun;
-    let mut longest = Duration::ZERO;
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    let mut tries = JoinSet::new();
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let to_end = *stop.borrow();
-        if timeout(TRY, attempt()).await == Ok(true) {
-            longest = longest.max(last.elapsed());
-            last = Instant::now();
-            if to_end {
-                return longest;
+        tokio::select! {
+            _ = every.tick(), if tries.len() < TRIES => {
+                tries.spawn(timeout(TRY, attempt()));
             }
-        } else if to_end && last.elapsed() > PATIENCE {
+            Some(tried) = tries.join_next() => {
+                if matches!(tried, Ok(Ok(true))) {
+                    longest = longest.max(last.elapsed());
+                    last = Instant::now();
+                    if *stop.borrow() {
+                        return longest;
+                    }
+                }
+            }
+        }
+        if *stop.borrow() && last.elapsed() > PATIENCE {
             return longest.max(last.elapsed());
         }
-        tokio::time::sleep(EVERY).await;
     }
 }
 

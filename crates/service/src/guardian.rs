@@ -13,7 +13,7 @@ use crate::objects::data_peers;
 use crate::service::{Service, from_json};
 use crate::status::ServerStatus;
 
-const EVERY: Duration = Duration::from_millis(50);
+const EVERY: Duration = Duration::from_millis(40);
 const RECOVER_EVERY: Duration = Duration::from_millis(500);
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long a holder must be silent before its leases move. An election was such a silence.

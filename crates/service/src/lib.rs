@@ -35,6 +35,7 @@ mod loader;
 pub mod objects;
 pub mod operations;
 mod other_group;
+mod parcel;
 pub mod progress;
 pub mod query;
 pub mod read;

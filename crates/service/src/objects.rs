@@ -1,8 +1,10 @@
 //! Objects between servers: a version's segments, model and manifest are pushed to the other data
-//! members before the commit counts on them, and pulled by a member that lacks some.
+//! members before the commit counts on them ([`crate::parcel`]), and pulled by a member that lacks
+//! some.
 //!
 //! Bodies on the peer connection are plain: `has` is a list of 32-byte hashes answered by one byte
-//! each; `get` is one hash answered by the object; `put` is the object, answered by a [`Receipt`].
+//! each; `get` is one hash answered by the object; `put` is the object, answered by its hash;
+//! `receipt` is answered by a [`Receipt`]; `take` is a parcel, answered by what was not in it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ pub struct Receipt {
     pub disk_id: u64,
 }
 
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs file work away from the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -37,39 +39,6 @@ pub(crate) fn data_peers(state: &State, me: u64) -> Vec<(u64, Member)> {
     let keeps_data = |m: &Member| m.kind != MemberKind::Witness;
     let peers = state.members.iter().filter(|(id, m)| **id != me && keeps_data(m));
     peers.map(|(id, m)| (*id, m.clone())).collect()
-}
-
-/// Which of `hashes` a member does not hold.
-async fn missing_at(
-    transport: &Arc<dyn Transport>,
-    address: &str,
-    hashes: &[Hash],
-) -> Result<Vec<Hash>> {
-    let body: Vec<u8> = hashes.iter().flatten().copied().collect();
-    let answer = transport.call(address, "objects/has", body, CALL_TIMEOUT).await?;
-    if answer.len() != hashes.len() {
-        return Err(Error::internal(format!(
-            "{address} answered an object list of another length"
-        )));
-    }
-    Ok(hashes.iter().zip(answer).filter(|(_, held)| *held == 0).map(|(h, _)| *h).collect())
-}
-
-/// Brings every object to one member; its receipt once all are on its disk.
-pub(crate) async fn push(
-    transport: Arc<dyn Transport>,
-    objects: Arc<ObjectDir>,
-    address: String,
-    hashes: Arc<Vec<Hash>>,
-) -> Result<Receipt> {
-    for hash in missing_at(&transport, &address, &hashes).await? {
-        let from = Arc::clone(&objects);
-        let bytes = blocking(move || from.get(&hash)).await?;
-        transport.call(&address, "objects/put", bytes, CALL_TIMEOUT).await?;
-    }
-    let answer = transport.call(&address, "objects/receipt", Vec::new(), CALL_TIMEOUT).await?;
-    postcard::from_bytes(&answer)
-        .map_err(|e| Error::internal(format!("{address} sent a receipt that cannot be read: {e}")))
 }
 
 /// Fetches what is missing here from any member that has it.
@@ -139,7 +108,7 @@ pub(crate) async fn pull_one(
     ))
 }
 
-/// The peer side of this module: `has`, `get`, `put`, `receipt`.
+/// The peer side of this module: `has`, `get`, `put`, `receipt`, `take`.
 pub(crate) async fn answer(
     objects: &Arc<ObjectDir>,
     me: Receipt,
@@ -162,6 +131,7 @@ pub(crate) async fn answer(
                 .map_err(|_| Error::invalid("an object is asked for by its 32-byte hash"))?;
             blocking(move || objects.get(&hash)).await
         }
+        "take" => blocking(move || crate::parcel::take(&objects, me, &body)).await,
         "put" => blocking(move || objects.put(&body).map(|h| h.to_vec())).await,
         "receipt" => postcard::to_stdvec(&me)
             .map_err(|e| Error::internal(format!("a receipt could not be written: {e}"))),

@@ -36,14 +36,19 @@ impl Service {
         steps: Vec<Step>,
     ) -> Result<WriteAnswer> {
         let request_id = request_id(call)?;
-        self.see_all_commits().await?;
         if let Some(answer) = self.answered(&request_id) {
             return answer;
         }
-        let now = self.committed_name(name).unwrap_or_else(|| name.to_owned());
-        self.epoch_of(&now)?;
-        self.check_rights(call, name, self.current(&now).await?.as_deref(), &steps)?;
-        self.not_a_standby(&now)?;
+        let now = match self.may_write(call, name, &steps).await {
+            // Who else may take writes is not asked of a majority.
+            Err(e) if e.kind == ErrorKind::Unavailable => return Err(e),
+            // Other refusals must hold on the newest state.
+            Err(_) => {
+                self.see_all_commits().await?;
+                self.may_write(call, name, &steps).await?
+            }
+            Ok(now) => now,
+        };
         let cancel = Arc::new(AtomicBool::new(false));
         let _listed = self.running.enter(RunningRequest {
             session: call.session.number,
@@ -67,7 +72,18 @@ impl Service {
         answer
     }
 
-    /// Reads what can be read beside others, and makes the change alone.
+    /// The database's name, where this server writes it and the caller may, as far as is known here.
+    async fn may_write(&self, call: &Call, name: &str, steps: &[Step]) -> Result<String> {
+        let now = self.committed_name(name).unwrap_or_else(|| name.to_owned());
+        self.epoch_of(&now)?;
+        self.check_rights(call, name, self.current(&now).await?.as_deref(), steps)?;
+        self.not_a_standby(&now)?;
+        Ok(now)
+    }
+
+    /// Reads what can be read beside others, and makes the change alone. What is read is read while
+    /// a majority is asked for the newest state: mostly this server knows it already, since it made
+    /// all the changes since it was granted the lease.
     async fn write_steps(
         &self,
         call: &Call,
@@ -76,7 +92,17 @@ impl Service {
         steps: Vec<Step>,
         cancel: &Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
-        let ahead = Box::pin(self.read_ahead(request_id, now, &steps, cancel)).await?;
+        let seq = |name: &str| self.metastore.state().database(name).map(|d| d.seq);
+        let known = seq(now);
+        let ahead = Box::pin(self.read_ahead(request_id, now, &steps, cancel));
+        let (seen, ahead) = tokio::join!(self.see_all_commits(), ahead);
+        seen?;
+        let ahead = match ahead {
+            Err(_) if seq(now) != known => {
+                Box::pin(self.read_ahead(request_id, now, &steps, cancel)).await?
+            }
+            ahead => ahead?,
+        };
         let (name, _alone) = self.alone(asked).await;
         if let Some(answer) = self.answered(request_id) {
             return answer;
@@ -99,8 +125,12 @@ impl Service {
         }
     }
 
+    /// The newest version that this server knows of. For one that writes the database, and has seen
+    /// all commits since its request came, there is no newer one: the lock tells of its own, and
+    /// another server's would refuse the commit.
     pub(crate) async fn newest(&self, name: &str) -> Result<Arc<LoadedVersion>> {
-        self.version(&strong(), name).await
+        let known = Call { read: ReadLevel::Session, min_seq: Some(0), ..Call::default() };
+        self.version(&known, name).await
     }
 
     /// Waits until nobody else writes the database; its name then, since it may have been renamed

@@ -9,7 +9,8 @@ use evercube_base::Result;
 use evercube_metastore::{Command, ReadChange, State, Transport};
 use evercube_store::{Hash, ObjectDir};
 
-use crate::objects::{blocking, data_peers, pull, push};
+use crate::objects::{blocking, data_peers, pull};
+use crate::parcel::{Parcel, push};
 use crate::refresh::finished::{Ahead, Finished};
 use crate::service::Service;
 
@@ -77,13 +78,13 @@ impl Service {
             Ok((parts, all))
         })
         .await?;
-        self.bring_to_another(Arc::new(all)).await;
+        self.bring_to_another(Arc::new(Parcel::list(all))).await;
         let request_id = request_id.to_owned();
         self.apply_change(Command::Reads(ReadChange::Keep { request_id, parts })).await
     }
 
     /// The first that takes them, those of other failure domains first.
-    async fn bring_to_another(&self, hashes: Arc<Vec<Hash>>) {
+    async fn bring_to_another(&self, parcel: Arc<Parcel>) {
         let state = self.metastore.state();
         let mut peers = data_peers(&state, self.identity.node_id);
         let mine = state.failure_domain(self.identity.node_id);
@@ -94,7 +95,7 @@ impl Service {
         for (_, member) in peers {
             let transport: Arc<dyn Transport> = Arc::clone(&self.transport);
             let objects: Arc<ObjectDir> = Arc::clone(&self.objects);
-            if push(transport, objects, member.peer_address, Arc::clone(&hashes)).await.is_ok() {
+            if push(transport, objects, member.peer_address, Arc::clone(&parcel)).await.is_ok() {
                 return;
             }
         }
