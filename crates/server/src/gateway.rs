@@ -5,6 +5,7 @@
 
 mod exchange;
 mod long_answer;
+mod looks;
 mod pool;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,8 +23,9 @@ use crate::http::asked::{Asked, RELAYED, REQUEST_ID};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
 use crate::http::{Place, azure, forward, rest, xmla};
-use exchange::{Outcome, Sent};
+use exchange::{Nature, Outcome, Sent};
 pub use pool::Pool;
+use pool::Standing;
 
 /// Between two looks for a server while none can answer.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -77,15 +79,16 @@ async fn relayed(
     asked: Asked,
     from: Option<IpAddr>,
 ) -> Response<AnswerBody> {
-    let is_read = is_read(&asked);
+    let nature = nature(&asked);
+    let is_read = nature == Nature::Read;
     let asked = prepared(asked, is_read, from);
     let mut last: Option<Response<Bytes>> = None;
     let mut tried: Vec<usize> = Vec::new();
     let mut since = Instant::now();
     loop {
-        if let Some(member) = gateway.pool.choose(&tried) {
+        if let Some(member) = gateway.pool.choose(&tried, is_read) {
             let begun = Instant::now();
-            let sent = Sent { asked: &asked, at: None, is_read };
+            let sent = Sent { asked: &asked, at: None, nature };
             tried.push(member);
             match ask(gateway, member, &sent, &mut tried).await {
                 Outcome::Answered(response) => return response,
@@ -118,8 +121,8 @@ async fn relayed(
     }
 }
 
-/// Has a server answer. A read on a server that falls late is sent to a better one as well, and
-/// the first answer taken.
+/// Has a server answer. What may be sent twice is sent to a better one as well when it falls late,
+/// or is away where it is a write, and the first answer is taken.
 async fn ask(
     gateway: &Arc<Gateway>,
     member: usize,
@@ -127,12 +130,14 @@ async fn ask(
     tried: &mut Vec<usize>,
 ) -> Outcome {
     let mut first = Box::pin(exchange::send(gateway, member, sent));
-    if !sent.is_read {
-        return first.await;
-    }
+    let doubtful = match sent.nature {
+        Nature::Read => (Standing::Late, true),
+        Nature::DoneOnce => (Standing::Away, false),
+        Nature::Other => return first.await,
+    };
     let other = tokio::select! {
         outcome = &mut first => return outcome,
-        other = gateway.pool.better_than(member, tried) => other,
+        other = gateway.pool.better_than(member, tried, doubtful) => other,
     };
     tried.push(other);
     let mut second = Box::pin(exchange::send(gateway, other, sent));
@@ -146,16 +151,25 @@ async fn ask(
     }
 }
 
-/// Whether a request changes nothing and can be asked again freely.
-fn is_read(asked: &Asked) -> bool {
+fn nature(asked: &Asked) -> Nature {
     if matches!(asked.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return true;
+        return Nature::Read;
     }
-    if xmla::is_endpoint(asked) {
+    let (is_read, is_done_once) = match xmla::is_endpoint(asked).then(|| xmla::Message::read(asked))
+    {
+        Some(Ok(message)) => (message.place() != Place::Writer, message.is_done_once()),
         // A message that cannot be read changes nothing.
-        return xmla::Message::read(asked).is_ok_and(|m| m.place() != Place::Writer);
+        Some(Err(_)) => (true, false),
+        None => {
+            let is_post = asked.method == Method::POST;
+            (is_post && rest::place(asked) == Place::Reader, rest::is_done_once(asked))
+        }
+    };
+    match (is_read, is_done_once) {
+        (true, _) => Nature::Read,
+        (false, true) => Nature::DoneOnce,
+        (false, false) => Nature::Other,
     }
-    asked.method == Method::POST && rest::place(asked) == Place::Reader
 }
 
 fn prepared(mut asked: Asked, is_read: bool, from: Option<IpAddr>) -> Asked {

@@ -54,7 +54,7 @@ const HOLD: Duration = Duration::from_secs(30);
 const LARGE: usize = 256 << 10;
 
 /// How long a member that was replaced as the writer may take to answer what it has been sent.
-const LAST_ANSWER: Duration = Duration::from_millis(250);
+const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 /// How long a read waits on a server that is not ready before another one is asked.
 const CATCH_UP: Duration = Duration::from_millis(100);

@@ -72,6 +72,20 @@ fn a_write_is_sent_again_under_its_request_id() {
 }
 
 #[test]
+fn a_write_on_a_server_that_is_away_is_asked_elsewhere_too_unless_it_might_be_done_twice() {
+    for (path, answer, asked) in
+        [(DEPLOY, "from b", (1, 1)), ("/api/v1/databases/Shop/backup", "from a", (1, 0))]
+    {
+        let (a, b) =
+            (Stub::start(Behaviour::Fade { body: "from a".into() }), Stub::start(whole("from b")));
+        let gateway = Gateway::start(&[&a, &b], &[]);
+        assert_eq!(gateway.post(path, "{}"), (200, answer.to_owned()));
+        assert_eq!((a.asked(), b.asked()), asked);
+        assert!(b.request_ids().is_empty() || a.request_ids() == b.request_ids());
+    }
+}
+
+#[test]
 fn a_long_answer_goes_on_from_another_server() {
     let text: String = (0..20_000).map(|i| format!("{i},")).collect();
     let part = Behaviour::Answer { status: 200, body: text.clone(), written: 60_000 };

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::long_answer::LongAnswer;
-use super::pool::InFlight;
+use super::pool::{InFlight, Standing};
 use super::{AnswerBody, Gateway, outgoing};
 use crate::http::asked::Asked;
 
@@ -23,7 +23,18 @@ pub(super) struct Sent<'a> {
     pub asked: &'a Asked,
     /// The version to answer from, where part of an answer from it was passed on already.
     pub at: Option<u64>,
-    pub is_read: bool,
+    pub nature: Nature,
+}
+
+/// What a request that is sent twice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// Nothing.
+    Read,
+    /// The same as once, by its request id.
+    DoneOnce,
+    /// Perhaps something twice.
+    Other,
 }
 
 pub(super) enum Outcome {
@@ -38,7 +49,7 @@ pub(super) enum Outcome {
 /// An answer that is coming in.
 pub(super) struct Coming {
     body: Incoming,
-    silent: watch::Receiver<bool>,
+    standing: watch::Receiver<Standing>,
     _counted: InFlight,
 }
 
@@ -62,7 +73,7 @@ pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>)
             }
         }
         if held.len() > gateway.buffer {
-            let version = version_of(&head).filter(|_| sent.is_read);
+            let version = version_of(&head).filter(|_| sent.nature == Nature::Read);
             let rest = LongAnswer::new(Arc::clone(gateway), sent.asked.clone(), version, member);
             let relay = rest.start(held.freeze(), coming);
             return Outcome::Answered(cleaned(Response::from_parts(head, relay)));
@@ -91,25 +102,25 @@ pub(super) async fn open(
     sent: &Sent<'_>,
 ) -> Result<(http::response::Parts, Coming)> {
     let unknown = || Error::internal("the server is not known");
-    let (counted, mut silent) = gateway.pool.enter(member).ok_or_else(unknown)?;
+    let (counted, mut standing) = gateway.pool.enter(member).ok_or_else(unknown)?;
     let request = outgoing(sent, &gateway.pool.name(member))
         .ok_or_else(|| Error::invalid("the request's path cannot be written"))?;
     // A server that is silent already is asked all the same, being the last resort.
-    silent.mark_unchanged();
+    standing.mark_unchanged();
     let response = tokio::select! {
         answered = gateway.pool.client.open(request) => answered?,
-        () = fell_silent(&mut silent) => return Err(Error::internal("the server fell silent")),
+        () = fell_silent(&mut standing) => return Err(Error::internal("the server fell silent")),
     };
     let (head, body) = response.into_parts();
-    Ok((head, Coming { body, silent, _counted: counted }))
+    Ok((head, Coming { body, standing, _counted: counted }))
 }
 
-async fn fell_silent(silent: &mut watch::Receiver<bool>) {
+async fn fell_silent(standing: &mut watch::Receiver<Standing>) {
     loop {
-        if silent.changed().await.is_err() {
+        if standing.changed().await.is_err() {
             return std::future::pending().await;
         }
-        if *silent.borrow_and_update() {
+        if *standing.borrow_and_update() == Standing::Silent {
             return;
         }
     }
@@ -121,7 +132,7 @@ impl Coming {
         loop {
             let frame = tokio::select! {
                 frame = self.body.frame() => frame,
-                () = fell_silent(&mut self.silent) => {
+                () = fell_silent(&mut self.standing) => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "the server fell silent"));
                 }
             };

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc;
 
-use super::exchange::{Coming, Sent, open};
+use super::exchange::{Coming, Nature, Sent, open};
 use super::{AnswerBody, Gateway};
 use crate::http::asked::Asked;
 
@@ -80,7 +80,7 @@ impl LongAnswer {
         let version = self.version?;
         self.gateway.pool.failed(self.member);
         let mut tried = vec![self.member];
-        while let Some(member) = self.gateway.pool.choose(&tried) {
+        while let Some(member) = self.gateway.pool.choose(&tried, true) {
             tried.push(member);
             if let Some(found) = self.again(member, version, pieces).await {
                 self.member = member;
@@ -91,7 +91,7 @@ impl LongAnswer {
     }
 
     async fn again(&mut self, member: usize, version: u64, pieces: &Pieces) -> Option<Coming> {
-        let sent = Sent { asked: &self.asked, at: Some(version), is_read: true };
+        let sent = Sent { asked: &self.asked, at: Some(version), nature: Nature::Read };
         let (head, mut coming) = open(&self.gateway, member, &sent).await.ok()?;
         if head.status != StatusCode::OK {
             return None;

@@ -1,42 +1,41 @@
 //! The servers behind a gateway, and which of them to ask.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::Full;
-use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::looks::Looks;
 use crate::transport::PeerClient;
 
-/// Time between two looks at a server.
-const PROBE_EVERY: Duration = Duration::from_millis(100);
-const PROBE_LIMIT: Duration = Duration::from_millis(500);
-/// How much longer than twice its usual time a look may take before the server counts as late.
-const PROBE_SLACK: Duration = Duration::from_millis(50);
-/// Silence after which requests in flight are given up on.
-const SILENCE: Duration = Duration::from_millis(2250);
-/// Looks between two questions for the group's members.
-const LEARN_EVERY: u32 = 20;
+/// Between two looks for another server while none is in time.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// How a server does, by its answers to looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    InTime,
+    /// Answers are missing that should have come.
+    Late,
+    /// So many that it is probably gone, or a connection to it failed.
+    Away,
+    /// For so long that requests in flight are given up on.
+    Silent,
+}
 
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     /// `http://host:port`, or with https.
-    base: String,
-    /// Answers, in touch with the group, complete.
-    ready: AtomicBool,
-    /// Answers at all.
-    answers: AtomicBool,
+    pub base: String,
+    /// By its last answer: in touch with the group, complete.
+    pub ready: AtomicBool,
+    /// By its last answer: takes writes.
+    pub writes: AtomicBool,
     in_flight: AtomicUsize,
-    /// True while a look takes longer than it should, or has failed.
-    late: watch::Sender<bool>,
-    /// True while the server is silent.
-    silent: watch::Sender<bool>,
+    pub standing: watch::Sender<Standing>,
+    pub looks: Mutex<Looks>,
 }
 
 /// A list that only grows: a server that is gone for good is simply never chosen.
@@ -70,7 +69,7 @@ impl Pool {
         pool
     }
 
-    fn members(&self) -> Vec<Arc<Member>> {
+    pub(super) fn members(&self) -> Vec<Arc<Member>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -79,7 +78,7 @@ impl Pool {
     }
 
     /// Adds a server that is not there yet.
-    fn add(&self, base: String) -> Option<Arc<Member>> {
+    pub(super) fn add(&self, base: String) -> Option<Arc<Member>> {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         if members.iter().any(|m| m.base == base) {
             return None;
@@ -87,10 +86,10 @@ impl Pool {
         let member = Arc::new(Member {
             base,
             ready: AtomicBool::new(false),
-            answers: AtomicBool::new(false),
+            writes: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            late: watch::Sender::new(false),
-            silent: watch::Sender::new(false),
+            standing: watch::Sender::new(Standing::Away),
+            looks: Mutex::new(Looks::new(Instant::now())),
         });
         members.push(Arc::clone(&member));
         Some(member)
@@ -109,141 +108,64 @@ impl Pool {
     }
 
     /// The best server not tried yet: ready and in time before merely ready before merely
-    /// answering before silent, then the one with the fewest requests in flight, then the first of
-    /// the list.
-    pub fn choose(&self, tried: &[usize]) -> Option<usize> {
-        self.best(tried).map(|(_, i)| i)
+    /// answering before silent, for a write the one that takes them, then the one with the fewest
+    /// requests in flight, then the first of the list.
+    pub fn choose(&self, tried: &[usize], is_read: bool) -> Option<usize> {
+        self.best(tried, is_read).map(|(_, i)| i)
     }
 
-    fn best(&self, tried: &[usize]) -> Option<(u32, usize)> {
+    fn best(&self, tried: &[usize], is_read: bool) -> Option<(u32, usize)> {
         let members = self.members();
         let open = members.iter().enumerate().filter(|(i, _)| !tried.contains(i));
         let ranked = open.map(|(i, m)| {
-            let rank = match (m.ready.load(Ordering::Relaxed), m.answers.load(Ordering::Relaxed)) {
-                (true, _) if !*m.late.borrow() => 0,
-                (true, _) => 1,
-                (false, true) => 2,
-                (false, false) => 3,
+            let rank = match (m.ready.load(Ordering::Relaxed), *m.standing.borrow()) {
+                (true, Standing::InTime) => 0,
+                (true, Standing::Late) => 1,
+                (false, Standing::InTime | Standing::Late) => 2,
+                (_, Standing::Away | Standing::Silent) => 3,
             };
-            (rank, m.in_flight.load(Ordering::Relaxed), i)
+            let forwards = !is_read && !m.writes.load(Ordering::Relaxed);
+            (rank, forwards, m.in_flight.load(Ordering::Relaxed), i)
         });
-        ranked.min().map(|(rank, _, i)| (rank, i))
+        ranked.min().map(|(rank, _, _, i)| (rank, i))
     }
 
-    /// Waits until a server is late while another one, not tried yet, is not: that one. Where all
-    /// are late the machine is busy or the network slow, and asking twice would not help.
-    pub async fn better_than(&self, index: usize, tried: &[usize]) -> usize {
+    /// Waits until a server stands as badly as this while another one, not tried yet, is ready and
+    /// in time: that one. Where all are late the machine is busy or the network slow, and asking
+    /// twice would not help.
+    pub async fn better_than(
+        &self,
+        index: usize,
+        tried: &[usize],
+        (standing, is_read): (Standing, bool),
+    ) -> usize {
         let Some(member) = self.member(index) else { return std::future::pending().await };
-        let mut late = member.late.subscribe();
+        let mut now = member.standing.subscribe();
         loop {
-            if late.wait_for(|late| *late).await.is_err() {
+            if now.wait_for(|now| *now >= standing).await.is_err() {
                 return std::future::pending().await;
             }
-            match self.best(tried) {
+            match self.best(tried, is_read) {
                 Some((0, other)) if other != index => return other,
-                _ => tokio::time::sleep(PROBE_SLACK).await,
+                _ => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    /// Marks a request to a server as in flight; also gives what tells that the server is silent.
-    pub fn enter(&self, index: usize) -> Option<(InFlight, watch::Receiver<bool>)> {
+    /// Marks a request to a server as in flight; also gives what tells how the server does.
+    pub fn enter(&self, index: usize) -> Option<(InFlight, watch::Receiver<Standing>)> {
         let member = self.member(index)?;
         member.in_flight.fetch_add(1, Ordering::Relaxed);
-        let silent = member.silent.subscribe();
-        Some((InFlight(member), silent))
+        let standing = member.standing.subscribe();
+        Some((InFlight(member), standing))
     }
 
     /// A connection to the server failed: it is not asked first until it answers again.
     pub fn failed(&self, index: usize) {
         if let Some(member) = self.member(index) {
-            member.ready.store(false, Ordering::Relaxed);
-            member.answers.store(false, Ordering::Relaxed);
-            member.late.send_replace(true);
+            member.failed(Instant::now());
         }
     }
-
-    /// Looks at every server from now on.
-    pub fn watch(self: &Arc<Self>) {
-        for member in self.members() {
-            self.watch_member(member);
-        }
-    }
-
-    fn watch_member(self: &Arc<Self>, member: Arc<Member>) {
-        let pool = Arc::clone(self);
-        // Boxed: watching learns of members, and learning of one starts watching it.
-        let watching: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
-            let mut usual = PROBE_EVERY;
-            let mut heard = Instant::now();
-            for look in 0_u64.. {
-                let asked = Instant::now();
-                let found = pool.look_in_time(&member, usual * 2 + PROBE_SLACK).await;
-                let answers = found.is_some();
-                if answers {
-                    usual = (usual * 7 + asked.elapsed()) / 8;
-                    heard = Instant::now();
-                }
-                member.answers.store(answers, Ordering::Relaxed);
-                member.ready.store(found == Some(StatusCode::OK), Ordering::Relaxed);
-                member.late.send_replace(!answers);
-                member.silent.send_replace(heard.elapsed() >= SILENCE);
-                if answers && look.is_multiple_of(u64::from(LEARN_EVERY)) {
-                    // Beside the looks, which a slow answer would hold up.
-                    let (pool, member) = (Arc::clone(&pool), Arc::clone(&member));
-                    tokio::spawn(async move { pool.learn(&member).await });
-                }
-                tokio::time::sleep(PROBE_EVERY).await;
-            }
-        });
-        tokio::spawn(watching);
-    }
-
-    /// Looks whether a server is ready; notes when that takes longer than it should.
-    async fn look_in_time(&self, member: &Member, should: Duration) -> Option<StatusCode> {
-        let mut look = std::pin::pin!(self.look(member, "/health/ready"));
-        let found = match tokio::time::timeout(should, &mut look).await {
-            Ok(found) => found,
-            Err(_) => {
-                member.late.send_replace(true);
-                look.await
-            }
-        };
-        found.map(|(status, _)| status)
-    }
-
-    async fn look(&self, member: &Member, path: &str) -> Option<(StatusCode, Bytes)> {
-        let request =
-            Request::get(format!("{}{path}", member.base)).body(Full::new(Bytes::new())).ok()?;
-        let answer = self.client.send(request, PROBE_LIMIT).await.ok()?;
-        Some((answer.status(), answer.into_body()))
-    }
-
-    /// Adds members of the group that nobody named. Where status needs a login there is nothing
-    /// to learn, and the named servers are all there are.
-    async fn learn(self: &Arc<Self>, member: &Member) {
-        let Some((StatusCode::OK, body)) = self.look(member, "/api/v1/status").await else {
-            return;
-        };
-        let Ok(group) = serde_json::from_slice::<GroupMembers>(&body) else { return };
-        // Members of a group are reached alike.
-        let scheme = if member.base.starts_with("https:") { "https" } else { "http" };
-        for found in group.servers.into_iter().filter(|s| !s.address.is_empty()) {
-            if let Some(new) = self.add(format!("{scheme}://{}", found.address)) {
-                self.watch_member(new);
-            }
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct GroupMembers {
-    servers: Vec<GroupMember>,
-}
-
-#[derive(Deserialize)]
-struct GroupMember {
-    address: String,
 }
 
 #[cfg(test)]
@@ -256,18 +178,27 @@ mod tests {
         let client =
             PeerClient::new(crate::tls::client_config(rustls::RootCertStore::empty()).unwrap());
         let pool = Pool::new(servers, client);
-        assert_eq!(pool.choose(&[]), Some(0));
-        pool.member(1).unwrap().ready.store(true, Ordering::Relaxed);
-        pool.member(2).unwrap().ready.store(true, Ordering::Relaxed);
-        assert_eq!(pool.choose(&[]), Some(1));
+        let choose = |tried: &[usize]| pool.choose(tried, true);
+        let stands = |i, standing| {
+            pool.member(i).unwrap().standing.send_replace(standing);
+        };
+        assert_eq!(choose(&[]), Some(0));
+        for i in [1, 2] {
+            pool.member(i).unwrap().ready.store(true, Ordering::Relaxed);
+            stands(i, Standing::InTime);
+        }
+        assert_eq!(choose(&[]), Some(1));
         let busy = pool.enter(1);
-        assert_eq!(pool.choose(&[]), Some(2));
+        assert_eq!(choose(&[]), Some(2));
+        pool.member(1).unwrap().writes.store(true, Ordering::Relaxed);
+        assert_eq!(pool.choose(&[], false), Some(1), "it need not be forwarded");
         drop(busy);
-        pool.member(1).unwrap().late.send_replace(true);
-        assert_eq!(pool.choose(&[]), Some(2));
-        pool.member(1).unwrap().late.send_replace(false);
+        stands(1, Standing::Late);
+        assert_eq!(choose(&[]), Some(2));
+        assert_eq!(pool.choose(&[], false), Some(2), "one that answers comes first");
+        stands(1, Standing::InTime);
         pool.failed(1);
-        assert_eq!(pool.choose(&[2]), Some(0));
-        assert_eq!(pool.choose(&[0, 1, 2]), None);
+        assert_eq!(choose(&[2]), Some(0));
+        assert_eq!(choose(&[0, 1, 2]), None);
     }
 }

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use evercube_service::status::DatabaseStatus;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::answer::{Answer, answer};
 use super::asked::Asked;
 use super::{ServerState, metrics};
+
+/// On the answer of a server that takes writes.
+pub const WRITES: &str = "x-evercube-writes";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -22,6 +25,14 @@ pub fn tells_names(asked: &Asked) -> bool {
 }
 
 pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
+    let mut answer = by_path(state, asked);
+    if asked.path == "/health/ready" && state.service.is_writer() {
+        answer.headers_mut().insert(WRITES, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+fn by_path(state: &Arc<ServerState>, asked: &Asked) -> Answer {
     match asked.path.as_str() {
         "/health/ready" if !state.service.is_ready() => {
             let text = format!("{}\n", state.service.own_status().state);

@@ -125,6 +125,13 @@ pub fn place(asked: &Asked) -> Place {
     }
 }
 
+/// Whether a request is carried out once under its id, however often and to whomever it is sent:
+/// whatever ends in one commit.
+pub fn is_done_once(asked: &Asked) -> bool {
+    let route = route(asked);
+    matches!(route, Some(Route::Deploy | Route::Refresh(_) | Route::Drop(_) | Route::Rollback(_)))
+}
+
 pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Result<Answer> {
     let Some(route) = route(asked) else {
         return Err(Error::not_found(format!(

@@ -62,6 +62,26 @@ impl Message {
         marked(xml(fault(id, error)), error)
     }
 
+    /// Whether it is carried out once under its request id, however often and to whomever it is
+    /// sent: changes of a model and its data, and not what writes files.
+    pub fn is_done_once(&self) -> bool {
+        let Method::Execute(execute) = &self.0.method else { return false };
+        let writes_files = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            text.contains("backup") || text.contains("restore")
+        };
+        match &execute.command {
+            Command::Statement(text) => language(text) == Language::Script && !writes_files(text),
+            command => {
+                place_of(command) == Place::Writer
+                    && !matches!(command, Command::Backup(_) | Command::Restore(_))
+                    && !matches!(command, Command::Batch { commands, .. } if commands
+                        .iter()
+                        .any(|c| matches!(c, Command::Backup(_) | Command::Restore(_) | Command::Statement(_))))
+            }
+        }
+    }
+
     pub fn place(&self) -> Place {
         match &self.0.method {
             Method::Discover(_) => Place::Reader,

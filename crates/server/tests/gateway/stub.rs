@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Longer than a gateway waits for a sign of a server that has a write which it may send twice, and
+/// shorter than it waits for one it may not.
+const FADES: Duration = Duration::from_millis(1500);
+
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// The connection is closed without a byte of answer.
@@ -16,6 +20,8 @@ pub enum Behaviour {
     Answer { status: u16, body: String, written: usize },
     /// No answer; and from then on even its health takes a while.
     Drag,
+    /// An answer long after it has ceased to tell of its health.
+    Fade { body: String },
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +103,12 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
             let mut seen = seen.lock().unwrap();
             seen.looks += 1;
             let drags = matches!(behaviour, Behaviour::Drag) && seen.asked > 0;
+            let faded = matches!(behaviour, Behaviour::Fade { .. }) && seen.asked > 0;
             drop(seen);
+            if faded {
+                std::thread::sleep(PATIENCE * 2);
+                return None;
+            }
             if drags {
                 std::thread::sleep(Duration::from_millis(300));
             }
@@ -115,6 +126,10 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
         drop(seen);
         let (status, body, written) = match behaviour {
             Behaviour::Answer { status, body, written } => (status, body, written),
+            Behaviour::Fade { body } => {
+                std::thread::sleep(FADES);
+                (&200, body, &usize::MAX)
+            }
             Behaviour::Close => return None,
             Behaviour::Drag => {
                 std::thread::sleep(PATIENCE * 2);
