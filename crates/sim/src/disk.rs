@@ -109,20 +109,6 @@ impl Disk {
         new.set_faults(faults);
         new
     }
-
-    /// One bit of what was synced turns over.
-    pub fn rot(&self, chance: &mut Chance) {
-        let mut platter = self.platter();
-        if platter.synced.is_empty() {
-            return;
-        }
-        let at = usize::try_from(chance.draw()).unwrap_or(0) % platter.synced.len();
-        let bit = 1 << chance.within(0..8);
-        platter.synced[at] ^= bit;
-        if let Some(byte) = platter.seen.get_mut(at) {
-            *byte ^= bit;
-        }
-    }
 }
 
 /// The first sectors of a write, sometimes all of them.

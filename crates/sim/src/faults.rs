@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::ErrorKind;
-use evercube_metastore::Bootstrap;
-use tokio::time::sleep;
+use evercube_metastore::{Bootstrap, Command, Reply};
+use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
 use crate::disk::DiskFaults;
@@ -25,9 +25,11 @@ enum Kind {
     Twice,
     Slow,
     DiskFull,
+    Clock,
+    LongSplit,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Crash,
     Kind::CrashMost,
     Kind::Isolate,
@@ -38,7 +40,16 @@ const KINDS: [Kind; 10] = [
     Kind::Twice,
     Kind::Slow,
     Kind::DiskFull,
+    Kind::Clock,
+    Kind::LongSplit,
 ];
+
+/// How long a split lasts that is there to stay, and how long the group may take within it until
+/// it takes a write.
+const LONG: Duration = Duration::from_secs(6);
+const GOES_ON: Duration = Duration::from_secs(10);
+/// How far the wall clock jumps at most, in milliseconds.
+const JUMP: u64 = 3_600_000;
 
 pub struct Faults {
     world: Arc<World>,
@@ -87,6 +98,7 @@ impl Faults {
     pub async fn end(&mut self) {
         let world = Arc::clone(&self.world);
         world.network.heal();
+        host::set_wall_clock_off(0);
         for name in world.names() {
             if let Some(disk) = world.disk(&name) {
                 disk.set_faults(DiskFaults { full: false, ..disk.faults() });
@@ -140,6 +152,13 @@ impl Faults {
                 world.network.cut(&other, &one);
             }
             Kind::Loss | Kind::Delay | Kind::Twice => self.weather(kind),
+            Kind::Clock => {
+                let off = i64::try_from(self.chance.within(0..2 * JUMP)).unwrap_or(0)
+                    - i64::try_from(JUMP).unwrap_or(0);
+                world.history.fault("clock jump", &format!("{off} ms"));
+                host::set_wall_clock_off(off);
+            }
+            Kind::LongSplit => self.long_split(&one).await,
             Kind::Slow => {
                 world.history.fault("slow server", &one);
                 world.network.slow_down(&one);
@@ -150,6 +169,51 @@ impl Faults {
                     disk.set_faults(DiskFaults { full: true, ..disk.faults() });
                 }
             }
+        }
+    }
+
+    /// Nothing is wrong but a split, of any kind, that stays for longer than an election takes:
+    /// where a server and a majority reach each other both ways, the group goes on.
+    async fn long_split(&mut self, one: &str) {
+        let world = Arc::clone(&self.world);
+        self.end().await;
+        let names = world.names();
+        let other = names.iter().find(|n| *n != one).cloned().unwrap_or_default();
+        let kind =
+            *self.chance.of(&["cut off", "heard by nobody", "hears nobody", "bridge", "odd"]);
+        world.history.fault("long split", &format!("{one}: {kind}"));
+        for to in names.iter().filter(|n| *n != one) {
+            let (out, back) = match kind {
+                "cut off" => (true, true),
+                "heard by nobody" => (true, false),
+                "hears nobody" => (false, true),
+                "bridge" => (*to == other, *to == other),
+                // Heard by all but one, of which alone it hears.
+                _ => (*to == other, *to != other),
+            };
+            if out {
+                world.network.cut(one, to);
+            }
+            if back {
+                world.network.cut(to, one);
+            }
+        }
+        let lives = || world.members().values().map(|l| l.number).collect::<Vec<_>>();
+        let before = lives();
+        sleep(LONG).await;
+        let Some(life) = world.center() else { return };
+        let probe = life.until_the_end(life.metastore.propose(Command::Probe));
+        let went_on = matches!(timeout(GOES_ON, probe).await, Ok(Ok(Reply::Done { .. })));
+        // The operator may have taken a server away meanwhile, which is another matter.
+        if !went_on && lives() == before {
+            let all: Vec<_> = names
+                .iter()
+                .filter_map(|n| world.life(n))
+                .map(|l| format!("member {}: {:?}", l.node, l.metastore.status()))
+                .collect();
+            let what =
+                format!("no write within {:?} of a split ({one}: {kind}): {all:?}", LONG + GOES_ON);
+            world.history.violation("goes on", &what);
         }
     }
 

@@ -71,6 +71,13 @@ impl Network {
         self.state().cut.insert((from.to_owned(), to.to_owned()));
     }
 
+    /// Whether two servers reach each other both ways.
+    pub fn are_joined(&self, one: &str, other: &str) -> bool {
+        let state = self.state();
+        let cut = |from: &str, to: &str| state.cut.contains(&(from.to_owned(), to.to_owned()));
+        !cut(one, other) && !cut(other, one)
+    }
+
     pub fn slow_down(&self, server: &str) {
         self.state().slow.insert(server.to_owned());
     }

@@ -105,6 +105,25 @@ impl World {
         self.seats().get(name)?.life.clone()
     }
 
+    /// The lives there are now of servers that know that they are members, by name.
+    pub fn members(&self) -> BTreeMap<String, Arc<Life>> {
+        let seats = self.seats();
+        let lives = seats.iter().filter_map(|(name, s)| Some((name.clone(), s.life.clone()?)));
+        lives.filter(|(_, l)| l.metastore.state().members.contains_key(&l.node)).collect()
+    }
+
+    /// A member that reaches a majority of the servers, itself included, and is reached by it; the
+    /// one that reaches most.
+    pub fn center(&self) -> Option<Arc<Life>> {
+        let members = self.members();
+        let reached = |name: &String| {
+            let near = |to: &&String| *to == name || self.network.are_joined(name, to);
+            members.keys().filter(near).count()
+        };
+        let (name, life) = members.iter().max_by_key(|(name, _)| reached(name))?;
+        (reached(name) * 2 > self.names().len()).then(|| Arc::clone(life))
+    }
+
     pub fn lives(&self, name: &str, number: u64) -> bool {
         let seats = self.seats();
         // While it starts, a server speaks before it can be spoken to.
