@@ -193,5 +193,5 @@ ALL = {
     "upgrade": (upgrade, BOUNDED),
     "crash": (crash, {}),
 }
-SHORT = ["calm", "kill", "isolate", "split", "mute", "deaf", "pause", "failover", "rolling"]
+SHORT = ["kill", "isolate", "split", "mute", "deaf", "failover"]
 IN_ONE_REGION = {"kill": {**BOUNDED, "session": 1.0, "write": 1.0}}

@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import time
 
 LEVELS = ["any", "bounded:2s", "session", "strong", "write"]
 COLOURS = ["#4c78a8", "#72b7b2", "#54a24b", "#b279a2", "#e45756"]
@@ -14,6 +15,8 @@ def write(folder, title, results):
     with open(os.path.join(folder, plot), "w") as file:
         file.write(_plot(results))
     text = [f"# {title}", "",
+            f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} processors, load "
+            f"{os.getloadavg()[0]:.1f} at the end.", "",
             "Longest time in seconds in which one client got no answer, over all runs (median of the "
             "runs' longest in brackets); **bold** where it is over the bar.", "",
             "| Fault | Runs | any | bounded:2s | session | strong | writes | reads, failed | writes, asked again "
@@ -45,7 +48,7 @@ def write(folder, title, results):
 
 def _plot(results):
     """A row for each fault; a dot for each run and level, and the bars as strokes."""
-    left, top, step, width = 110, 50, 70, 700
+    left, top, step, width = 130, 50, 70, 700
     longest = max([1.0, *(p for r in results for run in r["runs"] for p in run["pauses"].values()),
                    *(b for r in results for b in r["bars"].values())])
     height = top + step * len(results) + 30
