@@ -44,8 +44,11 @@ impl Evaluator<'_> {
             let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
             self.scan_ahead(outer, &of, columns)?;
-            let candidates =
-                self.group_rows(listed.as_ref().unwrap_or(outer), &of, columns, &own)?;
+            // Expressions see more than what lists the groups: they do not decide which there are.
+            let candidates = match listed {
+                Some(listed) => self.group_rows(listed, &of, &[], &own)?,
+                None => self.group_rows(outer, &of, columns, &own)?,
+            };
             let (inner, parents, rows) = self.group_cells(outer, &of, &candidates);
             let named: Vec<_> =
                 columns.iter().map(|c| self.scalars(&inner, &c.node)).collect::<Result<_>>()?;

@@ -1,3 +1,5 @@
+use evercube_base::DateTime;
+
 use super::*;
 
 fn currency_of(t: &str) -> Value {

@@ -45,7 +45,8 @@ impl<'m> Writer<'m, '_> {
 
     /// The table a query gives.
     fn result(&mut self, depth: usize) -> String {
-        match self.chance.below(16) {
+        match self.chance.below(18) {
+            16 | 17 => self.joined(depth),
             11 | 12 => self.rollup(depth),
             13 => self.group_by(depth),
             14 => self.numbered(),
@@ -245,7 +246,8 @@ impl<'m> Writer<'m, '_> {
     pub(super) fn filter_table(&mut self, depth: usize) -> String {
         let (t, c) = self.column();
         let name = format!("{}[{}]", t.name, c.name);
-        match self.chance.below(8) {
+        match self.chance.below(11) {
+            8..=10 => self.shaped(depth),
             0 => format!("VALUES ( {name} )"),
             1 | 2 => format!(
                 "TREATAS ( {{ {}, {} }}, {name} )",
@@ -275,8 +277,10 @@ impl<'m> Writer<'m, '_> {
             return self.leaf();
         }
         let d = depth - 1;
-        match self.chance.below(13) {
+        match self.chance.below(16) {
             12 => self.rank(d),
+            13 => format!("COUNTROWS ( RELATEDTABLE ( {} ) )", self.table().name),
+            14 | 15 => self.table_variable(d),
             0 | 1 => self.leaf(),
             2..=4 => format!("CALCULATE ( {}, {} )", self.scalar(d), self.filters(d)),
             5..=7 => {

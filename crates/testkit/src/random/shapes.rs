@@ -151,4 +151,89 @@ impl Writer<'_, '_> {
         let tail = *self.chance.pick(&["", ", , ASC", ", , DESC, DENSE", ", 2, ASC, SKIP"]);
         format!("RANKX ( {table}, {body}{tail} )")
     }
+
+    /// A filter table over several columns, or made of others.
+    pub(super) fn shaped(&mut self, depth: usize) -> String {
+        let d = depth.saturating_sub(1);
+        let columns = self.groups(2);
+        let (a, b) = (&columns[0], &columns[1]);
+        match self.chance.below(8) {
+            0 => {
+                let (t, c) = self.column();
+                let (u, e) = self.column();
+                let mut pair =
+                    || format!("( {}, {} )", c.constant(self.chance), e.constant(self.chance));
+                let (first, second) = (pair(), pair());
+                if (&t.name, &c.name) == (&u.name, &e.name) {
+                    return format!("VALUES ( {a} )");
+                }
+                format!(
+                    "TREATAS ( {{ {first}, {second} }}, {}[{}], {}[{}] )",
+                    t.name, c.name, u.name, e.name
+                )
+            }
+            1 => format!("CROSSJOIN ( VALUES ( {a} ), VALUES ( {b} ) )"),
+            2 => format!("EXCEPT ( ALL ( {a} ), VALUES ( {a} ) )"),
+            3 => format!("CALCULATETABLE ( VALUES ( {a} ), {} )", self.filters(d)),
+            4 => {
+                let measure = self.chance.pick(&self.model.measures).clone();
+                format!("TOPN ( 2, ALL ( {a} ), [{measure}] )")
+            }
+            5 => format!("SUMMARIZECOLUMNS ( {a}, {b}, {} )", self.filter_table(d)),
+            6 => {
+                let measure = self.chance.pick(&self.model.measures).clone();
+                format!("FILTER ( CROSSJOIN ( ALL ( {a} ), ALL ( {b} ) ), [{measure}] > 1 )")
+            }
+            _ => self.summarized(),
+        }
+    }
+
+    /// Columns of a table and of one that it refers to, as they occur together.
+    fn summarized(&mut self) -> String {
+        let table = self.table();
+        let own = format!("{}[", table.name);
+        let column = self.chance.pick(&table.columns).name.clone();
+        let to = self
+            .model
+            .relationships
+            .iter()
+            .find(|r| r.active && !r.many_to_many && r.from.starts_with(&own))
+            .and_then(|r| r.to.split('[').next())
+            .map_or_else(String::new, |to| format!(", {to}[Text]"));
+        format!("SUMMARIZE ( {}, {own}{column}]{to} )", table.name)
+    }
+
+    /// A table found in one place and a filter in another.
+    pub(super) fn table_variable(&mut self, depth: usize) -> String {
+        let table = self.filter_table(depth);
+        let (inner, filters) = (self.scalar(depth), self.filters(depth));
+        format!(
+            "( VAR t = {table} RETURN CALCULATE ( CALCULATE ( {inner}, t ), {filters} ) + COUNTROWS ( t ) )"
+        )
+    }
+
+    /// Groupings joined by the columns they have in common, or rows joined to rows.
+    pub(super) fn joined(&mut self, depth: usize) -> String {
+        let columns = self.groups(2);
+        let (a, b) = (&columns[0], &columns[1]);
+        let measure = |w: &mut Self| w.chance.pick(&w.model.measures).clone();
+        let (first, second) = (measure(self), measure(self));
+        match self.chance.below(4) {
+            0 => format!(
+                "NATURALINNERJOIN ( SUMMARIZECOLUMNS ( {a}, \"x\", [{first}] ), SUMMARIZECOLUMNS ( {a}, {b}, \"y\", [{second}] ) )"
+            ),
+            1 => format!(
+                "NATURALLEFTOUTERJOIN ( SUMMARIZECOLUMNS ( {a}, \"x\", [{first}] ), SUMMARIZECOLUMNS ( {a}, {}, \"y\", [{second}] ) )",
+                self.filter_table(depth.saturating_sub(1))
+            ),
+            2 => format!(
+                "GENERATEALL ( VALUES ( {a} ), CALCULATETABLE ( VALUES ( {b} ), {} ) )",
+                self.filters(depth.saturating_sub(1))
+            ),
+            _ => format!(
+                "SUMMARIZECOLUMNS ( {a}, {b}, \"x\", IGNORE ( {} ), \"y\", [{second}] )",
+                self.scalar(depth)
+            ),
+        }
+    }
 }

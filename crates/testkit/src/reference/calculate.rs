@@ -55,10 +55,13 @@ impl Reference<'_> {
                 Change::Direct(id, direction) => context.directions.push((*id, *direction)),
                 Change::Remove(columns) => context.remove(columns),
                 Change::RemoveAll => context.filters.clear(),
-                Change::Select(columns) => {
-                    *context = self.selected(env, context, columns.clone())?;
-                }
-                Change::Put { .. } => {}
+                Change::Select(_) | Change::Put { .. } => {}
+            }
+        }
+        // What was selected comes back after everything is removed.
+        for change in &changes {
+            if let Change::Select(columns) = change {
+                *context = self.selected(env, context, columns.clone())?;
             }
         }
         for change in &changes {

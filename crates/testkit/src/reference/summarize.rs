@@ -33,6 +33,17 @@ impl Reference<'_> {
             ExprKind::Name { name, .. } => env.variable(name).is_none(),
             _ => false,
         };
+        for id in &all {
+            let is_own = |c: &TableColumn| c.lineage == Some(*id);
+            let leads_there = |c: &TableColumn| {
+                let of =
+                    c.lineage.map_or_else(Vec::new, |key| self.beyond(&env.filters, key.table));
+                of.iter().any(|(key, _, column)| c.lineage == Some(*key) && column == id)
+            };
+            if !source.columns.iter().any(|c| is_own(c) || leads_there(c)) {
+                return Err(Error::invalid("SUMMARIZE groups by columns of its table and beyond."));
+            }
+        }
         for grouping in groupings(&parts) {
             let steps = parts.iter().zip(&grouping).flat_map(|(p, n)| &p.steps[..*n]);
             let columns: Vec<ColumnId> = steps.flat_map(|s| s.columns.clone()).collect();
