@@ -134,8 +134,8 @@ impl<'a> Plan<'a> {
             Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
             Self::Distinct { column, rows, .. } => {
                 let words = (column.column.cardinality() as usize).div_ceil(64);
-                // Bits may take a quarter of what a pair for each row would.
-                let most = MOST_DISTINCT_WORDS.max(rows / 4);
+                // Bits may take what a pair for each row would.
+                let most = MOST_DISTINCT_WORDS.max(*rows);
                 if groups > 0 && groups.saturating_mul(words) <= most {
                     Accumulator::DistinctBits { words, bits: Vec::new() }
                 } else {

@@ -121,7 +121,7 @@ impl<'a> Integers<'a> {
             Some((local, zero, unit)) => {
                 local.fill(rows, numbers.enumerate(), |(at, group), code| {
                     add(at, *group, zero.wrapping_add(i64::from(code).wrapping_mul(unit)));
-                })
+                });
             }
             None => {
                 self.evaluate(rows, space);
