@@ -125,10 +125,17 @@ pub enum Command {
     Links(LinkChange),
     Authority(AuthorityStep),
     Shared(SharedChange),
+    /// A change that is made once, however often it is asked for under this id.
+    Once {
+        request_id: String,
+        command: Box<Command>,
+    },
 }
 
 /// The newest commands this release understands.
 pub const LEVEL: u32 = 3;
+/// The level from which on changes are recorded under request ids.
+pub(crate) const RECORDED: u32 = 3;
 
 impl Command {
     /// The level a member must have to understand the command. A command is proposed only when
@@ -158,6 +165,7 @@ impl Command {
             | Self::SetSync { .. }
             | Self::SetStandby { .. } => 2,
             Self::Links(_) | Self::Authority(_) | Self::Shared(_) => 3,
+            Self::Once { .. } => RECORDED,
             _ => 0,
         }
     }

@@ -27,11 +27,12 @@ use tokio::time::Instant;
 use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
 use crate::log_store::LogStore;
-use crate::raft::{Metrics, Raft, Types};
+use crate::raft::{Acknowledged, Metrics, Raft, Types};
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
-use membership::JoinRequest;
+pub(crate) use membership::LOST;
+use membership::{JoinRequest, Removal};
 use propose::HOLD;
 pub use timing::Timing;
 
@@ -152,6 +153,7 @@ pub struct Metastore {
     /// Whether the consensus has ended by itself.
     ailing: AtomicBool,
     refused: Arc<Mutex<Option<String>>>,
+    acknowledged: Acknowledged,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -209,11 +211,13 @@ impl Metastore {
         let timing = log.get_meta("timing").ok().flatten().unwrap_or(config_in.timing);
         transport.introduce(&introduction(&state.state(), config_in.node_id));
         let refused = Arc::default();
+        let acknowledged = Acknowledged::default();
         let parts = timing::Parts {
             transport: Arc::clone(&transport),
             log: log.clone(),
             state: state.clone(),
             refused: Arc::clone(&refused),
+            acknowledged: acknowledged.clone(),
         };
         let raft = parts.start(&runtime, config_in.node_id, timing).await?;
         // A server that stopped before its group took it in, or was formed, begins anew.
@@ -242,6 +246,7 @@ impl Metastore {
             run: AtomicU64::new(0),
             ailing: AtomicBool::new(false),
             refused,
+            acknowledged,
             runtime,
             _stop: stop,
         });
@@ -312,9 +317,10 @@ impl Metastore {
     }
 
     async fn join(&self, addresses: &[String]) {
-        let request = JoinRequest { id: self.config.node_id, member: self.member() };
-        let Ok(body) = encode(&request) else { return };
         loop {
+            let is_empty = self.last_entry().await.is_ok_and(|last| last.is_none());
+            let request = JoinRequest { id: self.config.node_id, member: self.member(), is_empty };
+            let Ok(body) = encode(&request) else { return };
             for address in addresses {
                 match self.transport.call(address, "raft/join", body.clone(), HOLD).await {
                     Ok(_) => return,
@@ -462,7 +468,9 @@ impl Metastore {
                     if knows {
                         self.fresh_contact.store(now, Ordering::Relaxed);
                     }
-                    self.set_refused(None);
+                    if !matches!(&answer, Ok(AppendEntriesResponse::Conflict)) {
+                        self.set_refused(None);
+                    }
                 }
                 encode(&answer)
             }
@@ -482,7 +490,18 @@ impl Metastore {
             "raft/propose" => encode(&self.propose_here(decode(body)?).await?),
             "raft/read-index" => encode(&self.read_index_here().await?),
             "raft/who" => encode(&self.config.node_id),
-            "raft/remove" => self.remove_here(decode(body)?).await.map(|()| Vec::new()),
+            "raft/remove" => {
+                self.remove_here(decode(body)?, |c| self.propose(c)).await.map(|()| Vec::new())
+            }
+            "raft/remove-once" => {
+                let Removal { id, request_id } = decode(body)?;
+                let propose = |c| self.propose_once(&request_id, c);
+                self.remove_here(id, propose).await.map(|()| Vec::new())
+            }
+            "raft/lost" => {
+                self.set_refused(Some(LOST.to_owned()));
+                Ok(Vec::new())
+            }
             "raft/join" => self.let_in(body).await.map(|()| Vec::new()),
             _ => Err(Error::not_found(format!("the metastore knows no request '{path}'"))),
         }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use evercube_base::ErrorKind;
+use evercube_base::{Error, ErrorKind};
 use openraft::error::{
     InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable,
 };
@@ -15,17 +16,19 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
     VoteRequest, VoteResponse,
 };
-use openraft::{BasicNode, Config, SnapshotPolicy};
+use openraft::{BasicNode, Config, LogId, SnapshotPolicy, Vote};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::coding;
 use crate::command::{Command, Reply};
-use crate::metastore::Transport;
+use crate::metastore::{LOST, Transport};
 use crate::state::Member;
 use crate::state_machine::StateMachine;
 
 /// The level from which on a member looks at whom a message is meant for.
-const ADDRESSED: u32 = 2;
+pub(crate) const ADDRESSED: u32 = 2;
+/// How long a member may take to hear that it has lost something.
+const TELL: Duration = Duration::from_secs(1);
 
 openraft::declare_raft_types!(
     /// The types of our group.
@@ -68,6 +71,7 @@ pub(crate) struct Network {
     pub(crate) state: StateMachine,
     /// Why other members refuse this server, where they do.
     pub(crate) refused: Arc<Mutex<Option<String>>>,
+    pub(crate) acknowledged: Acknowledged,
 }
 
 pub(crate) struct Peer {
@@ -77,14 +81,87 @@ pub(crate) struct Peer {
     transport: Arc<dyn Transport>,
     state: StateMachine,
     refused: Arc<Mutex<Option<String>>>,
+    acknowledged: Acknowledged,
 }
 
 /// A folder that was emptied is another member at the same address: its votes and
-/// acknowledgements must not count as those of the one before.
+/// acknowledgements must not count as those of the one before, which may not even have been let
+/// in yet.
 pub(crate) fn addressed(path: &str, id: u64, member: Option<&Member>) -> String {
     match member {
-        Some(m) if m.level >= ADDRESSED => format!("{path}/{id}"),
-        _ => path.to_owned(),
+        Some(m) if m.level < ADDRESSED => path.to_owned(),
+        _ => format!("{path}/{id}"),
+    }
+}
+
+/// How far the logs of members match this server's, as they said while it led: under which vote,
+/// and up to which entry.
+///
+/// The library holds that a log never becomes shorter. A folder that was emptied in part, or
+/// brought back from a copy, breaks that, and the library would stop, or count acknowledgements
+/// of entries that are gone; so such an answer is kept from it.
+#[derive(Clone, Default)]
+pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<u64, (Vote<u64>, LogId<u64>)>>>);
+
+impl Acknowledged {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vote<u64>, LogId<u64>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, id: u64, vote: Vote<u64>, upto: LogId<u64>) {
+        let mut all = self.lock();
+        match all.get_mut(&id) {
+            Some((under, known)) if *under == vote => *known = (*known).max(upto),
+            _ => {
+                all.insert(id, (vote, upto));
+            }
+        }
+    }
+
+    /// Whether a member that lacks `entry` had said that it holds it.
+    fn had(&self, id: u64, vote: &Vote<u64>, entry: &LogId<u64>) -> bool {
+        self.lock().get(&id).is_some_and(|(under, known)| under == vote && entry <= known)
+    }
+
+    /// Whether a member ever said that it holds anything.
+    pub(crate) fn any(&self, id: u64) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    /// What a member that is taken out, or comes anew, has said counts no more.
+    pub(crate) fn forget(&self, id: u64) {
+        self.lock().remove(&id);
+    }
+
+    /// Notes what an answer says; whether it takes back what was said before.
+    fn reverts(&self, id: u64, asked: &Asked, answer: &AppendEntriesResponse<u64>) -> bool {
+        match answer {
+            AppendEntriesResponse::Success => {
+                asked.last.iter().for_each(|upto| self.note(id, asked.vote, *upto));
+            }
+            AppendEntriesResponse::PartialSuccess(upto) => {
+                upto.iter().for_each(|upto| self.note(id, asked.vote, *upto));
+            }
+            AppendEntriesResponse::Conflict => {
+                return asked.after.is_some_and(|entry| self.had(id, &asked.vote, &entry));
+            }
+            AppendEntriesResponse::HigherVote(_) => {}
+        }
+        false
+    }
+}
+
+/// What was sent to a member: entries after `after`, up to `last`.
+struct Asked {
+    vote: Vote<u64>,
+    after: Option<LogId<u64>>,
+    last: Option<LogId<u64>>,
+}
+
+impl Asked {
+    fn of(request: &AppendEntriesRequest<Types>) -> Self {
+        let last = request.entries.last().map(|e| e.log_id).or(request.prev_log_id);
+        Self { vote: request.vote, after: request.prev_log_id, last }
     }
 }
 
@@ -97,6 +174,7 @@ impl RaftNetworkFactory<Types> for Network {
             transport: Arc::clone(&self.transport),
             state: self.state.clone(),
             refused: Arc::clone(&self.refused),
+            acknowledged: self.acknowledged.clone(),
         }
     }
 }
@@ -135,13 +213,31 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Tells a member that it has lost what it acknowledged, so that it says so itself.
+    async fn tell_lost(&self) -> Error {
+        let state = self.state.state();
+        let member = state.members.get(&self.id);
+        let address = member.map_or(&self.fallback, |m| &m.peer_address);
+        let path = addressed("raft/lost", self.id, member);
+        tracing::error!(address, "a member lacks entries that it had acknowledged");
+        let told = self.transport.call(address, &path, Vec::new(), TELL).await;
+        told.err().unwrap_or_else(|| Error::new(ErrorKind::Unavailable, LOST))
+    }
+}
+
 impl RaftNetwork<Types> for Peer {
     async fn append_entries(
         &mut self,
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible> {
-        self.send("raft/append", &request, option.hard_ttl()).await
+        let asked = Asked::of(&request);
+        let answer = self.send("raft/append", &request, option.hard_ttl()).await?;
+        if self.acknowledged.reverts(self.id, &asked, &answer) {
+            return Err(RPCError::Unreachable(Unreachable::new(&self.tell_lost().await)));
+        }
+        Ok(answer)
     }
 
     async fn install_snapshot(

@@ -293,7 +293,13 @@ impl State {
     }
 
     /// The state with which member `me` goes on alone, as the first entry of a new history.
-    pub(crate) fn branch_off(&self, me: u64, index: u64, branch: u64) -> Result<Self, Error> {
+    pub(crate) fn branch_off(
+        &self,
+        me: u64,
+        index: u64,
+        branch: u64,
+        request_id: &str,
+    ) -> Result<Self, Error> {
         let Some(member) = self.members.get(&me).filter(|m| m.kind != MemberKind::Witness) else {
             let message = "only a member that keeps data can go on alone";
             return Err(Error::new(ErrorKind::Conflict, message));
@@ -307,6 +313,7 @@ impl State {
         new.draining.clear();
         new.incarnation += 1;
         new.branch = branch;
+        new.remember(request_id.to_owned(), index, None);
         Ok(new)
     }
 
@@ -343,6 +350,9 @@ impl State {
             }
             Command::Probe => {}
             Command::Commit(commit) => return self.apply_commit(index, commit),
+            Command::Once { request_id, command } => {
+                return self.apply_once(index, request_id, *command);
+            }
             Command::Degrade { domain } => {
                 let left = self.failure_domains().difference(&self.degraded).count();
                 if left <= 1 && !self.degraded.contains(&domain) {

@@ -173,7 +173,7 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
     let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
 
     // A server of the same name is refused while this one lives.
-    let request = br#"{"id":99,"member":{"name":"c","region":"region-c","kind":"Data","peer_address":"c","http_address":"","disk_id":99,"level":0}}"#;
+    let request = br#"{"id":99,"member":{"name":"c","region":"region-c","kind":"Data","peer_address":"c","http_address":"","disk_id":99,"level":3}}"#;
     let body: Vec<u8> = std::iter::once(1).chain(request.iter().copied()).collect();
     assert_eq!(m[0].handle("raft/join", &body).await.unwrap_err().kind, ErrorKind::Conflict);
     assert!(m[0].handle("raft/join", b"\x01{").await.is_err());
@@ -195,7 +195,7 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
     })
     .await;
     // What was taken out is not a member anywhere, asked of any member.
-    c.remove_member(2).await.unwrap();
+    c.remove_member(2, "taken out").await.unwrap();
     eventually("member 2 is out", || !c.state().members.contains_key(&2)).await;
     let join = Bootstrap::Join { addresses: vec!["a".into()] };
     m[1].shutdown().await;
@@ -212,6 +212,47 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
         ..Commit::default()
     });
     assert!(done(c.propose(with_new_disk).await.unwrap()) > seq);
+}
+
+/// A folder that was emptied in part keeps the server's id and has lost what was acknowledged
+/// under it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_what_it_acknowledged_is_told_so_and_not_counted() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
+    eventually("the third has it", || m[2].state().database("retail").is_some()).await;
+
+    group.wires.members.lock().unwrap().remove("c");
+    m[2].shutdown().await;
+    std::fs::remove_dir_all(group.folders.path().join("c-3")).unwrap();
+    let join = Bootstrap::Join { addresses: vec!["b".into(), "a".into()] };
+    let c = group.start("c", 3, join.clone()).await;
+    eventually("it is told so", || {
+        c.status().refused.is_some_and(|why| why.contains("lacks what it had acknowledged"))
+    })
+    .await;
+    // It makes no majority with one that has missed a commit.
+    let vote = c.handle("raft/vote", b"\x01{}").await.unwrap_err();
+    assert_eq!(vote.kind, ErrorKind::Unavailable);
+    // The others go on, and nothing is counted as held by it.
+    let next = done(m[1].propose(commit("r2", Some(seq))).await.unwrap());
+    assert!(c.state().database("retail").is_none());
+    group.cut("b");
+    let tried =
+        tokio::time::timeout(Duration::from_secs(2), m[0].propose(commit("r3", Some(next))));
+    assert!(tried.await.is_err(), "what it acknowledged before must not count now");
+    group.heal();
+
+    // With its folder emptied wholly it is a new member, which takes the place of the old one.
+    c.shutdown().await;
+    let c = group.start("c", 33, join).await;
+    eventually("it is a member again, with everything", || {
+        let state = c.state();
+        state.members.keys().copied().collect::<Vec<_>>() == [1, 2, 33]
+            && state.database("retail").is_some_and(|d| d.seq >= next)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -366,7 +407,7 @@ async fn a_member_goes_on_alone_in_a_history_of_its_own() {
     assert_eq!(m[2].require_no_majority().unwrap_err().kind, ErrorKind::Conflict);
     group.cut("a");
     group.cut("b");
-    m[2].go_on_alone(7).await.unwrap();
+    m[2].go_on_alone(7, "alone").await.unwrap();
     let alone = Command::Commit(Commit {
         request_id: "r2".into(),
         database: "Retail".into(),

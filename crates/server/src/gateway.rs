@@ -94,7 +94,10 @@ async fn relayed(
                 Outcome::Answered(response) => return response,
                 // An answer, but one that another server may better.
                 Outcome::Refused(response) => last = Some(response),
-                Outcome::Lost(why) => {
+                Outcome::Lost { why, perhaps_done: true } if rest::is_for_one_server(&asked) => {
+                    return lost(gateway.pool.name(member).as_str(), &why);
+                }
+                Outcome::Lost { why, .. } => {
                     tracing::debug!("{} did not answer: {why}", gateway.pool.name(member));
                 }
             }
@@ -185,6 +188,16 @@ fn prepared(mut asked: Asked, is_read: bool, from: Option<IpAddr>) -> Asked {
         asked.ensure_request_id();
     }
     asked
+}
+
+/// A second server must not do what the first may have done.
+fn lost(server: &str, why: &str) -> Response<AnswerBody> {
+    failed(&Error::new(
+        ErrorKind::Unknown,
+        format!(
+            "The answer of {server} was lost ({why}), and no other server was asked; its status tells whether it was done."
+        ),
+    ))
 }
 
 fn nobody(gateway: &Gateway, asked: &Asked) -> Response<AnswerBody> {

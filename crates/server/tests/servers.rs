@@ -24,6 +24,8 @@ mod operations;
 mod permissions;
 #[path = "servers/process.rs"]
 mod process;
+#[path = "servers/repeated.rs"]
+mod repeated;
 #[path = "servers/resume.rs"]
 mod resume;
 #[path = "servers/schedules.rs"]

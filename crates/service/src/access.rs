@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, FirewallRule, Reply, TokenEntry};
+use evercube_metastore::{Command, FirewallRule, TokenEntry, UserEntry};
 use serde::Serialize;
 
-use crate::auth::{Identity, generate_password, hash_password, require_admin};
+use crate::auth::{Identity, hash_password, is_password, password_of, require_admin};
 use crate::call::Call;
 use crate::objects::blocking;
-use crate::seal::random;
+use crate::once::{request_id, secret_bytes};
+use crate::seal::SealingKey;
 use crate::service::Service;
 
 #[derive(Debug, Clone, Serialize)]
@@ -51,22 +52,35 @@ pub(crate) fn need(name: &str, what: &str) -> Result<()> {
     if fit && !name.chars().any(char::is_control) { Ok(()) } else { Err(wrong()) }
 }
 
+/// Of something that was made under a request id, and is not what was made any more.
+pub(crate) fn told_no_more(what: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the {what} '{name}' was made under this request id, and was removed or replaced since; make another one"
+        ),
+    )
+}
+
 impl Service {
-    async fn change_access(&self, call: &Call, command: Command) -> Result<()> {
+    /// Lets an administrator go on, on the newest state of the group; under which name the request
+    /// is recorded.
+    async fn may_change_access(&self, call: &Call) -> Result<String> {
         require_admin(call.session.rules(), "Changing who may come in")?;
-        match self.metastore.propose(command).await? {
-            Reply::Done { .. } => Ok(()),
-            Reply::Refused(e) => Err(e),
-        }
+        let id = request_id(call)?;
+        self.see_all_commits().await?;
+        Ok(id)
+    }
+
+    async fn change_access(&self, call: &Call, command: Command) -> Result<()> {
+        let id = self.may_change_access(call).await?;
+        self.change_once(&id, command).await.map(drop)
     }
 
     pub fn users(&self, call: &Call) -> Result<Vec<UserRow>> {
         require_admin(call.session.rules(), "Listing users")?;
         let state = self.metastore.state();
-        let row = |(name, u): (&String, &evercube_metastore::UserEntry)| UserRow {
-            name: name.clone(),
-            admin: u.admin,
-        };
+        let row = |(name, u): (&String, &UserEntry)| UserRow { name: name.clone(), admin: u.admin };
         Ok(state.users.iter().map(row).collect())
     }
 
@@ -78,17 +92,23 @@ impl Service {
         password: Option<String>,
         admin: bool,
     ) -> Result<Made> {
-        require_admin(call.session.rules(), "Changing who may come in")?;
+        let id = self.may_change_access(call).await?;
         need(name, "user")?;
+        let drawn = self.passwords_of(&id, name)?;
         let known = self.metastore.state().users.get(&name.to_lowercase()).cloned();
+        if let Some(done) = self.answered(&id) {
+            done?;
+            let secret = self.which_is_right(known.filter(|_| password.is_none()), drawn).await?;
+            return Ok(Made { name: name.to_lowercase(), secret });
+        }
         if let Some(known) = known.as_ref().filter(|_| admin && password.is_none()) {
             if !known.admin {
                 let command = Command::SetAdmin { name: name.to_owned(), admin: true };
-                self.change_access(call, command).await?;
+                self.change_once(&id, command).await?;
             }
             return Ok(Made { name: name.to_lowercase(), secret: None });
         }
-        let secret = if password.is_none() { Some(generate_password()?) } else { None };
+        let secret = drawn.into_iter().next().filter(|_| password.is_none());
         let chosen = password.or_else(|| secret.clone()).unwrap_or_default();
         if chosen.chars().count() < 8 {
             return Err(Error::invalid("a password has at least 8 characters"));
@@ -96,16 +116,41 @@ impl Service {
         let password_hash = blocking(move || hash_password(&chosen)).await?;
         let admin = admin || known.is_some_and(|u| u.admin);
         let command = Command::PutUser { name: name.to_owned(), password_hash, admin };
-        self.change_access(call, command).await?;
+        self.change_once(&id, command).await?;
         Ok(Made { name: name.to_lowercase(), secret })
     }
 
+    /// The passwords a request draws for a user: under each key of the group, the newest first.
+    fn passwords_of(&self, request_id: &str, name: &str) -> Result<Vec<String>> {
+        let what = format!("password of {}", name.to_lowercase());
+        let drawn = |key: &SealingKey| {
+            let mut bytes = [0_u8; 256];
+            secret_bytes(key, request_id, &what, &mut bytes);
+            password_of(&bytes)
+        };
+        Ok(self.secret_keys()?.iter().map(drawn).collect())
+    }
+
+    /// The one of these passwords that is the user's; none where it was changed since.
+    async fn which_is_right(
+        &self,
+        user: Option<UserEntry>,
+        drawn: Vec<String>,
+    ) -> Result<Option<String>> {
+        let Some(user) = user else { return Ok(None) };
+        let check = move || Ok(drawn.into_iter().find(|p| is_password(&user.password_hash, p)));
+        blocking(check).await
+    }
+
     pub async fn delete_user(&self, call: &Call, name: &str) -> Result<()> {
-        require_admin(call.session.rules(), "Changing who may come in")?;
+        let id = self.may_change_access(call).await?;
+        if let Some(done) = self.answered(&id) {
+            return done.map(drop);
+        }
         if !self.metastore.state().users.contains_key(&name.to_lowercase()) {
             return Err(Error::not_found(format!("there is no user '{name}'")));
         }
-        self.change_access(call, Command::DeleteUser { name: name.to_owned() }).await
+        self.change_once(&id, Command::DeleteUser { name: name.to_owned() }).await.map(drop)
     }
 
     /// The user stays, without the rights of an administrator.
@@ -133,10 +178,20 @@ impl Service {
         user: Option<&str>,
         days: Option<u32>,
     ) -> Result<Made> {
-        require_admin(call.session.rules(), "Changing who may come in")?;
+        let id = self.may_change_access(call).await?;
         need(name, "token")?;
         let user = user.unwrap_or(&call.session.user).to_lowercase();
         let state = self.metastore.state();
+        let secrets = self.tokens_of(&id, name)?;
+        if let Some(done) = self.answered(&id) {
+            done?;
+            let known = state.tokens.get(name).map(|t| blake3::Hash::from(t.hash));
+            let secret = secrets.into_iter().find(|s| known == Some(blake3::hash(s.as_bytes())));
+            return match secret {
+                Some(secret) => Ok(Made { name: name.to_owned(), secret: Some(secret) }),
+                None => Err(told_no_more("token", name)),
+            };
+        }
         if !state.users.contains_key(&user) {
             return Err(Error::not_found(format!("there is no user '{user}'; add the user first")));
         }
@@ -146,15 +201,23 @@ impl Service {
                 format!("there is a token '{name}' already; remove it first"),
             ));
         }
-        let mut bytes = [0_u8; 32];
-        random(&mut bytes)?;
-        let secret = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
+        let secret = secrets.into_iter().next().unwrap_or_default();
         let expires_unix = days.map(|d| chrono::Utc::now().timestamp() + i64::from(d) * DAY);
         let hash = *blake3::hash(secret.as_bytes()).as_bytes();
         let token = TokenEntry { hash, user, expires_unix };
         let name = name.to_owned();
-        self.change_access(call, Command::PutToken { name: name.clone(), token }).await?;
+        self.change_once(&id, Command::PutToken { name: name.clone(), token }).await?;
         Ok(Made { name, secret: Some(secret) })
+    }
+
+    /// The secrets of the token a request makes: under each key of the group, the newest first.
+    fn tokens_of(&self, request_id: &str, name: &str) -> Result<Vec<String>> {
+        let secret = |key: &SealingKey| {
+            let mut bytes = [0_u8; 32];
+            secret_bytes(key, request_id, &format!("token {name}"), &mut bytes);
+            format!("{TOKEN_PREFIX}{}", hex::encode(bytes))
+        };
+        Ok(self.secret_keys()?.iter().map(secret).collect())
     }
 
     pub async fn delete_token(&self, call: &Call, name: &str) -> Result<()> {

@@ -38,18 +38,25 @@ pub fn hash_password(password: &str) -> Result<String> {
         .map_err(|e| Error::internal(format!("a password could not be hashed: {e}")))
 }
 
-/// A password for the first administrator: 24 characters from 62, about 142 bits.
+/// A password for the first administrator.
 pub fn generate_password() -> Result<String> {
+    let mut bytes = [0u8; 256];
+    random(&mut bytes)?;
+    Ok(password_of(&bytes))
+}
+
+/// Random bytes as a password: 24 characters from 62, about 142 bits.
+pub(crate) fn password_of(bytes: &[u8; 256]) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut out = String::new();
-    while out.len() < 24 {
-        let mut b = [0u8; 32];
-        random(&mut b)?;
-        // Values from 248 up are skipped so that every letter is equally likely.
-        let fit = b.iter().filter(|v| **v < 248).map(|v| LETTERS[usize::from(*v) % 62] as char);
-        out.extend(fit.take(24 - out.len()));
-    }
-    Ok(out)
+    // Values from 248 up are skipped so that every letter is equally likely.
+    let fit = bytes.iter().filter(|v| **v < 248).map(|v| LETTERS[usize::from(*v) % 62] as char);
+    fit.take(24).collect()
+}
+
+/// Whether `password` belongs to `stored` (an argon2 hash). Slow.
+pub(crate) fn is_password(stored: &str, password: &str) -> bool {
+    let Ok(parsed) = PasswordHash::new(stored) else { return false };
+    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
 }
 
 /// Verifies passwords and remembers the ones that were right, since one check costs milliseconds
@@ -81,8 +88,7 @@ impl PasswordCache {
             return true;
         }
         let digest = *blake3::keyed_hash(&self.secret, password.as_bytes()).as_bytes();
-        let Ok(parsed) = PasswordHash::new(stored) else { return false };
-        let right = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
+        let right = is_password(stored, password);
         if right {
             let mut cache = self.right.lock().unwrap_or_else(PoisonError::into_inner);
             if cache.len() > 10_000 {

@@ -14,8 +14,8 @@ use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 use crate::backup::{self, BackupHeader, ObjectEntry, Options, ProbeReport, Target, local};
 use crate::call::{At, Call, ReadLevel, WriteAnswer};
 use crate::change::finish::warning;
-use crate::change::request_id;
 use crate::objects::blocking;
+use crate::once::request_id;
 use crate::running::{RunningGuard, RunningRequest};
 use crate::service::Service;
 use crate::versions::LoadedVersion;
@@ -219,8 +219,8 @@ impl Service {
 
     /// Lists the operation among those that run, so that it can be cancelled.
     fn enter(&self, call: &Call, database: &str, text: &str) -> RunningGuard {
-        if let Some(id) = &call.request_id {
-            self.progress.update(id, |p| p.by.clone_from(&call.session.user));
+        if let (Some(_), Ok(id)) = (&call.request_id, request_id(call)) {
+            self.progress.update(&id, |p| p.by.clone_from(&call.session.user));
         }
         self.running.enter(RunningRequest {
             session: call.session.number,

@@ -13,6 +13,7 @@ use evercube_model::tmsl::{Command, ObjectKind, Refresh, parse_statement};
 
 pub(crate) use self::lock::WriteLocks;
 use crate::call::{Call, WriteAnswer};
+use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::service::Service;
 
@@ -117,16 +118,6 @@ impl Service {
         state.database(&version.name).map(|entry| entry.name.clone())
     }
 
-    /// The outcome of a request that was carried out before.
-    pub(crate) fn answered(&self, request_id: &str) -> Option<Result<WriteAnswer>> {
-        let state = self.metastore.state();
-        let known = state.requests.get(request_id)?;
-        Some(match &known.error {
-            None => Ok(WriteAnswer { seq: known.seq, messages: Vec::new() }),
-            Some(e) => Err(e.clone()),
-        })
-    }
-
     fn denied(&self, database: &str) -> Error {
         Error::new(
             ErrorKind::Denied,
@@ -135,16 +126,6 @@ impl Service {
             ),
         )
     }
-}
-
-/// The caller's request id, or one of its own.
-pub(crate) fn request_id(call: &Call) -> Result<String> {
-    if let Some(id) = call.request_id.as_deref().filter(|id| !id.trim().is_empty()) {
-        return Ok(id.to_owned());
-    }
-    let mut bytes = [0u8; 16];
-    crate::seal::random(&mut bytes)?;
-    Ok(hex::encode(bytes))
 }
 
 /// The one database of a command and all its parts.

@@ -8,9 +8,9 @@ use evercube_store::{Hash, Manifest, ObjectDir};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{At, Call, WriteAnswer};
-use crate::change::request_id;
 use crate::commit::NewState;
 use crate::objects::{blocking, data_peers, pull};
+use crate::once::request_id;
 use crate::service::Service;
 use crate::versions::{LoadedVersion, StoredModel};
 

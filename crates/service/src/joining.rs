@@ -4,9 +4,11 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{Authority, Command, JoinToken, Reply};
 use serde::Serialize;
 
+use crate::access::told_no_more;
 use crate::auth::require_admin;
 use crate::call::Call;
-use crate::seal::random;
+use crate::once::{request_id, secret_bytes};
+use crate::seal::SealingKey;
 use crate::service::Service;
 
 /// A join token as administrators see it; its secret is shown once, when it is made.
@@ -34,6 +36,7 @@ pub struct JoinTokenRequest {
 pub struct NewJoinToken {
     pub name: String,
     pub secret: String,
+    pub uses: u32,
     pub expires_unix: i64,
     pub authority: Authority,
 }
@@ -75,12 +78,15 @@ impl Service {
         if !(1..=MOST_USES).contains(&asked.uses) {
             return Err(Error::invalid(format!("a join token has 1 to {MOST_USES} uses")));
         }
-        let mut bytes = [0_u8; 36];
-        random(&mut bytes)?;
-        let name =
-            asked.name.clone().unwrap_or_else(|| format!("join-{}", hex::encode(&bytes[32..])));
+        let id = request_id(call)?;
+        self.see_all_commits().await?;
+        let mut drawn = self.join_tokens_of(&id, asked.name.as_deref())?;
+        if let Some(done) = self.answered(&id) {
+            done?;
+            return self.token_made(drawn, authority);
+        }
+        let (name, secret) = drawn.swap_remove(0);
         crate::access::need(&name, "join token")?;
-        let secret = hex::encode(&bytes[..32]);
         let created_unix = now_unix();
         let token = JoinToken {
             hash: *blake3::hash(secret.as_bytes()).as_bytes(),
@@ -91,8 +97,41 @@ impl Service {
             used_by: Vec::new(),
         };
         let expires_unix = token.expires_unix;
-        self.propose_joining(Command::PutJoinToken { name: name.clone(), token }).await?;
-        Ok(NewJoinToken { name, secret, expires_unix, authority })
+        self.change_once(&id, Command::PutJoinToken { name: name.clone(), token }).await?;
+        Ok(NewJoinToken { name, secret, uses: asked.uses, expires_unix, authority })
+    }
+
+    /// Name and secret of the token a request makes: under each key of the group, the newest first.
+    fn join_tokens_of(
+        &self,
+        request_id: &str,
+        name: Option<&str>,
+    ) -> Result<Vec<(String, String)>> {
+        let drawn = |key: &SealingKey| {
+            let mut bytes = [0_u8; 36];
+            secret_bytes(key, request_id, "join token", &mut bytes);
+            let drawn = || format!("join-{}", hex::encode(&bytes[32..]));
+            (name.map_or_else(drawn, str::to_owned), hex::encode(&bytes[..32]))
+        };
+        Ok(self.secret_keys()?.iter().map(drawn).collect())
+    }
+
+    /// The token that was made before, of those a request may have made.
+    fn token_made(
+        &self,
+        drawn: Vec<(String, String)>,
+        authority: Authority,
+    ) -> Result<NewJoinToken> {
+        let state = self.metastore.state();
+        let asked = drawn.first().map_or_else(String::new, |(name, _)| name.clone());
+        for (name, secret) in drawn {
+            let Some(token) = state.joining.tokens.get(&name) else { continue };
+            if blake3::Hash::from(token.hash) == blake3::hash(secret.as_bytes()) {
+                let (uses, expires_unix) = (token.uses, token.expires_unix);
+                return Ok(NewJoinToken { name, secret, uses, expires_unix, authority });
+            }
+        }
+        Err(told_no_more("join token", &asked))
     }
 
     pub fn join_tokens(&self, call: &Call) -> Result<Vec<JoinTokenRow>> {
@@ -116,7 +155,9 @@ impl Service {
     /// The token lets no further server in; those that came in with it stay.
     pub async fn delete_join_token(&self, call: &Call, name: &str) -> Result<()> {
         require_admin(call.session.rules(), "Removing a join token")?;
-        self.propose_joining(Command::DeleteJoinToken { name: name.to_owned() }).await
+        let id = request_id(call)?;
+        let command = Command::DeleteJoinToken { name: name.to_owned() };
+        self.change_once(&id, command).await.map(drop)
     }
 
     /// The authority that signs for a server which shows this secret.

@@ -33,6 +33,7 @@ pub mod joining;
 mod layout;
 mod loader;
 pub mod objects;
+mod once;
 pub mod operations;
 mod other_group;
 mod parcel;

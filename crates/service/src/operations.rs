@@ -14,13 +14,14 @@ mod sync_mode;
 use std::sync::Arc;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, Member, MemberKind, Reply, State};
+use evercube_metastore::{Command, Member, MemberKind, State};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
 
 use crate::auth::require_admin;
 use crate::call::Call;
 use crate::gap::Measuring;
+use crate::once::{part_of, request_id};
 use crate::service::Service;
 use crate::status::ServerStatus;
 
@@ -103,14 +104,25 @@ impl Service {
         self.see_all_commits().await
     }
 
-    /// A command whose refusal is the operation's.
-    pub(crate) async fn order(&self, command: Command) -> Result<u64> {
-        match self.metastore.propose(command).await? {
-            Reply::Done { seq } => {
-                self.metastore.wait_applied(seq, crate::read::HOLD).await?;
-                Ok(seq)
+    /// A command whose refusal is the operation's; asked for again, the operation orders it once.
+    pub(crate) async fn order(&self, call: &Call, command: Command) -> Result<u64> {
+        let part = match &command {
+            Command::Grant { .. } => "grant",
+            Command::Drain { .. } => "drain",
+            _ => "order",
+        };
+        self.change_once(&part_of(&request_id(call)?, part), command).await
+    }
+
+    /// What is said of an operation that was carried out before, under this request id.
+    pub(crate) fn carried_out(&self, call: &Call, what: &str) -> Result<Option<Report>> {
+        match self.answered(&request_id(call)?) {
+            None => Ok(None),
+            Some(done) => {
+                done?;
+                let done = vec![format!("{what}; this was done before, under the same request id")];
+                Ok(Some(Report { done, ..Report::default() }))
             }
-            Reply::Refused(e) => Err(e),
         }
     }
 

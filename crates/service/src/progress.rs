@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::once::given_id;
 use crate::refresh::parallel::ServerReading;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,5 +102,11 @@ impl ProgressBook {
     pub fn get(&self, request_id: &str) -> Option<Progress> {
         let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         book.values().find(|(id, _)| id == request_id).map(|(_, p)| p.clone())
+    }
+
+    /// Of the newest request that was given this id, whoever asked.
+    pub fn of_anybody(&self, given: &str) -> Option<Progress> {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.values().rev().find(|(id, _)| given_id(id) == given).map(|(_, p)| p.clone())
     }
 }

@@ -8,12 +8,14 @@ use evercube_base::DateTime;
 use evercube_work::{Stop, Work};
 use tokio::sync::Notify;
 
+use crate::once::given_id;
+
 /// One running request.
 #[derive(Debug, Clone)]
 pub struct RunningRequest {
     /// Number of the session; 0 for a request without one.
     pub session: u64,
-    /// As the caller named the request.
+    /// As the caller named the request, or as it is recorded.
     pub request_id: Option<String>,
     pub user: String,
     pub database: String,
@@ -76,7 +78,7 @@ impl Running {
     /// Cancels a request by its id, for the user who sent it or an administrator.
     pub fn cancel_request(&self, request: &NamedRequest) -> usize {
         self.cancel(|r| {
-            r.request_id.as_ref() == Some(&request.id)
+            r.request_id.as_deref().map(given_id) == Some(request.id.as_str())
                 && (request.by_admin || r.user.eq_ignore_ascii_case(&request.user))
         })
     }

@@ -24,7 +24,7 @@ use crate::auth::require_admin;
 use crate::backup::Target;
 use crate::backup_use::restore::Roles;
 use crate::call::Call;
-use crate::change::request_id;
+use crate::once::request_id;
 use crate::service::Service;
 use cron::Cron;
 use decide::run_of;
@@ -54,9 +54,19 @@ pub struct ScheduleRequest {
 
 const MOST_RETRIES: u32 = 100;
 
+/// A word for a request that is the same for the same one.
+fn short(request_id: &str) -> String {
+    hex::encode(&blake3::hash(request_id.as_bytes()).as_bytes()[..8])
+}
+
 impl Service {
     pub async fn put_schedule(&self, call: &Call, request: ScheduleRequest) -> Result<()> {
         require_admin(call.session.rules(), "Changing schedules")?;
+        let id = request_id(call)?;
+        self.see_all_commits().await?;
+        if let Some(done) = self.answered(&id) {
+            return done.map(drop);
+        }
         let ScheduleRequest { name, task, cron, zone, run_on, retries, .. } = request;
         check_name(&name)?;
         Cron::parse(&cron, &zone)?;
@@ -85,13 +95,13 @@ impl Service {
             last_due_micros: None,
         };
         let change = ScheduleChange::Put { name, schedule: Box::new(schedule) };
-        self.apply_change(Command::Schedules(change)).await
+        self.change_once(&id, Command::Schedules(change)).await.map(drop)
     }
 
     pub async fn delete_schedule(&self, call: &Call, name: &str) -> Result<()> {
         require_admin(call.session.rules(), "Changing schedules")?;
         let change = ScheduleChange::Remove { name: name.to_owned() };
-        self.apply_change(Command::Schedules(change)).await
+        self.change_once(&request_id(call)?, Command::Schedules(change)).await.map(drop)
     }
 
     pub async fn schedules(&self, call: &Call) -> Result<Vec<ScheduleFacts>> {
@@ -119,15 +129,15 @@ impl Service {
     pub async fn run_schedule(&self, call: &Call, name: &str) -> Result<String> {
         require_admin(call.session.rules(), "Running a schedule")?;
         self.see_all_commits().await?;
+        let which = request_id(call)?;
         let state = self.metastore.state();
         let schedule = state.schedules.get(name);
         let schedule =
             schedule.ok_or_else(|| Error::not_found(format!("there is no schedule '{name}'")))?;
-        let which = request_id(call)?;
-        let job = run_of(name, schedule, which, self.now().unix_micros());
+        let job = run_of(name, schedule, short(&which), self.now().unix_micros());
         let id = job.id.clone();
         let change = JobChange::Ask { job: Box::new(job), alone: false };
-        self.apply_change(Command::Jobs(change)).await?;
+        self.change_once(&which, Command::Jobs(change)).await?;
         Ok(id)
     }
 

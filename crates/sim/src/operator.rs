@@ -99,11 +99,18 @@ impl Operator {
         if count < all.len() || most - least > 20 || life.metastore.state().members.len() < 3 {
             return;
         }
-        world.history.fault("disk replaced", &name);
-        world.crash(&name, &mut self.chance).await;
-        world.replace_disk(&name);
-        sleep(Duration::from_millis(self.chance.within(0..1500))).await;
-        restart(&world, &name).await;
+        // Some break again while they are let in.
+        let times = 1 + u32::from(self.chance.one_in(2));
+        for time in 0..times {
+            world.history.fault("disk replaced", &name);
+            world.crash(&name, &mut self.chance).await;
+            world.replace_disk(&name);
+            sleep(Duration::from_millis(self.chance.within(0..1500))).await;
+            restart(&world, &name).await;
+            if time + 1 < times {
+                sleep(Duration::from_millis(self.chance.within(0..300))).await;
+            }
+        }
         // The next one is not taken before this one is in.
         for _ in 0..1200 {
             sleep(Duration::from_millis(100)).await;

@@ -33,6 +33,7 @@ pub fn simulate(seed: u64, mutation: Mutation, aloud: bool) -> Report {
     if aloud {
         world.history.say();
     }
+    tell_panics(&world);
     runtime.block_on(live(&world));
     let ops = world.history.ops();
     let done = |commits: bool| {
@@ -55,6 +56,15 @@ pub fn simulate(seed: u64, mutation: Mutation, aloud: bool) -> Report {
     // What still waits in it waits for ever.
     runtime.shutdown_background();
     report
+}
+
+/// Code that gives up in the middle of its work is wrong, even where somebody starts it again.
+fn tell_panics(world: &Arc<World>) {
+    let (world, usual) = (Arc::clone(world), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        world.history.violation("panic", &info.to_string().replace('\n', " "));
+    }));
 }
 
 async fn live(world: &Arc<World>) {

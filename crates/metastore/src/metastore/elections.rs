@@ -170,7 +170,7 @@ impl Metastore {
         Ok(Heard { silent_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX), last })
     }
 
-    async fn last_entry(&self) -> Result<Option<LogId<u64>>> {
+    pub(super) async fn last_entry(&self) -> Result<Option<LogId<u64>>> {
         let read = self.log.clone().get_log_state().await;
         read.map(|s| s.last_log_id).map_err(|e| super::unavailable(e.to_string()))
     }
@@ -232,10 +232,14 @@ impl Metastore {
         tracing::debug!(decided, took_ms = begun.elapsed().as_millis(), "the election ended");
     }
 
-    /// What this member answers to a candidate.
+    /// What this member answers to a candidate. Whose log is empty was not let in yet, or has lost
+    /// what it held: for it any candidate would hold enough.
     pub(super) async fn vote(&self, body: &[u8]) -> Result<Vec<u8>> {
         // A consensus that is being started again answers once it runs.
         drop(self.restarting.lock().await);
+        if self.last_entry().await?.is_none() {
+            return Err(super::unavailable("this server holds nothing and does not vote"));
+        }
         let answer = self.raft().vote(decode(body)?).await;
         if answer.as_ref().is_ok_and(|a| a.vote_granted) {
             self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);

@@ -19,12 +19,13 @@ fn failed(e: impl std::fmt::Display) -> Error {
 
 impl Metastore {
     /// Makes this member the only one of a new history. Entries of its log that it does not know
-    /// to be committed are kept: the old majority may have acknowledged them.
+    /// to be committed are kept: the old majority may have acknowledged them. The new history
+    /// remembers `request_id` as done.
     ///
     /// # Errors
     /// `Conflict` for a witness, which holds nothing to go on with, and while a majority is in
     /// touch.
-    pub async fn go_on_alone(&self, branch: u64) -> Result<()> {
+    pub async fn go_on_alone(&self, branch: u64, request_id: &str) -> Result<()> {
         let _one_change = self.membership.lock().await;
         let _one_restart = self.restarting.lock().await;
         let me = self.config.node_id;
@@ -32,7 +33,7 @@ impl Metastore {
         if let Err(e) = self.raft().shutdown().await {
             tracing::debug!(error = %e, "consensus had already stopped");
         }
-        let begun = self.write_history(me, term, branch).await;
+        let begun = self.write_history(me, term, branch, request_id).await;
         self.heard_commit.store(0, Ordering::Relaxed);
         // Whatever came of it, the consensus goes on: in the new history or in the old one.
         let raft = self.start_again(self.timing()).await?;
@@ -42,7 +43,7 @@ impl Metastore {
         begun
     }
 
-    async fn write_history(&self, me: u64, term: u64, branch: u64) -> Result<()> {
+    async fn write_history(&self, me: u64, term: u64, branch: u64, request_id: &str) -> Result<()> {
         let mut applied = self.state.applied();
         let next = applied.last.map_or(0, |l| l.index + 1);
         let mut log = self.log.clone();
@@ -53,7 +54,7 @@ impl Metastore {
             }
         }
         let index = applied.last.map_or(1, |l| l.index + 1);
-        let state = applied.state.branch_off(me, index, branch)?;
+        let state = applied.state.branch_off(me, index, branch, request_id)?;
         let address = self.config.peer_address.clone();
         let nodes = BTreeMap::from([(me, BasicNode { addr: address })]);
         let last = LogId::new(CommittedLeaderId::new(term + 1, me), index);

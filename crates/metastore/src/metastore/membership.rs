@@ -11,13 +11,27 @@ use tokio::time::Instant;
 use super::propose::{HOLD, PAUSE};
 use super::{Metastore, unavailable};
 use crate::coding::{decode, encode};
-use crate::command::Command;
+use crate::command::{Command, RECORDED, Reply};
+use crate::raft::ADDRESSED;
 use crate::state::{Member, MemberKind};
+
+/// What a server is told that has lost what it acknowledged.
+pub(crate) const LOST: &str = "the group knows this server, but its folder lacks what it had acknowledged: part of it was emptied, or it was brought back from a copy; empty the folder wholly, and start the server again under its name with --join";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct JoinRequest {
     pub(super) id: u64,
     pub(super) member: Member,
+    /// Whether its log holds nothing.
+    #[serde(default)]
+    pub(super) is_empty: bool,
+}
+
+/// A member to be taken out, and the request that asked for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Removal {
+    pub(super) id: u64,
+    pub(super) request_id: String,
 }
 
 impl Metastore {
@@ -39,11 +53,19 @@ impl Metastore {
 
     async fn admit(&self, request: JoinRequest) -> Result<()> {
         let _one_at_a_time = self.membership.lock().await;
+        if request.is_empty {
+            self.require_nothing_lost(request.id)?;
+        }
         let (id, member) = (request.id, request.member);
         if let Some(e) = self.state().too_old(id, &member) {
             return Err(e);
         }
-        let replaced: BTreeSet<u64> = self
+        if member.level < ADDRESSED {
+            let message =
+                format!("server '{}' runs an earlier release; upgrade it first", member.name);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        let mut replaced: BTreeSet<u64> = self
             .state()
             .members
             .iter()
@@ -53,6 +75,7 @@ impl Metastore {
         for old in &replaced {
             self.require_gone(*old, &member.name).await?;
         }
+        replaced.extend(self.never_let_in(id, &member.peer_address));
         self.suit_timing(Some(&member.peer_address)).await;
         let failed = |what: &str, e: &dyn std::fmt::Display| unavailable(format!("{what}: {e}"));
         let node = BasicNode { addr: member.peer_address.clone() };
@@ -74,8 +97,32 @@ impl Metastore {
                 .map_err(|e| failed("the server could not become a voter", &e))?;
         }
         self.forget_nodes(&replaced).await?;
+        replaced.iter().for_each(|old| self.acknowledged.forget(*old));
         self.propose(Command::PutMember { id, member }).await?;
         Ok(())
+    }
+
+    /// Refuses a server that has acknowledged entries under its id and holds none of them: its
+    /// acknowledgements and its vote would count twice.
+    fn require_nothing_lost(&self, id: u64) -> Result<()> {
+        let voted = self.voters().contains(&id);
+        if !voted && !self.state().members.contains_key(&id) && !self.acknowledged.any(id) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Conflict, LOST))
+    }
+
+    /// Members of the consensus at this address that the group never took in: the admission of
+    /// each was interrupted, and its disk replaced since.
+    fn never_let_in(&self, id: u64, address: &str) -> BTreeSet<u64> {
+        let metrics = self.raft().metrics();
+        let m = metrics.borrow();
+        let state = self.state();
+        let nodes = m.membership_config.nodes();
+        let gone = nodes.filter(|(other, node)| {
+            **other != id && node.addr == address && !state.members.contains_key(other)
+        });
+        gone.map(|(other, _)| *other).collect()
     }
 
     /// Refuses a newcomer whose name belongs to a server that still answers under its old id.
@@ -117,8 +164,14 @@ impl Metastore {
     ///
     /// # Errors
     /// `Unavailable` without a leader or a majority; asking again is safe.
-    pub async fn remove_member(&self, id: u64) -> Result<()> {
-        self.at_leader("raft/remove", encode(&id)?, || self.remove_here(id)).await
+    pub async fn remove_member(&self, id: u64, request_id: &str) -> Result<()> {
+        if self.state().members.values().any(|m| m.level < RECORDED) {
+            let here = || self.remove_here(id, |c| self.propose(c));
+            return self.at_leader("raft/remove", encode(&id)?, here).await;
+        }
+        let body = encode(&Removal { id, request_id: request_id.to_owned() })?;
+        let here = || self.remove_here(id, |c| self.propose_once(request_id, c));
+        self.at_leader("raft/remove-once", body, here).await
     }
 
     /// Has the leader do what is safe to ask again, here or there, through elections.
@@ -146,7 +199,11 @@ impl Metastore {
         }
     }
 
-    pub(super) async fn remove_here(&self, id: u64) -> Result<()> {
+    pub(super) async fn remove_here<F: Future<Output = Result<Reply>>>(
+        &self,
+        id: u64,
+        propose: impl Fn(Command) -> F,
+    ) -> Result<()> {
         let removing = async {
             let _one_at_a_time = self.membership.lock().await;
             let mut voters: BTreeSet<u64> =
@@ -158,7 +215,8 @@ impl Metastore {
                     .map_err(|e| unavailable(format!("the member could not be removed: {e}")))?;
             }
             self.forget_nodes(&BTreeSet::from([id])).await?;
-            self.propose(Command::RemoveMember { id }).await.map(|_| ())
+            self.acknowledged.forget(id);
+            propose(Command::RemoveMember { id }).await.map(|_| ())
         };
         tokio::time::timeout(HOLD, removing)
             .await

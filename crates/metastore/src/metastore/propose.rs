@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Metastore, unavailable};
 use crate::coding::{decode, encode};
-use crate::command::{Command, Reply};
+use crate::command::{Command, RECORDED, Reply};
 
 /// How long a proposal or a read waits through elections.
 pub(super) const HOLD: Duration = Duration::from_secs(30);
@@ -86,6 +86,20 @@ impl Metastore {
             "no majority of the voting servers could be reached within {} s{why}",
             HOLD.as_secs()
         )))
+    }
+
+    /// As [`Self::propose`], for a change that is recorded under `request_id`: asked for again it is
+    /// answered, not made a second time.
+    ///
+    /// # Errors
+    /// As [`Self::propose`].
+    pub async fn propose_once(&self, request_id: &str, command: Command) -> Result<Reply> {
+        // A member of an earlier release would not know the record.
+        if self.state().members.values().any(|m| m.level < RECORDED) {
+            return self.propose(command).await;
+        }
+        let request_id = request_id.to_owned();
+        self.propose(Command::Once { request_id, command: Box::new(command) }).await
     }
 
     /// The answer to `asked`, unless another leader is elected before it comes: one that cannot be

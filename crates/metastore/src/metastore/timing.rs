@@ -13,7 +13,7 @@ use super::{Metastore, introduction};
 use crate::command::Command;
 use crate::log_store::LogStore;
 use crate::metastore::Transport;
-use crate::raft::{Network, Raft, config};
+use crate::raft::{Acknowledged, Network, Raft, config};
 use crate::state_machine::StateMachine;
 
 /// The group's setting with the heartbeat in milliseconds.
@@ -72,6 +72,7 @@ pub(super) struct Parts {
     pub log: LogStore,
     pub state: StateMachine,
     pub refused: Arc<Mutex<Option<String>>>,
+    pub acknowledged: Acknowledged,
 }
 
 impl Parts {
@@ -83,8 +84,8 @@ impl Parts {
     ) -> Result<Raft> {
         let config = config(timing.lease())
             .map_err(|e| Error::invalid(format!("the consensus timing is not usable: {e}")))?;
-        let Self { transport, log, state, refused } = self;
-        let network = Network { transport, state: state.clone(), refused };
+        let Self { transport, log, state, refused, acknowledged } = self;
+        let network = Network { transport, state: state.clone(), refused, acknowledged };
         runtime
             .spawn(async move { Raft::new(id, Arc::new(config), network, log, state).await })
             .await
@@ -134,6 +135,7 @@ impl Metastore {
             log: self.log.clone(),
             state: self.state.clone(),
             refused: Arc::clone(&self.refused),
+            acknowledged: self.acknowledged.clone(),
         };
         parts.start(&self.runtime, self.config.node_id, timing).await
     }

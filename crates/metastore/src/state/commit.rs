@@ -3,15 +3,12 @@
 use evercube_base::{Error, ErrorKind};
 
 use super::{DatabaseEntry, Policy, REQUESTS_KEPT, RequestOutcome, State};
-use crate::command::{Commit, Reply};
+use crate::command::{Command, Commit, Reply};
 
 impl State {
     pub(super) fn apply_commit(&mut self, index: u64, commit: Commit) -> Reply {
-        if let Some(known) = self.requests.get(&commit.request_id) {
-            return match &known.error {
-                None => Reply::Done { seq: known.seq },
-                Some(e) => Reply::Refused(e.clone()),
-            };
+        if let Some(known) = self.recorded(&commit.request_id) {
+            return known;
         }
         let request_id = commit.request_id.clone();
         let outcome = self.commit(index, commit);
@@ -24,6 +21,30 @@ impl State {
             Ok(()) => Reply::Done { seq: index },
             Err(e) => Reply::Refused(e),
         }
+    }
+
+    /// Makes a change unless it was made under this id before.
+    pub(super) fn apply_once(&mut self, index: u64, request_id: String, command: Command) -> Reply {
+        if let Some(known) = self.recorded(&request_id) {
+            return known;
+        }
+        let reply = self.apply(index, command);
+        let refused = match &reply {
+            Reply::Done { .. } => None,
+            Reply::Refused(e) => Some(e.clone()),
+        };
+        if !refused.as_ref().is_some_and(|e| e.kind == ErrorKind::Unavailable) {
+            self.remember(request_id, index, refused);
+        }
+        reply
+    }
+
+    fn recorded(&self, request_id: &str) -> Option<Reply> {
+        let known = self.requests.get(request_id)?;
+        Some(match &known.error {
+            None => Reply::Done { seq: known.seq },
+            Some(e) => Reply::Refused(e.clone()),
+        })
     }
 
     fn commit(&mut self, index: u64, c: Commit) -> Result<(), Error> {
@@ -103,7 +124,7 @@ impl State {
         Ok(())
     }
 
-    fn remember(&mut self, request_id: String, seq: u64, error: Option<Error>) {
+    pub(super) fn remember(&mut self, request_id: String, seq: u64, error: Option<Error>) {
         if request_id.is_empty() {
             return;
         }

@@ -52,6 +52,33 @@ fn a_repeated_request_is_answered_from_the_record() {
 }
 
 #[test]
+fn a_change_of_the_group_is_made_once() {
+    let mut s = group(&[("a", "x")]);
+    let once = |id: &str, command: Command| Command::Once {
+        request_id: id.into(),
+        command: Box::new(command),
+    };
+    let rule =
+        |last: u8| FirewallRule { first: [10, 0, 0, 1].into(), last: [10, 0, 0, last].into() };
+    let put = |id: &str, last| {
+        once(id, Command::PutFirewallRule { name: "office".into(), rule: rule(last) })
+    };
+    let delete = |id: &str| once(id, Command::DeleteFirewallRule { name: "office".into() });
+    assert_eq!(s.apply(10, put("p1", 9)), Reply::Done { seq: 10 });
+    assert_eq!(s.apply(11, delete("d1")), Reply::Done { seq: 11 });
+    // Asked again, a removal does not fail, and an addition does not come back.
+    assert_eq!(s.apply(12, delete("d1")), Reply::Done { seq: 11 });
+    assert_eq!(s.apply(13, put("p1", 9)), Reply::Done { seq: 10 });
+    assert!(s.firewall.is_empty());
+    // So does a refusal.
+    assert_eq!(refused(&s.apply(14, delete("d2"))), ErrorKind::NotFound);
+    s.apply(15, put("p2", 5));
+    assert_eq!(refused(&s.apply(16, delete("d2"))), ErrorKind::NotFound);
+    assert_eq!(s.firewall["office"], rule(5));
+    assert_eq!(s.apply(17, delete("d3")), Reply::Done { seq: 17 });
+}
+
+#[test]
 fn a_commit_needs_two_regions_unless_the_group_is_degraded() {
     let mut s = group(&[("a", "north"), ("b", "north"), ("c", "west"), ("d", "east")]);
     assert_eq!(refused(&s.apply(10, commit("r1", 0, &[(1, 1), (2, 1)]))), ErrorKind::Unavailable);

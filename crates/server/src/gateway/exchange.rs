@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use evercube_base::{Error, Result};
+use evercube_base::{Error, ErrorKind, Result};
 use http::{Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -43,7 +43,11 @@ pub(super) enum Outcome {
     /// An answer that says another server may do better.
     Refused(Response<Bytes>),
     /// No answer, or not all of it.
-    Lost(String),
+    Lost {
+        why: String,
+        /// Whether the server may have done what it was asked.
+        perhaps_done: bool,
+    },
 }
 
 /// An answer that is coming in.
@@ -59,7 +63,8 @@ pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>)
         Ok(opened) => opened,
         Err(e) => {
             gateway.pool.failed(member);
-            return Outcome::Lost(e.message);
+            let perhaps_done = e.kind != ErrorKind::Unavailable;
+            return Outcome::Lost { why: e.message, perhaps_done };
         }
     };
     let mut held = BytesMut::new();
@@ -69,7 +74,7 @@ pub(super) async fn send(gateway: &Arc<Gateway>, member: usize, sent: &Sent<'_>)
             Ok(None) => break,
             Err(e) => {
                 gateway.pool.failed(member);
-                return Outcome::Lost(e.to_string());
+                return Outcome::Lost { why: e.to_string(), perhaps_done: true };
             }
         }
         if held.len() > gateway.buffer {

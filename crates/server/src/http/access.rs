@@ -159,7 +159,7 @@ async fn add_join_token(state: &Arc<ServerState>, asked: &Asked, call: &Call) ->
     let token = Token { fingerprint, secret: made.secret }.to_text();
     let expires_unix = made.expires_unix;
     Ok(json_of(&json!({
-        "name": made.name, "token": token, "expires_unix": expires_unix, "uses": wanted.uses
+        "name": made.name, "token": token, "expires_unix": expires_unix, "uses": made.uses
     })))
 }
 

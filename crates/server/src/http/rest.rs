@@ -132,6 +132,12 @@ pub fn is_done_once(asked: &Asked) -> bool {
     matches!(route, Some(Route::Deploy | Route::Refresh(_) | Route::Drop(_) | Route::Rollback(_)))
 }
 
+/// Whether a request is about the very server that is asked, so that another one is not asked
+/// instead once it may have been done.
+pub fn is_for_one_server(asked: &Asked) -> bool {
+    matches!(route(asked), Some(Route::Group(group::Operation::Promote)))
+}
+
 pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Result<Answer> {
     let Some(route) = route(asked) else {
         return Err(Error::not_found(format!(

@@ -14,11 +14,12 @@ use evercube_work::Work;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::call::{Call, ReadLevel, WriteAnswer};
+use crate::change::Step;
 use crate::change::draft::Draft;
 use crate::change::finish::finish;
-use crate::change::{Step, request_id};
 use crate::commit::NewState;
 use crate::objects::blocking;
+use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::refresh::ahead::ReadAhead;
 use crate::rights::Need;
@@ -37,6 +38,12 @@ impl Service {
     ) -> Result<WriteAnswer> {
         let request_id = request_id(call)?;
         if let Some(answer) = self.answered(&request_id) {
+            self.see_all_commits().await?;
+            let now = self.committed_name(name).unwrap_or_else(|| name.to_owned());
+            // Of a database that is gone nobody has rights; that it went was the caller's doing.
+            if let Some(current) = self.current(&now).await? {
+                self.check_rights(call, name, Some(&current), &steps)?;
+            }
             return answer;
         }
         let now = match self.may_write(call, name, &steps).await {

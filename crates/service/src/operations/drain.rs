@@ -23,12 +23,12 @@ impl Service {
         let (id, member) = member_named(&state, server)?;
         if end {
             let mut progress = Progress::new();
-            self.order(Command::Drain { member: id, draining: false }).await?;
+            self.order(call, Command::Drain { member: id, draining: false }).await?;
             progress.note(format!("server {} takes work again", member.name));
             return progress.end().await;
         }
         let mut progress = Progress::measured(self, None);
-        self.empty(&mut progress, &state, id, &member).await?;
+        self.empty(call, &mut progress, &state, id, &member).await?;
         progress.note(format!(
             "server {} can be stopped; it takes work again when it is started, or with 'drain {} --end'",
             member.name, member.name
@@ -39,6 +39,7 @@ impl Service {
     /// The steps of a drain, which are also the first ones of a removal.
     pub(super) async fn empty(
         &self,
+        call: &Call,
         progress: &mut Progress,
         state: &State,
         id: u64,
@@ -52,10 +53,10 @@ impl Service {
                 )));
             };
             let before = self.writers_by_database();
-            self.order(Command::Grant { leases: Leases::HeldBy(id), to }).await?;
+            self.order(call, Command::Grant { leases: Leases::HeldBy(id), to }).await?;
             self.note_moves(progress, &before);
         }
-        self.order(Command::Drain { member: id, draining: true }).await?;
+        self.order(call, Command::Drain { member: id, draining: true }).await?;
         progress.note(format!("server {} gets no new work", member.name));
         if self.metastore.status().leader == Some(id) {
             match self.next_leader(&self.metastore.state(), &[id]).await {
@@ -91,9 +92,9 @@ impl Service {
                 self.running.list().len()
             } else {
                 let limit = Duration::from_secs(1);
-                let call =
+                let asked =
                     self.transport.call(&member.peer_address, "server/running", Vec::new(), limit);
-                call.await.and_then(|b| from_json::<usize>(&b)).unwrap_or(0)
+                asked.await.and_then(|b| from_json::<usize>(&b)).unwrap_or(0)
             };
             if running == 0 || Instant::now() >= deadline {
                 return running;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{Error, Result};
-use evercube_metastore::{Member, State};
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::{Command, Member, State};
 use tokio::time::Instant;
 
 use super::{OperationPlace, Progress, Report, refused};
 use crate::call::Call;
+use crate::once::{part_of, request_id};
 use crate::service::Service;
 
 /// How long killed servers may take to be ready again, their time away aside.
@@ -38,6 +39,7 @@ impl Service {
         let state = self.metastore.state();
         let victims = victims(&state, what)?;
         require_majority(&state, &victims)?;
+        self.begin_once(call).await?;
         let before = self.writers_by_database();
         let leader = self.metastore.status().leader;
         let mut progress = Progress::measured(self, None);
@@ -76,6 +78,18 @@ impl Service {
         progress.report.read_gap_ms = gap.map(|g| g.reads_ms);
         self.note_return(&mut progress, &victims, killed, killed + away + RETURN).await;
         progress.end().await
+    }
+
+    /// Servers are not killed a second time because an answer was lost.
+    async fn begin_once(&self, call: &Call) -> Result<()> {
+        let id = part_of(&request_id(call)?, "begun");
+        if self.answered(&id).is_some() {
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                "a drill was begun under this request id and its answer was lost; 'evercube status' tells which servers are back, and the log of the servers what happened",
+            ));
+        }
+        self.change_once(&id, Command::Probe).await.map(drop)
     }
 
     async fn wait_for_new_writers(

@@ -26,7 +26,7 @@ impl Service {
         let before = self.writers_by_database();
         let mut progress = Progress::measured(self, database);
         let leases = database.map_or(Leases::All, |d| Leases::Of(d.to_owned()));
-        self.order(Command::Grant { leases, to: target }).await?;
+        self.order(call, Command::Grant { leases, to: target }).await?;
         self.note_moves(&mut progress, &before);
         if database.is_none() {
             self.lead(&mut progress, target).await;
@@ -47,7 +47,7 @@ impl Service {
         self.require_homes_ready(&state, database).await?;
         let before = self.writers_by_database();
         let mut progress = Progress::measured(self, database);
-        self.order(Command::Return { database: database.map(str::to_owned) }).await?;
+        self.order(call, Command::Return { database: database.map(str::to_owned) }).await?;
         self.note_moves(&mut progress, &before);
         if let Some(lease) = self.metastore.state().lease.filter(|_| database.is_none()) {
             self.lead(&mut progress, lease.holder).await;

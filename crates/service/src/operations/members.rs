@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OperationPlace, Progress, Report, member_named, refused};
 use crate::call::Call;
+use crate::once::request_id;
 use crate::service::{Service, member_kind};
 
 /// One line of the list.
@@ -80,7 +81,7 @@ impl Service {
             self.require_ready(&state, id, "votes only once it holds everything").await?;
         } else {
             self.require_dispensable(&state, id)?;
-            self.move_writes_off(&mut progress, id).await?;
+            self.move_writes_off(call, &mut progress, id).await?;
         }
         self.metastore.change_kind(id, kind).await?;
         progress.note(format!("server {} is a {kind} member now", member.name));
@@ -90,6 +91,9 @@ impl Service {
     /// Whether this server can take a member out: none takes itself out, since it could not tell.
     pub async fn removal_place(&self, call: &Call, name: &str) -> Result<OperationPlace> {
         self.may_operate(call, "Removing a member").await?;
+        if self.answered(&request_id(call)?).is_some() {
+            return Ok(OperationPlace::Here);
+        }
         let state = self.metastore.state();
         let (id, _) = member_named(&state, name)?;
         Ok(self.place_without(&state, &[id]))
@@ -98,12 +102,17 @@ impl Service {
     /// Takes a member out: writes, leadership and connections leave it first.
     pub async fn remove_member(self: &Arc<Self>, call: &Call, name: &str) -> Result<Report> {
         self.may_operate(call, "Removing a member").await?;
+        if let Some(report) =
+            self.carried_out(call, &format!("server {name} is no member any more"))?
+        {
+            return Ok(report);
+        }
         let state = self.metastore.state();
         let (id, member) = member_named(&state, name)?;
         self.require_dispensable(&state, id)?;
         let mut progress = Progress::measured(self, None);
-        self.empty(&mut progress, &state, id, &member).await?;
-        self.metastore.remove_member(id).await?;
+        self.empty(call, &mut progress, &state, id, &member).await?;
+        self.metastore.remove_member(id, &request_id(call)?).await?;
         progress.note(format!(
             "server {} is no member any more; to take it back, start it in an empty folder with --join",
             member.name
@@ -111,13 +120,13 @@ impl Service {
         progress.end().await
     }
 
-    async fn move_writes_off(&self, progress: &mut Progress, id: u64) -> Result<()> {
+    async fn move_writes_off(&self, call: &Call, progress: &mut Progress, id: u64) -> Result<()> {
         let state = self.metastore.state();
         if state.lease_holders().contains(&id) {
             let to = self.successor(&state, &[id]).await;
             let to = to.ok_or_else(|| refused("no other data server can take the writes"))?;
             let before = self.writers_by_database();
-            self.order(Command::Grant { leases: Leases::HeldBy(id), to }).await?;
+            self.order(call, Command::Grant { leases: Leases::HeldBy(id), to }).await?;
             self.note_moves(progress, &before);
         }
         if self.metastore.status().leader == Some(id)

@@ -21,7 +21,7 @@ impl Service {
             }
         };
         let mut progress = Progress::new();
-        self.order(Command::SetPolicy { database: database.to_owned(), policy }).await?;
+        self.order(call, Command::SetPolicy { database: database.to_owned(), policy }).await?;
         progress.note(format!("the policy of database '{database}' is {policy}"));
         progress.end().await
     }

@@ -7,6 +7,7 @@ use evercube_base::{Error, Result};
 use super::{Progress, Report};
 use crate::auth::require_admin;
 use crate::call::Call;
+use crate::once::request_id;
 use crate::seal::random;
 use crate::service::Service;
 
@@ -20,11 +21,16 @@ impl Service {
                 "a server is promoted only where the loss of what it does not hold is accepted in so many words",
             ));
         }
+        let what = format!("server {} goes on alone", self.config.name);
+        if let Some(report) = self.carried_out(call, &what)? {
+            return Ok(report);
+        }
         self.metastore.require_no_majority()?;
         let mut branch = [0_u8; 8];
         random(&mut branch)?;
         let mut progress = Progress::new();
-        self.metastore.go_on_alone(u64::from_le_bytes(branch) >> 12).await?;
+        let id = request_id(call)?;
+        self.metastore.go_on_alone(u64::from_le_bytes(branch) >> 12, &id).await?;
         let state = self.metastore.state();
         progress.note(format!(
             "server {} goes on alone, in history {} of the group",

@@ -78,7 +78,7 @@ impl Service {
             ));
         }
         let sync = Sync { mode, on_difference, standby, partner };
-        self.order(Command::SetSync { database: database.to_owned(), sync }).await?;
+        self.order(call, Command::SetSync { database: database.to_owned(), sync }).await?;
         progress.note(match mode {
             SyncMode::Parallel => format!(
                 "database '{database}' is kept the same by '{mode}': every data server reads the sources, and a difference is {}",

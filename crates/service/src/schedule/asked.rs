@@ -6,7 +6,8 @@ use evercube_model::tmsl::RefreshKind;
 
 use super::decide::new_job;
 use crate::call::Call;
-use crate::change::{Step, request_id};
+use crate::change::Step;
+use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::service::Service;
 
@@ -34,7 +35,8 @@ impl Service {
         let objects: Vec<_> =
             task.objects.iter().map(|o| (o.table.clone(), o.partition.clone())).collect();
         self.partitions_of(&Call::default(), &name, &objects).await?;
-        let id = guid(&request_id(call)?);
+        let request = request_id(call)?;
+        let id = guid(&request);
         let task = RefreshTask { database: name, way: kind.word().into(), ..task };
         let job = Job {
             asked_by: call.session.user.clone(),
@@ -44,7 +46,7 @@ impl Service {
             ..new_job(id, Task::Refresh(task), self.now().unix_micros())
         };
         let change = JobChange::Ask { job: Box::new(job.clone()), alone: true };
-        self.apply_change(Command::Jobs(change)).await?;
+        self.change_once(&request, Command::Jobs(change)).await?;
         Ok(job)
     }
 

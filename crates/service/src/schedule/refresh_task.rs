@@ -9,6 +9,7 @@ use evercube_model::tmsl::RefreshKind;
 
 use super::work::call_of;
 use crate::call::Call;
+use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::service::Service;
 
@@ -31,7 +32,7 @@ impl Service {
             let done = match self.refresh(&call, &task.database, request).await {
                 Ok(done) => done,
                 Err(e) => {
-                    self.nothing_is_kept(call.request_id.as_deref().unwrap_or_default());
+                    self.nothing_is_kept(&request_id(&call)?);
                     return Err(e);
                 }
             };

@@ -11,6 +11,7 @@ use evercube_metastore::{
 
 use crate::audit::Event;
 use crate::call::Call;
+use crate::once::of_caller;
 use crate::progress::Progress;
 use crate::running::NamedRequest;
 use crate::service::Service;
@@ -59,6 +60,10 @@ fn request_id(job: &Job, part: usize) -> String {
     format!("run:{}:{}:{part}", job.id, job.attempt)
 }
 
+fn recorded_id(job: &Job, part: usize) -> String {
+    of_caller(&request_id(job, part), &job.asked_by)
+}
+
 impl Service {
     /// The runs that are this server's and that it does not do yet.
     fn given_to_me(&self, doing: &Doing) -> Vec<Job> {
@@ -102,7 +107,7 @@ impl Service {
     }
 
     async fn task(self: &Arc<Self>, job: &Job) -> Result<JobReport> {
-        if job.cancel && self.answered(&request_id(job, 0)).is_none() {
+        if job.cancel && self.answered(&recorded_id(job, 0)).is_none() {
             return Err(Error::new(ErrorKind::Cancelled, "it was cancelled before it began"));
         }
         match &job.task {
@@ -154,7 +159,7 @@ impl Service {
         let Task::Refresh(task) = &job.task else { return parts };
         let batches = task.batch.map_or(1, |_| task.objects.len().max(parts.len()).max(1));
         for batch in 0..batches {
-            let Some(progress) = self.progress.get(&request_id(job, batch)) else { continue };
+            let Some(progress) = self.progress.get(&recorded_id(job, batch)) else { continue };
             take_over(&mut parts, &progress);
         }
         parts

@@ -1,12 +1,13 @@
 //! The side that follows: the newest backup restored, proved and told of; the promotion.
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, Restored, StandbyOf};
+use evercube_metastore::{Command, Reply, Restored, StandbyOf};
 use serde::{Deserialize, Serialize};
 
 use super::time;
 use crate::backup;
 use crate::call::{At, Call};
+use crate::once::request_id;
 use crate::operations::{Progress, Report};
 use crate::service::Service;
 
@@ -127,6 +128,10 @@ impl Service {
     /// Makes a standby take writes; it follows nobody from then on.
     pub async fn promote_standby(&self, call: &Call, database: &str) -> Result<Report> {
         self.may_operate(call, "Promoting a database").await?;
+        let what = format!("database '{database}' takes writes here now");
+        if let Some(report) = self.carried_out(call, &what)? {
+            return Ok(report);
+        }
         let state = self.metastore.state();
         let entry = state.database(database).ok_or_else(|| self.no_such_database(database))?;
         let Some(of) = &entry.standby_of else {
@@ -135,7 +140,8 @@ impl Service {
             )));
         };
         let mut progress = Progress::new();
-        self.put_standby(database, None).await?;
+        let command = Command::SetStandby { database: database.to_owned(), standby: None };
+        self.change_once(&request_id(call)?, command).await?;
         let held = of.restored.as_ref().map_or_else(String::new, |r| {
             format!(
                 "it holds version {} of group {}, of {}",
@@ -156,7 +162,10 @@ impl Service {
 
     async fn put_standby(&self, database: &str, standby: Option<StandbyOf>) -> Result<()> {
         let command = Command::SetStandby { database: database.to_owned(), standby };
-        self.order(command).await.map(|_| ())
+        match self.metastore.propose(command).await? {
+            Reply::Done { seq } => self.metastore.wait_applied(seq, crate::read::HOLD).await,
+            Reply::Refused(e) => Err(e),
+        }
     }
 }
 
