@@ -1,21 +1,44 @@
-//! `cargo xtask sim …`: builds the simulation as the tests do, and runs it.
+//! `cargo xtask sim …` builds the simulation as the tests do, and runs it; `cargo xtask deny` holds
+//! what the workspace builds on against `deny.toml`.
 
-use std::path::Path;
+mod deny;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("sim") => sim(&arguments.collect::<Vec<_>>()),
+        Some("deny") => deny(),
         _ => {
             eprintln!("usage: cargo xtask sim --seed N [--count M] [--mutation NAME] [--history]");
+            eprintln!("       cargo xtask deny");
             ExitCode::from(2)
         }
     }
 }
 
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn deny() -> ExitCode {
+    match deny::run(&workspace()) {
+        Ok(found) if found.is_empty() => ExitCode::SUCCESS,
+        Ok(found) => {
+            found.iter().for_each(|problem| eprintln!("{problem}"));
+            ExitCode::FAILURE
+        }
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn sim(arguments: &[String]) -> ExitCode {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let workspace = workspace();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // The whole workspace is selected so that nothing is built with other features than usually.
     let build = ["build", "--locked", "--release", "--workspace", "--bin", "sim"];

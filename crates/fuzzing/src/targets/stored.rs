@@ -1,0 +1,97 @@
+//! Files: segments, manifests, backups.
+
+use evercube_base::{Collation, ColumnData, DataType, Result, RowBatch, Value};
+use evercube_service::backup::archive::{ArchiveReader, ArchiveWriter};
+use evercube_service::backup::preamble::{Chance, KdfCost, Preamble};
+use evercube_service::backup::{BackupHeader, ObjectEntry};
+use evercube_store::{Bytes, Manifest, Segment, SegmentBuilder};
+
+use super::{Target, judged, texts};
+
+fn segment() -> Vec<u8> {
+    let types = [DataType::Int64, DataType::String, DataType::Double];
+    let mut builder = SegmentBuilder::new(&types, Collation::default());
+    let mut columns: Vec<ColumnData> = types.iter().map(|t| ColumnData::empty(*t)).collect();
+    let rows = 40_i64;
+    for i in 0..rows {
+        let text = ["a", "b", ""].get(i as usize % 3).copied().unwrap_or_default();
+        for (column, value) in
+            columns.iter_mut().zip([Value::Int(i / 7), text.into(), Value::Blank])
+        {
+            if column.push(value).is_err() {
+                column.push_blank();
+            }
+        }
+    }
+    match builder.push(&RowBatch { columns, rows: rows as usize }) {
+        Ok(()) => builder.finish().to_bytes().unwrap_or_default(),
+        Err(e) => panic!("the seed is no segment: {e}"),
+    }
+}
+
+pub const SEGMENT: Target = Target {
+    name: "segment",
+    run: |bytes| {
+        let Some(read) = judged(Segment::from_bytes(&Bytes::from(bytes.to_vec()))) else { return };
+        judged(read.to_bytes());
+    },
+    seeds: || vec![segment()],
+    words: &[],
+};
+
+pub const MANIFEST: Target = Target {
+    name: "manifest",
+    run: |bytes| {
+        let Some(manifest) = judged(Manifest::from_bytes(bytes)) else { return };
+        let _objects = manifest.objects();
+        let _rows: u64 = manifest.tables.iter().map(|t| t.rows()).fold(0, u64::wrapping_add);
+        judged(manifest.to_bytes());
+    },
+    seeds: || {
+        let empty = Manifest::default().to_bytes().unwrap_or_default();
+        let with_tables = Manifest {
+            tables: vec![
+                evercube_store::TableManifest::default(),
+                evercube_store::TableManifest::default(),
+            ],
+        };
+        vec![empty, with_tables.to_bytes().unwrap_or_default()]
+    },
+    words: &[],
+};
+
+/// An archive of two objects, whose password costs little to try.
+fn archive(password: Option<&str>) -> Result<Vec<u8>> {
+    let contents = [b"model".as_slice(), b"manifest"];
+    let entry = |c: &&[u8]| ObjectEntry { hash: blake3::hash(c).into(), length: c.len() as u64 };
+    let objects = contents.iter().map(entry).collect();
+    let header = BackupHeader { database: "d".into(), objects, ..BackupHeader::default() };
+    let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
+    let chance = Chance { salt: [1; 16], nonce: [2; 16] };
+    let preamble = Preamble::new(password, cost, &chance)?;
+    let mut writer = ArchiveWriter::new(Vec::new(), preamble, header)?;
+    contents.iter().try_for_each(|c| writer.object(c))?;
+    Ok(writer.finish()?.0)
+}
+
+/// Reads an archive to its end, or to what is wrong with it.
+fn unpack(bytes: &[u8], password: Option<&str>) {
+    let Some(mut reader) = judged(ArchiveReader::open(bytes, password)) else { return };
+    let _named: &BackupHeader = reader.header();
+    while let Some(Some(_)) = judged(reader.object()) {}
+}
+
+pub const BACKUP: Target = Target {
+    name: "backup",
+    run: |bytes| {
+        unpack(bytes, None);
+        unpack(bytes, Some("secret"));
+    },
+    seeds: || {
+        let (plain, sealed) = (archive(None), archive(Some("secret")));
+        let mut all = texts(&["", "EVBACKUP"]);
+        all.extend([plain, sealed].into_iter().flat_map(Result::ok));
+        all
+    },
+    words: &[],
+};
