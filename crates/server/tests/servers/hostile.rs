@@ -10,16 +10,24 @@ use base64::Engine as _;
 use serde_json::json;
 
 use crate::process::Group;
-use crate::{deployed, total};
+use crate::{TOTAL, deployed, total};
 
-fn send(to: &str, bytes: &[u8]) -> String {
+/// What comes back for some bytes; with `ends`, nothing else is said to follow them.
+fn send_and_end(to: &str, bytes: &[u8], ends: bool) -> String {
     let Ok(mut stream) = TcpStream::connect(to) else { return String::new() };
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // The server may close before it has read everything.
     let _all = stream.write_all(bytes);
+    if ends {
+        let _closed = stream.shutdown(std::net::Shutdown::Write);
+    }
     let mut answer = Vec::new();
     let _rest = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn send(to: &str, bytes: &[u8]) -> String {
+    send_and_end(to, bytes, false)
 }
 
 fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
@@ -92,6 +100,22 @@ fn messages() -> Vec<String> {
     ]
 }
 
+fn chunked(rest: &str) -> Vec<u8> {
+    let head =
+        "POST /xmla HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    [head.as_bytes(), rest.as_bytes()].concat()
+}
+
+/// The beginning of a stream that would unpack to a thousand times its length.
+fn bomb() -> Vec<u8> {
+    let head = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xec\xc1\x01\x0d";
+    [head.as_slice(), &[0; 200_000]].concat()
+}
+
+fn query_of(text: &str) -> String {
+    json!({ "query": text }).to_string()
+}
+
 /// Requests as they go over the wire, with what the answer must begin with; nothing: any answer, or
 /// none.
 fn requests() -> Vec<(Vec<u8>, &'static str)> {
@@ -119,6 +143,31 @@ fn requests() -> Vec<(Vec<u8>, &'static str)> {
             "HTTP/1.1 400",
         ),
         (b"\x16\x03\x01\x02\x00\x01\x00".to_vec(), ""),
+        // A hello of TLS that ends in its middle, and one that promises more than there can be.
+        ([b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03".as_slice(), &[7; 5000]].concat(), ""),
+        (chunked("ffffffffffffffff\r\nx"), ""),
+        (chunked("7fffffffffffffff\r\nx"), ""),
+        (chunked(&format!("1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(300_000))), "HTTP/1.1 400"),
+        (chunked(&format!("0\r\n{}\r\n", "a: b\r\n".repeat(20_000))), ""),
+        (chunked(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(100_000))), "HTTP/1.1 200"),
+        // Both lengths: where a proxy and a server disagree, requests are smuggled.
+        (
+            b"POST /xmla HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\nGET /api/v1/status HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
+            "HTTP/1.1",
+        ),
+        (b"POST /xmla HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nabcde".to_vec(), "HTTP/1.1 400"),
+        // A bomb: bodies are not unpacked.
+        (request("POST", query, "content-encoding: gzip\r\n", &bomb()), "HTTP/1.1 400"),
+        (request("POST", "/xmla", "content-encoding: deflate\r\n", &bomb()), "HTTP/1.1 200"),
+        // Numbers no machine holds.
+        (request("POST", query, "", format!("{{\"query\":\"EVALUATE {{1}}\",\"timeout\":1e{}}}", "9".repeat(9999)).as_bytes()), "HTTP/1.1 400"),
+        (request("POST", query, "", b"{\"query\":\"EVALUATE {1}\",\"timeout\":1e300}"), "HTTP/1.1 400"),
+        (request("POST", query, "", b"{\"query\":\"EVALUATE {1}\",\"at\":99999999999999999999999999}"), "HTTP/1.1 4"),
+        (request("POST", query, "", query_of(&format!("EVALUATE {{ {} }}", "9".repeat(50_000))).as_bytes()), ""),
+        (request("POST", query, "", query_of("EVALUATE { REPT ( \"x\", 1e18 ) }").as_bytes()), "HTTP/1.1 4"),
+        (request("POST", query, "", query_of("EVALUATE GENERATESERIES ( 1, 1e18 )").as_bytes()), "HTTP/1.1 4"),
+        (request("POST", query, "x-evercube-read: bounded:99999999999999999999s\r\n", query_of(TOTAL).as_bytes()), "HTTP/1.1 400"),
+        (request("POST", query, &format!("x-evercube-request-id: {}\r\n", "i".repeat(5000)), query_of(TOTAL).as_bytes()), ""),
         (vec![0; 100_000], ""),
         (request("POST", "/xmla", "", b"\xff\xfe<\x00"), "HTTP/1.1 200"),
         (
@@ -140,12 +189,31 @@ fn memory(process: u32) -> u64 {
 fn bad_requests_harm_nobody() {
     let group = Group::start(1);
     deployed(&group, 0);
-    let url = group.url(0);
-    // Clients that never come to the end of a request.
+    attacked(&group.url(0), group.process_id(0));
+}
+
+/// The gateway takes the same, and hands nothing on that harms the server behind it.
+#[test]
+fn bad_requests_harm_nobody_behind_a_gateway() {
+    let mut group = Group::start(1);
+    deployed(&group, 0);
+    let gateway = group.start_gateway();
+    attacked(&gateway, group.process_id(0));
+}
+
+/// Sends every bad request to `url` while a good client goes on there; `process` is the server's.
+fn attacked(url: &str, process: u32) {
+    let url = url.to_owned();
+    // Clients that never come to the end of a head or of a body.
+    let begun = [
+        "POST /xmla HTTP/1.1\r\nhost: x\r\nco",
+        "POST /xmla HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n<Env",
+        "POST /xmla HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nffff\r\n<Env",
+    ];
     let slow: Vec<TcpStream> = (0..200)
-        .map(|_| {
+        .map(|n| {
             let mut stream = TcpStream::connect(&url).unwrap();
-            stream.write_all(b"POST /xmla HTTP/1.1\r\nhost: x\r\nco").unwrap();
+            stream.write_all(begun[n % begun.len()].as_bytes()).unwrap();
             stream
         })
         .collect();
@@ -159,10 +227,10 @@ fn bad_requests_harm_nobody() {
             }
         })
     };
-    let (before, mut most) = (memory(group.process_id(0)), 0);
+    let (before, mut most) = (memory(process), 0);
     let all = requests();
     for (bytes, begins) in &all {
-        let answer = send(&url, bytes);
+        let answer = send_and_end(&url, bytes, begins.is_empty());
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
         assert!(
             answer.starts_with(begins),
@@ -171,7 +239,7 @@ fn bad_requests_harm_nobody() {
         );
         assert!(!answer.contains("a defect of the server"), "{shown}");
         assert!(!answer.contains("root:"), "{shown}");
-        most = most.max(memory(group.process_id(0)));
+        most = most.max(memory(process));
     }
     stop.store(true, Ordering::Relaxed);
     client.join().expect("good clients are answered");

@@ -171,6 +171,13 @@ fn body_of(route: &str) -> Json {
         "POST /links" => json!({ "name": "new", "target": "here" }),
         "POST /firewall" => json!({ "name": "new", "first": "10.0.0.1" }),
         "POST /backups/test" => json!({ "target": "file:elsewhere" }),
+        "POST /backups/prune" => json!({ "last": 9, "dry_run": true }),
+        "POST /schedules" => json!({ "name": "new", "kind": "refresh", "database": "Ward",
+            "cron": "0 0 1 1 *" }),
+        "POST /databases/{database}/sync-mode" => json!({ "mode": "replicate" }),
+        // It takes writes here, so it cannot follow.
+        "POST /databases/{database}/follow" => json!({ "group": "other", "source": "elsewhere/",
+            "every_seconds": 60 }),
         _ => json!({}),
     }
 }
@@ -194,6 +201,34 @@ fn rowsets(server: &Server) -> Vec<Asked> {
     all
 }
 
+/// Every function of DAX that shows metadata.
+fn info_functions(server: &Server) -> Vec<Asked> {
+    let request = discover("MDSCHEMA_FUNCTIONS").replace("@@", "");
+    let (_, text) = server.xmla(Some("admin"), &request);
+    let named = text.split("<FUNCTION_NAME>").skip(1);
+    let names: BTreeSet<&str> = named
+        .filter_map(|t| t.split("</FUNCTION_NAME>").next())
+        .filter(|n| n.starts_with("INFO."))
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    let call =
+        |name: &&str| xmla(format!("EVALUATE {name}"), statement(&format!("EVALUATE {name} ( )")));
+    names.iter().map(call).collect()
+}
+
+/// Every command of TMSL that the server names, which must be among those that are asked.
+fn is_every_command_asked(server: &Server, asked: &[Asked]) {
+    let (_, text) = server.xmla(Some("admin"), &statement("{\"nothing\":{}}").replace("@@", ""));
+    let known = text.split("known are ").nth(1).and_then(|t| t.split(['.', '<', '"']).next());
+    let known = known.unwrap_or_default().replace(" and ", ", ");
+    let known: Vec<&str> = known.split(", ").map(str::trim).filter(|w| !w.is_empty()).collect();
+    assert!(known.len() > 5, "{text}");
+    for command in known {
+        let name = format!("TMSL {command}");
+        assert!(asked.iter().any(|a| a.name.starts_with(&name)), "'{command}' is not asked");
+    }
+}
+
 fn statements() -> Vec<Asked> {
     let mut all = Vec::new();
     for (name, text) in [
@@ -201,9 +236,6 @@ fn statements() -> Vec<Asked> {
         ("EVALUATE a hidden table", "EVALUATE Vault"),
         ("EVALUATE a hidden column", "EVALUATE VALUES ( Sales[Margin] )"),
         ("EVALUATE a measure of what is hidden", "EVALUATE ROW ( \"x\", [Vault Total] )"),
-        ("EVALUATE INFO.TABLES", "EVALUATE INFO.TABLES ( )"),
-        ("EVALUATE INFO.ROLES", "EVALUATE INFO.ROLES ( )"),
-        ("EVALUATE INFO.VIEW.TABLES", "EVALUATE INFO.VIEW.TABLES ( )"),
         (
             "DEFINE MEASURE",
             "DEFINE MEASURE Sales[M] = COUNTROWS ( Sales ) EVALUATE ROW ( \"m\", [M] )",
@@ -486,9 +518,11 @@ fn everybody_may_what_the_table_says() {
     let all = routes(&server)
         .into_iter()
         .chain(rowsets(&server))
+        .chain(info_functions(&server))
         .chain(statements())
         .chain(commands())
         .collect::<Vec<_>>();
+    is_every_command_asked(&server, &all);
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut cells, mut leaks) = (0, Vec::new());
     for asked in &all {
