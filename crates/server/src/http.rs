@@ -135,7 +135,10 @@ impl Task {
 /// Answers a client.
 pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
     let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
-    if let Some(address) = from.filter(|a| !state.service.lets_in(*a)) {
+    // Who is behind a gateway is looked at as well: a gateway opens no door that is shut.
+    let behind = audit::behind_gateway(request.headers());
+    let kept_out = from.into_iter().chain(behind).find(|a| !state.service.lets_in(*a));
+    if let Some(address) = kept_out {
         audit::kept_out(&state, address);
         return failed(&Error::new(
             ErrorKind::Denied,

@@ -61,8 +61,12 @@ impl Service {
                 self.see_all_commits().await?;
                 self.need_administrator_of(&call.session, &request.database, "Backing up")?;
                 let target = self.target(&request.target)?;
-                if !matches!(target, Target::Own(_)) {
-                    self.check_administrator(call, "Backing up to", &request.target)?;
+                match &target {
+                    Target::Own(name) if request.overwrite => {
+                        self.replaces_its_own(&request.database, name, &target).await?;
+                    }
+                    Target::Own(_) => {}
+                    _ => self.check_administrator(call, "Backing up to", &request.target)?,
                 }
                 target
             }
@@ -72,6 +76,25 @@ impl Service {
         let answer = self.back_up(call, &id, &target, request, Arc::clone(&listed.cancel)).await;
         self.ended(&id, answer.is_ok());
         answer.map_err(|e| e.context("The backup failed"))
+    }
+
+    /// Who administers one database replaces no backup of another one.
+    async fn replaces_its_own(&self, database: &str, name: &str, target: &Target) -> Result<()> {
+        let asked = self.committed_name(database).unwrap_or_else(|| database.to_owned());
+        let state = self.metastore.state();
+        let own = match state.backups.get(&self.record_key(target)) {
+            Some(known) => known.database.to_lowercase() == asked.to_lowercase(),
+            None => !self.any_copy(name).await?,
+        };
+        match own {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Denied,
+                format!(
+                    "'{name}' is not known to be a backup of '{database}', and only a server administrator replaces others; give the backup another name"
+                ),
+            )),
+        }
     }
 
     async fn back_up(

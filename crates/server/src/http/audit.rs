@@ -6,12 +6,12 @@ use std::sync::Arc;
 use evercube_base::ErrorKind;
 use evercube_service::audit::{Event, Queries, Stream};
 use evercube_service::auth::Identity;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::asked::{Asked, REQUEST_ID};
+use super::asked::{Asked, RELAYED, REQUEST_ID};
 use super::rest::{Route, route};
 use super::schedules::SchedulesRoute;
 use super::{ServerState, Task, access, group, refreshes};
@@ -72,11 +72,22 @@ impl Noted {
     }
 }
 
+/// What the last proxy says it saw; those before it may say anything.
+fn forwarded_for(headers: &HeaderMap) -> Option<&str> {
+    let last = headers.get_all(FORWARDED_FOR).iter().next_back();
+    last.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next()).map(str::trim)
+}
+
+/// The client for whom a gateway of the group asks. A client that says so itself is only looked at
+/// once more.
+pub fn behind_gateway(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get(RELAYED)?;
+    forwarded_for(headers)?.parse().ok()
+}
+
 /// An event with where its request came from.
 fn placed(event: Event, asked: &Asked, from: Option<IpAddr>) -> Event {
-    // What the last proxy says it saw; those before it may say anything.
-    let last = asked.headers.get_all(FORWARDED_FOR).iter().next_back();
-    let forwarded = last.and_then(|v| v.to_str().ok()).and_then(|v| v.rsplit(',').next());
+    let forwarded = forwarded_for(&asked.headers);
     Event {
         from: from.map(|a| a.to_canonical().to_string()).unwrap_or_default(),
         forwarded_for: forwarded.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()),

@@ -253,6 +253,28 @@ fn attacked(url: &str, process: u32) {
     drop(slow);
 }
 
+/// A client that the firewall keeps out comes in by no gateway.
+#[test]
+fn the_firewall_looks_behind_a_gateway() {
+    let group = Group::start(1);
+    let url = group.url(0);
+    let rule = json!({ "name": "office", "first": "10.0.0.1", "last": "10.0.0.9" }).to_string();
+    let (status, body) = crate::process::post(&url, "/api/v1/firewall", &rule);
+    assert_eq!(status, 200, "{body}");
+    let asked = |headers: &str| send(&url, &request("GET", "/api/v1/status", headers, b""));
+    let relayed =
+        |client: &str| asked(&format!("x-evercube-relayed: 1\r\nx-forwarded-for: {client}\r\n"));
+    assert!(relayed("10.0.0.5").starts_with("HTTP/1.1 200"));
+    // What comes before the gateway's own word is the client's.
+    for client in
+        ["203.0.113.9", "10.0.0.5, 203.0.113.9", "10.0.0.5\r\nx-forwarded-for: 2001:db8::1"]
+    {
+        let answer = relayed(client);
+        assert!(answer.starts_with("HTTP/1.1 403"), "{client}: {answer}");
+    }
+    assert!(asked("x-forwarded-for: 203.0.113.9\r\n").starts_with("HTTP/1.1 200"));
+}
+
 fn signed_in(to: &str, user: &str, password: &str) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     let headers = format!("authorization: Basic {text}\r\n");

@@ -143,6 +143,13 @@ fn routes(server: &Server) -> Vec<Asked> {
             all.push(Asked { name, kind, changes });
         }
     }
+    // What clients of the cloud ask for is described elsewhere.
+    for (method, what) in [("GET", "refreshes"), ("POST", "sync"), ("GET", "sync")] {
+        let path = format!("/servers/any/models/Ward/{what}");
+        let name = format!("{method} /servers/{{server}}/models/{{model}}/{what}");
+        let kind = Kind::Rest { method: method.into(), path, body: String::new() };
+        all.push(Asked { name, kind, changes: false });
+    }
     all
 }
 

@@ -157,3 +157,42 @@ fn a_member_is_taken_out_once() {
     assert_eq!(out("m2").0, 404);
     assert_eq!(server.count("/members", "members"), 2);
 }
+
+/// Who administers one database does no harm to another one.
+#[test]
+fn an_owner_replaces_no_backup_of_others() {
+    let group = Group::secured();
+    let mut server = secured(&group);
+    let made = server.done("o", "POST", "/users", json!({ "name": "owner" }));
+    server.passwords.push(("owner".into(), made["secret"].as_str().unwrap().to_owned()));
+    let mut model: Json = serde_json::from_str(MODEL).unwrap();
+    model["model"]["roles"] = json!([{ "name": "R", "modelPermission": "administrator",
+        "members": [{ "memberName": "owner" }] }]);
+    server.done("d1", "POST", "/deploy", model.clone());
+    model["name"] = json!("Other");
+    model["model"]["roles"] = json!([]);
+    server.done("d2", "POST", "/deploy", model);
+    let to = |target: &str| json!({ "target": target, "overwrite": true });
+    server.done("b1", "POST", "/databases/Other/backup", to("other.abf"));
+    let by_owner = |id: &str, target: &str| {
+        server.ask("owner", id, "POST", "/databases/Shop/backup", &to(target))
+    };
+    assert_eq!(by_owner("b2", "shop.abf").0, 200);
+    assert_eq!(by_owner("b3", "shop.abf").0, 200);
+    let (status, answer) = by_owner("b4", "other.abf");
+    assert_eq!(status, 403, "{answer}");
+    // Whether a database exists is told by no spelling of its name.
+    let said = |name: &str| {
+        let path = format!(
+            "GET /servers/x/models/{name}/refreshes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        );
+        let secret = &server.passwords[1].1;
+        let who = base64::engine::general_purpose::STANDARD.encode(format!("owner:{secret}"));
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        write!(stream, "{path}authorization: Basic {who}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").map_or("", |(_, b)| b).replace(name, "…")
+    };
+    assert_eq!(said("OTHER"), said("Nothing"));
+}

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Progress, Report};
 use crate::auth::require_admin;
 use crate::call::Call;
+use crate::once::{part_of, request_id};
 use crate::service::Service;
 
 /// The server's name where an alias or a URL says none; it is for the client to show.
@@ -54,7 +55,7 @@ impl Service {
         let link = Link { target, database };
         let mut progress = Progress::new();
         let told = sentence(name, &link);
-        self.order(Command::Links(LinkChange::Put { name: name.to_owned(), link })).await?;
+        self.order(call, Command::Links(LinkChange::Put { name: name.to_owned(), link })).await?;
         progress.note(told);
         progress.end().await
     }
@@ -63,7 +64,7 @@ impl Service {
     pub async fn remove_link(&self, call: &Call, name: &str) -> Result<Report> {
         self.may_operate(call, "Removing a link").await?;
         let mut progress = Progress::new();
-        self.order(Command::Links(LinkChange::Remove { name: name.to_owned() })).await?;
+        self.order(call, Command::Links(LinkChange::Remove { name: name.to_owned() })).await?;
         progress.note(format!("link '{name}' leads to the group it is asked at"));
         progress.end().await
     }
@@ -80,7 +81,12 @@ impl Service {
     }
 
     /// Aliases that wait for the promotion of this database lead here from now on.
-    pub(crate) async fn links_follow(&self, database: &str, progress: &mut Progress) -> Result<()> {
+    pub(crate) async fn links_follow(
+        &self,
+        call: &Call,
+        database: &str,
+        progress: &mut Progress,
+    ) -> Result<()> {
         let state = self.metastore.state();
         let waits = |link: &Link| {
             let named = link.database.as_deref().map(str::to_lowercase);
@@ -89,7 +95,9 @@ impl Service {
         for (name, link) in state.links.iter().filter(|(_, link)| waits(link)) {
             let link = Link { target: None, ..link.clone() };
             let told = sentence(name, &link);
-            self.order(Command::Links(LinkChange::Put { name: name.clone(), link })).await?;
+            let id = part_of(&request_id(call)?, &format!("link {name}"));
+            let change = LinkChange::Put { name: name.clone(), link };
+            self.change_once(&id, Command::Links(change)).await?;
             progress.note(told);
         }
         Ok(())

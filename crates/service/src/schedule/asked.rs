@@ -88,7 +88,8 @@ impl Service {
         let version = self.version(&Call::default(), &name).await?;
         let kind = RefreshKind::Automatic;
         let asked = Step::Refresh(RefreshRequest { kind, objects: Vec::new(), readers: None });
-        self.check_rights(call, &name, Some(&version), &[asked])?;
+        // In the caller's words: another spelling would tell that there is one.
+        self.check_rights(call, database, Some(&version), &[asked])?;
         Ok(name)
     }
 

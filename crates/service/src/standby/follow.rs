@@ -129,7 +129,11 @@ impl Service {
     pub async fn promote_standby(&self, call: &Call, database: &str) -> Result<Report> {
         self.may_operate(call, "Promoting a database").await?;
         let what = format!("database '{database}' takes writes here now");
-        if let Some(report) = self.carried_out(call, &what)? {
+        if let Some(mut report) = self.carried_out(call, &what)? {
+            // The server that was asked first may have stopped before this.
+            let mut progress = Progress::new();
+            self.links_follow(call, database, &mut progress).await?;
+            report.done.extend(progress.end().await?.done);
             return Ok(report);
         }
         let state = self.metastore.state();
@@ -155,7 +159,7 @@ impl Service {
             "nothing committed there up to {} is missing; what was committed later is not here",
             time(of.as_of_micros)
         ));
-        self.links_follow(database, &mut progress).await?;
+        self.links_follow(call, database, &mut progress).await?;
         self.alarm("promoted", &format!("the standby '{database}' was promoted"));
         progress.end().await
     }

@@ -98,7 +98,8 @@ pub(super) fn subscribe(
     })?;
     let subscription = state.service.traces.subscribe(&opened.call.session, id)?;
     let (pieces, body) = mpsc::channel(PIECES);
-    tokio::spawn(stream(subscription, opened.id.clone(), pieces));
+    let may_listen = while_administrator(state, &opened.call.session.user);
+    tokio::spawn(stream(subscription, opened.id.clone(), pieces, may_listen));
     Ok(streamed("text/xml", body))
 }
 
@@ -108,10 +109,23 @@ fn padding() -> String {
     format!("<!--{:8192}-->", "")
 }
 
+/// Whether a user of the group who administers now still does. Of others only their own tokens
+/// tell, with each request.
+fn while_administrator(state: &Arc<ServerState>, user: &str) -> impl Fn() -> bool + Send + 'static {
+    let (state, user) = (Arc::clone(state), user.to_lowercase());
+    let administers = move || {
+        let known = state.service.metastore.state();
+        known.users.get(&user).is_some_and(|u| u.admin)
+    };
+    let did = administers();
+    move || !did || administers()
+}
+
 async fn stream(
     mut subscription: Subscription,
     session: Option<String>,
     pieces: mpsc::Sender<io::Result<Bytes>>,
+    may_listen: impl Fn() -> bool,
 ) {
     let columns = subscription.columns.iter().map(|c| RowsetColumn::new(c.name, c.kind)).collect();
     let rowset = Rowset::new("Trace", columns);
@@ -127,7 +141,7 @@ async fn stream(
             next = subscription.next() => next,
             () = pieces.closed() => return,
         };
-        let Some(row) = next else { break };
+        let Some(row) = next.filter(|_| may_listen()) else { break };
         let written = out.row(&row).and_then(|()| out.raw_root(&padding()));
         send = written.map(|()| out.take_written());
     }
@@ -139,6 +153,7 @@ async fn stream(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use evercube_service::session::Session;
     use evercube_service::traces::{Event, EventKind, Filter, Traces};
@@ -154,7 +169,9 @@ mod tests {
         traces.put(&admin, definition, evercube_base::DateTime::default()).unwrap();
         let subscription = traces.subscribe(&admin, "t").unwrap();
         let (pieces, mut body) = mpsc::channel(PIECES);
-        tokio::spawn(stream(subscription, None, pieces));
+        let listens = Arc::new(AtomicBool::new(true));
+        let may = Arc::clone(&listens);
+        tokio::spawn(stream(subscription, None, pieces, move || may.load(Ordering::Relaxed)));
         let schema = body.recv().await.unwrap().unwrap();
         assert!(String::from_utf8_lossy(&schema).contains("EventClass"));
         traces.tell(Event::new(EventKind::QueryBegin, "EVALUATE T"));
@@ -162,7 +179,9 @@ mod tests {
         let row = "<row><EventClass>9</EventClass><TextData>EVALUATE T</TextData></row>";
         assert!(event.starts_with(row.as_bytes()), "{}", String::from_utf8_lossy(&event));
         assert!(event.len() > 8192);
-        traces.remove(&admin, "t").unwrap();
+        // Who loses the right hears no more.
+        listens.store(false, Ordering::Relaxed);
+        traces.tell(Event::new(EventKind::QueryBegin, "EVALUATE Secret"));
         let end = body.recv().await.unwrap().unwrap();
         assert!(end.ends_with(b"</soap:Envelope>"));
     }
