@@ -70,6 +70,7 @@ impl Service {
         })?;
         let change = SharedChange::PutLimit { name: name.to_owned(), value: value.to_owned() };
         self.change_shared(
+            call,
             change,
             format!("{name} is {value} on every server that does not say otherwise itself"),
         )
@@ -79,7 +80,7 @@ impl Service {
     pub async fn remove_limit(&self, call: &Call, name: &str) -> Result<Report> {
         self.may_operate(call, "Removing a limit").await?;
         let change = SharedChange::RemoveLimit { name: name.to_owned() };
-        self.change_shared(change, format!("{name} is what each server says itself")).await
+        self.change_shared(call, change, format!("{name} is what each server says itself")).await
     }
 
     pub fn shared_targets(&self, call: &Call) -> Result<Vec<TargetRow>> {
@@ -113,18 +114,24 @@ impl Service {
             "'{name}:' stands for {} on every server",
             settings.get("url").map_or("", String::as_str)
         );
-        self.change_shared(SharedChange::PutTarget { name: name.to_owned(), settings }, told).await
+        self.change_shared(call, SharedChange::PutTarget { name: name.to_owned(), settings }, told)
+            .await
     }
 
     pub async fn remove_target(&self, call: &Call, name: &str) -> Result<Report> {
         self.may_operate(call, "Removing a target").await?;
         let change = SharedChange::RemoveTarget { name: name.to_owned() };
-        self.change_shared(change, format!("the group has no target '{name}' any more")).await
+        self.change_shared(call, change, format!("the group has no target '{name}' any more")).await
     }
 
-    async fn change_shared(&self, change: SharedChange, told: String) -> Result<Report> {
+    async fn change_shared(
+        &self,
+        call: &Call,
+        change: SharedChange,
+        told: String,
+    ) -> Result<Report> {
         let mut progress = Progress::new();
-        self.order(Command::Shared(change)).await?;
+        self.order(call, Command::Shared(change)).await?;
         progress.note(told);
         progress.end().await
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Progress, Report, refused};
 use crate::call::Call;
 use crate::certificates::{Certificates, print};
+use crate::once::{part_of, request_id};
 use crate::service::Service;
 
 /// How long members may take for one step, and to answer before the first one.
@@ -36,19 +37,19 @@ impl Service {
         if step.is_none() {
             // Nothing is begun that could not be ended.
             self.all_members(1, PRESENCE, |_| true).await?;
-            self.take(AuthorityStep::Trust(new)).await?;
+            self.take(call, AuthorityStep::Trust(new)).await?;
             step.clone_from(&self.metastore.state().joining.change);
         }
         if let Some(AuthorityChange::Next(next)) = &step {
             let next = print(&next.certificate);
             self.all_members(1, STEP, |c| c.trusted.contains(&next)).await?;
             progress.note(format!("1 of 3: every member trusts the new authority {next}, too"));
-            self.take(AuthorityStep::Switch).await?;
+            self.take(call, AuthorityStep::Switch).await?;
         }
         let present = self.authority().map(|a| print(&a.certificate)).unwrap_or_default();
         self.all_members(2, STEP, |c| c.trusted.first() == Some(&present)).await?;
         progress.note(format!("2 of 3: every member has a certificate of {present}"));
-        self.take(AuthorityStep::Forget).await?;
+        self.take(call, AuthorityStep::Forget).await?;
         self.all_members(3, STEP, |c| c.trusted == [present.as_str()]).await?;
         progress.note(match old == present {
             true => "3 of 3: the authority before is trusted no more".to_owned(),
@@ -58,8 +59,15 @@ impl Service {
         progress.end().await
     }
 
-    async fn take(&self, step: AuthorityStep) -> Result<()> {
-        self.order(Command::Authority(step)).await.map(|_| ())
+    /// Takes a step once for each request: asked for again, an exchange that ended is not begun anew.
+    async fn take(&self, call: &Call, step: AuthorityStep) -> Result<()> {
+        let part = match &step {
+            AuthorityStep::Trust(_) => "trust",
+            AuthorityStep::Switch => "switch",
+            AuthorityStep::Forget => "forget",
+        };
+        let id = part_of(&request_id(call)?, part);
+        self.change_once(&id, Command::Authority(step)).await.map(drop)
     }
 
     /// Waits until every member says that it has done its part.
