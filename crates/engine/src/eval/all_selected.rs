@@ -21,14 +21,15 @@ impl Evaluator<'_> {
         outer: &Cells,
     ) {
         let concerned = |c: &ColumnId| columns.is_none_or(|of| of.contains(c));
-        let shadow = outer.shadows.iter().rev().find(|s| {
-            self.filter_columns(&s.table.rows, &self.base_context).iter().any(&concerned)
-        });
+        let shadow =
+            outer.shadows.iter().rev().find(|s| {
+                self.filter_columns(&s.table.rows, &s.relationships).iter().any(&concerned)
+            });
         let Some(shadow) = shadow.cloned() else {
             // Nothing was iterated: what is selected is what is filtered.
             return;
         };
-        let mut of_shadow = self.filter_columns(&shadow.table.rows, &self.base_context);
+        let mut of_shadow = self.filter_columns(&shadow.table.rows, &shadow.relationships);
         of_shadow.retain(&concerned);
         if let Some(outside) = &shadow.grouped {
             return self.restore_query(inner, outside, &shadow.index, &of_shadow);
@@ -100,7 +101,11 @@ impl Evaluator<'_> {
             .map(|cell| {
                 let key = if table.starts.is_none() { 0 } else { *cell };
                 *known.entry(key).or_insert_with(|| {
-                    filters.push(self.rows_filter(&table.rows, table.range(key as usize)));
+                    let mut filter = self.rows_filter(&table.rows, table.range(key as usize));
+                    if let (Some(filter), Some(now)) = (&mut filter, inner.distinct.first()) {
+                        filter.found_under(&shadow.relationships, now, &self.visibility());
+                    }
+                    filters.push(filter);
                     filters.len() - 1
                 })
             })

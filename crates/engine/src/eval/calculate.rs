@@ -61,9 +61,7 @@ impl Evaluator<'_> {
         for (table, place, keep) in tables {
             self.put_filter(&mut inner, &table, place.as_deref(), keep);
         }
-        if let Some(outside) = cells.distinct.first().map(|c| c.relationships()) {
-            inner.found_under(&outside, &self.visibility());
-        }
+        inner.found_under(&cells.relationships(), &self.visibility());
         Ok(inner)
     }
 

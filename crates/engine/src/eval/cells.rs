@@ -66,6 +66,8 @@ pub(crate) struct Shadow {
     /// Rows by cell of the iteration's outside.
     pub table: CellTable,
     pub index: Arc<Vec<u32>>,
+    /// Relationships where the rows were gone through.
+    pub relationships: Arc<FilterContext>,
     /// The cells that a query's groups stand on; nothing where the rows were gone through.
     pub grouped: Option<Rc<Cells>>,
 }
@@ -156,6 +158,7 @@ impl Cells {
                 .map(|s| Shadow {
                     table: s.table.clone(),
                     index: pick(&s.index),
+                    relationships: Arc::clone(&s.relationships),
                     grouped: s.grouped.clone(),
                 })
                 .collect(),
@@ -172,9 +175,15 @@ impl Cells {
         inner.shadows.push(Shadow {
             table: table.clone(),
             index: Arc::new(parents.clone()),
+            relationships: self.relationships(),
             grouped: None,
         });
         (inner, parents)
+    }
+
+    /// Relationships as they are in these cells.
+    pub fn relationships(&self) -> Arc<FilterContext> {
+        self.distinct.first().map(|c| c.relationships()).unwrap_or_default()
     }
 
     /// The first cell alone, without rows and keys: for what does not depend on the cell.

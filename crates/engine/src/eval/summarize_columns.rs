@@ -167,6 +167,7 @@ impl Evaluator<'_> {
             inner.shadows.push(Shadow {
                 table: groups.clone(),
                 index: Arc::new(parents.clone()),
+                relationships: outer.relationships(),
                 grouped: Some(Rc::new(outer.clone())),
             });
         }
