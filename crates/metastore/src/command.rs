@@ -155,6 +155,7 @@ impl Command {
             | Self::PutBackup { .. } => 1,
             // A server of the release before would drop the other group.
             Self::SetSync { sync, .. } if sync.partner.is_some() => 3,
+            Self::Schedules(change) if change.is_of_level_3() => 3,
             Self::Schedules(_)
             | Self::Jobs(_)
             | Self::Reads(_)

@@ -73,6 +73,14 @@ pub struct BackupTask {
     /// Read every backup back and prove it.
     #[serde(default)]
     pub verify: bool,
+    /// Besides, every version goes to the target, a repository, as soon as it is committed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub continuous: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// The newest ones, and the newest of each of so many days, weeks and months.
@@ -86,6 +94,14 @@ pub struct Retention {
     pub weekly: usize,
     #[serde(default)]
     pub monthly: usize,
+    /// Every one of so many days before the newest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub within_days: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// The newest backup at a place becomes a database of this group.

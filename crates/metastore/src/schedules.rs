@@ -36,6 +36,15 @@ pub enum ScheduleChange {
     Remove { name: String },
 }
 
+impl ScheduleChange {
+    /// Whether it says what releases before did not understand, and would leave out.
+    pub(crate) fn is_of_level_3(&self) -> bool {
+        let Self::Put { schedule, .. } = self else { return false };
+        let Task::Backup(task) = &schedule.task else { return false };
+        task.continuous || task.retention.within_days > 0
+    }
+}
+
 /// The most schedules a group keeps.
 const MOST: usize = 1_000;
 

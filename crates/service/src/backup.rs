@@ -17,6 +17,7 @@ pub mod named;
 mod pipe;
 pub mod preamble;
 mod probe;
+pub mod repository;
 pub mod target;
 #[cfg(test)]
 mod tests;
@@ -47,26 +48,48 @@ pub struct Options {
     pub overwrite: bool,
     /// The group's own folder on this server.
     pub own_folder: PathBuf,
+    /// Name of this server.
+    pub server: String,
+}
+
+/// A backup that was written, and where it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    pub summary: BackupSummary,
+    pub target: Target,
 }
 
 /// Writes a backup. `objects` gives the objects of the header one after the other; a backup that
-/// fails on the way leaves nothing behind.
+/// fails on the way leaves nothing behind but, in a repository, objects that the next one finds.
 pub async fn write(
     target: &Target,
     header: BackupHeader,
     options: Options,
     objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
-) -> Result<BackupSummary> {
-    let Options { password, overwrite, own_folder } = options;
-    let path = match target.for_database(&header.database) {
+) -> Result<Placed> {
+    let target = target.for_database(&header.database);
+    let summary = match &target {
+        Target::Repository(place) => return repository::add(place, header, options, objects).await,
         Target::Cloud(at) => {
-            let blob = Blob::for_backup(&at)?;
-            blob.check_free(overwrite).await?;
-            return upload(&blob, header, password, overwrite, objects).await;
+            let blob = Blob::for_backup(at)?;
+            blob.check_free(options.overwrite).await?;
+            upload(&blob, header, options.password, options.overwrite, objects).await?
         }
-        Target::File(path) => path,
-        Target::Own(name) => own_folder.join(name),
+        Target::File(path) => write_file(path.clone(), header, options, objects).await?,
+        Target::Own(name) => {
+            write_file(options.own_folder.join(name), header, options, objects).await?
+        }
     };
+    Ok(Placed { summary, target })
+}
+
+async fn write_file(
+    path: PathBuf,
+    header: BackupHeader,
+    options: Options,
+    objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
+) -> Result<BackupSummary> {
+    let Options { password, overwrite, .. } = options;
     blocking(move || {
         let file = local::NewFile::create(&path, overwrite)?;
         let (file, summary) = write_to(file, header, password.as_deref(), objects)?;
@@ -78,14 +101,14 @@ pub async fn write(
 
 /// Tests whether backups can be kept at a place; what is written for that is removed again.
 pub async fn test(target: &Target, own_folder: &Path) -> Result<ProbeReport> {
-    let folder = match target {
-        Target::Cloud(at) => {
+    let folder = match (target.cloud_place(), target.path()) {
+        (Some(at), _) => {
             let prefix = object_store::path::Path::parse(at.name.trim_end_matches('/'))
                 .map_err(|e| Error::invalid(format!("'{}' is no place: {e}", at.describe())))?;
             return probe::probe(at.describe(), connect::connect(at)?, &prefix).await;
         }
-        Target::File(path) => path.clone(),
-        Target::Own(_) => own_folder.to_owned(),
+        (None, Some(path)) => path.to_owned(),
+        (None, None) => own_folder.to_owned(),
     };
     let place = folder.display().to_string();
     let made = folder.clone();
@@ -170,6 +193,11 @@ pub async fn read(
     own_folder: &Path,
     sink: impl Sink,
 ) -> Result<WholeBackup> {
+    if let Target::Repository(place) = source {
+        let repository = place.open(password.as_deref()).await?;
+        let snapshot = repository.snapshot(place.picked()?).await?;
+        return repository.read(&snapshot, sink).await;
+    }
     with_reader(source, own_folder, move |input| read_all(input, password.as_deref(), sink)).await
 }
 
@@ -179,6 +207,10 @@ pub async fn inspect(
     password: Option<String>,
     own_folder: &Path,
 ) -> Result<BackupHeader> {
+    if let Target::Repository(place) = source {
+        let repository = place.open(password.as_deref()).await?;
+        return Ok(repository.snapshot(place.picked()?).await?.header);
+    }
     with_reader(source, own_folder, move |input| {
         Ok(ArchiveReader::open(input, password.as_deref())?.header().clone())
     })
@@ -200,6 +232,9 @@ async fn with_reader<T: Send + 'static>(
         }
         Target::File(path) => path.clone(),
         Target::Own(name) => own_folder.join(name),
+        Target::Repository(_) => {
+            return Err(Error::internal("a repository was read as if it were a file"));
+        }
     };
     blocking(move || {
         let path = local::file_for_restore(&path)?;

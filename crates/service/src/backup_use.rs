@@ -1,6 +1,8 @@
 //! Backing a database up, and the requests for that and for bringing it back.
 
 pub mod catalog;
+pub(crate) mod continuous;
+pub mod in_repository;
 mod one_table;
 pub(crate) mod restore;
 
@@ -10,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use evercube_base::{Diagnostic, Error, ErrorKind, Result};
 use evercube_model::tmsl::{BackupCommand, RestoreCommand};
+use evercube_store::Hash;
 
+use crate::backup::header::History;
 use crate::backup::{self, BackupHeader, ObjectEntry, Options, ProbeReport, Target, local};
 use crate::call::{At, Call, ReadLevel, WriteAnswer};
 use crate::change::finish::warning;
@@ -18,7 +22,6 @@ use crate::objects::blocking;
 use crate::once::request_id;
 use crate::running::{RunningGuard, RunningRequest};
 use crate::service::Service;
-use crate::versions::LoadedVersion;
 
 /// What to back up, and where to.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -121,7 +124,10 @@ impl Service {
                 Err(local::exists(&target.describe()))
             }
             _ => {
-                let header = self.header(&version, id).await?;
+                let mut objects = vec![version.model_hash, version.manifest_hash];
+                objects.extend(version.manifest.objects().into_iter().map(|(_, hash)| hash));
+                let header = self.header(&version.name, version.seq, version.root, objects).await?;
+                let header = BackupHeader { request: id.to_owned(), ..header };
                 self.progress.update(id, |p| {
                     p.state = "writing".into();
                     p.partitions_total = u32::try_from(header.objects.len()).unwrap_or(u32::MAX);
@@ -131,6 +137,7 @@ impl Service {
                     password: password.clone(),
                     overwrite,
                     own_folder: own_folder.clone(),
+                    server: self.config.name.clone(),
                 };
                 let objects = Arc::clone(&self.objects);
                 let (progress, of) = (self.progress.clone(), id.to_owned());
@@ -139,14 +146,16 @@ impl Service {
                     progress.update(&of, |p| p.partitions_done += 1);
                     objects.get(hash)
                 });
-                written.await.map(|summary| (header, summary))
+                written.await.map(|placed| (header, placed))
             }
         };
         let seq = match written {
-            Ok((header, summary)) => {
+            Ok((header, placed)) => {
+                let summary = placed.summary;
                 let record = catalog::record_of(&header, summary.content, summary.written);
+                let key = self.record_key(&placed.target);
                 // The backup is there; without its record it is only not known again.
-                if let Err(e) = self.put_record(self.record_key(target), Some(record)).await {
+                if let Err(e) = self.put_record(key, Some(record)).await {
                     tracing::warn!(place = target.describe(), error = %e, "a backup could not be recorded");
                 }
                 version.seq
@@ -204,29 +213,39 @@ impl Service {
         })
     }
 
-    async fn header(&self, version: &LoadedVersion, request: &str) -> Result<BackupHeader> {
-        let mut hashes = vec![version.model_hash, version.manifest_hash];
-        for (_, hash) in version.manifest.objects() {
-            hashes.push(hash);
-        }
+    /// What a backup of a version says of itself; `objects` begins with model and manifest, and may
+    /// name one several times.
+    pub(crate) async fn header(
+        &self,
+        name: &str,
+        seq: u64,
+        root: Hash,
+        mut objects: Vec<Hash>,
+    ) -> Result<BackupHeader> {
+        let [model, manifest, ..] = *objects.as_slice() else {
+            return Err(Error::internal("a version has no model and manifest"));
+        };
         let mut seen = BTreeSet::new();
-        hashes.retain(|hash| seen.insert(*hash));
-        let objects = Arc::clone(&self.objects);
+        objects.retain(|hash| seen.insert(*hash));
+        let folder = Arc::clone(&self.objects);
         let entries = blocking(move || {
-            let entry = |hash| Ok(ObjectEntry { hash, length: objects.length(&hash)? });
-            hashes.into_iter().map(entry).collect::<Result<Vec<_>>>()
+            let entry = |hash| Ok(ObjectEntry { hash, length: folder.length(&hash)? });
+            objects.into_iter().map(entry).collect::<Result<Vec<_>>>()
         });
+        let state = self.metastore.state();
         Ok(BackupHeader {
-            database: version.name.clone(),
-            cluster: self.metastore.state().cluster_id.clone(),
-            seq: version.seq,
+            database: name.to_owned(),
+            cluster: state.cluster_id.clone(),
+            seq,
             created_micros: self.now().unix_micros(),
-            request: request.to_owned(),
+            request: String::new(),
             product: env!("CARGO_PKG_VERSION").to_owned(),
-            root: version.root,
-            model: version.model_hash,
-            manifest: version.manifest_hash,
+            root,
+            model,
+            manifest,
             objects: entries.await?,
+            history: History { incarnation: state.incarnation, branch: state.branch },
+            log: false,
         })
     }
 

@@ -133,7 +133,7 @@ impl Service {
     }
 
     /// Every version of a database that is known, oldest first.
-    fn known_versions(&self, database: &str) -> Vec<EarlierVersion> {
+    pub(crate) fn known_versions(&self, database: &str) -> Vec<EarlierVersion> {
         let state = self.metastore.state();
         let mut all: Vec<EarlierVersion> = state.earlier.of(database).cloned().collect();
         all.extend(state.database(database).map(|e| EarlierVersion {
@@ -171,7 +171,7 @@ impl Service {
     }
 
     /// Brings the objects of an earlier version here; their names.
-    async fn objects_of(&self, version: &EarlierVersion) -> Result<Vec<Hash>> {
+    pub(crate) async fn objects_of(&self, version: &EarlierVersion) -> Result<Vec<Hash>> {
         let state = self.metastore.state();
         let peers = data_peers(&state, self.receipt().member);
         let mut all = vec![version.model, version.manifest];

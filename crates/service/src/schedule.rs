@@ -22,6 +22,7 @@ use evercube_model::tmsl::RefreshKind;
 
 use crate::auth::require_admin;
 use crate::backup::Target;
+use crate::backup::repository::Pick;
 use crate::backup_use::restore::Roles;
 use crate::call::Call;
 use crate::once::request_id;
@@ -171,6 +172,20 @@ impl Service {
             }
         };
         let own = folder.map(|text| self.target(text)).transpose()?;
+        let whole = match &own {
+            Some(Target::Repository(place)) => Some(place.pick == Pick::All),
+            _ => None,
+        };
+        if matches!(task, Task::Backup(_)) && whole == Some(false) {
+            return Err(Error::invalid(
+                "a backup goes into the repository itself: write nothing after its .evr",
+            ));
+        }
+        if matches!(task, Task::Backup(t) if t.continuous) && whole.is_none() {
+            return Err(Error::invalid(
+                "what is backed up continuously goes to a repository, whose name ends in .evr, as /backups/group.evr or s3://bucket/group.evr",
+            ));
+        }
         if matches!(own, Some(Target::Own(_))) {
             return Err(Error::invalid(format!(
                 "the target of a scheduled {} is a folder, as /backups or s3://bucket/prefix/; leave it out for the group's own folder",

@@ -154,6 +154,7 @@ impl Service {
         crate::encryption::spawn(&service);
         crate::agreement::spawn(&service);
         crate::schedule::spawn(&service);
+        crate::backup_use::continuous::spawn(&service);
         crate::standby::spawn(&service);
         crate::watch::spawn(&service);
         Ok(service)

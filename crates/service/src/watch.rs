@@ -19,6 +19,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long a region must be silent, and a server behind.
 const SILENT: Duration = Duration::from_secs(3);
 const BEHIND_MS: u64 = 60_000;
+/// How long a version may wait to be shipped.
+const LOG_LATE_MICROS: i64 = 5_000_000;
 /// What a scheduled backup may take beyond its time.
 const GRACE: TimeDelta = TimeDelta::minutes(15);
 
@@ -84,6 +86,7 @@ impl Service {
         wrong.extend(lagging(statuses.iter().map(|(_, s)| s)));
         wrong.extend(old_backups(&state, Utc::now()));
         wrong.extend(ending_certificates(statuses.iter().map(|(_, s)| s), Utc::now()));
+        wrong.extend(self.late_logs(Utc::now().timestamp_micros()));
         let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
         wrong.extend(drift::differences(&servers).into_iter().map(|d| {
             let text = format!("the servers were told different things: {}", d.words);
@@ -96,6 +99,21 @@ impl Service {
         for (kind, what) in over {
             self.alarm("over", &format!("{kind}: {what} is well again"));
         }
+    }
+}
+
+impl Service {
+    /// Databases whose newest versions do not get to their repository.
+    fn late_logs(&self, now_micros: i64) -> BTreeMap<Trouble, String> {
+        let late = |(name, (database, lag)): (String, (String, i64))| {
+            let text = format!(
+                "schedule '{name}': a version of database '{database}' has waited {} s to be shipped",
+                lag / 1_000_000
+            );
+            (("log-late", name), text)
+        };
+        let lags = self.log_lags(now_micros).into_iter();
+        lags.filter(|(_, (_, lag))| *lag > LOG_LATE_MICROS).map(late).collect()
     }
 }
 

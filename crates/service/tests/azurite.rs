@@ -177,7 +177,7 @@ async fn write(name: &str, contents: &[Vec<u8>], overwrite: bool) -> Result<u64>
         let object = rest.next().filter(|c| !c.is_empty());
         object.ok_or_else(|| Error::new(ErrorKind::Cancelled, "stopped on the way"))
     };
-    Ok(backup::write(&target(name), header, options, next).await?.written)
+    Ok(backup::write(&target(name), header, options, next).await?.summary.written)
 }
 
 async fn read(name: &str, password: &str) -> Result<Vec<Vec<u8>>> {

@@ -1,5 +1,7 @@
 //! Backing up and restoring on servers in one process, each with a folder of its own.
 
+#[path = "backup/in_repository.rs"]
+mod in_repository;
 #[path = "backup/points.rs"]
 mod points;
 
@@ -120,6 +122,20 @@ async fn retail(server: &Service) {
         readers: None,
     };
     server.refresh(&admin(), "Retail", request).await.unwrap();
+}
+
+/// Three servers that know each other, the first of which has the database.
+async fn three(world: &World) -> [Arc<Service>; 3] {
+    let a = world.start("a", &[]).await;
+    let b = world.start("b", &["a"]).await;
+    let c = world.start("c", &["a"]).await;
+    for s in [&a, &b, &c] {
+        while s.metastore.state().members.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    retail(&a).await;
+    [a, b, c]
 }
 
 fn to(target: impl AsRef<Path>) -> BackupRequest {
@@ -248,15 +264,7 @@ async fn statements_back_up_and_restore_and_a_repeated_request_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bare_name_is_kept_on_two_members_and_restored_while_one_lives() {
     let world = world();
-    let a = world.start("a", &[]).await;
-    let b = world.start("b", &["a"]).await;
-    let c = world.start("c", &["a"]).await;
-    for s in [&a, &b, &c] {
-        while s.metastore.state().members.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-    retail(&a).await;
+    let [a, b, c] = three(&world).await;
     let answer = back_up(&a, to("r.abf")).await.unwrap();
     assert_eq!(answer.messages, Vec::new());
     let holders: Vec<&str> = ["a", "b", "c"]

@@ -59,7 +59,7 @@ impl Storage {
             let object = rest.next().filter(|c| !c.is_empty());
             object.ok_or_else(|| Error::new(ErrorKind::Cancelled, "stopped on the way"))
         };
-        Ok(backup::write(&self.target(name), header, options, next).await?.written)
+        Ok(backup::write(&self.target(name), header, options, next).await?.summary.written)
     }
 
     async fn read(&self, name: &str, password: &str) -> Result<Vec<Vec<u8>>> {

@@ -1,11 +1,15 @@
 //! `evercube backups`: the places backups are kept in, and what is there.
 
+use std::path::PathBuf;
+
 use evercube_service::backup::ProbeReport;
+use evercube_service::backup::repository::SlotFacts;
 use evercube_service::backup_use::catalog::BackupFacts;
+use hyper::body::Bytes;
 use serde_json::{Value as Json, json as object};
 
 use super::credentials::{Account, AccountOfBackup};
-use crate::client::{json, request_id};
+use crate::client::{json, request_id, secret_of};
 use crate::failure::{Failure, Outcome};
 use crate::output::print;
 
@@ -25,6 +29,69 @@ enum Operation {
     Verify(Verify),
     Prune(Prune),
     Test(Test),
+    Init(Init),
+    #[command(subcommand)]
+    Password(PasswordOperation),
+}
+
+/// Make a backup repository: backups share what is the same in them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  evercube backups init --server http://127.0.0.1:8383 \
+    s3://my-bucket/group.evr --password-file backup.secret")]
+struct Init {
+    #[command(flatten)]
+    account: AccountOfBackup,
+    /// Folder or prefix whose name ends in .evr
+    target: String,
+    /// What its first password is called
+    #[arg(long, value_name = "NAME", default_value = "first")]
+    label: String,
+    /// Hours for which what no backup names any more stays
+    #[arg(long, value_name = "N")]
+    grace_hours: Option<u64>,
+}
+
+/// The passwords that open a backup repository
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "Example:\n  evercube backups password add --server http://127.0.0.1:8383 \
+    s3://my-bucket/group.evr second --password-file old.secret --new-password-file new.secret")]
+enum PasswordOperation {
+    /// Show what they are called
+    List(Repository),
+    /// Let another one open it; nothing is written anew
+    Add(AddPassword),
+    /// Let one open it no more
+    Remove(RemovePassword),
+}
+
+#[derive(Debug, clap::Args)]
+struct Repository {
+    #[command(flatten)]
+    account: AccountOfBackup,
+    /// The repository
+    target: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct AddPassword {
+    #[command(flatten)]
+    repository: Repository,
+    /// What the new one is called
+    label: String,
+    /// File that holds the new one
+    #[arg(long, value_name = "FILE")]
+    new_password_file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct RemovePassword {
+    #[command(flatten)]
+    repository: Repository,
+    /// What it is called
+    label: String,
 }
 
 /// Where to look, and how to print what is there.
@@ -77,6 +144,9 @@ struct Prune {
     /// Keep the newest of each of the last N months that have one
     #[arg(long, value_name = "N", default_value_t = 0)]
     monthly: usize,
+    /// Keep every one of the N days before the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    within_days: usize,
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
@@ -102,6 +172,71 @@ pub async fn run(args: &Backups) -> Outcome {
         Operation::Verify(args) => verify(&args.place).await,
         Operation::Prune(args) => prune(args).await,
         Operation::Test(args) => test(args).await,
+        Operation::Init(args) => init(args).await,
+        Operation::Password(operation) => password(operation).await,
+    }
+}
+
+async fn init(args: &Init) -> Outcome {
+    let mut body = object!({ "target": args.target, "label": args.label });
+    if let Some(password) = args.account.backup_password()? {
+        body["password"] = password.into();
+    }
+    if let Some(hours) = args.grace_hours {
+        body["grace_hours"] = hours.into();
+    }
+    let client = args.account.client()?;
+    client.post_json("/api/v1/backups/init", &body, &request_id()?).await?;
+    print(&format!("made the backup repository '{}'\n", args.target))
+}
+
+#[derive(serde::Deserialize)]
+struct Passwords {
+    passwords: Vec<SlotFacts>,
+}
+
+async fn password(operation: &PasswordOperation) -> Outcome {
+    match operation {
+        PasswordOperation::List(repository) => {
+            let bytes = repository.ask("passwords", object!({})).await?;
+            if repository.json {
+                return Ok(());
+            }
+            let found: Passwords = json(&bytes)?;
+            let line = |s: &SlotFacts| format!("{} since {}\n", s.label, s.created);
+            let lines: String = found.passwords.iter().map(line).collect();
+            print(if lines.is_empty() { "it is not encrypted\n" } else { &lines })
+        }
+        PasswordOperation::Add(args) => {
+            let new = secret_of(&args.new_password_file)?;
+            let body = object!({ "label": args.label, "new_password": new });
+            args.repository.ask("add-password", body).await?;
+            args.repository.say(&format!("the password '{}' opens it now", args.label))
+        }
+        PasswordOperation::Remove(args) => {
+            args.repository.ask("remove-password", object!({ "label": args.label })).await?;
+            args.repository.say(&format!("the password '{}' opens it no more", args.label))
+        }
+    }
+}
+
+impl Repository {
+    /// Asks, and prints the answer where it is wanted as it is.
+    async fn ask(&self, operation: &str, mut body: Json) -> Outcome<Bytes> {
+        body["target"] = self.target.as_str().into();
+        if let Some(password) = self.account.backup_password()? {
+            body["password"] = password.into();
+        }
+        let path = format!("/api/v1/backups/{operation}");
+        let bytes = self.account.client()?.post_json(&path, &body, &request_id()?).await?;
+        if self.json {
+            print(&format!("{}\n", String::from_utf8_lossy(&bytes).trim_end()))?;
+        }
+        Ok(bytes)
+    }
+
+    fn say(&self, text: &str) -> Outcome {
+        if self.json { Ok(()) } else { print(&format!("{text}\n")) }
     }
 }
 
@@ -169,6 +304,7 @@ async fn prune(args: &Prune) -> Outcome {
         ("daily", args.daily),
         ("weekly", args.weekly),
         ("monthly", args.monthly),
+        ("within_days", args.within_days),
     ] {
         body[key] = value.into();
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
+use evercube_metastore::Task;
 use evercube_service::schedule::facts::{RunFacts, ScheduleFacts};
 use serde_json::{Value as Json, json as object};
 
@@ -86,9 +87,10 @@ struct Add {
     database: String,
     /// Folder or prefix of the backups; without it the group's own folder
     target: Option<String>,
-    /// Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly
-    #[arg(long, value_name = "CRON")]
-    cron: String,
+    /// Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly. Of
+    /// what is backed up continuously: when all of it is proved and pruned, @daily
+    #[arg(long, value_name = "CRON", required_unless_present = "continuous")]
+    cron: Option<String>,
     /// Time zone of these, as Europe/Zurich
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
@@ -122,6 +124,12 @@ struct Add {
     /// Of a backup: keep the newest of each of N months that have one
     #[arg(long, value_name = "N", default_value_t = 0)]
     monthly: usize,
+    /// Of a backup: keep every one of the N days before the newest
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    within_days: usize,
+    /// Of a backup into a repository: besides, ship every version as soon as it is committed
+    #[arg(long)]
+    continuous: bool,
     /// Of a backup: do not read it back
     #[arg(long)]
     no_verify: bool,
@@ -161,12 +169,12 @@ async fn add(args: &Add) -> Outcome {
     let objects: Vec<Json> = args.table.iter().map(|t| object!({ "table": t })).collect();
     let body = object!({
         "name": args.name, "kind": kind, "database": args.database, "target": args.target,
-        "cron": args.cron, "time_zone": args.time_zone, "on": args.on,
+        "cron": args.cron.as_deref().unwrap_or("@daily"), "time_zone": args.time_zone, "on": args.on,
         "retries": args.retries, "retry_pause_seconds": args.retry_pause,
         "catch_up": !args.no_catch_up, "type": args.way, "objects": objects,
         "keep": { "last": args.last, "daily": args.daily, "weekly": args.weekly,
-                  "monthly": args.monthly },
-        "verify": !args.no_verify, "of": args.of, "roles": args.roles,
+                  "monthly": args.monthly, "within_days": args.within_days },
+        "verify": !args.no_verify, "continuous": args.continuous, "of": args.of, "roles": args.roles,
         "queries": args.probe, "replace": args.replace,
     });
     let client = args.account.client()?;
@@ -225,7 +233,9 @@ async fn list(args: &List) -> Outcome {
     table.load_preset(UTF8_FULL_CONDENSED);
     table.set_header(["name", "what", "when", "next", "last run"]);
     for s in &found.schedules {
-        let what = format!("{} {}", s.task.word(), s.task.database());
+        let continuous = matches!(&s.task, Task::Backup(t) if t.continuous);
+        let more = if continuous { ", continuously" } else { "" };
+        let what = format!("{} {}{more}", s.task.word(), s.task.database());
         let when = format!("{} ({})", s.cron, s.time_zone);
         let last = s.last.as_ref().map_or_else(|| "never".to_owned(), outcome);
         table.add_row([&s.name, &what, &when, s.next.as_deref().unwrap_or("never"), &last]);

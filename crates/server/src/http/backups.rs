@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use evercube_base::Result;
+use evercube_base::{Error, Result};
 use evercube_service::Service;
 use evercube_service::backup::Keep;
+use evercube_service::backup::repository::Setup;
 use evercube_service::call::Call;
 use serde_json::json;
 
@@ -19,6 +20,10 @@ pub enum BackupsRoute {
     Verify,
     Prune,
     Test,
+    Init,
+    Passwords,
+    AddPassword,
+    RemovePassword,
 }
 
 impl BackupsRoute {
@@ -28,6 +33,10 @@ impl BackupsRoute {
             "verify" => Self::Verify,
             "prune" => Self::Prune,
             "test" => Self::Test,
+            "init" => Self::Init,
+            "passwords" => Self::Passwords,
+            "add-password" => Self::AddPassword,
+            "remove-password" => Self::RemovePassword,
             _ => return None,
         })
     }
@@ -61,7 +70,29 @@ struct PruneBody {
     #[serde(default)]
     monthly: usize,
     #[serde(default)]
+    within_days: usize,
+    #[serde(default)]
     dry_run: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InitBody {
+    target: String,
+    password: Option<String>,
+    label: Option<String>,
+    grace_hours: Option<u64>,
+}
+
+/// About the passwords of a repository; `password` is one that opens it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    target: String,
+    password: Option<String>,
+    #[serde(default)]
+    label: String,
+    new_password: Option<String>,
 }
 
 pub async fn run(
@@ -95,11 +126,42 @@ pub async fn run(
                 daily: given.daily,
                 weekly: given.weekly,
                 monthly: given.monthly,
+                within_days: given.within_days,
             };
             let target = given.target.as_deref();
             let removed =
                 service.prune_backups(call, target, given.password, keep, given.dry_run).await?;
             Ok(json_of(&json!({ "removed": removed, "dry_run": given.dry_run })))
+        }
+        BackupsRoute::Init => {
+            let given: InitBody = body(asked)?;
+            let setup = Setup {
+                password: given.password,
+                label: given.label,
+                grace_seconds: given.grace_hours.map(|h| h.saturating_mul(3600)),
+                ..Setup::default()
+            };
+            service.init_repository(call, &given.target, setup).await?;
+            Ok(json_of(&json!({ "target": given.target })))
+        }
+        BackupsRoute::Passwords => {
+            let given: PasswordBody = body(asked)?;
+            let passwords = service.passwords_of(call, &given.target, given.password).await?;
+            Ok(json_of(&json!({ "passwords": passwords })))
+        }
+        BackupsRoute::AddPassword => {
+            let given: PasswordBody = body(asked)?;
+            let new = given.new_password.filter(|p| !p.is_empty());
+            let new = new.ok_or_else(|| Error::invalid("'new_password' is missing"))?;
+            let (target, label) = (given.target, given.label);
+            service.add_password(call, &target, given.password, &label, new).await?;
+            Ok(json_of(&json!({ "label": label })))
+        }
+        BackupsRoute::RemovePassword => {
+            let given: PasswordBody = body(asked)?;
+            let (target, label) = (given.target, given.label);
+            service.remove_password(call, &target, given.password, &label).await?;
+            Ok(json_of(&json!({ "label": label })))
         }
     }
 }

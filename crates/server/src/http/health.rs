@@ -87,7 +87,9 @@ fn metrics(state: &Arc<ServerState>) -> String {
         .map(|(kind, what)| (format!("{{kind=\"{kind}\",what=\"{}\"}}", label(what)), 1))
         .collect();
     gauge("trouble", "What the leader finds wrong; none on the others.", &troubles);
-    for (name, help, rows) in metrics::of_schedules(&group, service.now().unix_micros()) {
+    let now_micros = service.now().unix_micros();
+    let logs = metrics::of_logs(service, now_micros);
+    for (name, help, rows) in metrics::of_schedules(&group, now_micros).into_iter().chain([logs]) {
         gauge(name, help, &rows);
     }
     let ends = status.certificates.terms().map(|(what, term)| {

@@ -1,12 +1,23 @@
 //! Figures about what the group does on its own, for `/metrics`.
 
 use evercube_metastore::{Job, JobState, State};
+use evercube_service::Service;
 use evercube_service::backup_use::catalog::newest_verified;
 
 use super::health::label;
 
 /// A figure: its name, what it is, and its values by labels.
 pub type Figure = (&'static str, &'static str, Vec<(String, u64)>);
+
+/// How long versions wait that are to be shipped continuously.
+pub fn of_logs(service: &Service, now_micros: i64) -> Figure {
+    let row = |(name, (database, lag)): (String, (String, i64))| {
+        let labels = format!("{{schedule=\"{}\",database=\"{}\"}}", label(&name), label(&database));
+        (labels, u64::try_from(lag / 1000).unwrap_or(0))
+    };
+    let rows = service.log_lags(now_micros).into_iter().map(row).collect();
+    ("backup_log_lag_ms", "How long the oldest version waits that was not shipped.", rows)
+}
 
 /// Figures of schedules, runs and backups; `now_micros` is the clock.
 pub fn of_schedules(state: &State, now_micros: i64) -> Vec<Figure> {

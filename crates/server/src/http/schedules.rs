@@ -75,6 +75,9 @@ struct ScheduleBody {
     keep: Retention,
     #[serde(default = "yes")]
     verify: bool,
+    /// Of a backup: every version, as soon as it is committed.
+    #[serde(default)]
+    continuous: bool,
     #[serde(default)]
     queries: Vec<String>,
     on: Option<String>,
@@ -117,8 +120,8 @@ impl ScheduleBody {
                 Task::Refresh(RefreshTask { database, way, objects, ..RefreshTask::default() })
             }
             Kind::Backup => {
-                let (retention, verify) = (self.keep, self.verify);
-                Task::Backup(BackupTask { database, target, retention, verify })
+                let (retention, verify, continuous) = (self.keep, self.verify, self.continuous);
+                Task::Backup(BackupTask { database, target, retention, verify, continuous })
             }
             Kind::Restore => {
                 let (source, of, roles) = (target.unwrap_or_default(), self.of, self.roles);

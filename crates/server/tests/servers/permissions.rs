@@ -185,6 +185,12 @@ fn body_of(route: &str) -> Json {
         // It takes writes here, so it cannot follow.
         "POST /databases/{database}/follow" => json!({ "group": "other", "source": "elsewhere/",
             "every_seconds": 60 }),
+        "POST /backups/init" => json!({ "target": "ward.evr" }),
+        "POST /backups/passwords" => json!({ "target": "file:none.evr" }),
+        "POST /backups/add-password" => {
+            json!({ "target": "file:none.evr", "label": "x", "new_password": "y" })
+        }
+        "POST /backups/remove-password" => json!({ "target": "file:none.evr", "label": "x" }),
         _ => json!({}),
     }
 }

@@ -13,6 +13,7 @@ use crate::backup::cloud;
 use crate::backup::connect::connect;
 use crate::backup::local::failed;
 use crate::backup::preamble::MAGIC;
+use crate::backup::repository::{Listed, Pick, RepositoryPlace, SnapshotName};
 use crate::backup::target::{CloudPlace, EXTENSION, Target};
 use crate::objects::blocking;
 
@@ -35,9 +36,25 @@ pub async fn list(target: &Target) -> Result<Vec<Found>> {
             blocking(move || list_files(&path)).await?
         }
         Target::Own(_) => Vec::new(),
+        Target::Repository(place) => return list_repository(place).await,
     };
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// The backups of a repository, oldest version first.
+async fn list_repository(place: &RepositoryPlace) -> Result<Vec<Found>> {
+    let names = match &place.pick {
+        Pick::One(name, _) => place.names().await?.into_iter().filter(|(n, _)| n == name).collect(),
+        _ => place.names().await?,
+    };
+    let found = |(name, listed): (SnapshotName, Listed)| Found {
+        name: name.text(),
+        target: Target::Repository(place.one(name, None)),
+        length: listed.length,
+        modified_micros: listed.modified,
+    };
+    Ok(names.into_iter().map(found).collect())
 }
 
 /// The backups among the files of a folder, or the file itself.
@@ -119,5 +136,6 @@ pub async fn remove(target: &Target) -> Result<()> {
             .await
         }
         Target::Own(_) => Ok(()),
+        Target::Repository(place) => place.forget().await,
     }
 }

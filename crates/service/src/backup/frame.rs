@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 
 use evercube_base::{Error, Result};
 
-use crate::backup::preamble::{LENGTH, Preamble, damaged};
+use crate::backup::preamble::{FrameKey, LENGTH, Preamble, damaged};
 
 /// Most bytes of content in one frame.
 pub const CONTENT: usize = 1 << 20;
@@ -52,16 +52,22 @@ impl Kind {
 }
 
 /// What the next frame is bound to: the archive, or all frames before it, and its own place.
-struct Chain {
-    preamble: Preamble,
+pub struct Chain {
+    /// `None` where nothing is encrypted.
+    key: Option<FrameKey>,
     link: [u8; 32],
     index: u64,
 }
 
 impl Chain {
+    /// The frames of an archive.
     fn new(preamble: Preamble) -> Self {
-        let link = *blake3::hash(&preamble.bytes).as_bytes();
-        Self { preamble, link, index: 0 }
+        Self::bound(preamble.key, *blake3::hash(&preamble.bytes).as_bytes())
+    }
+
+    /// Frames that are bound to `link`.
+    pub fn bound(key: Option<FrameKey>, link: [u8; 32]) -> Self {
+        Self { key, link, index: 0 }
     }
 
     fn bound_to(&self, code: u8) -> Vec<u8> {
@@ -79,7 +85,7 @@ impl Chain {
 
     fn seal(&mut self, code: u8, content: Vec<u8>) -> Result<Vec<u8>> {
         let bound = self.bound_to(code);
-        let sealed = if let Some(key) = &self.preamble.key {
+        let sealed = if let Some(key) = &self.key {
             key.seal(self.index, &bound, &content)?
         } else {
             self.link = Self::tag(&bound, &content);
@@ -93,7 +99,7 @@ impl Chain {
 
     fn open(&mut self, code: u8, mut sealed: Vec<u8>) -> Option<Vec<u8>> {
         let bound = self.bound_to(code);
-        let content = if let Some(key) = &self.preamble.key {
+        let content = if let Some(key) = &self.key {
             key.open(self.index, &bound, &sealed)?
         } else {
             let tag = sealed.split_off(sealed.len().checked_sub(32)?);
@@ -120,6 +126,11 @@ impl<W: Write> FrameWriter<W> {
     pub fn new(mut out: W, preamble: Preamble) -> Result<Self> {
         out.write_all(&preamble.bytes).map_err(|e| writing(&e))?;
         Ok(Self { out, chain: Chain::new(preamble), written: LENGTH as u64 })
+    }
+
+    /// Writes frames alone; what they are bound to was written before.
+    pub fn bound(out: W, chain: Chain) -> Self {
+        Self { out, chain, written: 0 }
     }
 
     /// Writes content as one frame or several; what is empty is a frame too.
@@ -176,7 +187,12 @@ pub struct FrameReader<R> {
 
 impl<R: Read> FrameReader<R> {
     pub fn new(input: R, preamble: Preamble) -> Self {
-        Self { input, chain: Chain::new(preamble) }
+        Self::bound(input, Chain::new(preamble))
+    }
+
+    /// Reads frames alone.
+    pub fn bound(input: R, chain: Chain) -> Self {
+        Self { input, chain }
     }
 
     /// The next frame, whether it is the last of what it belongs to; `doing` says what is read.

@@ -35,6 +35,24 @@ pub struct BackupHeader {
     pub manifest: Hash,
     /// In the order in which they follow; each once.
     pub objects: Vec<ObjectEntry>,
+    /// The history of the group that the version is of.
+    #[serde(default)]
+    pub history: History,
+    /// Whether it was shipped because it was committed, and not because somebody asked; it counts
+    /// as made when it was committed.
+    #[serde(default)]
+    pub log: bool,
+}
+
+/// A history of a group. A side that went on by an operator's word alone began a new one.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct History {
+    /// Counts them.
+    pub incarnation: u64,
+    /// Tells two of the same number apart.
+    pub branch: u64,
 }
 
 impl BackupHeader {

@@ -15,7 +15,12 @@ pub struct Keep {
     pub weekly: usize,
     #[serde(default)]
     pub monthly: usize,
+    /// Every one of so many days before the newest.
+    #[serde(default)]
+    pub within_days: usize,
 }
+
+const DAY_MICROS: i64 = 24 * 3600 * 1_000_000;
 
 impl Keep {
     pub fn is_empty(self) -> bool {
@@ -25,6 +30,11 @@ impl Keep {
     /// For each of the times, newest first, whether it is kept. The newest one always is.
     pub fn kept(self, times: &[i64]) -> Vec<bool> {
         let mut kept: Vec<bool> = (0..times.len()).map(|i| i < self.last.max(1)).collect();
+        let within = i64::try_from(self.within_days).unwrap_or(i64::MAX).saturating_mul(DAY_MICROS);
+        let newest = times.first().copied().unwrap_or(0);
+        for (micros, keep) in times.iter().zip(&mut kept) {
+            *keep |= newest.saturating_sub(*micros) < within;
+        }
         let day = |d: &DateTime<chrono::Utc>| (i64::from(d.num_days_from_ce()), 0);
         let week = |d: &DateTime<chrono::Utc>| {
             let w = d.iso_week();
@@ -63,7 +73,8 @@ mod tests {
         // The third month back ends within the first days.
         assert_eq!(count(Keep { monthly: 3, ..Keep::default() }), 3);
         assert_eq!(count(Keep::default()), 1);
-        let all = Keep { last: 1, daily: 2, weekly: 2, monthly: 2 }.kept(&times);
+        assert_eq!(count(Keep { within_days: 3, ..Keep::default() }), 6);
+        let all = Keep { last: 1, daily: 2, weekly: 2, monthly: 2, within_days: 0 }.kept(&times);
         let which: Vec<usize> = (0..200).filter(|i| all[*i]).collect();
         // 31 March, 30 March, Sunday 29 March (the week before), the last of February.
         assert_eq!(which, [0, 2, 4, 62]);

@@ -49,6 +49,11 @@ impl NewFile {
             }
             only_backups_are_replaced(path)?;
         }
+        Self::begin(path, overwrite)
+    }
+
+    /// As [`NewFile::create`], of a file whose name tells whose it is.
+    pub fn begin(path: &Path, overwrite: bool) -> Result<Self> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::invalid(format!("'{}' is no name of a file", path.display())));
         };

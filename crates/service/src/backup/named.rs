@@ -90,12 +90,11 @@ impl NamedTargets {
         let password_file = take("password_file").map(PathBuf::from);
         let settings = StorageSettings(settings);
         match Target::parse(&url, Path::new("/")).map_err(|e| wrong(e.message))? {
-            Target::Cloud(at) => {
-                check_settings(at.provider, &settings).map_err(|e| wrong(e.message))?;
-            }
             Target::Own(_) => return Err(wrong("'url' is no place; write a path or URL".into())),
-            Target::File(_) => {
-                if let Some(n) = settings.names().next() {
+            target => {
+                if let Some(at) = target.cloud_place() {
+                    check_settings(at.provider, &settings).map_err(|e| wrong(e.message))?;
+                } else if let Some(n) = settings.names().next() {
                     return Err(wrong(format!("a folder has no setting '{n}'")));
                 }
             }
@@ -136,45 +135,42 @@ impl NamedTargets {
             }
             let whole =
                 format!("{}/{}", target.url.trim_end_matches('/'), rest.trim_start_matches('/'));
-            return Ok(match Target::parse(&whole, working_dir)? {
-                Target::Cloud(at) => {
-                    Target::Cloud(CloudPlace { settings: target.settings.clone(), ..at })
-                }
-                other => other,
-            });
+            let found = Target::parse(&whole, working_dir)?;
+            return Ok(found.with_settings(target.settings.clone()));
         }
-        Ok(match Target::parse(text, working_dir)? {
-            Target::Cloud(mut at) => {
-                if let Some(named) = self.of(&at, working_dir) {
-                    at.settings = named.settings.clone();
-                }
-                Target::Cloud(at)
-            }
-            other => other,
+        let found = Target::parse(text, working_dir)?;
+        let named = found.cloud_place().and_then(|at| self.of(at, working_dir));
+        Ok(match named.map(|n| n.settings.clone()) {
+            Some(settings) => found.with_settings(settings),
+            None => found,
         })
     }
 
     /// The password of backups at this place, where its target has one.
     pub(crate) fn password(&self, target: &Target, working_dir: &Path) -> Result<Option<String>> {
         let named = match target {
-            Target::Cloud(at) => self.of(at, working_dir),
-            Target::File(path) => self.named.values().find(|t| {
-                matches!(Target::parse(&t.url, working_dir), Ok(Target::File(f)) if path.starts_with(&f))
-            }),
             Target::Own(_) => None,
+            target => match (target.cloud_place(), target.path()) {
+                (Some(at), _) => self.of(at, working_dir),
+                (None, Some(path)) => self.named.values().find(|t| {
+                    let parsed = Target::parse(&t.url, working_dir).ok();
+                    parsed.is_some_and(|t| t.path().is_some_and(|folder| path.starts_with(folder)))
+                }),
+                (None, None) => None,
+            },
         };
         named.and_then(|t| t.password_file.as_deref()).map(read_secret).transpose()
     }
 
     /// The named target that a place lies in; of several the one that says most.
     fn of(&self, at: &CloudPlace, working_dir: &Path) -> Option<&NamedTarget> {
-        let holds = |t: &&NamedTarget| match Target::parse(&t.url, working_dir) {
-            Ok(Target::Cloud(t)) => {
+        let holds = |t: &&NamedTarget| {
+            let parsed = Target::parse(&t.url, working_dir).ok();
+            parsed.as_ref().and_then(Target::cloud_place).is_some_and(|t| {
                 t.provider == at.provider
                     && t.bucket == at.bucket
                     && at.name.starts_with(t.name.trim_end_matches('/'))
-            }
-            _ => false,
+            })
         };
         self.named.values().filter(holds).max_by_key(|t| t.url.len())
     }

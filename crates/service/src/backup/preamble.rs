@@ -5,6 +5,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use evercube_base::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 
 /// What an Evercube backup starts with.
 pub const MAGIC: [u8; 8] = *b"EVBACKUP";
@@ -20,7 +21,7 @@ const SUMMED: usize = 72;
 const KEY_PROOF: u64 = u64::MAX;
 
 /// How costly it is to try a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KdfCost {
     pub memory_kib: u32,
     pub passes: u32,
@@ -30,6 +31,20 @@ pub struct KdfCost {
 impl Default for KdfCost {
     fn default() -> Self {
         Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
+    }
+}
+
+impl KdfCost {
+    /// A file must not decide how much memory and time the server spends on it.
+    pub fn check(self) -> Result<()> {
+        let sane = self.memory_kib <= 1 << 20
+            && (1..=64).contains(&self.passes)
+            && (1..=64).contains(&self.lanes)
+            && self.memory_kib >= 8 * self.lanes;
+        if sane {
+            return Ok(());
+        }
+        Err(damaged("its key would need an unreasonable amount of memory or time"))
     }
 }
 
@@ -57,7 +72,12 @@ pub struct FrameKey {
 }
 
 impl FrameKey {
-    fn derive(password: &str, cost: KdfCost, chance: &Chance) -> Result<Self> {
+    pub fn new(key: [u8; 32], nonce: [u8; 16]) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&key.into()), nonce }
+    }
+
+    /// The key that a password stands for.
+    pub fn derive(password: &str, cost: KdfCost, chance: &Chance) -> Result<Self> {
         let failed = |e: argon2::Error| {
             Error::internal(format!("the key of a backup could not be derived: {e}"))
         };
@@ -67,7 +87,7 @@ impl FrameKey {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(password.as_bytes(), &chance.salt, &mut key)
             .map_err(failed)?;
-        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()), nonce: chance.nonce })
+        Ok(Self::new(key, chance.nonce))
     }
 
     fn nonce(&self, counter: u64) -> XNonce {
@@ -178,11 +198,7 @@ fn unlock(bytes: &[u8; LENGTH], password: &str) -> Result<FrameKey> {
     let sixteen =
         |at: usize| bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or([0u8; 16]);
     let cost = KdfCost { memory_kib: number(12), passes: number(16), lanes: number(20) };
-    // A file must not decide how much memory and time the server spends on it.
-    let sane = cost.memory_kib <= 1 << 20 && (1..=64).contains(&cost.passes) && cost.lanes <= 64;
-    if !sane || cost.lanes == 0 || cost.memory_kib < 8 * cost.lanes {
-        return Err(damaged("its key would need an unreasonable amount of memory or time"));
-    }
+    cost.check()?;
     let chance = Chance { salt: sixteen(24), nonce: sixteen(40) };
     let key = FrameKey::derive(password, cost, &chance)?;
     let (head, proof) = bytes.split_at(CHECKED);

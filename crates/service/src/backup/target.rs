@@ -6,6 +6,8 @@ use evercube_base::{Error, Result};
 
 use crate::backup::local::file_for_backup;
 use crate::backup::named::StorageSettings;
+use crate::backup::repository::place::split;
+use crate::backup::repository::{Base, Pick, RepositoryPlace};
 
 /// A place named by whoever asks for a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Target {
     Own(String),
     /// Object storage.
     Cloud(CloudPlace),
+    /// A repository, or backups in one.
+    Repository(RepositoryPlace),
 }
 
 /// A service that keeps objects.
@@ -88,20 +92,71 @@ impl Target {
             ));
         }
         if let Some((scheme, rest)) = text.split_once("://") {
-            return cloud(&scheme.to_ascii_lowercase(), rest, text);
+            return cloud(&scheme.to_ascii_lowercase(), rest, text).map(Self::repository);
         }
         let file = text.get(..5).filter(|p| p.eq_ignore_ascii_case("file:")).and(text.get(5..));
         if let Some(path) = file {
             return if path.is_empty() {
                 Err(Error::invalid(format!("the target '{text}' names no file; write file:PATH")))
             } else {
-                Ok(Self::File(working_dir.join(path)))
+                Ok(Self::File(working_dir.join(path)).repository())
             };
         }
         if text.contains('/') {
-            return Ok(Self::File(working_dir.join(text)));
+            return Ok(Self::File(working_dir.join(text)).repository());
         }
         own(text)
+    }
+
+    /// What leads to a repository, or into one, is one.
+    fn repository(self) -> Self {
+        let pick = |rest: &str| match rest {
+            "" => Pick::All,
+            rest => Pick::Text(rest.to_owned()),
+        };
+        match &self {
+            Self::File(path) => {
+                let Some(path) = path.to_str() else { return self };
+                let Some((base, rest)) = split(path) else { return self };
+                Self::Repository(RepositoryPlace::new(Base::Folder(base.into()), pick(rest)))
+            }
+            Self::Cloud(at) => {
+                let Some((base, rest)) = split(&at.name) else { return self };
+                let base = Base::Cloud(CloudPlace { name: base.to_owned(), ..at.clone() });
+                Self::Repository(RepositoryPlace::new(base, pick(rest)))
+            }
+            Self::Own(_) | Self::Repository(_) => self,
+        }
+    }
+
+    /// The place in object storage it is, or is in.
+    pub fn cloud_place(&self) -> Option<&CloudPlace> {
+        match self {
+            Self::Cloud(at) => Some(at),
+            Self::Repository(RepositoryPlace { base: Base::Cloud(at), .. }) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The path on the server it is, or is in.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Repository(RepositoryPlace { base: Base::Folder(path), .. }) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// As it is, with other settings of its storage.
+    pub fn with_settings(self, settings: StorageSettings) -> Self {
+        match self {
+            Self::Cloud(at) => Self::Cloud(CloudPlace { settings, ..at }),
+            Self::Repository(RepositoryPlace { base: Base::Cloud(at), pick, .. }) => {
+                let base = Base::Cloud(CloudPlace { settings, ..at });
+                Self::Repository(RepositoryPlace::new(base, pick))
+            }
+            other => other,
+        }
     }
 
     /// The file a backup of `database` goes to, where only a folder is named.
@@ -122,6 +177,7 @@ impl Target {
             Self::File(path) => path.is_dir(),
             Self::Cloud(at) => at.is_folder(),
             Self::Own(_) => false,
+            Self::Repository(place) => !matches!(place.pick, Pick::One(..)),
         }
     }
 
@@ -131,6 +187,7 @@ impl Target {
             Self::File(path) => path.display().to_string(),
             Self::Own(name) => format!("'{name}' in the group's own folder"),
             Self::Cloud(at) => at.describe(),
+            Self::Repository(place) => place.describe(),
         }
     }
 }
@@ -181,6 +238,11 @@ fn place(provider: Provider, rest: &str, text: &str) -> Result<Target> {
 
 /// A bare name; it must not lead out of the folder, nor to a file that is being written.
 fn own(name: &str) -> Result<Target> {
+    if split(name).is_some() {
+        return Err(Error::invalid(format!(
+            "'{name}' is a repository, which needs a place of its own: /path/{name}, s3://bucket/{name}, az://container/{name} or gs://bucket/{name}"
+        )));
+    }
     let odd = |c: char| c.is_control() || r#"\:*?"<>|"#.contains(c);
     if name.starts_with('.') || name.contains(odd) || name.len() > 200 {
         return Err(Error::invalid(format!(
@@ -240,11 +302,24 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_is_told_by_its_name() {
+        let found = |text: &str| match Target::parse(text, Path::new("/here")) {
+            Ok(Target::Repository(place)) => (place.base.describe(), place.describe()),
+            other => panic!("{text}: {other:?}"),
+        };
+        let pair = |base: &str, whole: &str| (base.to_owned(), whole.to_owned());
+        assert_eq!(found("/b/g.evr"), pair("/b/g.evr", "/b/g.evr"));
+        assert_eq!(found("b/g.evr/"), pair("/here/b/g.evr", "/here/b/g.evr"));
+        assert_eq!(found("file:g.evr/Sales"), pair("/here/g.evr", "/here/g.evr/Sales"));
+        assert_eq!(found("s3://b/p/g.evr/S@7"), pair("s3://b/p/g.evr", "s3://b/p/g.evr/S@7"));
+    }
+
+    #[test]
     fn what_is_no_target_is_refused() {
         for text in ["", " ", "file:", "az:///x", "az://Box/x", "..", ".x", "a\\b", "ftp://x"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        for text in ["s3://", "s3://My/x", "s3://key:secret@bucket/x", "gs:///x"] {
+        for text in ["group.evr", "s3://", "s3://My/x", "s3://key:secret@bucket/x", "gs:///x"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

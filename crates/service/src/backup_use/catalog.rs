@@ -7,8 +7,10 @@ use evercube_metastore::{BackupRecord, Command, Reply, State};
 use evercube_store::Hash;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::repository::Pick;
 use crate::backup::target::{EXTENSION, file_name};
 use crate::backup::{self, BackupHeader, Found, Keep, Sink, Target};
+use crate::backup_use::in_repository::is_of_log;
 use crate::call::{At, Call};
 use crate::service::Service;
 
@@ -23,13 +25,13 @@ pub struct BackupFacts {
     pub created: Option<String>,
     pub bytes: u64,
     /// `ok`; `encrypted` where it was listed without its password; or what is wrong: `password`,
-    /// `damaged`, `truncated`, `missing`, `older`, `replaced`, `foreign`, `unreadable`.
+    /// `damaged`, `truncated`, `swapped`, `missing`, `older`, `replaced`, `foreign`, `unreadable`.
     pub state: String,
     pub detail: Option<String>,
     /// When all of it was last proved, UTC.
     pub verified: Option<String>,
     #[serde(skip)]
-    created_micros: Option<i64>,
+    pub(super) created_micros: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +65,7 @@ impl Service {
     ) -> Result<Vec<BackupFacts>> {
         self.check_administrator(call, "Listing backups at", place.unwrap_or("the own folder"))?;
         let mut facts = Vec::new();
-        for found in self.backups_at(place).await? {
+        for found in self.backups_at(place, password.as_ref()).await? {
             facts.push(self.facts(&found, password.clone()).await?);
         }
         Ok(facts)
@@ -80,18 +82,26 @@ impl Service {
         self.check_administrator(call, "Verifying backups at", place.unwrap_or("the own folder"))?;
         let mut facts = Vec::new();
         let mut seen = BTreeSet::new();
-        for found in self.backups_at(place).await? {
-            seen.insert(self.record_key(&found.target));
-            facts.push(self.prove(&found, password.clone()).await?);
-        }
         let whole = match place {
             Some(text) => self.target(text)?,
             None => Target::Own(String::new()),
         };
+        let all = self.backups_at(place, password.as_ref()).await?;
+        seen.extend(all.iter().map(|found| self.record_key(&found.target)));
+        if let Target::Repository(repository) = &whole {
+            facts = self.prove_repository(repository, all, password).await?;
+        } else {
+            for found in all {
+                facts.push(self.prove(&found, password.clone()).await?);
+            }
+        }
         let below = self.record_key(&whole);
         let state = self.metastore.state();
+        // Of some backups in a repository nothing is said about the others.
+        let some = matches!(&whole, Target::Repository(place) if place.pick != Pick::All);
         let gone = state.backups.iter().filter(|(key, _)| {
-            !seen.contains(*key) && is_below(key, &below, matches!(whole, Target::File(_)))
+            let known = some || seen.contains(*key) || is_of_log(key);
+            !known && is_below(key, &below, whole.path().is_some())
         });
         facts.extend(gone.map(|(key, record)| missing(key, record)));
         if facts.is_empty() {
@@ -116,8 +126,11 @@ impl Service {
                 "nothing says which backups are kept; give last, daily, weekly or monthly",
             ));
         }
+        if let Some(Target::Repository(repository)) = place.map(|t| self.target(t)).transpose()? {
+            return self.prune_repository(&repository, password, keep, dry_run).await;
+        }
         let mut by_database: BTreeMap<String, Vec<(i64, BackupFacts, Target)>> = BTreeMap::new();
-        for found in self.backups_at(place).await? {
+        for found in self.backups_at(place, password.as_ref()).await? {
             let facts = self.facts(&found, password.clone()).await?;
             if let (Some(database), Some(time)) = (&facts.database, facts.created_micros) {
                 let all = by_database.entry(database.to_lowercase()).or_default();
@@ -149,13 +162,19 @@ impl Service {
         self.put_record(self.record_key(target), None).await
     }
 
-    pub(crate) async fn backups_at(&self, place: Option<&str>) -> Result<Vec<Found>> {
+    /// The password is needed only to find the backups of one database in a repository.
+    pub(crate) async fn backups_at(
+        &self,
+        place: Option<&str>,
+        password: Option<&String>,
+    ) -> Result<Vec<Found>> {
         match place.map(|text| self.target(text)).transpose()? {
             None => self.list_own().await,
             Some(Target::Own(name)) => {
                 let all = self.list_own().await?;
                 Ok(all.into_iter().filter(|f| f.name == name).collect())
             }
+            Some(Target::Repository(place)) => self.picked_in(&place, password).await,
             Some(target) => backup::list(&target).await,
         }
     }
@@ -169,6 +188,9 @@ impl Service {
         database: Option<&str>,
         password: Option<&String>,
     ) -> Result<Target> {
+        if let Target::Repository(place) = place {
+            return self.pick_in(place, Some(at), database, password).await;
+        }
         let mut all = Vec::new();
         for found in backup::list(place).await? {
             let facts = self.facts(&found, password.cloned()).await?;
@@ -213,11 +235,15 @@ impl Service {
         place: Option<&str>,
         database: Option<&str>,
     ) -> Result<(BackupFacts, Target)> {
+        if let Some(Target::Repository(at)) = place.map(|t| self.target(t)).transpose()? {
+            let target = self.pick_in(&at, None, database, None).await?;
+            return Ok((self.facts_of(&target).await?, target));
+        }
         let wanted = database.map(str::to_lowercase);
         let stem = wanted.as_deref().map(|name| file_name(name).to_lowercase());
         let stem = stem.as_deref().and_then(|s| s.strip_suffix(&format!(".{EXTENSION}")));
         let mut newest: Option<(i64, BackupFacts, Target)> = None;
-        for found in self.backups_at(place).await? {
+        for found in self.backups_at(place, None).await? {
             let facts = self.facts(&found, None).await?;
             let is_it = match (&wanted, &facts.database) {
                 (None, _) => true,
@@ -238,7 +264,11 @@ impl Service {
     }
 
     /// What a backup says of itself, or where it is locked, what the group wrote there.
-    async fn facts(&self, found: &Found, password: Option<String>) -> Result<BackupFacts> {
+    pub(super) async fn facts(
+        &self,
+        found: &Found,
+        password: Option<String>,
+    ) -> Result<BackupFacts> {
         let record = self.record_of(&found.target);
         let mut facts = about(found, record.as_ref());
         let password = self.backup_password(&found.target, password)?;
@@ -246,8 +276,11 @@ impl Service {
             self.bring_backup_here(name).await?;
         }
         let locked = password.is_none();
-        match backup::inspect(&found.target, password, &self.backup_folder()).await {
-            Ok(header) => facts.say(&header),
+        match backup::inspect(&found.target, password.clone(), &self.backup_folder()).await {
+            Ok(header) => {
+                facts.say(&header);
+                self.say_proof(&found.target, password, &mut facts).await;
+            }
             Err(e) => {
                 let state = state_of(&e);
                 let record = record.filter(|r| r.length == found.length);
@@ -353,10 +386,11 @@ impl Service {
             Target::File(path) => format!("{}@{}", path.display(), self.config.name),
             Target::Own(name) => format!("own:{name}"),
             Target::Cloud(at) => at.describe(),
+            Target::Repository(place) => self.key_in_repository(place),
         }
     }
 
-    fn record_of(&self, target: &Target) -> Option<BackupRecord> {
+    pub(super) fn record_of(&self, target: &Target) -> Option<BackupRecord> {
         self.metastore.state().backups.get(&self.record_key(target)).cloned()
     }
 
@@ -397,7 +431,7 @@ pub(crate) fn record_of(header: &BackupHeader, content: Hash, length: u64) -> Ba
 }
 
 /// Whether a record's place lies in a folder, or is the place itself.
-fn is_below(key: &str, folder: &str, files: bool) -> bool {
+pub(super) fn is_below(key: &str, folder: &str, files: bool) -> bool {
     if folder == "own:" {
         return key.starts_with(folder);
     }
@@ -417,7 +451,7 @@ fn is_below(key: &str, folder: &str, files: bool) -> bool {
     key == folder || key.starts_with(&format!("{}/", folder.trim_end_matches('/')))
 }
 
-fn about(found: &Found, record: Option<&BackupRecord>) -> BackupFacts {
+pub(super) fn about(found: &Found, record: Option<&BackupRecord>) -> BackupFacts {
     BackupFacts {
         name: found.name.clone(),
         place: found.target.describe(),
@@ -451,7 +485,7 @@ fn missing(key: &str, record: &BackupRecord) -> BackupFacts {
 }
 
 impl BackupFacts {
-    fn say(&mut self, header: &BackupHeader) {
+    pub(super) fn say(&mut self, header: &BackupHeader) {
         self.database = Some(header.database.clone());
         self.version = Some(header.seq);
         self.dated(header.created_micros);
@@ -464,10 +498,12 @@ impl BackupFacts {
 }
 
 /// One word for what is wrong with a backup.
-fn state_of(e: &Error) -> &'static str {
+pub(super) fn state_of(e: &Error) -> &'static str {
     let says = |text: &str| e.message.contains(text);
     match e.kind {
         _ if says("truncated") => "truncated",
+        _ if says("(swapped)") => "swapped",
+        _ if says("is missing in") => "missing",
         _ if says("password") => "password",
         ErrorKind::Corrupt => "damaged",
         ErrorKind::NotFound => "missing",
@@ -476,6 +512,6 @@ fn state_of(e: &Error) -> &'static str {
     }
 }
 
-fn time(micros: i64) -> DateTime {
+pub(super) fn time(micros: i64) -> DateTime {
     DateTime::from_unix_micros(micros).unwrap_or_default()
 }

@@ -120,8 +120,11 @@ impl Service {
         let password = self.backup_password(source, password)?;
         let folder = self.backup_folder();
         self.see_all_commits().await?;
-        let source = &match at {
-            Some(at) if source.is_folder() => {
+        let source = &match (source, at) {
+            (Target::Repository(place), _) if source.is_folder() => {
+                self.pick_in(place, at, database.as_deref(), password.as_ref()).await?
+            }
+            (_, Some(at)) if source.is_folder() => {
                 self.backup_as_of(source, at, database.as_deref(), password.as_ref()).await?
             }
             _ => source.clone(),

@@ -6,8 +6,9 @@ use chrono::{DateTime, NaiveDateTime};
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{BackupTask, Job, JobReport, Retention};
 
+use crate::backup::repository::RepositoryPlace;
 use crate::backup::target::{EXTENSION, file_name};
-use crate::backup::{Found, Keep};
+use crate::backup::{Found, Keep, Target};
 use crate::backup_use::BackupRequest;
 use crate::call::Call;
 use crate::service::Service;
@@ -25,22 +26,34 @@ impl Service {
         let time = DateTime::from_timestamp_micros(job.due_micros.unwrap_or(job.asked_micros));
         let stem = stem(&task.database);
         let name = format!("{stem}-{}.{EXTENSION}", time.unwrap_or_default().format(STAMP));
-        let place = below(task.target.as_deref(), &name);
+        let repository = self.repository_of(task)?;
+        let file = match &repository {
+            Some(_) => task.target.clone().unwrap_or_default(),
+            None => below(task.target.as_deref(), &name),
+        };
         let request = BackupRequest {
             database: task.database.clone(),
-            target: place.clone(),
+            target: file.clone(),
             password: None,
-            // What an attempt before wrote under this name was found wanting.
+            // What an attempt before wrote was found wanting.
             overwrite: job.attempt > 1,
         };
         let written = self.backup(call, request).await?;
+        let place = match &repository {
+            Some(_) => below(Some(&file), &format!("{}@{}", task.database, written.seq)),
+            None => file,
+        };
         let mut messages: Vec<String> = written.messages.into_iter().map(|m| m.message).collect();
         if task.verify {
             self.prove_backup(call, &place).await?;
         }
         let keep = keep(task.retention);
         if !keep.is_empty() {
-            match self.retain(task.target.as_deref(), &stem, keep).await {
+            let retained = match &repository {
+                Some(place) => self.retain_in(place, &task.database, keep).await,
+                None => self.retain(task.target.as_deref(), &stem, keep).await,
+            };
+            match retained {
                 Ok(0) => {}
                 Ok(n) => messages.push(format!("removed {n} older backups")),
                 // The new backup is there all the same.
@@ -49,6 +62,14 @@ impl Service {
         }
         let version = Some(written.seq);
         Ok(JobReport { version, place: Some(place), messages, ..JobReport::default() })
+    }
+
+    /// The repository that a task's target is, where it is one.
+    fn repository_of(&self, task: &BackupTask) -> Result<Option<RepositoryPlace>> {
+        Ok(match task.target.as_deref().map(|t| self.target(t)).transpose()? {
+            Some(Target::Repository(place)) => Some(place),
+            _ => None,
+        })
     }
 
     async fn prove_backup(&self, call: &Call, place: &str) -> Result<()> {
@@ -69,7 +90,7 @@ impl Service {
     /// Removes those of a schedule's backups that need not be kept; how many. Others in the same
     /// folder are left alone.
     async fn retain(&self, target: Option<&str>, stem: &str, keep: Keep) -> Result<usize> {
-        let all = self.backups_at(target).await?;
+        let all = self.backups_at(target, None).await?;
         let timed = |found: Found| Some((time_of(&found.name, stem)?, found));
         let mut ours: Vec<(i64, Found)> = all.into_iter().filter_map(timed).collect();
         ours.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
@@ -109,7 +130,13 @@ fn below(target: Option<&str>, name: &str) -> String {
 }
 
 fn keep(r: Retention) -> Keep {
-    Keep { last: r.last, daily: r.daily, weekly: r.weekly, monthly: r.monthly }
+    Keep {
+        last: r.last,
+        daily: r.daily,
+        weekly: r.weekly,
+        monthly: r.monthly,
+        within_days: r.within_days,
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use evercube_service::refresh::RefreshRequest;
 use super::{World, admin, back_up, from, restore, retail, rows, to, version, world};
 
 /// Gives the database other rows.
-async fn refreshed(world: &World, server: &Service, text: &str) -> u64 {
+pub async fn refreshed(world: &World, server: &Service, text: &str) -> u64 {
     std::fs::write(world.folder.path().join("sales.csv"), text).unwrap();
     let request = RefreshRequest {
         kind: evercube_model::tmsl::RefreshKind::Full,
