@@ -44,7 +44,7 @@ impl Coverage {
         match is_same {
             true => self.agreed += 1,
             false => {
-                self.different.push(format!("{query}\nengine\n{got}\nreference\n{expected}\n"))
+                self.different.push(format!("{query}\nengine\n{got}\nreference\n{expected}\n"));
             }
         }
     }

@@ -29,7 +29,7 @@ impl Writer<'_, '_> {
                 parts.push(format!("ROLLUPADDISSUBTOTAL ( ROLLUPGROUP ( {a}, {b} ), \"s0\" )"));
             }
             ([a, b], 2) => {
-                parts.extend([a.clone(), format!("ROLLUPADDISSUBTOTAL ( {b}, \"s1\" )")])
+                parts.extend([a.clone(), format!("ROLLUPADDISSUBTOTAL ( {b}, \"s1\" )")]);
             }
             _ => {
                 let flagged = columns.iter().enumerate();

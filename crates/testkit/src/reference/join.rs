@@ -21,7 +21,7 @@ fn common(left: &Table, right: &Table) -> Vec<(usize, usize)> {
     left.columns.iter().enumerate().filter_map(of).collect()
 }
 
-fn at<'v>(row: &'v [Value], places: impl Iterator<Item = usize>) -> Vec<Value> {
+fn at(row: &[Value], places: impl Iterator<Item = usize>) -> Vec<Value> {
     places.map(|i| row[i].clone()).collect()
 }
 

@@ -7,6 +7,9 @@ use evercube_store::ColumnId;
 use super::rollup::{Rollup, groupings};
 use super::{Env, Reference, Table, TableColumn};
 
+/// Values of the columns grouped by, and the rows that have them.
+type Group = (Vec<Value>, Vec<Vec<Value>>);
+
 impl Reference<'_> {
     /// Groups of a table's rows by columns of the table or related to it. Named expressions see the
     /// group's values as filters, and the group's rows where the table is not one of the model.
@@ -78,13 +81,8 @@ impl Reference<'_> {
     }
 
     /// Values of the columns in the rows of a table, each with its rows.
-    fn members(
-        &self,
-        env: &Env,
-        source: &Table,
-        columns: &[ColumnId],
-    ) -> Result<Vec<(Vec<Value>, Vec<Vec<Value>>)>> {
-        let mut found: Vec<(Vec<Value>, Vec<Vec<Value>>)> = Vec::new();
+    fn members(&self, env: &Env, source: &Table, columns: &[ColumnId]) -> Result<Vec<Group>> {
+        let mut found: Vec<Group> = Vec::new();
         for (inner, row) in env.with_rows(source).iter().zip(&source.rows) {
             let mut values = Vec::new();
             for id in columns {
