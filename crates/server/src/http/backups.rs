@@ -146,7 +146,8 @@ pub async fn run(
         }
         BackupsRoute::Passwords => {
             let given: PasswordBody = body(asked)?;
-            let passwords = service.passwords_of(call, &given.target, given.password).await?;
+            let passwords =
+                service.repository_passwords(call, &given.target, given.password).await?;
             Ok(json_of(&json!({ "passwords": passwords })))
         }
         BackupsRoute::AddPassword => {

@@ -35,7 +35,7 @@ impl Service {
     }
 
     /// The passwords that open a repository.
-    pub async fn passwords_of(
+    pub async fn repository_passwords(
         &self,
         call: &Call,
         place: &str,

@@ -158,7 +158,7 @@ async fn a_repository_is_listed_proved_pruned_and_its_loss_is_told() {
     assert_eq!(rows(&*version(&one, "Retail").await), 3);
 
     // Only administrators, and only repositories.
-    let nobody = one.passwords_of(&Call::default(), base, None).await.unwrap_err();
+    let nobody = one.repository_passwords(&Call::default(), base, None).await.unwrap_err();
     assert_eq!(nobody.kind, ErrorKind::Denied);
     let setup = || Setup { password: Some("a".into()), ..Setup::default() };
     let e = one.init_repository(&admin(), "/tmp/x", setup()).await.unwrap_err();
@@ -168,7 +168,7 @@ async fn a_repository_is_listed_proved_pruned_and_its_loss_is_told() {
     one.init_repository(&admin(), locked, setup()).await.unwrap();
     one.add_password(&admin(), locked, Some("a".into()), "second", "b".into()).await.unwrap();
     one.remove_password(&admin(), locked, Some("b".into()), "first").await.unwrap();
-    let slots = one.passwords_of(&admin(), locked, Some("b".into())).await.unwrap();
+    let slots = one.repository_passwords(&admin(), locked, Some("b".into())).await.unwrap();
     assert_eq!(slots.len(), 1);
 }
 
