@@ -9,6 +9,7 @@ use crate::jobs::JobChange;
 use crate::joining::{Authority, AuthorityStep, JoinToken};
 use crate::keeping::{StandbyOf, Sync};
 use crate::links::LinkChange;
+use crate::logins::LoginChange;
 use crate::reads::ReadChange;
 use crate::schedules::ScheduleChange;
 use crate::shared::SharedChange;
@@ -130,6 +131,8 @@ pub enum Command {
         request_id: String,
         command: Box<Command>,
     },
+    /// The login of a data source.
+    Login(LoginChange),
 }
 
 /// The newest commands this release understands.
@@ -165,7 +168,8 @@ impl Command {
             | Self::UseJoinToken { .. }
             | Self::SetSync { .. }
             | Self::SetStandby { .. } => 2,
-            Self::Links(_) | Self::Authority(_) | Self::Shared(_) => 3,
+            Self::Links(_) | Self::Authority(_) | Self::Shared(_) | Self::Login(_) => 3,
+            Self::Commit(c) if !c.logins.is_empty() => 3,
             Self::Once { .. } => RECORDED,
             _ => 0,
         }
@@ -196,6 +200,9 @@ pub struct Commit {
     /// Member and disk that hold every object.
     pub receipts: Vec<(u64, u64)>,
     pub now_micros: i64,
+    /// Logins that came with the model and are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logins: Vec<LoginChange>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -97,13 +97,15 @@ fn the_same_commands_give_the_same_state() {
     is_as_in("state.txt", &out);
     // A state that lacks what is new is read, and compares equal while nothing new is used.
     let mut earlier = whole.clone();
-    for part in ["links", "shared"] {
+    for part in ["links", "shared", "logins"] {
         earlier.as_object_mut().unwrap().remove(part);
     }
     let earlier: State = serde_json::from_value(earlier).unwrap();
-    assert!(earlier.links.is_empty() && earlier.shared.is_empty());
+    assert!(earlier.links.is_empty() && earlier.shared.is_empty() && earlier.logins.is_empty());
     let parts = State::default().parts();
-    assert!(!parts.keys().any(|p| p.contains("links") || p.contains("shared")), "{parts:?}");
+    for new in ["links", "shared", "logins"] {
+        assert!(!parts.keys().any(|p| p.contains(new)), "{parts:?}");
+    }
 }
 
 #[test]

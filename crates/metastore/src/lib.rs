@@ -14,6 +14,7 @@ mod joining;
 mod keeping;
 mod links;
 mod log_store;
+mod logins;
 mod metastore;
 mod raft;
 mod reads;
@@ -32,6 +33,7 @@ pub use jobs::{
 pub use joining::{Authority, AuthorityChange, AuthorityStep, JoinToken, Joining};
 pub use keeping::{OnDifference, Partner, Restored, StandbyOf, StandbyPlan, Sync, SyncMode};
 pub use links::{Link, LinkChange};
+pub use logins::{LoginChange, SealedLogin, SealedLogins};
 pub use metastore::{Bootstrap, Config, Ground, Metastore, Status, Timing, Transport};
 pub use reads::{ReadChange, ReadSoFar};
 pub use schedules::{Schedule, ScheduleChange};

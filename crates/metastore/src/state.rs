@@ -14,6 +14,7 @@ use crate::jobs::Jobs;
 use crate::joining::Joining;
 use crate::keeping::{StandbyOf, Sync};
 use crate::links::{self, Link};
+use crate::logins::{self, SealedLogins};
 use crate::reads::{self, ReadSoFar};
 use crate::schedules::{self, Schedule};
 use crate::shared::Shared;
@@ -219,6 +220,9 @@ pub struct State {
     pub links: BTreeMap<String, Link>,
     #[serde(default, skip_serializing_if = "Shared::is_empty")]
     pub shared: Shared,
+    /// How data sources are logged in to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub logins: SealedLogins,
 }
 
 fn last_admin(name: &str) -> Error {
@@ -453,6 +457,11 @@ impl State {
             }
             Command::Links(change) => {
                 if let Err(e) = links::change(&mut self.links, change) {
+                    return Reply::Refused(e);
+                }
+            }
+            Command::Login(change) => {
+                if let Err(e) = logins::change(&mut self.logins, change) {
                     return Reply::Refused(e);
                 }
             }

@@ -13,3 +13,5 @@ pub mod tabular;
 pub mod tmschema;
 pub mod tmsl;
 pub mod validate;
+
+pub use objects::wire::{is_secret, without_password};

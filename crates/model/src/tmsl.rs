@@ -6,6 +6,7 @@ mod deploy;
 mod parameter;
 mod path;
 mod refresh;
+mod secrets;
 mod statement;
 
 pub use self::command::{
@@ -14,4 +15,5 @@ pub use self::command::{
 };
 pub use self::deploy::deploy_command;
 pub use self::path::{ObjectKind, ObjectPath};
+pub use self::secrets::without_secrets;
 pub use self::statement::parse_statement;

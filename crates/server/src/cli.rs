@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::command::{
     access, audit, authority, backup, backups, bench, config, demo, deploy, drain, drill,
     encryption, explain, failover, gateway, join_token, limit, link, members, policy, promote,
-    query, refresh, restore, rollback, schedule, serve, status, sync_mode, target, verify,
+    query, refresh, restore, rollback, schedule, serve, source_logins, status, sync_mode, target,
+    verify,
 };
 use crate::failure::Outcome;
 
@@ -61,6 +62,7 @@ pub enum Command {
     Authority(authority::Authority),
     Audit(audit::Audit),
     Encryption(encryption::Encryption),
+    Credentials(source_logins::Credentials),
     Config(config::Config),
     Demo(demo::Demo),
     Bench(bench::Bench),
@@ -102,6 +104,7 @@ impl Command {
             Self::Authority(args) => authority::run(args).await,
             Self::Audit(args) => audit::run(args).await,
             Self::Encryption(args) => encryption::run(args).await,
+            Self::Credentials(args) => source_logins::run(args).await,
             Self::Config(args) => config::run(args),
             Self::Demo(args) => Box::pin(demo::run(args)).await,
             Self::Bench(args) => Box::pin(bench::run(args)).await,

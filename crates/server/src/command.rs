@@ -30,6 +30,7 @@ pub mod restore;
 pub mod rollback;
 pub mod schedule;
 pub mod serve;
+pub mod source_logins;
 pub mod status;
 pub mod sync_mode;
 pub mod target;

@@ -12,6 +12,7 @@ mod backups;
 pub mod body;
 pub mod caller;
 pub mod connections;
+mod credentials;
 pub mod forward;
 pub mod gate;
 pub mod group;

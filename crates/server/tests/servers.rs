@@ -30,6 +30,8 @@ mod repeated;
 mod resume;
 #[path = "servers/schedules.rs"]
 mod schedules;
+#[path = "servers/secrets.rs"]
+mod secrets;
 #[path = "servers/secured.rs"]
 mod secured;
 #[path = "servers/standby.rs"]

@@ -15,6 +15,7 @@ pub(crate) use self::lock::WriteLocks;
 use crate::call::{Call, WriteAnswer};
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
+use crate::refresh::overrides::SourceOverrides;
 use crate::service::Service;
 
 /// One part of an operation; its parts become one commit.
@@ -174,14 +175,10 @@ fn flatten(command: Command, steps: &mut Vec<Step>) -> Result<()> {
 }
 
 fn refresh_request(refresh: Refresh) -> Result<RefreshRequest> {
-    if !refresh.overrides.is_empty() {
-        return Err(Error::unsupported(
-            "a refresh with 'overrides' is not supported; alter the partition, then refresh it",
-        ));
-    }
+    let overrides = SourceOverrides::of(&refresh.overrides)?;
     // One object that is the whole database makes the others moot.
     let whole = refresh.objects.iter().any(|o| o.table.is_none());
     let parts = refresh.objects.into_iter().filter_map(|o| Some((o.table?, o.partition)));
     let objects = if whole { Vec::new() } else { parts.collect() };
-    Ok(RefreshRequest { kind: refresh.kind, objects, readers: None })
+    Ok(RefreshRequest { kind: refresh.kind, objects, readers: None, overrides })
 }

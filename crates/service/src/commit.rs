@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, Commit, Member, Policy, Reply, State};
+use evercube_metastore::{Command, Commit, LoginChange, Member, Policy, Reply, State};
 use evercube_store::{Hash, Manifest, state_root};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub struct NewState {
     pub expected_seq: u64,
     pub model: StoredModel,
     pub manifest: Manifest,
+    /// Logins that came with the model.
+    pub logins: Vec<LoginChange>,
 }
 
 impl Service {
@@ -75,6 +77,7 @@ impl Service {
             root,
             receipts: receipts.iter().map(|r| (r.member, r.disk_id)).collect(),
             now_micros: self.now().unix_micros(),
+            logins: new.logins,
         });
         let seq = self.propose_write(command).await?;
         self.wait_loaded(&served_as, seq).await;

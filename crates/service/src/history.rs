@@ -77,7 +77,7 @@ impl Service {
             if model.database.id.as_ref().is_some_and(is_taken) {
                 model.database.id = None;
             }
-            Ok(NewState { name, expected_seq: seq, model, manifest })
+            Ok(NewState { name, expected_seq: seq, model, manifest, logins: Vec::new() })
         });
         let seq = self.commit(&id, new.await?).await?;
         Ok(WriteAnswer { seq, messages: Vec::new() })

@@ -2,6 +2,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod finished;
+pub mod overrides;
 pub mod parallel;
 pub(crate) mod partition;
 pub mod partner;
@@ -14,6 +15,7 @@ use evercube_model::tmsl::RefreshKind;
 
 use crate::call::{Call, WriteAnswer};
 use crate::change::Step;
+use crate::refresh::overrides::SourceOverrides;
 use crate::service::Service;
 
 /// What to refresh, and how.
@@ -24,6 +26,8 @@ pub struct RefreshRequest {
     pub objects: Vec<(String, Option<String>)>,
     /// Partitions that are read at the same time; `None`: as many as the server thinks fit.
     pub readers: Option<usize>,
+    /// What of the sources is otherwise while this refresh runs.
+    pub overrides: SourceOverrides,
 }
 
 /// Whether a refresh of this kind reads rows from outside of the model.

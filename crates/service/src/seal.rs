@@ -26,6 +26,8 @@ pub enum Purpose {
     Audit,
     /// A token of another group.
     OtherGroup,
+    /// The login of a data source.
+    SourceLogin,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Self::Freshness => b"evercube freshness 1",
             Self::Login => b"evercube login 1",
             Self::OtherGroup => b"evercube other group 1",
+            Self::SourceLogin => b"evercube source login 1",
             Self::Audit => b"evercube audit head 1",
         }
     }

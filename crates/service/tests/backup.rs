@@ -120,6 +120,7 @@ async fn retail(server: &Service) {
         kind: evercube_model::tmsl::RefreshKind::Full,
         objects: Vec::new(),
         readers: None,
+        overrides: Default::default(),
     };
     server.refresh(&admin(), "Retail", request).await.unwrap();
 }

@@ -137,7 +137,7 @@ fn state(server: &Service, expected_seq: u64, amounts: &[i64]) -> NewState {
     let manifest = Manifest {
         tables: vec![TableManifest { id: "Sales".into(), partitions: vec![partition] }],
     };
-    NewState { name: "Retail".into(), expected_seq, model: model(), manifest }
+    NewState { name: "Retail".into(), expected_seq, model: model(), manifest, logins: vec![] }
 }
 
 /// Commits at whoever takes writes, as a request would be sent on to.

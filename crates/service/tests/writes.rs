@@ -118,8 +118,12 @@ impl World {
 
     async fn refresh(&self, kind: RefreshKind, objects: &[(&str, Option<&str>)]) -> Result<u64> {
         let own = |(t, p): &(&str, Option<&str>)| ((*t).to_owned(), p.map(str::to_owned));
-        let request =
-            RefreshRequest { kind, objects: objects.iter().map(own).collect(), readers: None };
+        let request = RefreshRequest {
+            kind,
+            objects: objects.iter().map(own).collect(),
+            readers: None,
+            overrides: Default::default(),
+        };
         Ok(self.service.refresh(&admin(), "Retail", request).await?.seq)
     }
 
@@ -221,7 +225,12 @@ async fn faults_refuse_a_deployment_and_what_is_only_unknown_warns() {
     let mut reader = admin();
     reader.session.is_admin = false;
     assert_eq!(w.deploy(&reader, &retail("1")).await.unwrap_err().kind, ErrorKind::Denied);
-    let request = RefreshRequest { kind: RefreshKind::Full, objects: Vec::new(), readers: None };
+    let request = RefreshRequest {
+        kind: RefreshKind::Full,
+        objects: Vec::new(),
+        readers: None,
+        overrides: Default::default(),
+    };
     let e = w.service.refresh(&reader, "Retail", request).await.unwrap_err();
     assert_eq!(e.kind, ErrorKind::NotFound, "who may do nothing there does not learn of it");
 }
@@ -288,8 +297,12 @@ async fn saved_changes_and_new_names_keep_the_data() {
     assert_eq!(version.store.tables[0].rows(), 4);
     assert_eq!(version.model.database.id.as_deref(), Some("Retail"));
     // The identifier still finds it.
-    let request =
-        RefreshRequest { kind: RefreshKind::Calculate, objects: Vec::new(), readers: None };
+    let request = RefreshRequest {
+        kind: RefreshKind::Calculate,
+        objects: Vec::new(),
+        readers: None,
+        overrides: Default::default(),
+    };
     w.service.refresh(&admin(), "Retail", request).await.unwrap();
 }
 

@@ -7,6 +7,7 @@ mod connection;
 mod convert;
 mod csv_file;
 mod files_read;
+mod logins;
 mod m;
 mod parquet_file;
 mod policy;
@@ -16,5 +17,6 @@ mod steps;
 mod table;
 
 pub use files_read::{FileMark, FilesRead};
+pub use logins::{Login, Logins, overridden, source_named, take_login};
 pub use policy::FilePolicy;
 pub use read::{ColumnRequest, SourceContext, check, check_expression, read_partition, read_rows};

@@ -11,6 +11,7 @@ use evercube_model::tabular::{DataSource, PartitionSource};
 
 use crate::convert::Converter;
 use crate::files_read::FilesRead;
+use crate::logins::Logins;
 use crate::m::check::Checker;
 use crate::m::eval::Interp;
 use crate::m::value::M;
@@ -23,6 +24,8 @@ pub struct SourceContext {
     /// Shared expressions of the model: name and M text.
     pub expressions: Vec<(String, String)>,
     pub data_sources: Vec<DataSource>,
+    /// For sources whose password the model does not say.
+    pub logins: Logins,
     pub policy: FilePolicy,
     /// Where relative paths start.
     pub working_dir: PathBuf,
@@ -161,7 +164,7 @@ fn open(it: &Rc<Interp>, source: &PartitionSource) -> Result<Rc<Table>> {
         }
         "query" => {
             let d = data_source(&it.ctx.data_sources, source)?;
-            let target = Rc::new(crate::connection::of_data_source(d)?);
+            let target = Rc::new(it.ctx.logins.complete(crate::connection::of_data_source(d)?));
             let sql = source.query.as_deref().unwrap_or_default();
             Ok(Rc::new(crate::postgres::query(&target, sql)?))
         }

@@ -160,6 +160,7 @@ fn rows_of_a_real_database() {
     let ctx = SourceContext {
         expressions: vec![],
         data_sources: vec![structured, legacy],
+        logins: evercube_sources::Logins::default(),
         policy: FilePolicy::Any,
         working_dir: "/".into(),
         cancel: Arc::new(AtomicBool::new(false)),

@@ -21,6 +21,7 @@ fn context(dir: &Path) -> SourceContext {
             ("Twice".into(), "(x as number) as number => x * 2".into()),
         ],
         data_sources: vec![],
+        logins: evercube_sources::Logins::default(),
         policy: FilePolicy::Folders(vec![dir.to_path_buf()]),
         working_dir: dir.to_path_buf(),
         cancel: Arc::new(AtomicBool::new(false)),

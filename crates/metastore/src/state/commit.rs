@@ -4,6 +4,7 @@ use evercube_base::{Error, ErrorKind};
 
 use super::{DatabaseEntry, Policy, REQUESTS_KEPT, RequestOutcome, State};
 use crate::command::{Command, Commit, Reply};
+use crate::logins;
 
 impl State {
     pub(super) fn apply_commit(&mut self, index: u64, commit: Commit) -> Reply {
@@ -79,6 +80,7 @@ impl State {
             if let Some(ended) = self.databases.remove(&key) {
                 self.earlier.keep(&ended, &ended.name);
                 self.earlier.forget_ended(|name| self.databases.contains_key(name));
+                logins::database_is_called(&mut self.logins, &ended.name, None);
             }
             return Ok(());
         }
@@ -100,9 +102,14 @@ impl State {
         let lease = current.and_then(|d| d.lease);
         let sync = current.map(|d| d.sync.clone()).unwrap_or_default();
         let standby_of = current.and_then(|d| d.standby_of.clone());
+        for change in c.logins {
+            logins::change(&mut self.logins, change)?;
+        }
         if let Some(replaced) = self.databases.remove(&key) {
             self.earlier.keep(&replaced, &name);
+            logins::database_is_called(&mut self.logins, &replaced.name, Some(&name));
         }
+
         self.databases.insert(
             name.to_lowercase(),
             DatabaseEntry {

@@ -14,7 +14,7 @@ use super::answer::Answer;
 use super::asked::{Asked, RELAYED, REQUEST_ID};
 use super::rest::{Route, route};
 use super::schedules::SchedulesRoute;
-use super::{ServerState, Task, access, group, refreshes};
+use super::{ServerState, Task, access, credentials, group, refreshes};
 
 /// Between members: how a forwarded request ended, where its answer does not tell.
 pub const FAILED: HeaderName = HeaderName::from_static("x-evercube-failed");
@@ -22,9 +22,9 @@ pub const FAILED: HeaderName = HeaderName::from_static("x-evercube-failed");
 pub const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Parts of a request's body that are names.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "name", "user", "target", "source", "database", "table", "to", "server", "kill", "kind",
-    "policy", "version", "at", "first", "last", "type",
+    "policy", "version", "at", "first", "last", "type", "path",
 ];
 
 /// A request that is going to be answered.
@@ -182,6 +182,11 @@ fn told(route: &Route) -> Event {
             SchedulesRoute::Runs(name) => named("schedule runs", name),
             SchedulesRoute::Run(name) => named("run schedule", name),
             SchedulesRoute::Remove(name) => named("remove schedule", name),
+        },
+        Route::Credentials(verb) => match verb {
+            credentials::Verb::List => event("list credentials", None),
+            credentials::Verb::Add => event("put credential", None),
+            credentials::Verb::Remove => event("remove credential", None),
         },
         Route::Group(operation) => of_group(operation),
         Route::Access(kind, verb) => of_named(&format!("{kind:?}"), verb),

@@ -35,6 +35,21 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &[],
     ),
+    Operation("get", "/credentials", "Logins of data sources, without passwords", &[], &[]),
+    Operation(
+        "post",
+        "/credentials",
+        "Keep a login for a data source, for one database or all",
+        &[],
+        &["kind", "path", "database", "username", "password"],
+    ),
+    Operation(
+        "post",
+        "/credentials/remove",
+        "Forget the login of a data source",
+        &[],
+        &["kind", "path", "database"],
+    ),
     Operation(
         "post",
         "/encryption/rotate",
@@ -49,7 +64,7 @@ const OPERATIONS: &[Operation] = &[
         "/databases/{database}/refresh",
         "Refresh a database, tables or partitions",
         &[],
-        &["type", "objects"],
+        &["type", "objects", "overrides", "credentials"],
     ),
     Operation(
         "post",

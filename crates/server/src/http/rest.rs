@@ -11,6 +11,7 @@ use evercube_service::call::{At, Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
 use evercube_service::query::{Explanation, QueryAnswer, ScanSource};
 use evercube_service::refresh::RefreshRequest;
+use evercube_service::refresh::overrides::SourceOverrides;
 use evercube_service::running::NamedRequest;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -20,7 +21,7 @@ use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
 use super::backups::{self, BackupsRoute};
 use super::schedules::{self, SchedulesRoute};
-use super::{Place, ServerState, access, group, openapi, shared};
+use super::{Place, ServerState, access, credentials, group, openapi, shared};
 
 /// A path below `/api/v1`, taken apart.
 pub(super) enum Route {
@@ -42,6 +43,7 @@ pub(super) enum Route {
     Restore,
     Audit,
     Schedules(SchedulesRoute),
+    Credentials(credentials::Verb),
     Group(group::Operation),
     Access(access::Kind, access::Verb),
     Shared(shared::Kind, access::Verb),
@@ -72,6 +74,9 @@ pub(super) fn route(asked: &Asked) -> Option<Route> {
         ["audit", "verify"] if get => Route::Audit,
         ["cache", "clear"] if post => Route::ClearCache,
         ["databases", name, "verify"] if get => Route::Verify((*name).to_owned()),
+        ["credentials", ..] => {
+            Route::Credentials(credentials::request(&asked.method, parts.as_slice())?)
+        }
         parts => match access::request(&asked.method, parts) {
             Some((kind, verb)) => Route::Access(kind, verb),
             None => return further(&asked.method, parts),
@@ -97,6 +102,7 @@ pub fn place(asked: &Asked) -> Place {
             | Route::ClearCache
             | Route::Audit
             | Route::Schedules(_)
+            | Route::Credentials(_)
             | Route::Access(..)
             | Route::Shared(..),
         )
@@ -232,6 +238,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         Route::Audit => Ok(json_of(&service.verify_audit(&call).await?)),
         Route::Access(kind, verb) => access::run(state, asked, &call, kind, verb).await,
         Route::Shared(kind, verb) => shared::run(service, asked, &call, kind, verb).await,
+        Route::Credentials(verb) => credentials::run(service, &call, asked, verb).await,
         Route::Schedules(route) => schedules::run(service, &call, asked, route).await,
         Route::Group(operation) => group::run(state, asked, &call, operation).await,
     }
@@ -289,6 +296,12 @@ struct RefreshBody {
     kind: String,
     #[serde(default)]
     objects: Vec<RefreshObject>,
+    /// As in a refresh command.
+    #[serde(default)]
+    overrides: Json,
+    /// Logins of sources for this refresh.
+    #[serde(default)]
+    credentials: Vec<credentials::AddBody>,
 }
 
 fn full() -> String {
@@ -306,7 +319,12 @@ fn refresh_request(asked: &Asked) -> Result<RefreshRequest> {
     let given: RefreshBody = body(asked)?;
     let kind = RefreshKind::parse(&given.kind)?;
     let objects = given.objects.into_iter().map(|o| (o.table, o.partition)).collect();
-    Ok(RefreshRequest { kind, objects, readers: None })
+    let mut overrides = SourceOverrides::from_json(&given.overrides)?;
+    for one in given.credentials {
+        let (source, login) = one.login()?;
+        overrides.logins.insert(source, login);
+    }
+    Ok(RefreshRequest { kind, objects, readers: None, overrides })
 }
 
 #[derive(serde::Deserialize)]

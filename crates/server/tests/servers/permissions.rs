@@ -175,6 +175,8 @@ fn body_of(route: &str) -> Json {
         }
         "POST /limits" => json!({ "name": "query_rows", "value": "10000000" }),
         "POST /targets" => json!({ "name": "new", "settings": { "url": "/tmp" } }),
+        "POST /credentials" => json!({ "kind": "PostgreSQL", "path": "h", "password": PASSWORD }),
+        "POST /credentials/remove" => json!({ "kind": "PostgreSQL", "path": "nobody" }),
         "POST /links" => json!({ "name": "new", "target": "here" }),
         "POST /firewall" => json!({ "name": "new", "first": "10.0.0.1" }),
         "POST /backups/test" => json!({ "target": "file:elsewhere" }),

@@ -25,6 +25,8 @@ pub struct Group {
     secured: bool,
     /// Further arguments of servers that are started from now on.
     pub extra: Vec<String>,
+    /// Variables of servers that are started from now on.
+    pub environment: Vec<(String, String)>,
 }
 
 /// An address nobody listens on. Ports the kernel gives to outgoing connections are left out:
@@ -42,13 +44,17 @@ pub fn free() -> String {
     }
 }
 
-fn evercube(folder: &Path, arguments: &[String]) -> Child {
+fn command_in(folder: &Path, arguments: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evercube"));
     for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("EVERCUBE_")) {
         command.env_remove(name);
     }
-    let quiet = command.args(arguments).current_dir(folder).stdout(Stdio::null());
-    quiet.stderr(Stdio::null()).spawn().unwrap()
+    command.args(arguments).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn evercube(folder: &Path, arguments: &[String]) -> Child {
+    command_in(folder, arguments).spawn().unwrap()
 }
 
 impl Drop for Group {
@@ -72,7 +78,14 @@ impl Group {
         let member =
             |kind: &&'static str| Member { client: free(), peer: free(), kind, process: None };
         let members = kinds.iter().map(member).collect();
-        let mut group = Self { folder, members, gateway: None, secured: false, extra: Vec::new() };
+        let mut group = Self {
+            folder,
+            members,
+            gateway: None,
+            secured: false,
+            extra: Vec::new(),
+            environment: Vec::new(),
+        };
         for i in 0..count {
             group.restart(i);
         }
@@ -84,8 +97,14 @@ impl Group {
     pub fn secured() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let member = Member { client: free(), peer: free(), kind: "data", process: None };
-        let mut group =
-            Self { folder, members: vec![member], gateway: None, secured: true, extra: Vec::new() };
+        let mut group = Self {
+            folder,
+            members: vec![member],
+            gateway: None,
+            secured: true,
+            extra: Vec::new(),
+            environment: Vec::new(),
+        };
         group.restart(0);
         let limit = Instant::now() + PATIENCE;
         while exchange(&group.url(0), "GET", "/health/ready", "").is_err() {
@@ -153,8 +172,17 @@ impl Group {
             arguments.push(format!("--join={}", self.members[other].peer));
         }
         arguments.extend(self.extra.iter().cloned());
-        let process = evercube(&self.working_folder(at), &arguments);
-        self.members[at].process = Some(process);
+        let folder = self.working_folder(at);
+        let mut command = command_in(&folder, &arguments);
+        let log =
+            std::fs::File::options().append(true).create(true).open(folder.join("server.log"));
+        command.envs(self.environment.iter().cloned()).stderr(log.unwrap());
+        self.members[at].process = Some(command.spawn().unwrap());
+    }
+
+    /// Where a server's log is, `server.log`.
+    pub fn log_folder(&self, at: usize) -> PathBuf {
+        self.working_folder(at)
     }
 
     /// Where a server starts, and relative paths of models with it.

@@ -58,7 +58,8 @@ impl Service {
         let done = blocking(move || pool.install(|| work.run(merge))).await?;
         not_cancelled(&cancel)?;
         self.progress.update(id, |p| p.state = "committing".into());
-        let new = NewState { name, expected_seq: seq, model: done.model, manifest: done.manifest };
+        let (model, manifest) = (done.model, done.manifest);
+        let new = NewState { name, expected_seq: seq, model, manifest, logins: Vec::new() };
         let seq = self.commit(id, new).await?;
         Ok(WriteAnswer { seq, messages: done.messages })
     }

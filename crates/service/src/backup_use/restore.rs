@@ -187,7 +187,7 @@ impl Service {
                 roles.apply(&mut database.model.roles);
                 model.ids = ObjectIds::assign(Some(&model.ids), &model.database);
                 loads(&objects, &model, &CompiledModel::compile(&model.database), &manifest)?;
-                Ok(NewState { name, expected_seq: seq, model, manifest })
+                Ok(NewState { name, expected_seq: seq, model, manifest, logins: Vec::new() })
             })
         })
         .await?;

@@ -1,5 +1,6 @@
 //! The state an operation works on before it is committed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -7,6 +8,7 @@ use evercube_base::{Diagnostic, Error, Result, Severity};
 use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::{Database, Model};
 use evercube_model::validate::validate;
+use evercube_sources::{Login, take_login};
 use evercube_store::{Manifest, PartitionManifest};
 
 use crate::change::finish::{Parts, refused};
@@ -34,6 +36,9 @@ pub(crate) struct Draft {
     pub ahead: Ahead,
     /// What is left to do in another group once this one has committed.
     pub partner: Option<PartnerTurn>,
+    /// Logins that came with the model's data sources, by the name of the source; they never stay
+    /// in the model.
+    pub logins: BTreeMap<String, Login>,
 }
 
 impl Draft {
@@ -57,8 +62,12 @@ impl Draft {
             cancel,
             ahead: Ahead::default(),
             partner: None,
+            logins: BTreeMap::new(),
         };
         draft.current = current;
+        if let Some(database) = &mut draft.database {
+            draft.logins.extend(logins_out_of(database));
+        }
         if let Some(database) = &draft.database {
             draft.ids = ObjectIds::assign(Some(&draft.ids), database);
             align(&mut draft.manifest, database);
@@ -77,6 +86,7 @@ impl Draft {
 
     /// Puts a model in place of the one there is and keeps what data it can.
     pub fn put(&mut self, mut database: Database, ids: Option<ObjectIds>) {
+        self.logins.extend(logins_out_of(&mut database));
         let ids = ids.unwrap_or_else(|| ObjectIds::assign(Some(&self.ids), &database));
         self.manifest = match &self.database {
             Some(old) => {
@@ -184,6 +194,11 @@ impl Draft {
         self.put(database, None);
         Ok(())
     }
+}
+
+/// Takes the logins out of a model's data sources.
+fn logins_out_of(database: &mut Database) -> Vec<(String, Login)> {
+    database.model.data_sources.iter_mut().filter_map(take_login).collect()
 }
 
 /// Gives the manifest a place for every table and partition of the model.

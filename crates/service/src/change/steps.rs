@@ -8,7 +8,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_engine::QueryContext;
 use evercube_model::apply::{Change, apply};
 use evercube_model::changes::{Verb, apply_changes};
-use evercube_model::tmsl::RefreshKind;
+use evercube_model::tmsl::{RefreshKind, without_secrets};
 use evercube_work::Work;
 
 use tokio::sync::OwnedMutexGuard;
@@ -22,6 +22,7 @@ use crate::objects::blocking;
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::refresh::ahead::ReadAhead;
+use crate::refresh::overrides::SourceOverrides;
 use crate::rights::Need;
 use crate::running::RunningRequest;
 use crate::service::Service;
@@ -62,7 +63,7 @@ impl Service {
             request_id: Some(request_id.clone()),
             user: call.session.user.clone(),
             database: now.clone(),
-            text: text.to_owned(),
+            text: without_secrets(text),
             started: self.now(),
             cancel: Arc::clone(&cancel),
             work: None,
@@ -239,6 +240,7 @@ impl Service {
             Vec::new()
         };
         let cancel = Arc::clone(&draft.cancel);
+        let logins = draft.logins.clone();
         let Some((parts, said)) = draft.into_parts() else {
             if seq == 0 {
                 return Err(self.no_such_database(&name));
@@ -270,7 +272,9 @@ impl Service {
             let rename_to = Some(new_name).filter(|n| *n != name);
             (name, rename_to)
         };
-        let new = NewState { name, expected_seq: seq, model: done.model, manifest: done.manifest };
+        let logins = self.sealed_logins(&name, &logins)?;
+        let (model, manifest) = (done.model, done.manifest);
+        let new = NewState { name, expected_seq: seq, model, manifest, logins };
         let seq = self.commit_as(&id, new, rename_to).await?;
         drop(done.tables);
         Ok(WriteAnswer { seq, messages })
@@ -298,7 +302,8 @@ fn requests(refreshes: Vec<(Option<String>, Option<String>, i64)>) -> Result<Vec
     }
     let requests = kinds.into_iter().map(|(kind, objects)| {
         let kind = RefreshKind::from_tom(kind)?;
-        Ok(RefreshRequest { kind, objects: objects.unwrap_or_default(), readers: None })
+        let objects = objects.unwrap_or_default();
+        Ok(RefreshRequest { kind, objects, readers: None, overrides: SourceOverrides::default() })
     });
     requests.collect()
 }

@@ -55,6 +55,7 @@ impl Service {
                 request_id,
                 cancel,
                 readers: request.readers,
+                overrides: &request.overrides,
                 recorded: true,
             };
             let places = wanted(&reading, request)?;

@@ -20,6 +20,7 @@ use crate::change::finish::warning;
 use crate::layout::load_partition;
 use crate::objects::{blocking, data_peers, pull};
 use crate::refresh::finished::{Ahead, Groups};
+use crate::refresh::overrides::SourceOverrides;
 use crate::refresh::plan::Place;
 use crate::refresh::run;
 use crate::running::RunningRequest;
@@ -62,7 +63,12 @@ pub(crate) struct ReadRequest {
     /// How many partitions are read at the same time.
     #[serde(default)]
     readers: Option<usize>,
+    #[serde(default)]
+    overrides: SourceOverrides,
 }
+
+/// What is read: partitions, how many at a time, and what of their sources is otherwise.
+type Wanted = (Vec<Place>, Option<usize>, SourceOverrides);
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Reading {
@@ -83,7 +89,7 @@ impl Service {
     pub(crate) async fn read_everywhere(
         &self,
         draft: &mut Draft,
-        (wanted, readers): (Vec<Place>, Option<usize>),
+        (wanted, readers, overrides): Wanted,
         on_difference: OnDifference,
     ) -> Result<Vec<(Place, Groups)>> {
         let database = draft.existing()?.clone();
@@ -96,6 +102,7 @@ impl Service {
             database: database.clone(),
             places: wanted.clone(),
             readers,
+            overrides: overrides.clone(),
         };
         let body = to_json(&ask)?;
         let others = async {
@@ -103,7 +110,7 @@ impl Service {
             Ok(futures::future::join_all(asked).await)
         };
         let own = async {
-            let wanted = (wanted, readers);
+            let wanted = (wanted, readers, overrides);
             match self.read_and_sum(&database, &draft.request_id, &draft.cancel, wanted).await {
                 // Who is cancelled does not wait for the others.
                 Err(e) if e.kind == ErrorKind::Cancelled => Err(e),
@@ -175,7 +182,7 @@ impl Service {
             work: None,
             cancelled: Arc::default(),
         });
-        let wanted = (ask.places, ask.readers);
+        let wanted = (ask.places, ask.readers, ask.overrides);
         self.read_and_sum(&ask.database, &ask.request_id, &cancel, wanted).await
     }
 
@@ -184,14 +191,14 @@ impl Service {
         database: &Database,
         request_id: &str,
         cancel: &Arc<AtomicBool>,
-        wanted: (Vec<Place>, Option<usize>),
+        (wanted, readers, overrides): Wanted,
     ) -> Result<Reading> {
         let started = Instant::now();
-        let (wanted, readers) = wanted;
         let manifest = Manifest::default();
         let recorded = false;
+        let (manifest, overrides) = (&manifest, &overrides);
         let reading =
-            run::Reading { database, manifest: &manifest, request_id, cancel, readers, recorded };
+            run::Reading { database, manifest, request_id, cancel, readers, overrides, recorded };
         let read = self.read_all(&reading, wanted, &mut Ahead::new()).await?;
         let groups: Vec<(Place, Groups)> =
             read.into_iter().map(|(place, finished)| (place, finished.groups)).collect();

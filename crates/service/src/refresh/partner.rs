@@ -21,6 +21,7 @@ use crate::objects::blocking;
 use crate::other_group::encoded;
 use crate::refresh::RefreshRequest;
 use crate::refresh::finished::{Finished, Groups};
+use crate::refresh::overrides::SourceOverrides;
 use crate::refresh::parallel::judge::judge;
 use crate::refresh::parallel::{PartitionSum, ServerReading, sums};
 use crate::refresh::plan::{Place, has_source, places};
@@ -237,7 +238,12 @@ impl Service {
         let name = self.committed_name(database).unwrap_or_else(|| database.to_owned());
         self.epoch_of(&name)?;
         let kind = RefreshKind::parse(&ask.kind)?;
-        let request = RefreshRequest { kind, objects: ask.objects.clone(), readers: None };
+        let request = RefreshRequest {
+            kind,
+            objects: ask.objects.clone(),
+            readers: None,
+            overrides: SourceOverrides::default(),
+        };
         let state = self.metastore.state();
         let entry = state.database(&name);
         if entry.is_some_and(|d| d.sync.mode == SyncMode::Parallel) {

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::change::draft::Draft;
 use crate::objects::blocking;
 use crate::refresh::finished::{Ahead, Finished, Groups, fingerprint};
+use crate::refresh::overrides::SourceOverrides;
 use crate::refresh::partition::{TableShape, read};
 use crate::refresh::plan::{Place, has_source, not_readable, places};
 use crate::refresh::resume::Unrecorded;
@@ -33,6 +34,7 @@ pub(crate) struct Reading<'a> {
     pub request_id: &'a str,
     pub cancel: &'a Arc<AtomicBool>,
     pub readers: Option<usize>,
+    pub overrides: &'a SourceOverrides,
     /// Another server may go on where this one dies.
     pub recorded: bool,
 }
@@ -130,12 +132,14 @@ impl Service {
         request: &RefreshRequest,
     ) -> Result<Vec<(Place, Groups)>> {
         let mut ahead = std::mem::take(&mut draft.ahead);
+        let overrides = request.overrides.over(&draft.logins);
         let reading = Reading {
             database: draft.existing()?,
             manifest: &draft.manifest,
             request_id: &draft.request_id,
             cancel: &draft.cancel,
             readers: request.readers,
+            overrides: &overrides,
             recorded: true,
         };
         let places = wanted(&reading, request)?;
@@ -144,7 +148,7 @@ impl Service {
             let readers = request.readers;
             let all = places.clone();
             let own = async move |draft: &mut Draft| {
-                self.read_everywhere(draft, (all, readers), on_difference).await
+                self.read_everywhere(draft, (all, readers, overrides), on_difference).await
             };
             return self.read_with_partner(draft, request, &places, own).await;
         }
@@ -223,13 +227,15 @@ impl Service {
         unread: Vec<Unread>,
         new: &Unrecorded,
     ) -> Result<Vec<Read>> {
-        let context = self.source_context(reading.database, reading.cancel);
+        reading.overrides.check(reading.database)?;
+        let context = self.source_context(reading);
         let slots = reading.readers.unwrap_or(READERS).clamp(1, MOST_READERS);
         let slots = Arc::new(Semaphore::new(slots));
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let mut readers = JoinSet::new();
         for one in unread {
-            let context = SourceContext { files: FilesRead::default(), ..context.clone() };
+            let mut context = SourceContext { files: FilesRead::default(), ..context.clone() };
+            reading.overrides.apply(&mut context.data_sources, &one.label)?;
             let slots = Arc::clone(&slots);
             let stopped = Arc::clone(&stop.0);
             let on = (Arc::clone(&self.objects), Arc::clone(&self.pool));
@@ -280,13 +286,15 @@ impl Service {
         failure.map_or(Ok(done), Err)
     }
 
-    fn source_context(&self, database: &Database, cancel: &Arc<AtomicBool>) -> SourceContext {
+    fn source_context(&self, reading: &Reading<'_>) -> SourceContext {
+        let database = reading.database;
         SourceContext {
             expressions: shared_expressions(database),
             data_sources: database.model.data_sources.clone(),
+            logins: reading.overrides.logins_over(self.logins_of(&database.name)),
             policy: self.config.file_policy.clone(),
             working_dir: self.config.working_dir.clone(),
-            cancel: Arc::clone(cancel),
+            cancel: Arc::clone(reading.cancel),
             files: FilesRead::default(),
         }
     }

@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::change::Step;
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
+use crate::refresh::overrides::SourceOverrides;
 use crate::service::Service;
 
 /// Seconds before an attempt is made again.
@@ -87,7 +88,12 @@ impl Service {
         let name = name.ok_or_else(|| self.no_such_database(database))?;
         let version = self.version(&Call::default(), &name).await?;
         let kind = RefreshKind::Automatic;
-        let asked = Step::Refresh(RefreshRequest { kind, objects: Vec::new(), readers: None });
+        let asked = Step::Refresh(RefreshRequest {
+            kind,
+            objects: Vec::new(),
+            readers: None,
+            overrides: SourceOverrides::default(),
+        });
         // In the caller's words: another spelling would tell that there is one.
         self.check_rights(call, database, Some(&version), &[asked])?;
         Ok(name)

@@ -11,6 +11,7 @@ use super::work::call_of;
 use crate::call::Call;
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
+use crate::refresh::overrides::SourceOverrides;
 use crate::service::Service;
 
 /// Where nothing is said of it.
@@ -26,7 +27,8 @@ impl Service {
         let readers = task.parallel.and_then(|n| usize::try_from(n).ok());
         let mut report = JobReport::default();
         for (number, objects) in self.batches(job, task).await?.into_iter().enumerate() {
-            let request = RefreshRequest { kind, objects, readers };
+            let request =
+                RefreshRequest { kind, objects, readers, overrides: SourceOverrides::default() };
             let timeout = task.timeout_seconds.map(Duration::from_secs);
             let call = Call { timeout, ..call_of(job, number) };
             let done = match self.refresh(&call, &task.database, request).await {

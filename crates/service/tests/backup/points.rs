@@ -17,6 +17,7 @@ pub async fn refreshed(world: &World, server: &Service, text: &str) -> u64 {
         kind: evercube_model::tmsl::RefreshKind::Full,
         objects: Vec::new(),
         readers: None,
+        overrides: Default::default(),
     };
     server.refresh(&admin(), "Retail", request).await.unwrap().seq
 }
@@ -133,6 +134,7 @@ async fn one_table_comes_back_and_the_rest_stays() {
         kind: evercube_model::tmsl::RefreshKind::Full,
         objects: vec![("Other".into(), None)],
         readers: None,
+        overrides: Default::default(),
     };
     one.refresh(&admin(), "Retail", request).await.unwrap();
     assert_eq!(rows(&*version(&one, "Retail").await), 2);

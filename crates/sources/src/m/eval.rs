@@ -270,7 +270,8 @@ impl Interp {
             return v.force_raw(self);
         }
         if let Some(d) = self.ctx.data_sources.iter().find(|d| d.name == **name) {
-            return Ok(M::Navigation(Rc::new(crate::connection::of_data_source(d)?)));
+            let target = crate::connection::of_data_source(d)?;
+            return Ok(M::Navigation(Rc::new(self.ctx.logins.complete(target))));
         }
         if let Some(v) = library::constant(name) {
             return Ok(v);

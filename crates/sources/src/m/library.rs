@@ -758,11 +758,9 @@ fn source(a: &Args<'_>) -> Result<M> {
         "Parquet.Document" => M::Table(Rc::new(parquet_file::open(&*binary()?)?)),
         "Csv.Document" => M::Table(Rc::new(csv_file::open(&*binary()?, csv_options(a)?)?)),
         "PostgreSQL.Database" => {
-            let target = Rc::new(crate::connection::of_address(
-                &a.text(0)?,
-                &a.text(1)?,
-                &a.it.ctx.data_sources,
-            )?);
+            let (server, database) = (a.text(0)?, a.text(1)?);
+            let target = crate::connection::of_address(&server, &database, &a.it.ctx.data_sources)?;
+            let target = Rc::new(a.it.ctx.logins.complete(target));
             if let M::Record(o) = a.m(2)?
                 && let Some(q) = o.iter().find(|f| &*f.0 == "Query")
                 && let M::Text(sql) = q.1.force(a.it)?

@@ -10,6 +10,7 @@ use evercube_service::browse::SchemaRequest;
 use evercube_service::call::WriteAnswer;
 use evercube_service::query::QueryAnswer;
 use evercube_service::refresh::RefreshRequest;
+use evercube_service::refresh::overrides::SourceOverrides;
 use evercube_xmla::{Backup, Cancel, Discover, Execute, ObjectCommand, Restore};
 
 use super::{
@@ -195,6 +196,7 @@ async fn write(
                     kind: process_kind(command)?,
                     objects: Vec::new(),
                     readers: None,
+                    overrides: SourceOverrides::default(),
                 };
                 service.refresh(call, &command.database_id, request).await
             }
