@@ -94,7 +94,7 @@ impl Service {
     ) -> Result<Made> {
         let id = self.may_change_access(call).await?;
         need(name, "user")?;
-        let drawn = self.passwords_of(&id, name)?;
+        let drawn = self.drawn_passwords(&id, name)?;
         let known = self.metastore.state().users.get(&name.to_lowercase()).cloned();
         if let Some(done) = self.answered(&id) {
             done?;
@@ -121,7 +121,7 @@ impl Service {
     }
 
     /// The passwords a request draws for a user: under each key of the group, the newest first.
-    fn passwords_of(&self, request_id: &str, name: &str) -> Result<Vec<String>> {
+    fn drawn_passwords(&self, request_id: &str, name: &str) -> Result<Vec<String>> {
         let what = format!("password of {}", name.to_lowercase());
         let drawn = |key: &SealingKey| {
             let mut bytes = [0_u8; 256];
