@@ -94,6 +94,9 @@ pub(crate) fn addressed(path: &str, id: u64, member: Option<&Member>) -> String 
     }
 }
 
+/// Vote and last entry by member.
+type Upto = BTreeMap<u64, (Vote<u64>, LogId<u64>)>;
+
 /// How far the logs of members match this server's, as they said while it led: under which vote,
 /// and up to which entry.
 ///
@@ -101,10 +104,10 @@ pub(crate) fn addressed(path: &str, id: u64, member: Option<&Member>) -> String 
 /// brought back from a copy, breaks that, and the library would stop, or count acknowledgements
 /// of entries that are gone; so such an answer is kept from it.
 #[derive(Clone, Default)]
-pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<u64, (Vote<u64>, LogId<u64>)>>>);
+pub(crate) struct Acknowledged(Arc<Mutex<Upto>>);
 
 impl Acknowledged {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vote<u64>, LogId<u64>)>> {
+    fn lock(&self) -> MutexGuard<'_, Upto> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
