@@ -34,6 +34,7 @@ fn read(expression: &str) {
         working_dir: folder().to_owned(),
         cancel: std::sync::Arc::default(),
         files: evercube_sources::FilesRead::default(),
+        logins: evercube_sources::Logins::default(),
     };
     let column = |name: &str, data_type| ColumnRequest {
         source_column: name.into(),
