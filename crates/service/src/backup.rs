@@ -69,7 +69,10 @@ pub async fn write(
 ) -> Result<Placed> {
     let target = target.for_database(&header.database);
     let summary = match &target {
-        Target::Repository(place) => return repository::add(place, header, options, objects).await,
+        // On the heap: what it keeps while it waits is large.
+        Target::Repository(place) => {
+            return Box::pin(repository::add(place, header, options, objects)).await;
+        }
         Target::Cloud(at) => {
             let blob = Blob::for_backup(at)?;
             blob.check_free(options.overwrite).await?;
@@ -196,7 +199,7 @@ pub async fn read(
     if let Target::Repository(place) = source {
         let repository = place.open(password.as_deref()).await?;
         let snapshot = repository.snapshot(place.picked()?).await?;
-        return repository.read(&snapshot, sink).await;
+        return Box::pin(repository.read(&snapshot, sink)).await;
     }
     with_reader(source, own_folder, move |input| read_all(input, password.as_deref(), sink)).await
 }

@@ -76,7 +76,8 @@ impl Service {
         };
         let id = request_id(call)?;
         let listed = self.enter(call, &request.database, "backup");
-        let answer = self.back_up(call, &id, &target, request, Arc::clone(&listed.cancel)).await;
+        let cancel = Arc::clone(&listed.cancel);
+        let answer = Box::pin(self.back_up(call, &id, &target, request, cancel)).await;
         self.ended(&id, answer.is_ok());
         answer.map_err(|e| e.context("The backup failed"))
     }

@@ -205,3 +205,70 @@ async fn broken_requests_leave_no_broken_backup() {
     assert_eq!(away.kind, ErrorKind::Source, "{away}");
     assert!(away.message.contains("503") && !away.message.contains(SECRET), "{away}");
 }
+
+/// A repository whose storage breaks requests: what was told to be there is there, what was told to
+/// have failed is found by the next attempt, and nothing is ever half there.
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_requests_leave_no_broken_repository() {
+    let Some(moto) = emulator() else { return };
+    let proxy = Proxy::before(&moto.address);
+    let broken = Storage::at(&proxy.address, "s3://box/repositories/");
+    let direct = Storage::at(&moto.address, "s3://box/repositories/");
+    let target = |storage: &Storage, name: &str| storage.target(&format!("{name}.evr"));
+    let (mut tried, mut done) = (0, 0);
+    for fault in FAULTS {
+        let requests = [("PUT", 0), ("PUT", 1), ("PUT", 3), ("GET", 0), ("GET", 2)];
+        for (method, after) in requests {
+            let name = format!("{fault:?}-{method}-{after}").to_lowercase();
+            proxy.set(Some(Plan { fault, method, after, times: 1 }));
+            let first = add(target(&broken, &name), &small()).await;
+            let broke = proxy.is_spent();
+            proxy.set(None);
+            if !broke {
+                continue;
+            }
+            tried += 1;
+            done += usize::from(first.is_ok());
+            if let Err(e) = &first {
+                assert!(!e.message.contains(SECRET), "{e}");
+            }
+            let placed = match first {
+                Ok(placed) => placed,
+                // Whatever was left behind is no obstacle.
+                Err(_) => add(target(&direct, &name), &small()).await.unwrap(),
+            };
+            assert_eq!(taken(placed).await.unwrap(), small(), "{name}");
+        }
+    }
+    println!("{tried} broken requests, {done} of the operations went through");
+    assert!(tried > 10 && done > 0, "{done} of {tried}");
+    // What does not fit into one request comes back as well.
+    let placed = add(target(&direct, "large"), &large(20)).await.unwrap();
+    assert_eq!(placed.target.describe(), "s3://box/repositories/large.evr/Sales@0");
+    assert_eq!(taken(placed).await.unwrap().iter().map(Vec::len).sum::<usize>(), (20 << 20) + 5);
+}
+
+async fn add(target: Target, contents: &[Vec<u8>]) -> Result<backup::Placed> {
+    let entry = |c: &Vec<u8>| ObjectEntry { hash: blake3::hash(c).into(), length: c.len() as u64 };
+    let header = BackupHeader {
+        database: "Sales".into(),
+        objects: contents.iter().map(entry).collect(),
+        ..BackupHeader::default()
+    };
+    // A password takes its time, and changes nothing about requests.
+    let options = Options::default();
+    let all = contents.to_vec();
+    let of = move |hash: &Hash| {
+        let found = all.iter().find(|c| blake3::hash(c).as_bytes() == hash);
+        found.cloned().ok_or_else(|| Error::internal("no such object"))
+    };
+    backup::write(&target, header, options, of).await
+}
+
+async fn taken(placed: backup::Placed) -> Result<Vec<Vec<u8>>> {
+    let kept = Arc::default();
+    let sink = Keep(Arc::clone(&kept));
+    backup::read(&placed.target, None, Path::new("/"), sink).await?;
+    let found = kept.lock().unwrap().clone();
+    Ok(found)
+}

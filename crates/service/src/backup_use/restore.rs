@@ -84,7 +84,7 @@ impl Service {
         let id = request_id(call)?;
         let listed = self.enter(call, request.database.as_deref().unwrap_or_default(), "restore");
         let cancel = Arc::clone(&listed.cancel);
-        let answer = self.bring_back(&id, source, roles, request, cancel).await;
+        let answer = Box::pin(self.bring_back(&id, source, roles, request, cancel)).await;
         self.ended(&id, answer.is_ok());
         answer.map_err(|e| e.context(format!("Restoring {} failed", source.describe())))
     }
@@ -122,7 +122,8 @@ impl Service {
         self.see_all_commits().await?;
         let source = &match (source, at) {
             (Target::Repository(place), _) if source.is_folder() => {
-                self.pick_in(place, at, database.as_deref(), password.as_ref()).await?
+                let wanted = database.as_deref();
+                Box::pin(self.pick_in(place, at, wanted, password.as_ref())).await?
             }
             (_, Some(at)) if source.is_folder() => {
                 self.backup_as_of(source, at, database.as_deref(), password.as_ref()).await?
