@@ -86,7 +86,7 @@ mod tests {
         let found = words(&[a.clone(), b, c.clone()]);
         assert_eq!(found[0], "ca is not set on b, 'x' on a, c");
         assert_eq!(found[1], "query_rows is '10' on a, c, '20' on b");
-        assert_eq!(words(&[a.clone(), c.clone()]), [""; 0]);
+        assert_eq!(words(&[a.clone(), c]), [""; 0]);
         let witness = server("w", "witness", &[]);
         assert_eq!(words(&[a.clone(), witness]), [""; 0]);
         let away = ServerStatus { state: "unreachable".into(), ..server("d", "data", &[]) };

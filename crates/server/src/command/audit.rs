@@ -25,7 +25,7 @@ enum Action {
     /// Read every record again, on every server; exit status 4 for a difference
     Verify(Verify),
     /// Print the log of one server, read from its data folder: the settings say where that is
-    Show(Show),
+    Show(Box<Show>),
 }
 
 #[derive(Debug, clap::Args)]
