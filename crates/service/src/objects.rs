@@ -1,5 +1,5 @@
 //! Objects between servers: a version's segments, model and manifest are pushed to the other data
-//! members before the commit counts on them ([`crate::parcel`]), and pulled by a member that lacks
+//! members before the commit counts on them (`parcel`), and pulled by a member that lacks
 //! some.
 //!
 //! Bodies on the peer connection are plain: `has` is a list of 32-byte hashes answered by one byte
