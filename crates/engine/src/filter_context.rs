@@ -358,22 +358,12 @@ impl Visibility<'_> {
 
     /// The rows that a path leads to from any of these; there are `n` and the blank row.
     fn all_reached(&self, path: &[RelationshipId], rows: &BitSet, n: usize) -> BitSet {
-        let first =
-            path.split_first().and_then(|(id, rest)| Some((self.store.relationship(*id)?, rest)));
-        if let Some((step, rest)) = first
+        if let Some((step, rest)) = path.split_first()
+            && self.store.relationship(*step).is_some()
             && rows.count() * SPARSE > rows.len()
         {
             // Reading all keys in their order costs less than looking up those of many rows.
-            let one = self.store.table(step.def.to.table).rows();
-            let mut reached = BitSet::new(one + 1, false);
-            step.each_target(|row, target| {
-                if rows.get(row) {
-                    reached.insert(target);
-                }
-            });
-            if rows.get(rows.len() - 1) {
-                reached.insert(one);
-            }
+            let reached = self.onto_one_side(*step, rows);
             return if rest.is_empty() { reached } else { self.all_reached(rest, &reached, n) };
         }
         let mut reached = BitSet::new(n + 1, false);

@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 
-use evercube_base::Result;
+use evercube_base::{DataType, Result, Value};
 use evercube_work::{check, for_all};
 
 use super::SCAN_PART;
 use super::integers::{Node, comparable};
+use super::path::CodeReader;
 use super::rows::{BLOCK, Rows};
-use crate::scan_request::{BitSet, RowComparison, TableId};
+use crate::scan_request::{BitSet, RowComparison, RowExpr, TableId};
 use crate::version::StoreVersion;
 
 /// The rows of a table for which the comparison holds, and one bit more that is not set: that of
@@ -21,10 +22,14 @@ pub(crate) fn rows_where(
 ) -> Result<Option<BitSet>> {
     let scan = version.attributes.begin();
     let RowComparison { left, holds, right } = comparison;
-    let only_equality = holds.contains(&Ordering::Less) == holds.contains(&Ordering::Greater);
-    let Some((left, right)) = comparable(version, scan, (left, right), only_equality)? else {
-        return Ok(None);
+    let sides = match texts(version, scan, left, right)? {
+        // These only tell equals from others.
+        Some(texts) => (holds.contains(&Ordering::Less) == holds.contains(&Ordering::Greater))
+            .then(|| texts.map(|(reader, numbers)| Side::Text(reader, numbers))),
+        None => comparable(version, scan, left, right)?
+            .map(|(left, right)| [Side::Numbers(left), Side::Numbers(right)]),
     };
+    let Some([left, right]) = sides else { return Ok(None) };
     let data = version.table(table);
     let (rows, ends) = (data.rows(), data.piece_ends());
     let part = |at: usize| {
@@ -37,10 +42,60 @@ pub(crate) fn rows_where(
     Ok(Some(BitSet::from_words(parts.concat(), rows + 1)))
 }
 
+/// One side of a comparison.
+enum Side<'a> {
+    Numbers(Node<'a>),
+    /// Numbers that stand for the codes of a column of text.
+    Text(CodeReader<'a>, Vec<i64>),
+}
+
+impl Side<'_> {
+    fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
+        match self {
+            Self::Numbers(node) => node.evaluate(rows, out),
+            Self::Text(reader, numbers) => {
+                let mut codes = Vec::with_capacity(rows.len());
+                reader.read(rows, &mut codes);
+                out.clear();
+                out.extend(codes.iter().map(|code| numbers[*code as usize]));
+            }
+        }
+    }
+}
+
+/// Numbers for the codes of two columns of text, equal where the texts are, blank being empty text;
+/// `None` where one of them is none.
+fn texts<'a>(
+    version: &'a StoreVersion,
+    scan: u64,
+    left: &RowExpr,
+    right: &RowExpr,
+) -> Result<Option<[(CodeReader<'a>, Vec<i64>); 2]>> {
+    let (RowExpr::Column(left), RowExpr::Column(right)) = (left, right) else { return Ok(None) };
+    let left = CodeReader::new(version, scan, left)?;
+    let right = CodeReader::new(version, scan, right)?;
+    if [&left, &right].iter().any(|side| side.column.data_type() != DataType::String) {
+        return Ok(None);
+    }
+    let empty = right.column.code_of(&Value::from(""));
+    let number = |code: u32| if Some(code) == empty { 0 } else { i64::from(code) };
+    let of_left = |code: u32| {
+        evercube_work::tick();
+        match left.column.value(code) {
+            Value::String(text) if text.is_empty() => 0,
+            Value::Blank => 0,
+            text => right.column.code_of(&text).map_or(-1, number),
+        }
+    };
+    let of_left = (0..left.column.cardinality()).map(of_left).collect();
+    let of_right = (0..right.column.cardinality()).map(number).collect();
+    Ok(Some([(left, of_left), (right, of_right)]))
+}
+
 fn of_part(
     part: std::ops::Range<usize>,
     ends: &[usize],
-    (left, right): (&Node<'_>, &Node<'_>),
+    (left, right): (&Side<'_>, &Side<'_>),
     holds: &[Ordering],
     words: &mut [u64],
 ) -> Result<()> {

@@ -22,8 +22,6 @@ pub(super) struct Integers<'a> {
 pub(super) enum Node<'a> {
     Column(CodeReader<'a>),
     Constant(i64),
-    /// Numbers that stand for the codes of a column of text.
-    Text(CodeReader<'a>, Vec<i64>),
     Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
 }
 
@@ -171,20 +169,13 @@ impl<'a> Exact<'a> {
 }
 
 /// Two expressions in one unit, blank being zero; `None` where they are of other kinds or might
-/// overflow. Text only tells equals from others.
+/// overflow.
 pub(super) fn comparable<'a>(
     version: &'a StoreVersion,
     scan: u64,
-    (left, right): (&RowExpr, &RowExpr),
-    only_equality: bool,
+    left: &RowExpr,
+    right: &RowExpr,
 ) -> Result<Option<(Node<'a>, Node<'a>)>> {
-    if let (RowExpr::Column(left), RowExpr::Column(right)) = (left, right) {
-        let left = CodeReader::new(version, scan, left)?;
-        let right = CodeReader::new(version, scan, right)?;
-        if is_text(&left) && is_text(&right) {
-            return Ok(same_texts(left, right).filter(|_| only_equality));
-        }
-    }
     let (left, right) = (Typed::new(version, scan, left)?, Typed::new(version, scan, right)?);
     let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
     let both = |l: Option<Typed<'a>>, r: Option<Typed<'a>>| Some((l?.node, r?.node));
@@ -193,28 +184,6 @@ pub(super) fn comparable<'a>(
         (Unit::Microsecond, _) | (_, Unit::Microsecond) => None,
         _ => both(left.into_decimal(), right.into_decimal()),
     })
-}
-
-fn is_text(reader: &CodeReader<'_>) -> bool {
-    reader.column.data_type() == DataType::String
-}
-
-/// Numbers for the codes of two columns of text: equal where the texts are, blank being empty text.
-fn same_texts<'a>(left: CodeReader<'a>, right: CodeReader<'a>) -> Option<(Node<'a>, Node<'a>)> {
-    let all = right.column.cardinality();
-    let empty = right.column.code_of(&Value::from(""));
-    let number = |code: u32| if Some(code) == empty { 0 } else { i64::from(code) };
-    let of_left = |code: u32| {
-        evercube_work::tick();
-        match left.column.value(code) {
-            Value::String(text) if text.is_empty() => 0,
-            Value::Blank => 0,
-            text => right.column.code_of(&text).map_or(-1, number),
-        }
-    };
-    let (of_left, of_right) =
-        ((0..left.column.cardinality()).map(of_left).collect(), (0..all).map(number).collect());
-    Some((Node::Text(left, of_left), Node::Text(right, of_right)))
 }
 
 impl<'a> Typed<'a> {
@@ -318,12 +287,6 @@ impl Node<'_> {
                 out.resize(rows.len(), *v);
             }
             Self::Column(reader) => read(reader, rows, out),
-            Self::Text(reader, numbers) => {
-                let mut codes = Vec::with_capacity(rows.len());
-                reader.read(rows, &mut codes);
-                out.clear();
-                out.extend(codes.iter().map(|code| numbers[*code as usize]));
-            }
             Self::Binary(operator, a, b) => {
                 a.evaluate(rows, out);
                 if let Self::Constant(b) = **b {
