@@ -4,6 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::{Value as Json, json};
 
+use super::access::List;
 use super::credentials::Account;
 use crate::client::{percent_encode, request_id};
 use crate::failure::{Failure, Outcome};
@@ -43,15 +44,6 @@ struct Create {
     /// How many servers may join with it
     #[arg(long, value_name = "N", default_value_t = 1)]
     uses: u32,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    account: Account,
     /// Print JSON
     #[arg(long)]
     json: bool,

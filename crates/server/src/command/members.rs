@@ -6,6 +6,7 @@ use evercube_service::operations::MemberRow;
 use serde::Deserialize;
 use serde_json::json as object;
 
+use super::access::List;
 use super::{credentials::Account, report};
 use crate::client::{json, percent_encode, request_id};
 use crate::failure::Outcome;
@@ -47,15 +48,6 @@ enum ReplicaAction {
     Add(Named),
     /// Take a replica out, after clients have left it
     Remove(Remove),
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    account: Account,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]

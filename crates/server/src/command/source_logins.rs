@@ -8,6 +8,7 @@ use evercube_service::logins::LoginRow;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access::List;
 use super::credentials::Account;
 use crate::client::{json, request_id, secret_of};
 use crate::failure::Outcome;
@@ -31,15 +32,6 @@ enum Action {
     Add(Add),
     /// Remove one
     Remove(Remove),
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    account: Account,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
