@@ -25,7 +25,7 @@ pub(crate) fn rows_where(
     let sides = match texts(version, scan, left, right)? {
         // These only tell equals from others.
         Some(texts) => (holds.contains(&Ordering::Less) == holds.contains(&Ordering::Greater))
-            .then(|| texts.map(|(reader, numbers)| Side::Text(reader, numbers))),
+            .then(|| texts.map(Side::Text)),
         None => comparable(version, scan, left, right)?
             .map(|(left, right)| [Side::Numbers(left), Side::Numbers(right)]),
     };
@@ -45,15 +45,20 @@ pub(crate) fn rows_where(
 /// One side of a comparison.
 enum Side<'a> {
     Numbers(Node<'a>),
-    /// Numbers that stand for the codes of a column of text.
-    Text(CodeReader<'a>, Vec<i64>),
+    Text(Text<'a>),
+}
+
+/// A column of text, with numbers that stand for its codes.
+struct Text<'a> {
+    reader: CodeReader<'a>,
+    numbers: Vec<i64>,
 }
 
 impl Side<'_> {
     fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
         match self {
             Self::Numbers(node) => node.evaluate(rows, out),
-            Self::Text(reader, numbers) => {
+            Self::Text(Text { reader, numbers }) => {
                 let mut codes = Vec::with_capacity(rows.len());
                 reader.read(rows, &mut codes);
                 out.clear();
@@ -70,7 +75,7 @@ fn texts<'a>(
     scan: u64,
     left: &RowExpr,
     right: &RowExpr,
-) -> Result<Option<[(CodeReader<'a>, Vec<i64>); 2]>> {
+) -> Result<Option<[Text<'a>; 2]>> {
     let (RowExpr::Column(left), RowExpr::Column(right)) = (left, right) else { return Ok(None) };
     let left = CodeReader::new(version, scan, left)?;
     let right = CodeReader::new(version, scan, right)?;
@@ -89,7 +94,8 @@ fn texts<'a>(
     };
     let of_left = (0..left.column.cardinality()).map(of_left).collect();
     let of_right = (0..right.column.cardinality()).map(number).collect();
-    Ok(Some([(left, of_left), (right, of_right)]))
+    let text = |reader, numbers| Text { reader, numbers };
+    Ok(Some([text(left, of_left), text(right, of_right)]))
 }
 
 fn of_part(
