@@ -23,6 +23,7 @@ pub struct BackupFacts {
     pub version: Option<u64>,
     /// UTC.
     pub created: Option<String>,
+    /// Of the file; in a repository of all the files it needs, which others may need as well.
     pub bytes: u64,
     /// `ok`; `encrypted` where it was listed without its password; or what is wrong: `password`,
     /// `damaged`, `truncated`, `swapped`, `missing`, `older`, `replaced`, `foreign`, `unreadable`.

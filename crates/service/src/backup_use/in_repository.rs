@@ -287,6 +287,7 @@ impl Service {
             match snapshot {
                 Ok(snapshot) => {
                     one.say(&snapshot.header);
+                    one.bytes += snapshot.stored.iter().map(|object| object.length).sum::<u64>();
                     one.place = format!(
                         "{}/{}@{}",
                         place.base.describe(),
