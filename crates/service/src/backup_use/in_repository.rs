@@ -260,6 +260,7 @@ impl Service {
         let proof = async {
             let repository = place.open(password.as_deref()).await?;
             let snapshot = repository.snapshot(place.picked()?).await?;
+            facts.bytes = snapshot.all_bytes();
             repository.proof(&snapshot).await
         };
         // One that cannot be read is as good as none.
@@ -287,7 +288,7 @@ impl Service {
             match snapshot {
                 Ok(snapshot) => {
                     one.say(&snapshot.header);
-                    one.bytes += snapshot.stored.iter().map(|object| object.length).sum::<u64>();
+                    one.bytes = snapshot.all_bytes();
                     one.place = format!(
                         "{}/{}@{}",
                         place.base.describe(),

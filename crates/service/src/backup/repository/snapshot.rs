@@ -26,6 +26,13 @@ pub struct Snapshot {
     pub length: u64,
 }
 
+impl Snapshot {
+    /// Bytes of all the files the backup needs.
+    pub fn all_bytes(&self) -> u64 {
+        self.length + self.stored.iter().map(|object| object.length).sum::<u64>()
+    }
+}
+
 /// The file of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
