@@ -1,6 +1,7 @@
 """What is done to a group while clients read and write. Each takes the run, does its harm, undoes
 it, and says what it did."""
 
+import json
 import random
 import signal
 import time
@@ -13,7 +14,7 @@ class Run:
         self.group, self.wan, self.hold = group, group.wan, hold
         self.primary, self.leader = group.primary()
         self.others = [s for s in group.servers if s.place != self.primary.place]
-        self.notes = []
+        self.notes, self.gaps = [], []
 
     def of_region(self):
         return [s for s in self.group.servers if s.region == self.primary.region]
@@ -23,10 +24,13 @@ class Run:
 
     def operate(self, *words):
         """An operation that must succeed, with the gap it says it caused."""
-        code, text = self.group.command(*words)
-        self.notes.append(f"{' '.join(words)}: {text.splitlines()[-1] if text else ''}")
+        code, text = self.group.command(*words, "--json")
         if code != 0:
             raise RuntimeError(f"{' '.join(words)} failed with {code}: {text}")
+        report = json.loads(text)
+        self.notes.append(f"{' '.join(words)}: {text}")
+        if report.get("gap_ms") is not None:
+            self.gaps.append(report["gap_ms"] / 1000)
 
     def another(self):
         able = [s for s in self.group.servers if s is not self.primary and s.kind == "data"]
@@ -168,9 +172,10 @@ def crash(run):
 
 
 BOUNDED = {"any": 0.5, "bounded:2s": 0.5}
-AFTER_KILL = {**BOUNDED, "session": 2.0, "write": 3.0}
-AFTER_SPLIT = {**BOUNDED, "session": 2.0, "write": 4.0}
-PLANNED = {"any": 0.5, "bounded:2s": 0.5, "session": 0.5}
+OF_A_SESSION = {"session": 2.0, "adomd": 2.0}
+AFTER_KILL = {**BOUNDED, **OF_A_SESSION, "write": 3.0}
+AFTER_SPLIT = {**BOUNDED, **OF_A_SESSION, "write": 4.0}
+PLANNED = {**BOUNDED, "session": 0.5, "adomd": 0.5, "strong": 0.5, "command": 0.5}
 
 # The longest pause allowed by level, in seconds; no failed read, nothing lost and nothing wrong
 # is asked of every one.
@@ -182,8 +187,8 @@ ALL = {
     "mute": (mute, AFTER_SPLIT),
     "deaf": (deaf, AFTER_SPLIT),
     "bridge": (bridge, AFTER_SPLIT),
-    "bystander": (bystander, {**BOUNDED, "session": 2.0}),
-    "loss": (loss, {"session": 2.0, "write": 4.0}),
+    "bystander": (bystander, {**BOUNDED, **OF_A_SESSION}),
+    "loss": (loss, {**OF_A_SESSION, "write": 4.0}),
     "flap": (flap, {}),
     "pause": (pause, AFTER_SPLIT),
     "failover": (failover, PLANNED),
@@ -194,4 +199,4 @@ ALL = {
     "crash": (crash, {}),
 }
 SHORT = ["kill", "isolate", "split", "mute", "deaf", "failover"]
-IN_ONE_REGION = {"kill": {**BOUNDED, "session": 1.0, "write": 1.0}}
+IN_ONE_REGION = {"kill": {**BOUNDED, "session": 1.0, "adomd": 1.0, "write": 1.0}}

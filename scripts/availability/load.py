@@ -52,6 +52,16 @@ def envelope(header):
             "</PropertyList></Properties></Execute></Body></Envelope>")
 
 
+def adomd_missing(folder):
+    """Why ADOMD.NET cannot read, or None."""
+    if not folder:
+        return "no folder with ADOMD.NET is named (--adomd)"
+    needed = ["venv/bin/python", "lib-core/Microsoft.AnalysisServices.AdomdClient.dll", "dotnet",
+              "runtimeconfig.json"]
+    lacking = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
+    return f"{folder} lacks {', '.join(lacking)}" if lacking else None
+
+
 class Load:
     """Runs in processes of its own, at the users' place, until stopped."""
 
@@ -63,13 +73,21 @@ class Load:
                      f"http://{gateway}/xmla", DATABASE, QUERY]
             self.lines = os.path.join(folder, "adomd.jsonl")
             self.adomd = subprocess.Popen(words, stdout=open(self.lines, "w"),
-                                          stderr=subprocess.DEVNULL,
+                                          stderr=open(os.path.join(folder, "adomd.log"), "w"),
                                           preexec_fn=lambda: enter(namespace))
         self.stopping = multiprocessing.Event()
         self.mine, theirs = multiprocessing.Pipe()
         work = (namespace, gateway, folder, readers, writes, self.stopping, theirs)
         self.process = multiprocessing.Process(target=_run, args=work, daemon=True)
         self.process.start()
+
+    def wait_for_adomd(self, limit=60):
+        """Waits until ADOMD.NET, which takes seconds to start, has read once."""
+        deadline = time.monotonic() + limit
+        while self.adomd and not os.path.getsize(self.lines):
+            if self.adomd.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("ADOMD.NET does not start; see adomd.log")
+            time.sleep(0.1)
 
     def end(self):
         """All that was asked: dictionaries with who, start, end, and answer or error."""
@@ -215,7 +233,7 @@ def judge(events):
                 due = [v for at, v in acknowledged if at <= read["start"] - behind]
                 if due and value < due[-1]:
                     wrong.append(f"stale by more than {behind} s: {table} was {due[-1]}: {read}")
-            if read["level"] == "session":
+            if read["level"] in ("session", "adomd"):
                 if value < session.get(read["who"], 0):
                     wrong.append(f"a session went back: {read}")
                 session[read["who"]] = value

@@ -4,13 +4,15 @@ import os
 import statistics
 import time
 
-LEVELS = ["any", "bounded:2s", "session", "strong", "write"]
-COLOURS = ["#4c78a8", "#72b7b2", "#54a24b", "#b279a2", "#e45756"]
+# By read level; "adomd" is ADOMD.NET, whose reads are those of a session; "command" the smallest
+# writes, as the command that moves them says.
+LEVELS = ["any", "bounded:2s", "session", "strong", "write", "command", "adomd"]
+COLOURS = ["#4c78a8", "#72b7b2", "#54a24b", "#b279a2", "#e45756", "#ff9da6", "#f58518"]
 
 
 def write(folder, title, results):
-    """`results`: scenario, what it does, bars, runs (each: pauses, reads, failed, writes, unknown,
-    lost, wrong)."""
+    """`results`: scenario, what it does, bars, runs (each: pauses, reads, failed, both also of
+    ADOMD.NET alone, writes, unknown, lost, wrong)."""
     plot = "regions.svg"
     with open(os.path.join(folder, plot), "w") as file:
         file.write(_plot(results))
@@ -18,10 +20,11 @@ def write(folder, title, results):
             f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.cpu_count()} processors, load "
             f"{os.getloadavg()[0]:.1f} at the end.", "",
             "Longest time in seconds in which one client got no answer, over all runs (median of the "
-            "runs' longest in brackets); **bold** where it is over the bar.", "",
-            "| Fault | Runs | any | bounded:2s | session | strong | writes | reads, failed | writes, asked again "
-            "| lost | wrong |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+            "runs' longest in brackets); **bold** where it is over the bar. A write is a whole refresh; "
+            "'command' is what the command says of the smallest writes.", "",
+            "| Fault | Runs | any | bounded:2s | session | strong | writes | command | ADOMD.NET | reads, failed "
+            "| of ADOMD.NET | writes, asked again | lost | wrong |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for r in results:
         cells = []
         for level in LEVELS:
@@ -35,9 +38,12 @@ def write(folder, title, results):
             limit = f" ≤ {bar:g}" if bar else ""
             cells.append(f"{worst} ({statistics.median(pauses):.2f}){limit}")
         total = {k: sum(run[k] for run in r["runs"])
-                 for k in ("reads", "failed", "writes", "unknown", "lost", "wrong")}
+                 for k in ("reads", "failed", "adomd_reads", "adomd_failed", "writes", "unknown",
+                           "lost", "wrong")}
+        of_adomd = [total["adomd_reads"], total["adomd_failed"]]
+        of_adomd = f"{of_adomd[0]}, {of_adomd[1]}" if any(of_adomd) else "–"
         text.append(f"| {r['name']}: {r['what']} | {len(r['runs'])} | " + " | ".join(cells)
-                    + f" | {total['reads']}, {total['failed']} | {total['writes']}, {total['unknown']}"
+                    + f" | {total['reads']}, {total['failed']} | {of_adomd} | {total['writes']}, {total['unknown']}"
                     f" | {total['lost']} | {total['wrong']} |")
     text += ["", f"![Longest pause of every run]({plot})", ""]
     path = os.path.join(folder, "regions.md")
@@ -48,7 +54,7 @@ def write(folder, title, results):
 
 def _plot(results):
     """A row for each fault; a dot for each run and level, and the bars as strokes."""
-    left, top, step, width = 130, 50, 70, 700
+    left, top, step, width = 130, 50, 90, 700
     longest = max([1.0, *(p for r in results for run in r["runs"] for p in run["pauses"].values()),
                    *(b for r in results for b in r["bars"].values())])
     height = top + step * len(results) + 30
