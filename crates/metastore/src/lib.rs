@@ -18,6 +18,7 @@ mod logins;
 mod metastore;
 mod raft;
 mod reads;
+mod refusal;
 mod schedules;
 mod shared;
 mod state;

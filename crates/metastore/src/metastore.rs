@@ -13,7 +13,7 @@ mod timing;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +28,7 @@ use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
 use crate::log_store::LogStore;
 use crate::raft::{Acknowledged, Metrics, Raft, Types};
+use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
@@ -152,7 +153,7 @@ pub struct Metastore {
     run: AtomicU64,
     /// Whether the consensus has ended by itself.
     ailing: AtomicBool,
-    refused: Arc<Mutex<Option<String>>>,
+    refused: Arc<Refusal>,
     acknowledged: Acknowledged,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -324,12 +325,7 @@ impl Metastore {
             for address in addresses {
                 match self.transport.call(address, "raft/join", body.clone(), HOLD).await {
                     Ok(_) => return,
-                    Err(e) if e.kind == ErrorKind::Conflict => {
-                        if self.status().refused.as_ref() != Some(&e.message) {
-                            tracing::warn!(address, error = %e, "the group refuses this server");
-                        }
-                        self.set_refused(Some(e.message.clone()));
-                    }
+                    Err(e) if e.kind == ErrorKind::Conflict => self.refused_by(address, &e),
                     Err(e) => tracing::info!(address, error = %e, "not let in yet; asking again"),
                 }
             }
@@ -408,7 +404,11 @@ impl Metastore {
             me,
             caught_up: self.caught_up.load(Ordering::Relaxed),
             timing: self.timing(),
-            refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            refused: self
+                .refused
+                .told(millis.is_some_and(|ms| {
+                    Duration::from_millis(ms) < self.timing().without_majority()
+                })),
         }
     }
 
@@ -424,8 +424,9 @@ impl Metastore {
         self.heard_commit.load(Ordering::Relaxed)
     }
 
-    fn set_refused(&self, why: Option<String>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    /// Notes that the member at `address` refused what this server sent it.
+    pub fn refused_by(&self, address: &str, error: &Error) {
+        self.refused.by(address, error);
     }
 
     fn elapsed_millis(&self) -> u64 {
@@ -469,7 +470,7 @@ impl Metastore {
                         self.fresh_contact.store(now, Ordering::Relaxed);
                     }
                     if !matches!(&answer, Ok(AppendEntriesResponse::Conflict)) {
-                        self.set_refused(None);
+                        self.refused.clear();
                     }
                 }
                 encode(&answer)
@@ -499,7 +500,7 @@ impl Metastore {
                 self.remove_here(id, propose).await.map(|()| Vec::new())
             }
             "raft/lost" => {
-                self.set_refused(Some(LOST.to_owned()));
+                self.refused.lost(LOST);
                 Ok(Vec::new())
             }
             "raft/join" => self.let_in(body).await.map(|()| Vec::new()),

@@ -22,6 +22,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::coding;
 use crate::command::{Command, Reply};
 use crate::metastore::{LOST, Transport};
+use crate::refusal::Refusal;
 use crate::state::Member;
 use crate::state_machine::StateMachine;
 
@@ -70,7 +71,7 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) state: StateMachine,
     /// Why other members refuse this server, where they do.
-    pub(crate) refused: Arc<Mutex<Option<String>>>,
+    pub(crate) refused: Arc<Refusal>,
     pub(crate) acknowledged: Acknowledged,
 }
 
@@ -80,7 +81,7 @@ pub(crate) struct Peer {
     fallback: String,
     transport: Arc<dyn Transport>,
     state: StateMachine,
-    refused: Arc<Mutex<Option<String>>>,
+    refused: Arc<Refusal>,
     acknowledged: Acknowledged,
 }
 
@@ -198,11 +199,7 @@ impl Peer {
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, &path, body, limit).await.map_err(|e| {
             if e.kind == ErrorKind::Conflict {
-                let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                if refused.as_ref() != Some(&e.message) {
-                    tracing::warn!(address, error = %e, "a member refuses this server");
-                    *refused = Some(e.message.clone());
-                }
+                self.refused.by(address, &e);
             }
             if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Conflict) {
                 RPCError::Unreachable(Unreachable::new(&e))
@@ -210,6 +207,7 @@ impl Peer {
                 RPCError::Network(NetworkError::new(&e))
             }
         })?;
+        self.refused.not_by(address);
         let decoded: Result<T, RaftError<u64, E>> =
             coding::decode(&answer).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         decoded.map_err(|e| RPCError::RemoteError(RemoteError::new(self.id, e)))

@@ -129,9 +129,15 @@ impl Service {
         let state = self.metastore.state();
         let members = state.members.iter().filter(|(id, _)| **id != self.identity.node_id);
         let asked = members.map(|(_, member)| async move {
-            let call =
-                self.transport.call(&member.peer_address, "state/digests", Vec::new(), LIMIT);
-            let said: Digests = from_json(&call.await.ok()?).ok()?;
+            let address = &member.peer_address;
+            let answer = self.transport.call(address, "state/digests", Vec::new(), LIMIT).await;
+            // A server that is not a member any more, and only reads, hears it here.
+            if let Err(e) = &answer
+                && e.kind == ErrorKind::Conflict
+            {
+                self.metastore.refused_by(address, e);
+            }
+            let said: Digests = from_json(&answer.ok()?).ok()?;
             (said.release == release()).then(|| (member.clone(), said.digests))
         });
         let said: Vec<(Member, Vec<(u64, String)>)> =

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use evercube_base::ErrorKind;
 use evercube_metastore::{Command, Leases, Member, MemberKind, Reply, State};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -176,9 +177,15 @@ impl Service {
                 continue;
             };
             let (id, transport) = (*id, Arc::clone(&self.transport));
+            let metastore = Arc::clone(&self.metastore);
             asked.spawn(async move {
                 let limit = Duration::from_millis(800);
                 let answer = transport.call(&address, "server/status", Vec::new(), limit).await;
+                if let Err(e) = &answer
+                    && e.kind == ErrorKind::Conflict
+                {
+                    metastore.refused_by(&address, e);
+                }
                 answer.and_then(|b| from_json::<ServerStatus>(&b)).ok().map(|s| (id, s))
             });
         }

@@ -59,6 +59,9 @@ pub struct ServerStatus {
     /// Its settings as they are compared; told to administrators.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Why it is fenced, where it is.
+    #[serde(default)]
+    pub error: Option<String>,
     /// How its data folder is encrypted; null where it is not.
     #[serde(default)]
     pub encryption: Option<EncryptionStatus>,
@@ -149,6 +152,12 @@ impl Service {
             (false, _) if raft.applied == 0 => "starting",
             (false, _) => "fenced",
         };
+        let error = (status == "fenced").then(|| {
+            raft.refused.clone().unwrap_or_else(|| match raft.millis_since_quorum {
+                Some(ms) => format!("no contact with a majority for {} s", ms / 1000),
+                None => "no contact with a majority since it was started".into(),
+            })
+        });
         ServerStatus {
             name: self.config.name.clone(),
             region: self.config.region.clone(),
@@ -158,6 +167,7 @@ impl Service {
                 .map_or_else(|| self.config.kind.clone(), |m| m.kind.to_string()),
             address: self.config.http_address.clone(),
             state: status.into(),
+            error,
             applied_seq: Some(raft.applied),
             last_contact_ms: raft.millis_since_quorum,
             databases: if self.serves_queries() { databases } else { Vec::new() },

@@ -186,6 +186,7 @@ impl Metastore {
             let Some(member) = state.members.get(id) else { continue };
             let (transport, address) = (Arc::clone(&self.transport), member.peer_address.clone());
             let path = addressed("raft/heard", *id, Some(member));
+            let refused = Arc::clone(&self.refused);
             asked.spawn(async move {
                 let answer = transport.call(&address, &path, Vec::new(), limit).await;
                 match answer.and_then(|b| decode::<Heard>(&b)) {
@@ -194,7 +195,12 @@ impl Metastore {
                     Err(e) if e.kind == ErrorKind::NotFound => {
                         Some(Heard { silent_ms: u64::MAX, last: None })
                     }
-                    Err(_) => None,
+                    Err(e) => {
+                        if e.kind == ErrorKind::Conflict {
+                            refused.by(&address, &e);
+                        }
+                        None
+                    }
                 }
             });
         }

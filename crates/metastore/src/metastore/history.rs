@@ -38,7 +38,7 @@ impl Metastore {
         // Whatever came of it, the consensus goes on: in the new history or in the old one.
         let raft = self.start_again(self.timing()).await?;
         self.put_raft(raft);
-        self.set_refused(None);
+        self.refused.clear();
         self.transport.introduce(&introduction(&self.state(), me));
         begun
     }

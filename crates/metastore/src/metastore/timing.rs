@@ -1,7 +1,7 @@
 //! Timing that follows the network: the slower the members reach each other, the longer a silence
 //! must be before it means anything. The leader measures; the group's setting tells everybody.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use evercube_base::{Error, Result};
@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::log_store::LogStore;
 use crate::metastore::Transport;
 use crate::raft::{Acknowledged, Network, Raft, config};
+use crate::refusal::Refusal;
 use crate::state_machine::StateMachine;
 
 /// The group's setting with the heartbeat in milliseconds.
@@ -71,7 +72,7 @@ pub(super) struct Parts {
     pub transport: Arc<dyn Transport>,
     pub log: LogStore,
     pub state: StateMachine,
-    pub refused: Arc<Mutex<Option<String>>>,
+    pub refused: Arc<Refusal>,
     pub acknowledged: Acknowledged,
 }
 

@@ -41,6 +41,9 @@ fn text(report: &Report) -> String {
         out.push_str(&format!("DRIFT: {difference}\n"));
     }
     for s in &report.servers {
+        if let Some(why) = &s.error {
+            out.push_str(&format!("FENCED: {}: {why}\n", s.name));
+        }
         for difference in &s.agreement.diverged {
             out.push_str(&format!("DIVERGED on {}: {difference}\n", s.name));
         }

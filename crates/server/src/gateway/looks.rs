@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::pool::{Member, Pool, Standing};
-use crate::http::health::WRITES;
+use crate::http::health::{GROUP, WRITES};
 
 /// Time between two looks at a server, and between two judgements of what came back.
 const EVERY: Duration = Duration::from_millis(60);
@@ -98,7 +98,8 @@ impl Member {
         let now = Instant::now();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         if looks.answered(asked, now) && looks.failed.is_none_or(|at| asked > at) {
-            self.ready.store(answer.status() == StatusCode::OK, Ordering::Relaxed);
+            let ready = answer.status() == StatusCode::OK && !self.foreign.load(Ordering::Relaxed);
+            self.ready.store(ready, Ordering::Relaxed);
             self.writes.store(answer.headers().contains_key(WRITES), Ordering::Relaxed);
         }
         self.stands(looks.standing(now));
@@ -135,7 +136,9 @@ impl Pool {
                         drop(counted);
                     });
                 }
-                if *member.standing.borrow() == Standing::InTime && is_due(learned, LEARN_EVERY) {
+                let is_own = !member.foreign.load(Ordering::Relaxed);
+                let in_time = *member.standing.borrow() == Standing::InTime;
+                if is_own && in_time && is_due(learned, LEARN_EVERY) {
                     learned = Some(now);
                     let (pool, member) = (Arc::clone(&pool), Arc::clone(&member));
                     tokio::spawn(async move { pool.learn(&member).await });
@@ -148,7 +151,18 @@ impl Pool {
     async fn look_at(&self, member: &Member) {
         let asked = Instant::now();
         match self.ask(member, "/health/ready").await {
-            Ok(answer) => member.answered(asked, &answer),
+            Ok(answer) => {
+                let group = answer.headers().get(GROUP).and_then(|v| v.to_str().ok());
+                let foreign = self.is_foreign(group, answer.status() == StatusCode::OK);
+                if foreign && !member.foreign.swap(foreign, Ordering::Relaxed) {
+                    tracing::warn!(
+                        server = member.base,
+                        "belongs to another group; it is not asked"
+                    );
+                }
+                member.foreign.store(foreign, Ordering::Relaxed);
+                member.answered(asked, &answer);
+            }
             // Refused or broken; one that only takes long is told by the silence.
             Err(_) if asked.elapsed() < LIMIT => member.failed(asked),
             Err(_) => {}

@@ -1,7 +1,7 @@
 //! The servers behind a gateway, and which of them to ask.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -33,6 +33,8 @@ pub(super) struct Member {
     pub ready: AtomicBool,
     /// By its last answer: takes writes.
     pub writes: AtomicBool,
+    /// By its last answer: of another group than the gateway serves, and never asked.
+    pub foreign: AtomicBool,
     in_flight: AtomicUsize,
     pub standing: watch::Sender<Standing>,
     pub looks: Mutex<Looks>,
@@ -42,6 +44,8 @@ pub(super) struct Member {
 pub struct Pool {
     members: RwLock<Vec<Arc<Member>>>,
     pub client: PeerClient,
+    /// The group of the server that was ready first.
+    group: OnceLock<String>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -62,7 +66,7 @@ impl Drop for InFlight {
 impl Pool {
     /// `servers` are `http://host:port`, or with https.
     pub fn new(servers: Vec<String>, client: PeerClient) -> Self {
-        let pool = Self { members: RwLock::default(), client };
+        let pool = Self { members: RwLock::default(), client, group: OnceLock::new() };
         for server in servers {
             pool.add(server);
         }
@@ -87,6 +91,7 @@ impl Pool {
             base,
             ready: AtomicBool::new(false),
             writes: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             standing: watch::Sender::new(Standing::Away),
             looks: Mutex::new(Looks::new(Instant::now())),
@@ -107,6 +112,18 @@ impl Pool {
         self.members().iter().any(|m| m.ready.load(Ordering::Relaxed))
     }
 
+    /// Whether a server is of another group than this gateway serves: that of the server that was
+    /// ready first. A server of an earlier release does not say.
+    pub(super) fn is_foreign(&self, group: Option<&str>, is_ready: bool) -> bool {
+        let Some(group) = group.filter(|g| !g.is_empty()) else { return false };
+        let own = if is_ready {
+            Some(self.group.get_or_init(|| group.to_owned()))
+        } else {
+            self.group.get()
+        };
+        own.is_some_and(|own| own != group)
+    }
+
     /// The best server not tried yet: ready and in time before merely ready before merely
     /// answering before silent, for a write the one that takes them, then the one with the fewest
     /// requests in flight, then the first of the list.
@@ -116,7 +133,10 @@ impl Pool {
 
     fn best(&self, tried: &[usize], is_read: bool) -> Option<(u32, usize)> {
         let members = self.members();
-        let open = members.iter().enumerate().filter(|(i, _)| !tried.contains(i));
+        let open = members
+            .iter()
+            .enumerate()
+            .filter(|(i, m)| !tried.contains(i) && !m.foreign.load(Ordering::Relaxed));
         let ranked = open.map(|(i, m)| {
             let rank = match (m.ready.load(Ordering::Relaxed), *m.standing.borrow()) {
                 (true, Standing::InTime) => 0,

@@ -90,12 +90,26 @@ pub async fn send(
             String::from_utf8_lossy(answer.body()).into_owned(),
         ));
     }
+    if let Some(why) = refusal(&answer) {
+        return Ok(failed(&Error::new(
+            ErrorKind::Unavailable,
+            format!("this server cannot answer: {why}"),
+        )));
+    }
     let (mut head, body) = answer.into_parts();
     head.headers.remove(http::header::TRANSFER_ENCODING);
     head.headers.remove(http::header::CONTENT_LENGTH);
     let mut answer = Answer::from_parts(head, AnswerBody::from(body));
     super::audit::take_mark(&mut answer);
     Ok(answer)
+}
+
+/// Why the other member takes nothing from this server, which was removed or is of another group.
+/// Such an answer is for members: it has no `error` around it.
+fn refusal(answer: &http::Response<Bytes>) -> Option<String> {
+    let refuses = matches!(answer.status(), StatusCode::CONFLICT | StatusCode::FORBIDDEN);
+    let error = refuses.then(|| serde_json::from_slice::<Error>(answer.body()).ok())?;
+    error.map(|e| e.message)
 }
 
 /// Whether an answer means that another member is to be asked.

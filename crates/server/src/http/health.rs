@@ -13,6 +13,9 @@ use super::{ServerState, metrics};
 /// On the answer of a server that takes writes.
 pub const WRITES: &str = "x-evercube-writes";
 
+/// On the answer whether a server is ready: the group it belongs to.
+pub const GROUP: &str = "x-evercube-group";
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 pub fn is_endpoint(asked: &Asked) -> bool {
@@ -26,8 +29,13 @@ pub fn tells_names(asked: &Asked) -> bool {
 
 pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
     let mut answer = by_path(state, asked);
-    if asked.path == "/health/ready" && state.service.is_writer() {
-        answer.headers_mut().insert(WRITES, HeaderValue::from_static("1"));
+    if asked.path == "/health/ready" {
+        if state.service.is_writer() {
+            answer.headers_mut().insert(WRITES, HeaderValue::from_static("1"));
+        }
+        if let Ok(group) = HeaderValue::from_str(&state.service.metastore.state().cluster_id) {
+            answer.headers_mut().insert(GROUP, group);
+        }
     }
     answer
 }
@@ -51,7 +59,8 @@ fn metrics(state: &Arc<ServerState>) -> String {
     let group = service.metastore.state();
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, rows: &[(String, u64)]| {
-        let _ = writeln!(out, "# HELP evercube_{name} {help}\n# TYPE evercube_{name} gauge");
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let _ = writeln!(out, "# HELP evercube_{name} {help}\n# TYPE evercube_{name} {kind}");
         for (labels, value) in rows {
             let _ = writeln!(out, "evercube_{name}{labels} {value}");
         }

@@ -1,0 +1,92 @@
+//! What this server is told by others that take nothing from it.
+
+use std::sync::{Mutex, PoisonError};
+
+use evercube_base::Error;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    /// The leader found that this server lacks what it acknowledged.
+    Lost(String),
+    /// The server at an address does not know this one as a member of its group.
+    By { address: String, message: String },
+}
+
+/// Why this server is refused, if it is.
+#[derive(Debug, Default)]
+pub struct Refusal(Mutex<Option<Why>>);
+
+impl Refusal {
+    fn set(&self, why: Option<Why>) -> Option<Why> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), why)
+    }
+
+    /// The server at this address refuses this one; said once in the log.
+    pub(crate) fn by(&self, address: &str, error: &Error) {
+        let (address, message) = (address.to_owned(), error.message.clone());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = match &*known {
+            Some(Why::Lost(_)) => return,
+            Some(Why::By { message: before, .. }) => *before != message,
+            None => true,
+        };
+        if is_news {
+            tracing::warn!(address, error = message, "this server is refused");
+        }
+        *known = Some(Why::By { address, message });
+    }
+
+    /// The server at this address takes messages.
+    pub(crate) fn not_by(&self, address: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*known, Some(Why::By { address: by, .. }) if by == address) {
+            *known = None;
+        }
+    }
+
+    pub(crate) fn lost(&self, message: &str) {
+        self.set(Some(Why::Lost(message.to_owned())));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.set(None);
+    }
+
+    /// Why this server is refused. While it is in touch with a majority one server's word does not
+    /// count: a server of another group may stand at the address of a member that is away.
+    pub(crate) fn told(&self, in_touch: bool) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Why::Lost(message)) => Some(message.clone()),
+            Some(Why::By { message, .. }) if !in_touch => Some(message.clone()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_at_an_address_fences_nobody_that_has_a_majority() {
+        let refusal = Refusal::default();
+        refusal.by("b:1", &Error::invalid("another group"));
+        assert_eq!(refusal.told(true), None);
+        assert_eq!(refusal.told(false).as_deref(), Some("another group"));
+        refusal.not_by("c:1");
+        assert!(refusal.told(false).is_some(), "another server's answer is no excuse");
+        refusal.not_by("b:1");
+        assert_eq!(refusal.told(false), None);
+    }
+
+    #[test]
+    fn what_was_lost_counts_until_the_leader_takes_this_server_again() {
+        let refusal = Refusal::default();
+        refusal.lost("lost");
+        refusal.by("b:1", &Error::invalid("another group"));
+        refusal.not_by("b:1");
+        assert_eq!(refusal.told(true).as_deref(), Some("lost"));
+        refusal.clear();
+        assert_eq!(refusal.told(false), None);
+    }
+}
