@@ -159,11 +159,13 @@ impl Service {
         }
         let follow = before.iter().skip(1).filter(|(n, _)| !after.iter().any(|(a, _)| a == n));
         for (name, old) in follow {
-            let now = of_group(&after).map(|id| self.name_of(id)).unwrap_or_default();
-            progress.note(format!(
-                "writes of database '{name}' moved from {} to {now}",
-                self.name_of(*old)
-            ));
+            let Some(now) = of_group(&after) else { continue };
+            let (old_name, now_name) = (self.name_of(*old), self.name_of(now));
+            progress.note(if now == *old {
+                format!("writes of database '{name}' stay on {now_name}, with all others")
+            } else {
+                format!("writes of database '{name}' moved from {old_name} to {now_name}")
+            });
         }
     }
 

@@ -199,6 +199,9 @@ pub(super) async fn list(args: &List, what: &str) -> Outcome {
         return print(&format!("{found}\n"));
     }
     let rows = found.as_object().and_then(|o| o.values().next()).and_then(Json::as_array);
+    if rows.is_none_or(Vec::is_empty) {
+        return print("there are none\n");
+    }
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     for (i, row) in rows.into_iter().flatten().filter_map(Json::as_object).enumerate() {

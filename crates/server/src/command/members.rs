@@ -77,19 +77,22 @@ struct Answer {
     members: Vec<MemberRow>,
 }
 
+/// The members that only read.
+const READERS: &str = "?kind=replica&kind=learner";
+
 pub async fn members(args: &Members) -> Outcome {
     match &args.action {
         Action::List(args) => list(args, "").await,
         Action::Add(args) => add(&args.named, &args.kind).await,
-        Action::Remove(args) => remove(args).await,
+        Action::Remove(args) => remove(args, "").await,
     }
 }
 
 pub async fn replicas(args: &Replicas) -> Outcome {
     match &args.action {
-        ReplicaAction::List(args) => list(args, "?kind=replica&kind=learner").await,
+        ReplicaAction::List(args) => list(args, READERS).await,
         ReplicaAction::Add(args) => add(args, "replica").await,
-        ReplicaAction::Remove(args) => remove(args).await,
+        ReplicaAction::Remove(args) => remove(args, READERS).await,
     }
 }
 
@@ -115,8 +118,8 @@ async fn add(args: &Named, kind: &str) -> Outcome {
     report::show(&answer, args.json)
 }
 
-async fn remove(args: &Remove) -> Outcome {
-    let path = format!("/api/v1/members/{}", percent_encode(&args.name));
+async fn remove(args: &Remove, which: &str) -> Outcome {
+    let path = format!("/api/v1/members/{}{which}", percent_encode(&args.name));
     let answer = args.account.client()?.delete(&path, &request_id()?).await?;
     report::show(&answer, args.json)
 }

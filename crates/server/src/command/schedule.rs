@@ -28,7 +28,9 @@ pub struct Schedules {
 enum Action {
     List(List),
     Add(Box<Add>),
+    /// Remove a schedule
     Remove(Named),
+    /// Run a schedule now, beside its times
     Run(Named),
 }
 
@@ -45,7 +47,6 @@ struct List {
     json: bool,
 }
 
-/// Remove a schedule (remove), or run it now beside its times (run)
 #[derive(Debug, clap::Args)]
 struct Named {
     #[command(flatten)]

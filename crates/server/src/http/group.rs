@@ -180,7 +180,7 @@ pub async fn run(
             let given: MemberBody = body(asked)?;
             service.add_member(call, &given.name, &given.kind).await?
         }
-        Operation::RemoveMember(name) => return remove_member(state, call, &name).await,
+        Operation::RemoveMember(name) => return remove_member(state, asked, call, &name).await,
         Operation::Policy(database) => {
             let given: PolicyBody = body(asked)?;
             service.set_policy(call, &database, &given.policy).await?
@@ -222,9 +222,17 @@ async fn drill(state: &Arc<ServerState>, asked: &Asked, call: &Call) -> Result<A
     }
 }
 
-async fn remove_member(state: &Arc<ServerState>, call: &Call, name: &str) -> Result<Answer> {
+async fn remove_member(
+    state: &Arc<ServerState>,
+    asked: &Asked,
+    call: &Call,
+    name: &str,
+) -> Result<Answer> {
+    let kinds: Vec<String> = asked.parameters("kind").collect();
     match state.service.removal_place(call, name).await? {
-        OperationPlace::Here => Ok(json_of(&state.service.remove_member(call, name).await?)),
+        OperationPlace::Here => {
+            Ok(json_of(&state.service.remove_member(call, name, &kinds).await?))
+        }
         OperationPlace::Elsewhere(others) => Ok(misdirected(&others)),
     }
 }

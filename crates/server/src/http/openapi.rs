@@ -201,7 +201,13 @@ const OPERATIONS: &[Operation] = &[
         &[],
         &["name", "kind"],
     ),
-    Operation("delete", "/members/{name}", "Take a member out of the group", &[], &[]),
+    Operation(
+        "delete",
+        "/members/{name}",
+        "Take a member out of the group; with kinds only one of these",
+        &["kind"],
+        &[],
+    ),
     Operation(
         "post",
         "/databases/{database}/policy",

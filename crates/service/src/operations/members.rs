@@ -99,8 +99,14 @@ impl Service {
         Ok(self.place_without(&state, &[id]))
     }
 
-    /// Takes a member out: writes, leadership and connections leave it first.
-    pub async fn remove_member(self: &Arc<Self>, call: &Call, name: &str) -> Result<Report> {
+    /// Takes a member out: writes, leadership and connections leave it first. Only one of these
+    /// kinds, where some are named: who takes a replica out means no server that keeps the group up.
+    pub async fn remove_member(
+        self: &Arc<Self>,
+        call: &Call,
+        name: &str,
+        kinds: &[String],
+    ) -> Result<Report> {
         self.may_operate(call, "Removing a member").await?;
         if let Some(report) =
             self.carried_out(call, &format!("server {name} is no member any more"))?
@@ -109,6 +115,13 @@ impl Service {
         }
         let state = self.metastore.state();
         let (id, member) = member_named(&state, name)?;
+        let kinds = kinds.iter().map(|k| member_kind(k)).collect::<Result<Vec<_>>>()?;
+        if !kinds.is_empty() && !kinds.contains(&member.kind) {
+            return Err(refused(format!(
+                "server '{}' is a {} member and no replica; 'members remove' takes it out",
+                member.name, member.kind
+            )));
+        }
         self.require_dispensable(&state, id)?;
         let mut progress = Progress::measured(self, None);
         self.empty(call, &mut progress, &state, id, &member).await?;

@@ -1,9 +1,9 @@
 //! How the servers keep a database the same.
 
-use evercube_base::{Error, Result};
+use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::{Command, OnDifference, Partner, StandbyPlan, Sync, SyncMode};
 
-use super::{Progress, Report};
+use super::{Progress, Report, refused};
 use crate::call::Call;
 use crate::other_group::need_address;
 use crate::service::Service;
@@ -59,7 +59,7 @@ impl Service {
         };
         if let Some(plan) = &standby {
             // The first backup and restore show that everything is in place.
-            self.supply(database, plan).await?;
+            self.supply(database, plan).await.map_err(|e| not_reached(&plan.url, e))?;
             progress.note(format!(
                 "a backup was written to {}, restored by the group at {} and verified there",
                 plan.target, plan.url
@@ -71,7 +71,7 @@ impl Service {
         };
         if let Some(partner) = &partner {
             // What the other group cannot do shows now.
-            self.give_model(database, partner).await?;
+            self.give_model(database, partner).await.map_err(|e| not_reached(&partner.url, e))?;
             progress.note(format!(
                 "the group at {} has the model of '{database}' and reads its sources at every refresh, too",
                 partner.url
@@ -130,6 +130,17 @@ impl Service {
             target,
             every_seconds: request.every_seconds.unwrap_or(EVERY_SECONDS).max(1),
         })
+    }
+}
+
+/// What is away is another group: nobody is to wait here, as for a leader of this one.
+fn not_reached(url: &str, error: Error) -> Error {
+    match error.kind {
+        ErrorKind::Unavailable | ErrorKind::Unknown => refused(format!(
+            "the group at {url} was not brought in step, and the mode was not changed: {}",
+            error.message
+        )),
+        _ => error,
     }
 }
 
