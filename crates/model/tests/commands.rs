@@ -239,6 +239,16 @@ fn files_are_deployed_by_what_they_hold() {
     assert_eq!(name(wrapped.to_string().as_bytes(), Some("f"), None, &[]).unwrap().name, "W");
     let created = json!({"create": {"database": {"name": "C", "model": {}}}}).to_string();
     assert_eq!(name(created.as_bytes(), Some("f"), Some("D"), &[]).unwrap().name, "D");
+    let alter = json!({"alter": {"object": {"database": "A"}, "database": {"name": "B"}}});
+    for (target, renamed) in [(None, ("A", "B")), (Some("C"), ("C", "B")), (Some("B"), ("B", "B"))]
+    {
+        match deploy_command(alter.to_string().as_bytes(), Some("f"), target, &[]).unwrap() {
+            Command::Alter { path, definition } => {
+                assert_eq!((path.database.as_str(), definition.name().unwrap()), renamed);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     let set = name(text.as_bytes(), None, None, &[("datafolder", "/data \"x\"")]).unwrap();
     assert_eq!(
         &*set.model.expressions[0].expression,

@@ -109,6 +109,7 @@ fn name_of(command: &Command, stem: Option<&str>, database: Option<&str>) -> Res
 
 /// Makes the command speak of the database `name`.
 fn retarget(command: &mut Command, name: &str) {
+    let is_alter = matches!(command, Command::Alter { .. });
     match command {
         Command::CreateOrReplace { path, definition } | Command::Alter { path, definition } => {
             let old = std::mem::replace(&mut path.database, name.to_owned());
@@ -123,7 +124,11 @@ fn retarget(command: &mut Command, name: &str) {
                 if old != name && map.get("id").is_some_and(stale) {
                     map.remove("id");
                 }
-                map.insert("name".to_owned(), Json::String(name.to_owned()));
+                // An alter that gives another name renames the database.
+                let renames = is_alter && map.get("name").is_some_and(|new| !stale(new));
+                if !renames {
+                    map.insert("name".to_owned(), Json::String(name.to_owned()));
+                }
             }
         }
         Command::Create { parent, .. } => name.clone_into(&mut parent.database),
