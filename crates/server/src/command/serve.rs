@@ -1,5 +1,6 @@
 //! `evercube serve`: one server, alone or in a group.
 
+use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -145,8 +146,12 @@ fn peer_listener(
 pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("EVERCUBE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
-    let _already_set =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _already_set = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colours are for people; a file or a collector of logs would keep their codes.
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {

@@ -135,7 +135,7 @@ fn read(model: &str, body: &[u8]) -> Result<(RefreshTask, u32)> {
         timeout_seconds: Some(FIVE_HOURS),
         ..RefreshTask::default()
     };
-    let (mut retries, mut by_batch) = (0, false);
+    let (mut retries, mut by_batch, mut by_policy) = (0, false, false);
     for (key, value) in &given {
         if value.is_null() {
             continue;
@@ -149,14 +149,23 @@ fn read(model: &str, body: &[u8]) -> Result<(RefreshTask, u32)> {
                     other => return Err(wrong(key, other, "transactional or partialBatch")),
                 }
             }
-            "maxparallelism" => task.parallel = Some(number(key, value)?.max(1)),
+            "maxparallelism" => match number(key, value)? {
+                0 => return Err(wrong(key, "0", "a whole number from 1")),
+                most => task.parallel = Some(most),
+            },
             "retrycount" => retries = number(key, value)?.min(MOST_RETRIES),
             "objects" => task.objects = objects(value)?,
             "timeout" => task.timeout_seconds = Some(seconds(key, &word(key, value)?)?),
-            // There is no refresh policy here, and nobody is written to.
-            "applyrefreshpolicy" | "effectivedate" | "notifyoption" => {}
+            // No model has a refresh policy here, and nobody is written to.
+            "applyrefreshpolicy" => by_policy = flag(key, value)?,
+            "effectivedate" | "notifyoption" => {}
             _ => return Err(Error::invalid(format!("the refresh has no setting '{key}'"))),
         }
+    }
+    if by_batch && by_policy {
+        return Err(Error::invalid(
+            "commitMode is 'partialBatch', so applyRefreshPolicy must be false",
+        ));
     }
     if task.way.eq_ignore_ascii_case("add") {
         return Err(Error::invalid("the type 'add' is not for this interface; use a TMSL refresh"));
@@ -191,6 +200,11 @@ fn number(key: &str, value: &Json) -> Result<u32> {
     let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
     let number = number.and_then(|n| u32::try_from(n).ok());
     number.ok_or_else(|| wrong(key, &value.to_string(), "a whole number from 0"))
+}
+
+fn flag(key: &str, value: &Json) -> Result<bool> {
+    let given = value.as_bool().or_else(|| value.as_str()?.to_ascii_lowercase().parse().ok());
+    given.ok_or_else(|| wrong(key, &value.to_string(), "true or false"))
 }
 
 fn objects(value: &Json) -> Result<Vec<RefreshObject>> {
@@ -335,6 +349,9 @@ mod tests {
             (r#"{"Type":"add"}"#, "add"),
             (r#"{"CommitMode":"x"}"#, "partialBatch"),
             (r#"{"MaxParallelism":-1}"#, "whole number"),
+            (r#"{"MaxParallelism":0}"#, "from 1"),
+            (r#"{"applyRefreshPolicy":"x"}"#, "true or false"),
+            (r#"{"applyRefreshPolicy":true,"commitMode":"partialBatch"}"#, "must be false"),
             (r#"{"Objects":[{}]}"#, "table"),
             (r#"{"Objects":{}}"#, "list"),
             (r#"{"timeout":"1"}"#, "hh:mm:ss"),
