@@ -26,6 +26,8 @@ mod permissions;
 mod process;
 #[path = "servers/repeated.rs"]
 mod repeated;
+#[path = "servers/restore_kills.rs"]
+mod restore_kills;
 #[path = "servers/resume.rs"]
 mod resume;
 #[path = "servers/schedules.rs"]
