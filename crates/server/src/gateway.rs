@@ -22,7 +22,7 @@ use crate::http::answer::{answer, failed};
 use crate::http::asked::{Asked, RELAYED, REQUEST_ID};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
-use crate::http::{Place, azure, forward, rest, xmla};
+use crate::http::{Place, azure, forward, large, rest, xmla};
 use exchange::{Nature, Outcome, Sent};
 pub use pool::Pool;
 use pool::Standing;
@@ -79,7 +79,7 @@ async fn relayed(
     asked: Asked,
     from: Option<IpAddr>,
 ) -> Response<AnswerBody> {
-    let nature = nature(&asked);
+    let nature = large::taken_apart(asked.body.len(), || nature(&asked)).await;
     let is_read = nature == Nature::Read;
     let asked = prepared(asked, is_read, from);
     let mut last: Option<Response<Bytes>> = None;

@@ -18,6 +18,7 @@ pub mod gate;
 pub mod group;
 pub mod health;
 pub mod incoming;
+pub mod large;
 pub mod listen;
 mod metrics;
 pub mod openapi;
@@ -50,9 +51,6 @@ use caller::{Caller, LOGIN_COOKIE};
 
 /// How long a request waits for a member that can answer it.
 const HOLD: Duration = Duration::from_secs(30);
-
-/// From this many bytes on a message takes a while to be taken apart.
-const LARGE: usize = 256 << 10;
 
 /// How long a member that was replaced as the writer may take to answer what it has been sent.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
@@ -94,14 +92,6 @@ impl Task {
             return Ok(Self::Xmla(Box::new(xmla::Message::read(asked)?)));
         }
         Ok(refreshes::route(asked).map_or(Self::Rest, Self::Refreshes))
-    }
-
-    /// As [`Self::of`]; a large message is taken apart where it holds no other request up.
-    fn of_size(asked: &Asked) -> Result<Self> {
-        match asked.body.len() {
-            0..LARGE => Self::of(asked),
-            _ => tokio::task::block_in_place(|| Self::of(asked)),
-        }
     }
 
     fn place(&self, asked: &Asked) -> Place {
@@ -212,8 +202,12 @@ async fn noted(
     by: &Identity,
     from: Option<IpAddr>,
 ) -> Answer {
-    let task = Task::of_size(&asked);
-    let noted = task.as_ref().ok().map(|task| Noted::of(state, &asked, task, by, from));
+    let read = || {
+        let task = Task::of(&asked);
+        let noted = task.as_ref().ok().map(|task| Noted::of(state, &asked, task, by, from));
+        (task, noted)
+    };
+    let (task, noted) = large::taken_apart(asked.body.len(), read).await;
     let answer = answered(state, &task, asked, by, false).await;
     if let Some(noted) = noted {
         noted.end(state, &answer);

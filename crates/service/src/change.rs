@@ -13,6 +13,7 @@ use evercube_model::tmsl::{Command, ObjectKind, Refresh, parse_statement};
 
 pub(crate) use self::lock::WriteLocks;
 use crate::call::{Call, WriteAnswer};
+use crate::objects::blocking;
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::refresh::overrides::SourceOverrides;
@@ -30,7 +31,8 @@ pub(crate) enum Step {
 impl Service {
     /// Carries out a TMSL statement; a sequence is one operation.
     pub async fn execute_tmsl(&self, call: &Call, text: &str) -> Result<WriteAnswer> {
-        let command = parse_statement(text)?;
+        let whole = text.to_owned();
+        let command = blocking(move || parse_statement(&whole)).await?;
         self.execute(call, command, text).await
     }
 
@@ -41,8 +43,9 @@ impl Service {
         text: &str,
     ) -> Result<WriteAnswer> {
         match command {
-            Command::Backup(backup) => self.backup(call, backup.into()).await,
-            Command::Restore(restore) => self.restore(call, restore.into()).await,
+            // On the heap: what they keep while they wait is large.
+            Command::Backup(backup) => Box::pin(self.backup(call, backup.into())).await,
+            Command::Restore(restore) => Box::pin(self.restore(call, restore.into())).await,
             Command::Delete { path } if path.kind() == ObjectKind::Database => {
                 self.drop_database(call, &path.database).await
             }

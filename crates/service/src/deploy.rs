@@ -6,6 +6,7 @@ use evercube_model::tmsl::deploy_command;
 
 use crate::call::{Call, WriteAnswer};
 use crate::change::finish::warning;
+use crate::objects::blocking;
 use crate::refresh::plan::{has_source, not_readable};
 use crate::refresh::run::shared_expressions;
 use crate::service::Service;
@@ -26,7 +27,8 @@ impl Service {
     /// Creates or replaces a database by a model file, keeping the data of unchanged partitions.
     pub async fn deploy(&self, call: &Call, request: DeployRequest) -> Result<WriteAnswer> {
         let DeployRequest { text, stem, database, parameters } = request;
-        let command = deploy_command(&text, stem.as_deref(), database.as_deref(), &parameters)?;
+        let read = move || deploy_command(&text, stem.as_deref(), database.as_deref(), &parameters);
+        let command = blocking(read).await?;
         self.execute(call, command, "deploy").await
     }
 }

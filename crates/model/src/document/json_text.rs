@@ -1,8 +1,11 @@
 //! JSON as people and tools write it: several encodings, comments, commas too many.
 
 use evercube_base::error::line_column;
-use evercube_base::{Error, Result};
+use evercube_base::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
+
+/// Values in one document: each takes many times its bytes once it is read.
+const MOST_VALUES: usize = 4_000_000;
 
 /// Reads a JSON document in UTF-8 or UTF-16, with or without byte order mark. `//` and `/* */`
 /// comments and commas before a closing bracket are passed over.
@@ -86,7 +89,7 @@ fn plain(text: &str) -> Result<String> {
         }
     };
     let mut comma: Option<usize> = None;
-    let mut at = 0;
+    let (mut at, mut separators) = (0, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
@@ -111,7 +114,14 @@ fn plain(text: &str) -> Result<String> {
                 at += length + 4;
                 continue;
             }
-            b',' => comma = Some(at),
+            b',' => {
+                separators += 1;
+                comma = Some(at);
+            }
+            b':' | b'[' | b'{' => {
+                separators += 1;
+                comma = None;
+            }
             b'}' | b']' => {
                 if let Some(place) = comma.take() {
                     blank(place, place + 1);
@@ -121,6 +131,12 @@ fn plain(text: &str) -> Result<String> {
             _ => comma = None,
         }
         at += 1;
+    }
+    if separators > MOST_VALUES {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("the JSON document holds more than {MOST_VALUES} values; send it in parts"),
+        ));
     }
     String::from_utf8(out).map_err(|_| Error::internal("blanking comments broke a character"))
 }
@@ -159,6 +175,13 @@ mod tests {
         ] {
             assert_eq!(read_json(&bytes), Ok(want.clone()));
         }
+    }
+
+    #[test]
+    fn too_many_values_are_refused_before_they_are_made() {
+        let refused = read_json_text(&format!("[{}1]", "1,".repeat(MOST_VALUES)));
+        assert_eq!(refused.map(|_| ()).map_err(|e| e.kind), Err(ErrorKind::Limit));
+        assert!(read_json_text(&format!("[\"{}\"]", ":,[".repeat(1000))).is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
 use super::incoming::{self, Held};
+use super::{rest, xmla};
 
 /// The largest body of a request that anybody may make.
 const SMALL: usize = 64 << 10;
@@ -48,7 +49,11 @@ impl Asked {
     }
 
     pub async fn take_body(&mut self, body: Incoming) -> Result<()> {
-        self.take_body_of(body, incoming::LARGEST).await
+        let largest = match xmla::is_endpoint(self) {
+            true => incoming::LARGEST,
+            false => rest::largest_body(self),
+        };
+        self.take_body_of(body, largest).await
     }
 
     /// As [`Self::take_body`], for what is answered to anybody.

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, answer, failed};
-use super::{ServerState, Task, answered, audit, forward, gate};
+use super::{ServerState, Task, answered, audit, forward, gate, large};
 use crate::process;
 use crate::transport::SENDER;
 
@@ -61,7 +61,8 @@ pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     if path == "forward" {
         return match forward::received(&head.headers, body) {
             Some((asked, by)) => {
-                let mut answer = answered(&state, &Task::of(&asked), asked, &by, true).await;
+                let task = large::taken_apart(asked.body.len(), || Task::of(&asked)).await;
+                let mut answer = answered(&state, &task, asked, &by, true).await;
                 audit::mark(&mut answer);
                 answer
             }

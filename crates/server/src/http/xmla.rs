@@ -3,6 +3,7 @@
 mod commands;
 mod noted;
 mod session;
+mod skimmed;
 mod traces;
 
 use std::sync::Arc;

@@ -137,6 +137,10 @@ fn requests() -> Vec<(Vec<u8>, &'static str)> {
             b"POST /xmla HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\nx".to_vec(),
             "HTTP/1.1 413",
         ),
+        (
+            format!("POST {query} HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\n\r\nx").into(),
+            "HTTP/1.1 413",
+        ),
         (b"POST /xmla HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n".to_vec(), "HTTP/1.1 400"),
         (
             b"POST /xmla HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_vec(),

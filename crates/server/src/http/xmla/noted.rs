@@ -3,10 +3,9 @@
 use evercube_service::Service;
 use evercube_service::audit::{Event, Stream};
 use evercube_xmla::{Command, Engine, Method, ObjectCommand, ObjectVerb, SessionHeader};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::session::laid_over;
+use super::skimmed::{Skimmed, Texts};
 use super::{Language, Message, language, traces};
 use crate::http::audit::{event, without_secret};
 
@@ -109,33 +108,6 @@ fn of_statement(text: &str, with_text: bool) -> Event {
     }
 }
 
-/// The names at the top of a script; the rest is skimmed over.
-#[derive(Deserialize)]
-struct Skimmed {
-    object: Option<Path>,
-    #[serde(default)]
-    objects: Vec<Path>,
-    #[serde(rename = "parentObject")]
-    parent: Option<Path>,
-    database: Option<NameOr>,
-    file: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    operations: Vec<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// `"database": "Shop"`, or a whole one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NameOr {
-    Name(String),
-    Whole { name: Option<String> },
-    Other(IgnoredAny),
-}
-
-type Path = serde_json::Map<String, serde_json::Value>;
-
 fn of_script(text: &str) -> Event {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let Ok(script) = serde_json::from_str::<std::collections::BTreeMap<String, Skimmed>>(text)
@@ -143,24 +115,19 @@ fn of_script(text: &str) -> Event {
         return event("script", None);
     };
     let Some((action, of)) = script.into_iter().next() else { return event("script", None) };
-    let mut paths: Vec<Path> = of.object.into_iter().chain(of.parent).chain(of.objects).collect();
+    let mut paths: Vec<Texts> = of.object.into_iter().chain(of.parent).chain(of.objects).collect();
     let mut inner = Vec::new();
     for operation in of.operations {
         for (name, arguments) in operation {
             inner.push(name);
-            paths.extend(arguments.get("object").and_then(|o| o.as_object()).cloned());
+            paths.extend(arguments.object);
         }
     }
-    let in_path = paths.iter().find_map(|p| p.get("database")?.as_str().map(str::to_owned));
-    let database = in_path.or(match of.database {
-        Some(NameOr::Name(name)) => Some(name),
-        Some(NameOr::Whole { name }) => name,
-        Some(NameOr::Other(_)) | None => None,
-    });
+    let in_path = paths.iter().find_map(|p| p.get("database"));
+    let database = in_path.or_else(|| of.database.as_ref()?.get("name")).map(str::to_owned);
     let words = paths.iter().take(20).map(|p| {
-        let parts = p.iter().filter(|(k, _)| *k != "database");
-        let parts = parts.filter_map(|(k, v)| Some(format!("{k} '{}'", v.as_str()?)));
-        parts.collect::<Vec<_>>().join(" ")
+        let parts = p.0.iter().filter(|(k, _)| k != "database");
+        parts.map(|(k, v)| format!("{k} '{v}'")).collect::<Vec<_>>().join(" ")
     });
     let object: Vec<String> = inner
         .into_iter()
@@ -199,6 +166,11 @@ mod tests {
                    "role":"R"}}}]}}"#,
                 "sequence Shop delete; role 'R'",
             ),
+            (
+                r#"{"alter":{"object":{"database":"Shop","table":"T","x":[1,{"y":2}]},"database":7}}"#,
+                "script - -",
+            ),
+            (r#"{"restore":{"database":"Shop","file":"x.abf"}}"#, "restore Shop x.abf"),
             ("{", "script - -"),
         ] {
             let of = of_script(text);
