@@ -35,16 +35,34 @@ impl Default for KdfCost {
 }
 
 impl KdfCost {
+    /// The most memory one password may take to be tried.
+    const MOST_MEMORY_KIB: u32 = 256 << 10;
+    /// The most work: memory times passes. Some seconds on a slow machine, and more than twice what
+    /// is asked for where backups are made.
+    const MOST_WORK_KIB: u64 = 512 << 10;
+
     /// A file must not decide how much memory and time the server spends on it.
     pub fn check(self) -> Result<()> {
-        let sane = self.memory_kib <= 1 << 20
-            && (1..=64).contains(&self.passes)
-            && (1..=64).contains(&self.lanes)
-            && self.memory_kib >= 8 * self.lanes;
+        let sane = (1..=16).contains(&self.lanes)
+            && (8 * self.lanes..=Self::MOST_MEMORY_KIB).contains(&self.memory_kib)
+            && self.passes >= 1
+            && self.work_kib() <= Self::MOST_WORK_KIB;
         if sane {
             return Ok(());
         }
-        Err(damaged("its key would need an unreasonable amount of memory or time"))
+        Err(damaged(&format!(
+            "to try a password it asks for {} MiB of memory in {} passes and {} lanes, and no more than {} MiB, or {} MiB times passes, are spent on what a file says",
+            self.memory_kib >> 10,
+            self.passes,
+            self.lanes,
+            Self::MOST_MEMORY_KIB >> 10,
+            Self::MOST_WORK_KIB >> 10
+        )))
+    }
+
+    /// Memory times passes, which is what the time goes with.
+    pub fn work_kib(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
     }
 }
 

@@ -178,3 +178,22 @@ fn other_files_are_refused_by_name() {
     }
     assert!(refused(b"Product,Amount\n1,2\n", None).message.contains("not an Evercube backup"));
 }
+
+/// Whoever wrote a file must not keep the server busy with it: what it asks for is looked at first.
+#[test]
+fn a_file_that_asks_for_too_much_work_is_refused_before_it_is_done() {
+    let [dear, many, wide] = [(1 << 20, 1, 1), (64, 1 << 20, 1), (u32::MAX, 1, u32::MAX)];
+    for (memory_kib, passes, lanes) in [dear, many, wide, (64, 0, 1), (8, 1, 2), (1 << 18, 3, 1)] {
+        let mut bytes = archive(&[b"model".to_vec(), b"manifest".to_vec()], Some("p"));
+        for (at, n) in [(12, memory_kib), (16, passes), (20, lanes)] {
+            bytes[at..at + 4].copy_from_slice(&n.to_le_bytes());
+        }
+        let sum = blake3::hash(&bytes[..72]);
+        bytes[72..104].copy_from_slice(sum.as_bytes());
+        let said = refused(&bytes, Some("p"));
+        assert_eq!(said.kind, ErrorKind::Corrupt, "{memory_kib} {passes} {lanes}");
+        assert!(said.message.contains("to try a password"), "{}", said.message);
+    }
+    let most = KdfCost { memory_kib: 1 << 18, passes: 2, lanes: 1 };
+    assert_eq!((KdfCost::default().check(), most.check()), (Ok(()), Ok(())));
+}

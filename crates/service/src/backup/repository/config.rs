@@ -14,6 +14,8 @@ pub const COPY: &str = "repo.copy.json";
 const FORMAT: u32 = 1;
 pub const GRACE_SECONDS: u64 = 24 * 3600;
 const MOST_SLOTS: usize = 32;
+/// What it may take to try a password with all slots, memory times passes.
+const MOST_WORK_KIB: u64 = 8 << 20;
 
 /// How a repository is made.
 #[derive(Clone, Default)]
@@ -170,6 +172,12 @@ impl Config {
     fn secret(&self, password: &str) -> Result<Secret> {
         if self.slots.len() > MOST_SLOTS {
             return Err(damaged(&format!("{FILE} of the repository has too many passwords")));
+        }
+        // Each is tried in turn.
+        if self.slots.iter().map(|s| s.kdf.work_kib()).sum::<u64>() > MOST_WORK_KIB {
+            return Err(damaged(&format!(
+                "{FILE} of the repository asks for more work than {MOST_SLOTS} passwords need"
+            )));
         }
         for slot in &self.slots {
             if let Some(secret) = slot.open(&self.id, password)? {
