@@ -131,6 +131,7 @@ const NAMES: &[(&str, Shape)] = &[
     ("source_dir", Shape::Many),
     ("threads", Shape::One),
     ("no_auth", Shape::One),
+    ("rights_age", Shape::One),
     ("tls_certificate", Shape::One),
     ("tls_key", Shape::One),
     ("tls_min_version", Shape::One),
@@ -187,6 +188,8 @@ pub struct ServeSettings {
     pub source_dirs: Vec<PathBuf>,
     pub threads: usize,
     pub no_auth: bool,
+    /// How old users and roles may be while the server is cut off.
+    pub rights_age: Duration,
     /// How clients connect by https; `None`: by http.
     pub tls: Option<Files>,
     /// Authorities that are trusted besides those of this machine.
@@ -227,6 +230,7 @@ impl Settings {
         }
         set("threads", vec![processors.to_string()], Origin::Default);
         set("no_auth", vec!["false".into()], Origin::Default);
+        set("rights_age", vec!["300s".into()], Origin::Default);
         set("tls_min_version", vec!["1.2".into()], Origin::Default);
         set("peer_certificate_life", vec!["90d".into()], Origin::Default);
         let limits = QueryLimits::default();
@@ -382,6 +386,8 @@ impl Settings {
             source_dirs: many("source_dir").into_iter().map(PathBuf::from).collect(),
             threads,
             no_auth,
+            rights_age: seconds(self.text("rights_age").unwrap_or_default())
+                .ok_or_else(|| self.wrong("rights_age", "write it as 300s"))?,
             tls: self.tls()?,
             ca: self.text("ca").map(PathBuf::from),
             alarm_webhook,

@@ -77,6 +77,14 @@ pub struct Call {
     pub names: CallNames,
 }
 
+impl Call {
+    /// A read for the server itself, which keeps no roles from it.
+    pub(crate) fn of_server(read: ReadLevel) -> Self {
+        let session = Session { is_admin: true, ..Session::default() };
+        Self { session, read, ..Self::default() }
+    }
+}
+
 /// How the client names the request, for those who watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallNames {

@@ -31,6 +31,8 @@ pub struct ServiceConfig {
     /// Where relative paths of a model start.
     pub working_dir: PathBuf,
     pub no_auth: bool,
+    /// How old the users and roles may be that a server goes by which is cut off from its group.
+    pub rights_age: Duration,
     /// Threads of the compute pool.
     pub threads: usize,
     /// Peer addresses of members to join; only looked at when the folder is empty.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::DatabaseEntry;
 use tokio::time::{Instant, timeout_at};
 
 use crate::call::{Call, ReadLevel};
+use crate::objects::blocking;
 use crate::service::Service;
-use crate::versions::LoadedVersion;
+use crate::session::Session;
+use crate::versions::{LoadedVersion, StoredModel};
 
 /// How long a read waits for a leader or for its version before it gives up.
 pub const HOLD: Duration = Duration::from_secs(30);
@@ -16,6 +19,9 @@ pub const HOLD: Duration = Duration::from_secs(30);
 impl Service {
     /// The applied index a read must not be older than.
     async fn freshness_floor(&self, call: &Call) -> Result<u64> {
+        if self.rights_are_old(&call.session) {
+            return self.metastore.read_index().await;
+        }
         match (call.read, call.min_seq) {
             (ReadLevel::Any, _) if self.metastore.status().applied == 0 => Err(Error::new(
                 ErrorKind::Unavailable,
@@ -36,6 +42,17 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Whether this server has been cut off for so long that the caller's rights, as it knows them,
+    /// may have been taken away: users and roles are part of what the group decides.
+    fn rights_are_old(&self, session: &Session) -> bool {
+        // Nobody is known where nobody signs in, and the server itself has no user.
+        if self.config.no_auth || session.user.is_empty() {
+            return false;
+        }
+        let age = self.metastore.status().millis_since_quorum;
+        age.is_none_or(|a| u128::from(a) > self.config.rights_age.as_millis())
     }
 
     /// Waits until this server has applied what the call must see.
@@ -66,19 +83,22 @@ impl Service {
         let mut changes = self.versions.changes();
         let mut applied = self.metastore.changes();
         loop {
-            if let Some(e) = self.withheld(database) {
-                return Err(e);
-            }
             let state = self.metastore.state();
             let Some(entry) = state.database(database) else {
                 return Err(self.no_such_database(database));
             };
-            if let Some(v) = self.versions.get(database)
+            let withheld = self.withheld(database);
+            if withheld.is_none()
+                && let Some(v) = self.versions.get(database)
                 && (v.seq > entry.seq
                     || (v.seq == entry.seq && v.root == entry.root)
                     || call.read == ReadLevel::Any)
             {
                 return Ok(v);
+            }
+            self.may_know(&call.session, entry).await?;
+            if let Some(e) = withheld {
+                return Err(e);
             }
             if let Some(e) = self.versions.failure(database) {
                 return Err(Error::new(
@@ -99,6 +119,22 @@ impl Service {
                 ));
             }
         }
+    }
+
+    /// Refuses who has no right to a database that cannot be read now, in the words for one that does
+    /// not exist: neither errors nor waiting tell that there is one.
+    async fn may_know(&self, session: &Session, entry: &DatabaseEntry) -> Result<()> {
+        if session.is_admin {
+            return Ok(());
+        }
+        let (objects, model) = (Arc::clone(&self.objects), entry.model);
+        let read = blocking(move || StoredModel::from_bytes(&objects.get(&model)?));
+        let rights = match read.await {
+            Ok(stored) => session.rights(&stored.database.model),
+            // Those of the version before; where there is none, nobody is told more.
+            Err(_) => self.rights(session, &entry.name),
+        };
+        if rights.any() { Ok(()) } else { Err(self.no_such_database(&entry.name)) }
     }
 
     pub(crate) fn no_such_database(&self, database: &str) -> Error {

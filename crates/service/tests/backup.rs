@@ -71,6 +71,7 @@ impl World {
             file_policy: FilePolicy::Any,
             working_dir: self.folder.path().into(),
             no_auth: true,
+            rights_age: Duration::from_secs(60),
             threads: 1,
             join: join.iter().map(|j| (*j).to_owned()).collect(),
             audit: evercube_service::audit::AuditConfig::default(),

@@ -50,6 +50,16 @@ impl World {
     }
 
     async fn start(&self, name: &str, join: &[&str]) -> Arc<Service> {
+        self.start_with(name, join, None).await
+    }
+
+    /// A server that wants to know who asks, where it is said how old the rights may be.
+    async fn start_with(
+        &self,
+        name: &str,
+        join: &[&str],
+        rights_age: Option<Duration>,
+    ) -> Arc<Service> {
         let config = ServiceConfig {
             name: name.into(),
             region: format!("region-{name}"),
@@ -60,7 +70,8 @@ impl World {
             http_address: format!("{name}:80"),
             file_policy: FilePolicy::Any,
             working_dir: self.folder.path().into(),
-            no_auth: true,
+            no_auth: rights_age.is_none(),
+            rights_age: rights_age.unwrap_or_default(),
             threads: 1,
             join: join.iter().map(|j| (*j).to_owned()).collect(),
             audit: evercube_service::audit::AuditConfig::default(),
@@ -253,6 +264,79 @@ async fn objects_of_failed_and_forgotten_changes_are_collected() {
     assert!(!a.objects.has(&first));
     let report = a.verify(&admin(), "Retail", true).await.unwrap();
     assert!(report.same, "{report:?}");
+}
+
+/// Two of three are gone: whoever asks the third is let in by rights that it cannot know to be there
+/// still, so for as long only as its operator says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_cut_off_goes_by_what_it_knows_of_rights_for_a_while_only() {
+    let world = world();
+    let hour = Some(Duration::from_secs(3600));
+    let a = world.start_with("a", &[], hour).await;
+    let b = world.start_with("b", &["a"], hour).await;
+    let c = world.start_with("c", &["a"], Some(Duration::from_millis(1))).await;
+    eventually("three members", || {
+        [&a, &b, &c].iter().all(|s| s.metastore.state().members.len() == 3)
+    })
+    .await;
+    let seq = a.commit("r1", state(&a, 0, &[10])).await.unwrap();
+    let of = |user: &str, read, min_seq| {
+        let session = Session { user: user.into(), is_admin: true, ..Session::default() };
+        // As a gateway asks, which goes elsewhere instead of waiting.
+        Call { session, read, min_seq, is_relayed: true, ..Call::default() }
+    };
+    let ways = [
+        (ReadLevel::Any, None),
+        (ReadLevel::Session, Some(seq)),
+        (ReadLevel::Bounded(Duration::from_secs(86_400)), None),
+    ];
+    for (read, min_seq) in ways {
+        for server in [&b, &c] {
+            assert_eq!(server.version(&of("ann", read, min_seq), "Retail").await.unwrap().seq, seq);
+        }
+    }
+    world.kill("a").await;
+    world.kill("b").await;
+    eventually("it is cut off", || c.is_out_of_touch()).await;
+    for (read, min_seq) in ways {
+        let refused = c.version(&of("ann", read, min_seq), "Retail").await;
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::Unavailable, "{read:?}");
+        // The server itself goes on with its own work.
+        assert!(c.version(&of("", read, min_seq), "Retail").await.is_ok(), "{read:?}");
+    }
+}
+
+/// Who has no right to a database hears nothing of it from its errors either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_read_is_told_to_nobody_without_a_right() {
+    let world = world();
+    let a = world.start_with("a", &[], Some(Duration::from_secs(3600))).await;
+    let text = r#"{ "database": { "name": "Retail", "model": { "tables": [
+        { "name": "Sales", "columns": [ { "name": "Amount", "dataType": "int64" } ] } ],
+        "roles": [ { "name": "R", "modelPermission": "read", "members": [ { "memberName": "ann" } ] } ] } } }"#;
+    let model = StoredModel::from_bytes(text.as_bytes()).unwrap();
+    let new = NewState { model, ..state(&a, 0, &[10]) };
+    let (_, segment) = new.manifest.objects()[0].clone();
+    a.commit("r1", new).await.unwrap();
+    world.kill("a").await;
+    drop(a);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    std::fs::write(object_file(&world.data_dir("a"), &hex::encode(segment)), "no segment").unwrap();
+    let a = world.start_with("a", &[], Some(Duration::from_secs(3600))).await;
+    eventually("the version cannot be loaded", || {
+        a.metastore.state().databases.len() == 1 && a.versions.failure("Retail").is_some()
+    })
+    .await;
+    let asks = async |user: &str, database: &str| {
+        let session = Session { user: user.into(), ..Session::default() };
+        let patience = Some(Duration::from_millis(100));
+        let error = a.version(&Call { session, patience, ..Call::default() }, database).await;
+        let Error { kind, message, .. } = error.unwrap_err();
+        (kind, message.replace(database, "X"))
+    };
+    assert_eq!(asks("joe", "Retail").await, asks("joe", "Nothing").await);
+    assert_eq!(asks("ann", "Nothing").await, asks("joe", "Nothing").await);
+    assert_eq!(asks("ann", "Retail").await.0, ErrorKind::Unavailable);
 }
 
 fn object_file(data_dir: &Path, hash: &str) -> PathBuf {

@@ -43,6 +43,7 @@ async fn world() -> World {
         file_policy: FilePolicy::Folders(vec![folder.path().into()]),
         working_dir: folder.path().into(),
         no_auth: true,
+        rights_age: Duration::from_secs(60),
         threads: 1,
         join: Vec::new(),
         audit: evercube_service::audit::AuditConfig::default(),

@@ -218,6 +218,7 @@ fn service_config(
         file_policy,
         working_dir,
         no_auth: settings.no_auth,
+        rights_age: settings.rights_age,
         threads: settings.threads,
         join: settings.join.clone(),
         limits: settings.limits,

@@ -38,7 +38,7 @@ impl Service {
                 "there is no database '{name}' to bring the table '{table}' back to; restore the whole backup"
             )));
         }
-        let newest = Call { read: ReadLevel::Strong, ..Call::default() };
+        let newest = Call::of_server(ReadLevel::Strong);
         let current = self.version(&newest, name).await?;
         let (name, seq) = (current.name.clone(), current.seq);
         let context = QueryContext {

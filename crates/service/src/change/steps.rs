@@ -137,7 +137,7 @@ impl Service {
     /// all commits since its request came, there is no newer one: the lock tells of its own, and
     /// another server's would refuse the commit.
     pub(crate) async fn newest(&self, name: &str) -> Result<Arc<LoadedVersion>> {
-        let known = Call { read: ReadLevel::Session, min_seq: Some(0), ..Call::default() };
+        let known = Call { min_seq: Some(0), ..Call::of_server(ReadLevel::Session) };
         self.version(&known, name).await
     }
 
@@ -282,7 +282,7 @@ impl Service {
 }
 
 fn strong() -> Call {
-    Call { read: ReadLevel::Strong, ..Call::default() }
+    Call::of_server(ReadLevel::Strong)
 }
 
 /// Tables, or partitions of tables.
