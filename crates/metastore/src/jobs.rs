@@ -73,6 +73,9 @@ pub struct BackupTask {
     /// Read every backup back and prove it.
     #[serde(default)]
     pub verify: bool,
+    /// Of a repository's objects that were there before, no more than this many percent are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u8>,
     /// Besides, every version goes to the target, a repository, as soon as it is committed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub continuous: bool,

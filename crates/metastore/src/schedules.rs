@@ -41,7 +41,7 @@ impl ScheduleChange {
     pub(crate) fn is_of_level_3(&self) -> bool {
         let Self::Put { schedule, .. } = self else { return false };
         let Task::Backup(task) = &schedule.task else { return false };
-        task.continuous || task.retention.within_days > 0
+        task.continuous || task.retention.within_days > 0 || task.sample.is_some()
     }
 }
 

@@ -17,6 +17,7 @@ pub mod named;
 mod pipe;
 pub mod preamble;
 mod probe;
+mod read_back;
 pub mod repository;
 pub mod target;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use self::keep::Keep;
 pub use self::named::NamedTargets;
 use self::preamble::{Chance, KdfCost, Preamble};
 pub use self::probe::{Check, ProbeReport};
+pub use self::read_back::ReadBack;
 pub use self::target::Target;
 use crate::objects::blocking;
 
@@ -50,6 +52,8 @@ pub struct Options {
     pub own_folder: PathBuf,
     /// Name of this server.
     pub server: String,
+    /// In a repository, which reads back while it writes.
+    pub read_back: ReadBack,
 }
 
 /// A backup that was written, and where it is now.

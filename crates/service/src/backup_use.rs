@@ -15,7 +15,9 @@ use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 use evercube_store::Hash;
 
 use crate::backup::header::History;
-use crate::backup::{self, BackupHeader, ObjectEntry, Options, ProbeReport, Target, local};
+use crate::backup::{
+    self, BackupHeader, ObjectEntry, Options, ProbeReport, ReadBack, Target, local,
+};
 use crate::call::{At, Call, ReadLevel, WriteAnswer};
 use crate::change::finish::warning;
 use crate::objects::blocking;
@@ -34,6 +36,8 @@ pub struct BackupRequest {
     pub password: Option<String>,
     /// Replace a backup that is there.
     pub overwrite: bool,
+    /// How much of it is read back.
+    pub read_back: ReadBack,
 }
 
 /// What to bring back, and as what.
@@ -109,8 +113,9 @@ impl Service {
         request: BackupRequest,
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
-        let BackupRequest { database, password, overwrite, .. } = request;
+        let BackupRequest { database, password, overwrite, read_back, .. } = request;
         let password = self.backup_password(target, password)?;
+        let is_locked = password.is_some();
         self.see_all_commits().await?;
         let name = self.committed_name(&database);
         let name = name.ok_or_else(|| self.no_such_database(&database))?;
@@ -139,6 +144,7 @@ impl Service {
                     overwrite,
                     own_folder: own_folder.clone(),
                     server: self.config.name.clone(),
+                    read_back,
                 };
                 let objects = Arc::clone(&self.objects);
                 let (progress, of) = (self.progress.clone(), id.to_owned());
@@ -153,11 +159,19 @@ impl Service {
         let seq = match written {
             Ok((header, placed)) => {
                 let summary = placed.summary;
-                let record = catalog::record_of(&header, summary.content, summary.written);
+                let mut record = catalog::record_of(&header, summary.content, summary.written);
+                let in_repository = matches!(placed.target, Target::Repository(_));
+                if in_repository && read_back != ReadBack::None {
+                    record.verified_micros = Some(self.now().unix_micros());
+                }
                 let key = self.record_key(&placed.target);
                 // The backup is there; without its record it is only not known again.
                 if let Err(e) = self.put_record(key, Some(record)).await {
                     tracing::warn!(place = target.describe(), error = %e, "a backup could not be recorded");
+                }
+                if !in_repository && read_back != ReadBack::None {
+                    self.progress.update(id, |p| p.state = "reading back".into());
+                    Box::pin(self.prove_file(&placed.target, password)).await?;
                 }
                 version.seq
             }
@@ -168,10 +182,11 @@ impl Service {
             }
             Err(e) => return Err(e),
         };
-        let messages = match target {
+        let mut messages = match target {
             Target::Own(file) => self.keep_twice(file).await?,
             _ => Vec::new(),
         };
+        messages.extend(self.in_the_clear(target, is_locked));
         Ok(WriteAnswer { seq, messages })
     }
 
@@ -196,6 +211,20 @@ impl Service {
             Some(password) => Ok(Some(password)),
             None => self.targets().password(target, &self.config.working_dir),
         }
+    }
+
+    /// Warns where a backup lies readable on a disk beside a data folder that is encrypted. Other
+    /// groups must be able to read it, so it is not encrypted with the keys of this one.
+    fn in_the_clear(&self, target: &Target, is_locked: bool) -> Option<Diagnostic> {
+        let on_disk = matches!(target, Target::Own(_)) || target.path().is_some();
+        if is_locked || !on_disk || self.config.vault.is_none() {
+            return None;
+        }
+        let text = format!(
+            "The data folder is encrypted and the backup at {} is not: backups are encrypted with their own password only; give it one.",
+            target.describe()
+        );
+        Some(warning(String::new(), text, None))
     }
 
     /// Brings a backup in the own folder to a second member; warns where that cannot be done now.
@@ -298,6 +327,7 @@ impl From<BackupCommand> for BackupRequest {
             target: command.file,
             password: command.password,
             overwrite: command.allow_overwrite,
+            read_back: ReadBack::All,
         }
     }
 }
@@ -333,6 +363,7 @@ impl std::fmt::Debug for BackupRequest {
             .field("target", &self.target)
             .field("password", &hidden(self.password.as_ref()))
             .field("overwrite", &self.overwrite)
+            .field("read_back", &self.read_back)
             .finish()
     }
 }

@@ -1,8 +1,8 @@
 //! `evercube backup`: one version of a database as a file or prefix.
 
-use serde_json::{Value as Json, json as object};
+use serde_json::json as object;
 
-use super::credentials::AccountOfBackup;
+use super::{WriteAnswer, credentials::AccountOfBackup};
 use crate::client::{json, percent_encode, request_id};
 use crate::failure::Outcome;
 use crate::output::print;
@@ -22,15 +22,22 @@ pub struct Backup {
     /// Replace a backup that is there already
     #[arg(long)]
     overwrite: bool,
+    /// How much is read back once it is written: all, none, or sample:10% of what a repository had
+    /// already, besides what is new
+    #[arg(long, value_name = "HOW", default_value = "all")]
+    verify: String,
 }
 
 pub async fn run(args: &Backup) -> Outcome {
-    let mut body = object!({ "target": args.target, "overwrite": args.overwrite });
+    let mut body = object!({
+        "target": args.target, "overwrite": args.overwrite, "verify": args.verify,
+    });
     if let Some(password) = args.account.backup_password()? {
         body["password"] = password.into();
     }
     let path = format!("/api/v1/databases/{}/backup", percent_encode(&args.database));
     let client = args.account.client()?;
-    json::<Json>(&client.post_json(&path, &body, &request_id()?).await?)?;
+    let done: WriteAnswer = json(&client.post_json(&path, &body, &request_id()?).await?)?;
+    done.warn();
     print(&format!("backed up '{}' to '{}'\n", args.database, args.target))
 }

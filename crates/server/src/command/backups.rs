@@ -322,7 +322,11 @@ fn lines(backups: &[BackupFacts]) -> String {
         let database = b.database.as_deref().unwrap_or("?");
         let version = b.version.map_or("?".to_owned(), |v| v.to_string());
         let created = b.created.as_deref().unwrap_or("?");
-        let verified = b.verified.as_ref().map_or(String::new(), |v| format!(", verified {v}"));
+        let sampled = b.sampled.map(|(read, of)| format!(" by {read} of {of} objects"));
+        let verified = b
+            .verified
+            .as_ref()
+            .map_or(String::new(), |v| format!(", verified {v}{}", sampled.unwrap_or_default()));
         let detail = b.detail.as_ref().map_or(String::new(), |d| format!("\n    {d}"));
         format!(
             "{:10} {}: {database} version {version} of {created}, {} bytes{verified}{detail}\n",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use evercube_metastore::Task;
+use evercube_metastore::{BackupTask, Task};
 use evercube_service::schedule::facts::{RunFacts, ScheduleFacts};
 use serde_json::{Value as Json, json as object};
 
@@ -131,7 +131,11 @@ struct Add {
     /// Of a backup into a repository: besides, ship every version as soon as it is committed
     #[arg(long)]
     continuous: bool,
-    /// Of a backup: do not read it back
+    /// Of a backup: how much is read back once it is written: all, none, or sample:10% of what a
+    /// repository had already, besides what is new
+    #[arg(long, value_name = "HOW", default_value = "all", conflicts_with = "no_verify")]
+    verify: String,
+    /// Of a backup: the same as --verify none
     #[arg(long)]
     no_verify: bool,
     /// Of a restore: the database that was backed up, where it had another name
@@ -175,7 +179,7 @@ async fn add(args: &Add) -> Outcome {
         "catch_up": !args.no_catch_up, "type": args.way, "objects": objects,
         "keep": { "last": args.last, "daily": args.daily, "weekly": args.weekly,
                   "monthly": args.monthly, "within_days": args.within_days },
-        "verify": !args.no_verify, "continuous": args.continuous, "of": args.of, "roles": args.roles,
+        "verify": if args.no_verify { "none" } else { &args.verify }, "continuous": args.continuous, "of": args.of, "roles": args.roles,
         "queries": args.probe, "replace": args.replace,
     });
     let client = args.account.client()?;
@@ -235,13 +239,27 @@ async fn list(args: &List) -> Outcome {
     table.set_header(["name", "what", "when", "next", "last run"]);
     for s in &found.schedules {
         let continuous = matches!(&s.task, Task::Backup(t) if t.continuous);
-        let more = if continuous { ", continuously" } else { "" };
-        let what = format!("{} {}{more}", s.task.word(), s.task.database());
+        let mut what = format!("{} {}", s.task.word(), s.task.database());
+        if continuous {
+            what.push_str(", continuously");
+        }
+        if let Task::Backup(task) = &s.task {
+            what.push_str(&read_back(task));
+        }
         let when = format!("{} ({})", s.cron, s.time_zone);
         let last = s.last.as_ref().map_or_else(|| "never".to_owned(), outcome);
         table.add_row([&s.name, &what, &when, s.next.as_deref().unwrap_or("never"), &last]);
     }
     print(&format!("{table}\n"))
+}
+
+/// How much of a backup is read back, where it is not all of it.
+fn read_back(task: &BackupTask) -> String {
+    match (task.verify, task.sample) {
+        (false, _) => ", not read back".to_owned(),
+        (true, None) => String::new(),
+        (true, Some(percent)) => format!(", {percent} % read back"),
+    }
 }
 
 /// The state of a run, when, and in a word where.

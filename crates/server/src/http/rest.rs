@@ -6,6 +6,7 @@ use std::time::Duration;
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_model::tmsl::RefreshKind;
 use evercube_service::auth::Identity;
+use evercube_service::backup::ReadBack;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{At, Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
@@ -20,8 +21,12 @@ use serde_json::{Value as Json, json};
 use super::answer::{Answer, answer, json_of};
 use super::asked::{Asked, at, percent_decode};
 use super::backups::{self, BackupsRoute};
+use super::incoming;
 use super::schedules::{self, SchedulesRoute};
-use super::{Place, ServerState, access, credentials, group, openapi, shared};
+use super::{Place, ServerState, access, credentials, group, large, openapi, shared};
+
+/// A value takes many times its bytes once it is read.
+const LARGEST_JSON: usize = 16 << 20;
 
 /// A path below `/api/v1`, taken apart.
 pub(super) enum Route {
@@ -131,6 +136,14 @@ pub fn place(asked: &Asked) -> Place {
     }
 }
 
+/// Bytes a body may have: models are large, and whatever else is asked for is not.
+pub fn largest_body(asked: &Asked) -> usize {
+    match route(asked) {
+        Some(Route::Deploy) => incoming::LARGEST,
+        _ => LARGEST_JSON,
+    }
+}
+
 /// Whether a request is carried out once under its id, however often and to whomever it is sent:
 /// whatever ends in one commit.
 pub fn is_done_once(asked: &Asked) -> bool {
@@ -194,6 +207,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
                 target: given.target,
                 password: given.password,
                 overwrite: given.overwrite,
+                read_back: read_back(given.verify.as_deref())?,
             };
             written(service.backup(&call, request).await?)
         }
@@ -269,7 +283,7 @@ fn written_with(done: &WriteAnswer, mut body: Json) -> Answer {
 }
 
 pub(super) fn body<T: DeserializeOwned>(asked: &Asked) -> Result<T> {
-    serde_json::from_slice(&asked.body)
+    large::aside(asked.body.len(), || serde_json::from_slice(&asked.body))
         .map_err(|e| Error::invalid(format!("the request's JSON cannot be read: {e}")))
 }
 
@@ -334,6 +348,13 @@ struct BackupBody {
     password: Option<String>,
     #[serde(default)]
     overwrite: bool,
+    /// `all`, `sample:10%` or `none`.
+    verify: Option<String>,
+}
+
+/// How much of a backup is read back; all where nothing is said.
+pub(super) fn read_back(given: Option<&str>) -> Result<ReadBack> {
+    given.map_or(Ok(ReadBack::All), str::parse)
 }
 
 #[derive(serde::Deserialize)]

@@ -7,6 +7,7 @@ use evercube_metastore::{
     BackupTask, DrillTask, RefreshObject, RefreshTask, RestoreTask, Retention, Task,
 };
 use evercube_service::Service;
+use evercube_service::backup::ReadBack;
 use evercube_service::call::Call;
 use evercube_service::schedule::ScheduleRequest;
 use http::Method;
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use super::answer::{Answer, json_of};
 use super::asked::Asked;
-use super::rest::body;
+use super::rest::{body, read_back};
 
 /// What is asked below `/api/v1/schedules`.
 pub enum SchedulesRoute {
@@ -73,8 +74,8 @@ struct ScheduleBody {
     objects: Vec<RefreshObject>,
     #[serde(default)]
     keep: Retention,
-    #[serde(default = "yes")]
-    verify: bool,
+    /// Of a backup: `all`, `sample:10%` or `none`; or whether it is read back.
+    verify: Option<Verify>,
     /// Of a backup: every version, as soon as it is committed.
     #[serde(default)]
     continuous: bool,
@@ -89,6 +90,23 @@ struct ScheduleBody {
     catch_up: bool,
     #[serde(default)]
     replace: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Verify {
+    Whether(bool),
+    How(String),
+}
+
+impl Verify {
+    fn how(self) -> Result<ReadBack> {
+        match self {
+            Self::Whether(true) => Ok(ReadBack::All),
+            Self::Whether(false) => Ok(ReadBack::None),
+            Self::How(text) => read_back(Some(&text)),
+        }
+    }
 }
 
 fn utc() -> String {
@@ -112,7 +130,7 @@ fn pause() -> u32 {
 }
 
 impl ScheduleBody {
-    fn into_request(self) -> ScheduleRequest {
+    fn into_request(self) -> Result<ScheduleRequest> {
         let Self { database, target, objects, queries, .. } = self;
         let task = match self.kind {
             Kind::Refresh => {
@@ -120,8 +138,11 @@ impl ScheduleBody {
                 Task::Refresh(RefreshTask { database, way, objects, ..RefreshTask::default() })
             }
             Kind::Backup => {
-                let (retention, verify, continuous) = (self.keep, self.verify, self.continuous);
-                Task::Backup(BackupTask { database, target, retention, verify, continuous })
+                let (retention, continuous) = (self.keep, self.continuous);
+                let how = self.verify.map_or(Ok(ReadBack::All), Verify::how)?;
+                let sample = if let ReadBack::Sample(percent) = how { Some(percent) } else { None };
+                let verify = how != ReadBack::None;
+                Task::Backup(BackupTask { database, target, retention, verify, sample, continuous })
             }
             Kind::Restore => {
                 let (source, of, roles) = (target.unwrap_or_default(), self.of, self.roles);
@@ -129,7 +150,7 @@ impl ScheduleBody {
             }
             Kind::Drill => Task::Drill(DrillTask { database, target, queries }),
         };
-        ScheduleRequest {
+        Ok(ScheduleRequest {
             name: self.name,
             task,
             cron: self.cron,
@@ -139,7 +160,7 @@ impl ScheduleBody {
             retry_pause_seconds: self.retry_pause_seconds,
             catch_up: self.catch_up,
             replace: self.replace,
-        }
+        })
     }
 }
 
@@ -158,7 +179,7 @@ pub async fn run(
         SchedulesRoute::Add => {
             let given: ScheduleBody = body(asked)?;
             let name = given.name.clone();
-            service.put_schedule(call, given.into_request()).await?;
+            service.put_schedule(call, given.into_request()?).await?;
             json_of(&json!({ "name": name }))
         }
         SchedulesRoute::Runs(name) => {

@@ -117,6 +117,16 @@ fn a_folder_becomes_encrypted_and_its_keys_change_while_queries_go_on() {
     group.wait_ready(1);
     assert_eq!(total(&group.url(0)), "7.5");
     assert_eq!(singing(&group.data(0)), Vec::<PathBuf>::new());
+
+    // A backup is encrypted with its own password only, and says where it has none.
+    let warned = |words: &[&str]| {
+        let (status, said) = group.run(&[&["backup", "Shop"], words].concat());
+        assert_eq!(status, Some(0), "{said}");
+        said.contains("The data folder is encrypted and the backup")
+    };
+    assert!(warned(&["clear.evb"]));
+    let secret = group.file("secret", "Backup-1");
+    assert!(!warned(&["locked.evb", "--password-file", &secret]));
 }
 
 /// Each server has a key of its own, or none; what they hold is the same, and a file that is cut,

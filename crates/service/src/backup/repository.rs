@@ -39,7 +39,7 @@ use crate::backup::{BackupHeader, BackupSummary, Options, Placed, Sink, Target, 
 use crate::objects::blocking;
 
 /// Writes a backup into the repository at a place, making it where there is none, and reads back
-/// what is new in it.
+/// as much of it as is asked for.
 pub async fn add(
     place: &RepositoryPlace,
     header: BackupHeader,
@@ -56,7 +56,7 @@ pub async fn add(
     let known =
         if options.overwrite { Known::nothing() } else { repository.known(&header).await? };
     let written = repository.write(header, &known, objects).await?;
-    repository.prove_new(&written, &options.server).await?;
+    repository.prove_written(&written, &options.server, options.read_back).await?;
     let snapshot = &written.snapshot;
     let summary = BackupSummary {
         objects: snapshot.header.objects.len() as u64,

@@ -31,6 +31,10 @@ pub struct BackupFacts {
     pub detail: Option<String>,
     /// When all of it was last proved, UTC.
     pub verified: Option<String>,
+    /// Where not all of it was read for that: how many of how many objects, the others being there
+    /// with their lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<(u64, u64)>,
     #[serde(skip)]
     pub(super) created_micros: Option<i64>,
 }
@@ -325,6 +329,19 @@ impl Service {
         Ok(facts)
     }
 
+    /// Reads a backup in one file back that has just been written.
+    ///
+    /// # Errors
+    /// `Corrupt` where it is not what was written.
+    pub(super) async fn prove_file(&self, target: &Target, password: Option<String>) -> Result<()> {
+        let whole = backup::read(target, password, &self.backup_folder(), Nowhere).await;
+        let whole = whole.map_err(|e| {
+            e.context("The backup was written and read back, and is not good; make it again")
+        })?;
+        self.is_what_was_written(target, &whole)?;
+        self.was_proved(target, &whole).await.map(|_| ())
+    }
+
     /// Records that all of a backup was read and is what was written; when that was.
     pub(crate) async fn was_proved(
         &self,
@@ -463,6 +480,7 @@ pub(super) fn about(found: &Found, record: Option<&BackupRecord>) -> BackupFacts
         state: "ok".into(),
         detail: None,
         verified: record.and_then(|r| r.verified_micros).map(|t| time(t).to_string()),
+        sampled: None,
         created_micros: None,
     }
 }
@@ -479,6 +497,7 @@ fn missing(key: &str, record: &BackupRecord) -> BackupFacts {
         state: "missing".into(),
         detail: Some("the group wrote this backup, and it is not there any more".into()),
         verified: record.verified_micros.map(|t| time(t).to_string()),
+        sampled: None,
         created_micros: None,
     };
     facts.dated(record.created_micros);

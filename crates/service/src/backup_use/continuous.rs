@@ -14,7 +14,7 @@ use evercube_metastore::{BackupRecord, EarlierVersion, Schedule, State, Task};
 use tokio::time::Instant;
 
 use crate::backup::repository::{Known, Repository, RepositoryPlace};
-use crate::backup::{BackupHeader, Target};
+use crate::backup::{BackupHeader, ReadBack, Target};
 use crate::backup_use::catalog::record_of;
 use crate::service::Service;
 
@@ -154,7 +154,8 @@ impl Service {
         let objects = Arc::clone(&self.objects);
         let written =
             open.repository.write(header, &known.0, move |hash| objects.get(hash)).await?;
-        open.repository.prove_new(&written, &self.config.name).await?;
+        let (server, new) = (&self.config.name, ReadBack::Sample(0));
+        open.repository.prove_written(&written, server, new).await?;
         let (mut relied_on, since) = known;
         relied_on.learn(&written.snapshot);
         open.known = Some((relied_on, since));

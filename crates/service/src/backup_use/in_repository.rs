@@ -266,6 +266,7 @@ impl Service {
         // One that cannot be read is as good as none.
         if let Ok(Some(proof)) = proof.await {
             facts.verified = Some(super::catalog::time(proof.micros).to_string());
+            facts.sampled = (proof.objects < proof.of).then_some((proof.objects, proof.of));
         }
     }
 

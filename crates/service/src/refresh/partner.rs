@@ -12,6 +12,7 @@ use evercube_model::tmsl::RefreshKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::backup::ReadBack;
 use crate::backup_use::BackupRequest;
 use crate::call::{Call, ReadLevel};
 use crate::change::Step;
@@ -27,7 +28,6 @@ use crate::refresh::parallel::{PartitionSum, ServerReading, sums};
 use crate::refresh::plan::{Place, has_source, places};
 use crate::rights::Need;
 use crate::service::{Service, from_json, to_json};
-use crate::session::Session;
 
 /// What a group asks of its partner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -208,13 +208,14 @@ impl Service {
         let version = self.newest(database).await?;
         let file = crate::backup::target::file_name(&format!("{}-{}", version.name, version.seq));
         let place = format!("{}/{file}", target.trim_end_matches('/'));
-        let session = Session { is_admin: true, ..Session::default() };
-        let call = Call { session, read: ReadLevel::Strong, ..Call::default() };
+        let call = Call::of_server(ReadLevel::Strong);
         let request = BackupRequest {
             database: version.name.clone(),
             target: place.clone(),
             password: None,
             overwrite: true,
+            // Who restores it reads all of it.
+            read_back: ReadBack::None,
         };
         self.backup(&call, request).await?;
         let body = json!({ "source": place, "database": version.name, "overwrite": true });

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime};
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::Result;
 use evercube_metastore::{BackupTask, Job, JobReport, Retention};
 
 use crate::backup::repository::RepositoryPlace;
 use crate::backup::target::{EXTENSION, file_name};
-use crate::backup::{Found, Keep, Target};
+use crate::backup::{Found, Keep, ReadBack, Target};
 use crate::backup_use::BackupRequest;
 use crate::call::Call;
 use crate::service::Service;
@@ -37,6 +37,11 @@ impl Service {
             password: None,
             // What an attempt before wrote was found wanting.
             overwrite: job.attempt > 1,
+            read_back: match (task.verify, task.sample) {
+                (false, _) => ReadBack::None,
+                (true, None) => ReadBack::All,
+                (true, Some(percent)) => ReadBack::Sample(percent),
+            },
         };
         let written = self.backup(call, request).await?;
         let place = match &repository {
@@ -44,9 +49,6 @@ impl Service {
             None => file,
         };
         let mut messages: Vec<String> = written.messages.into_iter().map(|m| m.message).collect();
-        if task.verify {
-            self.prove_backup(call, &place).await?;
-        }
         let keep = keep(task.retention);
         if !keep.is_empty() {
             let retained = match &repository {
@@ -70,21 +72,6 @@ impl Service {
             Some(Target::Repository(place)) => Some(place),
             _ => None,
         })
-    }
-
-    async fn prove_backup(&self, call: &Call, place: &str) -> Result<()> {
-        let proved = self.verify_backups(call, Some(place), None).await?;
-        match proved.iter().find(|b| b.state != "ok") {
-            None => Ok(()),
-            Some(bad) => Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the backup was written and read back, and it is {}: {}",
-                    bad.state,
-                    bad.detail.as_deref().unwrap_or("not what was written")
-                ),
-            )),
-        }
     }
 
     /// Removes those of a schedule's backups that need not be kept; how many. Others in the same

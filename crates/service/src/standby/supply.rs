@@ -6,11 +6,11 @@ use evercube_base::Result;
 use evercube_metastore::StandbyPlan;
 
 use super::FollowRequest;
+use crate::backup::ReadBack;
 use crate::backup_use::BackupRequest;
 use crate::call::{Call, ReadLevel};
 use crate::other_group::encoded;
 use crate::service::{Service, to_json};
-use crate::session::Session;
 
 /// A restore of much data takes long.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -26,14 +26,15 @@ impl Service {
         let place = format!("{}/{file}", plan.target.trim_end_matches('/'));
         let known = self.record_key(&self.target(&place)?);
         if !state.backups.contains_key(&known) {
-            let session = Session { is_admin: true, ..Session::default() };
-            let call = Call { session, read: ReadLevel::Strong, ..Call::default() };
+            let call = Call::of_server(ReadLevel::Strong);
             let target = place.clone();
             let request = BackupRequest {
                 database: entry.name.clone(),
                 target,
                 password: None,
                 overwrite: true,
+                // Who restores it reads all of it.
+                read_back: ReadBack::None,
             };
             self.backup(&call, request).await?;
         }

@@ -257,6 +257,7 @@ fn backup_request(backup: &Backup) -> BackupRequest {
         target: backup.file.clone(),
         password: backup.password.clone(),
         overwrite: backup.allow_overwrite,
+        ..BackupRequest::default()
     }
 }
 

@@ -12,6 +12,7 @@ use evercube_store::Hash;
 use super::config::Config;
 use super::sealed::{self, Kind};
 use super::{Base, Known, Repository, Setup, Snapshot, Written};
+use crate::backup::ReadBack;
 use crate::backup::header::{BackupHeader, History, ObjectEntry};
 use crate::backup::preamble::KdfCost;
 use crate::backup::{Sink, WholeBackup};
@@ -66,7 +67,7 @@ async fn put(
             all.get(hash).filter(|c| !c.is_empty()).cloned().ok_or_else(gone)
         })
         .await?;
-    repository.prove_new(&written, "tested").await?;
+    repository.prove_written(&written, "tested", ReadBack::Sample(0)).await?;
     Ok(written)
 }
 

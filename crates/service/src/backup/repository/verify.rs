@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sealed::{self, Kind};
 use super::{Repository, Snapshot, SnapshotName, Stored, TOGETHER, Written, missing};
+use crate::backup::ReadBack;
 use crate::backup::header::ObjectEntry;
 use crate::backup::preamble::damaged;
 use crate::objects::blocking;
@@ -72,11 +73,23 @@ impl Repository {
         Ok(snapshots.iter().map(first).collect())
     }
 
-    /// Reads back what a backup brought, looks that the rest is there, and writes that down.
-    pub async fn prove_new(&self, written: &Written, server: &str) -> Result<()> {
+    /// Reads back what a backup brought and as much as is asked for of what it needs besides, looks
+    /// that the rest is there, and writes that down.
+    pub async fn prove_written(
+        &self,
+        written: &Written,
+        server: &str,
+        read_back: ReadBack,
+    ) -> Result<()> {
+        if read_back == ReadBack::None {
+            return Ok(());
+        }
+        let mut drawn = [0; 16];
+        crate::seal::random(&mut drawn)?;
         let new: BTreeSet<Hash> = written.uploaded.iter().map(|o| o.hash).collect();
+        let reads = |o: &ObjectEntry| new.contains(&o.hash) || read_back.reads(&o.hash, &drawn);
         let snapshot = self.snapshot(&written.snapshot.name).await?;
-        let wrong = self.prove(std::slice::from_ref(&snapshot), |o| new.contains(&o.hash)).await?;
+        let wrong = self.prove(std::slice::from_ref(&snapshot), reads).await?;
         if let Some(e) = wrong.into_iter().flatten().next() {
             return Err(e.context("The backup was written and read back, and is not good"));
         }
@@ -85,7 +98,7 @@ impl Repository {
             manifest: hex::encode(snapshot.content),
             micros: chrono::Utc::now().timestamp_micros(),
             server: server.to_owned(),
-            objects: new.len() as u64,
+            objects: snapshot.header.objects.iter().filter(|o| reads(o)).count() as u64,
             of,
         };
         self.put_proof(&snapshot.name, &proof).await
