@@ -81,7 +81,14 @@ impl Service {
         let id = request_id(call)?;
         let listed = self.enter(call, &request.database, "backup");
         let cancel = Arc::clone(&listed.cancel);
-        let answer = Box::pin(self.back_up(call, &id, &target, request, cancel)).await;
+        let written = Box::pin(self.back_up(call, &id, &target, request, cancel)).await;
+        let answer = match written {
+            Ok((answer, Some((target, password)))) => {
+                self.progress.update(&id, |p| p.state = "reading back".into());
+                Box::pin(self.prove_file(&target, password)).await.map(|()| answer)
+            }
+            written => written.map(|(answer, _)| answer),
+        };
         self.ended(&id, answer.is_ok());
         answer.map_err(|e| e.context("The backup failed"))
     }
@@ -105,6 +112,7 @@ impl Service {
         }
     }
 
+    /// Writes a backup; where it is one file that is still to be read back, which and by what password.
     async fn back_up(
         &self,
         call: &Call,
@@ -112,7 +120,7 @@ impl Service {
         target: &Target,
         request: BackupRequest,
         cancel: Arc<AtomicBool>,
-    ) -> Result<WriteAnswer> {
+    ) -> Result<(WriteAnswer, Option<(Target, Option<String>)>)> {
         let BackupRequest { database, password, overwrite, read_back, .. } = request;
         let password = self.backup_password(target, password)?;
         let is_locked = password.is_some();
@@ -156,6 +164,7 @@ impl Service {
                 written.await.map(|placed| (header, placed))
             }
         };
+        let mut unproved = None;
         let seq = match written {
             Ok((header, placed)) => {
                 let summary = placed.summary;
@@ -170,8 +179,7 @@ impl Service {
                     tracing::warn!(place = target.describe(), error = %e, "a backup could not be recorded");
                 }
                 if !in_repository && read_back != ReadBack::None {
-                    self.progress.update(id, |p| p.state = "reading back".into());
-                    Box::pin(self.prove_file(&placed.target, password)).await?;
+                    unproved = Some((placed.target, password));
                 }
                 version.seq
             }
@@ -187,7 +195,7 @@ impl Service {
             _ => Vec::new(),
         };
         messages.extend(self.in_the_clear(target, is_locked));
-        Ok(WriteAnswer { seq, messages })
+        Ok((WriteAnswer { seq, messages }, unproved))
     }
 
     /// Tests whether backups can be kept at a target.

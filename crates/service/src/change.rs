@@ -33,7 +33,7 @@ impl Service {
     pub async fn execute_tmsl(&self, call: &Call, text: &str) -> Result<WriteAnswer> {
         let whole = text.to_owned();
         let command = blocking(move || parse_statement(&whole)).await?;
-        self.execute(call, command, text).await
+        Box::pin(self.execute(call, command, text)).await
     }
 
     pub(crate) async fn execute(

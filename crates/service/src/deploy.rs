@@ -29,7 +29,7 @@ impl Service {
         let DeployRequest { text, stem, database, parameters } = request;
         let read = move || deploy_command(&text, stem.as_deref(), database.as_deref(), &parameters);
         let command = blocking(read).await?;
-        self.execute(call, command, "deploy").await
+        Box::pin(self.execute(call, command, "deploy")).await
     }
 }
 

@@ -19,28 +19,28 @@ pub const HOLD: Duration = Duration::from_secs(30);
 impl Service {
     /// The applied index a read must not be older than.
     async fn freshness_floor(&self, call: &Call) -> Result<u64> {
-        if self.rights_are_old(&call.session) {
-            return self.metastore.read_index().await;
-        }
-        match (call.read, call.min_seq) {
-            (ReadLevel::Any, _) if self.metastore.status().applied == 0 => Err(Error::new(
-                ErrorKind::Unavailable,
-                "this server has not learned yet what the group holds",
-            )),
-            (ReadLevel::Any, _) => Ok(0),
-            (ReadLevel::Session, Some(seen)) => Ok(seen),
-            (ReadLevel::Strong, _) | (ReadLevel::Session, None) => {
-                self.metastore.read_index().await
+        let status = self.metastore.status();
+        let known = match (call.read, call.min_seq) {
+            _ if self.rights_are_old(&call.session) => None,
+            (ReadLevel::Any, _) if status.applied == 0 => {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "this server has not learned yet what the group holds",
+                ));
             }
+            (ReadLevel::Any, _) => Some(0),
+            (ReadLevel::Session, Some(seen)) => Some(seen),
+            (ReadLevel::Strong, _) | (ReadLevel::Session, None) => None,
             (ReadLevel::Bounded(bound), _) => {
-                let age = self.metastore.status().millis_since_quorum;
+                let age = status.millis_since_quorum;
                 let fresh = age.is_some_and(|a| u128::from(a) <= bound.as_millis());
                 // What the leader had committed at that contact must be here.
-                match fresh {
-                    true => Ok(self.metastore.heard_commit()),
-                    false => self.metastore.read_index().await,
-                }
+                fresh.then(|| self.metastore.heard_commit())
             }
+        };
+        match known {
+            Some(floor) => Ok(floor),
+            None => self.metastore.read_index().await,
         }
     }
 
