@@ -2,7 +2,7 @@
 //!
 //! Plain data shared by the code that makes rows and the code that writes them as bytes.
 
-use crate::Value;
+use crate::{DataType, Value};
 
 /// Type of a rowset column on the wire. Clients cast without looking, so it must be exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -26,6 +26,26 @@ pub enum ColumnKind {
     Variant,
     /// The cell is in [`Rowset::nested`], not in the row.
     Nested,
+}
+
+impl ColumnKind {
+    /// The type of a table's column with these values.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::UnsignedLong
+            | Self::Long
+            | Self::UnsignedInt
+            | Self::Int
+            | Self::UnsignedShort
+            | Self::Short => DataType::Int64,
+            Self::Boolean => DataType::Boolean,
+            Self::DateTime => DataType::DateTime,
+            Self::Double => DataType::Double,
+            Self::Decimal => DataType::Decimal,
+            Self::String | Self::Uuid | Self::Xml => DataType::String,
+            Self::Variant | Self::Nested => DataType::Variant,
+        }
+    }
 }
 
 /// One column of a rowset.

@@ -1,6 +1,6 @@
 //! `INFO.…`: metadata rowsets as constant tables.
 
-use evercube_base::{ColumnKind, DataType, Error, Result, RowsetColumn, Value};
+use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
 
 use super::{Binder, column, literal, table_type};
@@ -44,7 +44,7 @@ impl Binder<'_> {
         };
         let cells = |row: &Vec<Value>| row.iter().map(|v| literal(v.clone(), span)).collect();
         let rows = rowset.rows.iter().filter(passes).map(cells).collect();
-        let schema = rowset.columns.iter().map(|c| column(&c.name, data_type(c))).collect();
+        let schema = rowset.columns.iter().map(|c| column(&c.name, c.kind.data_type())).collect();
         Ok(Some(Self::node(Kind::Rows(rows), table_type(schema), Uses::default(), span)))
     }
 }
@@ -54,22 +54,5 @@ fn constant_text(function: &str, e: &Expr) -> Result<String> {
         ExprKind::Literal(v) => Ok(to_text(v)),
         _ => Err(Error::invalid(format!("The restrictions of {function} are constants."))
             .at(e.span.place())),
-    }
-}
-
-fn data_type(c: &RowsetColumn) -> DataType {
-    match c.kind {
-        ColumnKind::UnsignedLong
-        | ColumnKind::Long
-        | ColumnKind::UnsignedInt
-        | ColumnKind::Int
-        | ColumnKind::UnsignedShort
-        | ColumnKind::Short => DataType::Int64,
-        ColumnKind::Boolean => DataType::Boolean,
-        ColumnKind::DateTime => DataType::DateTime,
-        ColumnKind::Double => DataType::Double,
-        ColumnKind::Decimal => DataType::Decimal,
-        ColumnKind::String | ColumnKind::Uuid | ColumnKind::Xml => DataType::String,
-        ColumnKind::Variant | ColumnKind::Nested => DataType::Variant,
     }
 }
