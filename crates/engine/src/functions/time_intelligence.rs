@@ -149,8 +149,8 @@ pub fn dates_in_period(all: &[i64], start: i64, n: i64, interval: Interval) -> V
 
 /// The visible days moved by `n` intervals.
 ///
-/// A run of visible days that ends on a month's end moves to a run that ends on the month's end,
-/// so that whole months become whole months of whatever length.
+/// Where the last two days of a month are visible, the move ends on the last day of the month it
+/// reaches, so that whole months become whole months of whatever length.
 pub fn date_add(current: &[i64], all: &[i64], n: i64, interval: Interval) -> Vec<i64> {
     let (Some(first), Some(last)) = (all.first().copied(), all.last().copied()) else {
         return Vec::new();
@@ -172,17 +172,13 @@ pub fn date_add(current: &[i64], all: &[i64], n: i64, interval: Interval) -> Vec
     while let Some(&d) = current.get(i) {
         let moved = add_months(d, months);
         keep(moved, &mut out);
-        // The rest of a longer target month belongs to a source month that is visible whole.
-        let (start, end) = period(d, Interval::Month, None);
-        if d == end {
-            let whole = i64::try_from(i).is_ok_and(|i| {
-                usize::try_from(i - (end - start)).ok().and_then(|f| current.get(f)) == Some(&start)
-            });
-            let target_end = period(moved, Interval::Month, None).1;
-            if whole {
-                for extra in moved + 1..=target_end {
-                    keep(extra, &mut out);
-                }
+        // The last two days of a month stand for its end: the rest of a longer target month comes
+        // with them.
+        let end = period(d, Interval::Month, None).1;
+        let day_before = i.checked_sub(1).and_then(|i| current.get(i));
+        if d == end && day_before == Some(&(end - 1)) {
+            for extra in moved + 1..=period(moved, Interval::Month, None).1 {
+                keep(extra, &mut out);
             }
         }
         i += 1;
@@ -270,6 +266,9 @@ mod tests {
         let feb = days("2023-02-01", "2023-02-28");
         assert_eq!(date_add(&feb, &all(), 1, Interval::Month), days("2023-03-01", "2023-03-31"));
         assert_eq!(date_add(&feb, &all(), 1, Interval::Year), days("2024-02-01", "2024-02-29"));
+        let ends = days("2023-02-27", "2023-02-28");
+        assert_eq!(date_add(&ends, &all(), 1, Interval::Month), days("2023-03-27", "2023-03-31"));
+        assert_eq!(date_add(&ends, &all(), 1, Interval::Year), days("2024-02-27", "2024-02-29"));
         let mar = days("2024-03-01", "2024-03-31");
         assert_eq!(date_add(&mar, &all(), -1, Interval::Month), days("2024-02-01", "2024-02-29"));
         assert_eq!(date_add(&[d("2023-02-28")], &all(), 1, Interval::Month), [d("2023-03-28")]);
