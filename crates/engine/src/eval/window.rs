@@ -8,12 +8,12 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use evercube_base::{Collation, Result, Value};
+use evercube_base::{Collation, Error, Result, Value};
 
 use super::rows::CellTable;
 use super::set_operations::ValueKey;
 use super::{Cells, Evaluator, Scalars};
-use crate::plan::{Blanks, Current, Uses, WindowKey, WindowKind, WindowNode};
+use crate::plan::{Blanks, Current, Kind, Uses, WindowKey, WindowKind, WindowNode};
 use crate::scalar as rules;
 
 /// The relation of one cell, in order.
@@ -23,6 +23,8 @@ struct Ordered {
     /// For each row: where its partition begins and ends, its place in it from 0, its rank by the
     /// keys alone from 1 (leaving numbers out after ties; not leaving any out).
     places: HashMap<usize, Place>,
+    /// Some rows have the same values in all columns.
+    tied: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +45,12 @@ impl Evaluator<'_> {
             None => None,
         };
         let (mut kept, mut of) = (Vec::new(), Vec::new());
+        // The rows of a table of the model are told apart by more than their values.
+        let is_stored = matches!(window.relation.kind, Kind::ModelTable { .. });
         self.over_cells(cells, window, &table, |cell, ordered, current| {
+            if ordered.tied && !is_stored {
+                return Err(tied(window));
+            }
             let mut chosen: Vec<usize> = Vec::new();
             for row in current {
                 let Some(place) = ordered.places.get(row) else { continue };
@@ -87,8 +94,15 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(cells.n);
         self.over_cells(cells, window, &table, |_, ordered, current| {
             // A total has several current rows, and no place among them.
+            let equals = |a: &usize, b: &usize| self.by_columns(&table, *a, *b).is_eq();
             let place = match current {
                 [one] => ordered.places.get(one),
+                [first, rest @ ..] if ordered.tied && rest.iter().all(|r| equals(first, r)) => {
+                    if window.kind == WindowKind::RowNumber {
+                        return Err(tied(window));
+                    }
+                    ordered.places.get(first)
+                }
                 _ => None,
             };
             let number = place.map(|p| match window.kind {
@@ -214,23 +228,16 @@ impl Evaluator<'_> {
                 order.then_with(|| by_key(values.get(a), values.get(b), key, &self.collation))
             })
         };
-        // Rows that tie are put in the order of all their columns.
-        let by_columns = |a: usize, b: usize| {
-            (0..table.rows.columns.len()).fold(Ordering::Equal, |order, c| {
-                order.then_with(|| {
-                    let value = |row| table.rows.value(self.store, c, row);
-                    rules::total_order(&value(a), &value(b), &self.collation)
-                })
-            })
-        };
         let mut rows: Vec<usize> = range.collect();
         rows.sort_by(|a, b| {
             evercube_work::tick();
             partition_of[a - first_row]
                 .cmp(&partition_of[b - first_row])
                 .then_with(|| by_keys(*a, *b))
-                .then_with(|| by_columns(*a, *b))
+                // Rows that tie are put in the order of all their columns.
+                .then_with(|| self.by_columns(table, *a, *b))
         });
+        let tied = rows.windows(2).any(|w| self.by_columns(table, w[0], w[1]).is_eq());
         let mut places = HashMap::with_capacity(rows.len());
         let mut first = 0;
         while first < rows.len() {
@@ -248,8 +255,32 @@ impl Evaluator<'_> {
             }
             first = end;
         }
-        Ordered { rows, places }
+        Ordered { rows, places, tied }
     }
+
+    /// The order of two rows by all their columns.
+    fn by_columns(&self, table: &CellTable, a: usize, b: usize) -> Ordering {
+        (0..table.rows.columns.len()).fold(Ordering::Equal, |order, c| {
+            order.then_with(|| {
+                let value = |row| table.rows.value(self.store, c, row);
+                rules::total_order(&value(a), &value(b), &self.collation)
+            })
+        })
+    }
+}
+
+/// Rows with the same values in all columns have no order.
+fn tied(window: &WindowNode) -> Error {
+    let function = match window.kind {
+        WindowKind::Index => "INDEX",
+        WindowKind::Offset => "OFFSET",
+        WindowKind::Window => "WINDOW",
+        WindowKind::RowNumber => "ROWNUMBER",
+        WindowKind::Rank { .. } => "RANK",
+    };
+    Error::evaluation(format!(
+        "{function} cannot put its rows in order: some of them have the same values in all columns. Add a column that tells them apart, or take DISTINCT of the table."
+    ))
 }
 
 /// Order of two values under a part of the order.
