@@ -9,6 +9,7 @@ use evercube_base::error::line_column;
 use evercube_base::{DataType, Error, Result};
 use evercube_dax::ast::{Expr, Parameter};
 use evercube_dax::parse_expression;
+use evercube_model::kpi::kpi_measures;
 use evercube_model::tabular::{Database, ExpressionDefinition, Measure, Relationship, Table};
 
 use crate::calculation_group::{
@@ -147,22 +148,19 @@ impl CompiledModel {
             compiled.tables.push(info);
             compiled.compile_calculation_group(id, table);
             for measure in &table.measures {
-                let expression = compiled
-                    .parse(format!("{}[{}]", table.name, measure.name), &measure.expression);
+                let of = compiled.measure_of(id, &table.name, &measure.name, &measure.expression);
                 let format = measure.format_string_definition.as_ref();
-                let format =
-                    compiled.parse_format(format!("{}[{}]", table.name, measure.name), format);
-                compiled.measure_ids.insert(key(&measure.name), compiled.measures.len());
-                compiled.measures.push(MeasureInfo {
-                    table: id,
-                    name: measure.name.clone(),
-                    expression,
+                let info = MeasureInfo {
                     format_string: measure.format_string.clone(),
-                    format,
+                    format: compiled
+                        .parse_format(format!("{}[{}]", table.name, measure.name), format),
                     detail_rows: detail_rows(table, measure),
-                });
+                    ..of
+                };
+                compiled.add_measure(info);
             }
         }
+        compiled.compile_kpis(&model.tables);
         for function in model.functions() {
             let definition = compiled.parsed(
                 format!("function '{}'", function.name),
@@ -198,6 +196,35 @@ impl CompiledModel {
         compiled.types_under_groups = crate::bind::types_under_groups(&compiled);
         compiled.check();
         compiled
+    }
+
+    /// A measure with an expression and nothing else.
+    fn measure_of(&mut self, id: TableId, table: &str, name: &str, text: &str) -> MeasureInfo {
+        MeasureInfo {
+            table: id,
+            name: name.to_owned(),
+            expression: self.parse(format!("{table}[{name}]"), text),
+            format_string: None,
+            format: None,
+            detail_rows: None,
+        }
+    }
+
+    fn add_measure(&mut self, measure: MeasureInfo) {
+        self.measure_ids.insert(key(&measure.name), self.measures.len());
+        self.measures.push(measure);
+    }
+
+    /// The measures that KPIs make, where the model has none of the name.
+    fn compile_kpis(&mut self, tables: &[Table]) {
+        for (id, table) in (0..).map(TableId).zip(tables) {
+            for (name, expression) in table.measures.iter().flat_map(kpi_measures) {
+                if self.measure(&name).is_none() {
+                    let info = self.measure_of(id, &table.name, &name, &expression);
+                    self.add_measure(info);
+                }
+            }
+        }
     }
 
     /// A relationship by date makes a date table of its one side.
@@ -252,6 +279,22 @@ impl CompiledModel {
             source: None,
             hidden: false,
         });
+    }
+
+    /// One more table at the end, with rows that are in the store already.
+    pub(crate) fn add_table(&mut self, name: &str, columns: &[(String, DataType)]) {
+        let id = TableId(self.tables.len() as u32);
+        self.table_ids.insert(key(name), id);
+        self.tables.push(TableInfo {
+            name: name.to_owned(),
+            columns: Vec::new(),
+            date_column: None,
+            expression: None,
+            column_ids: HashMap::new(),
+        });
+        for (column, data_type) in columns {
+            self.add_column(id, column, *data_type);
+        }
     }
 
     /// The model without names that lead to these objects; their ids stay.

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod document;
 pub mod enums;
 pub mod ids;
+pub mod kpi;
 mod objects;
 pub mod script;
 pub mod tabular;
