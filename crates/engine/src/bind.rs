@@ -68,8 +68,6 @@ struct BoundVariable {
     uses: Uses,
     base: Option<TableId>,
     of_query: bool,
-    /// A table the query defines, addressed like one of the model.
-    is_table: bool,
 }
 
 /// Where an expression stands.
@@ -159,7 +157,7 @@ impl<'a> Binder<'a> {
 
     /// An expression in the row context of a model table: a calculated column, a row filter.
     pub fn in_rows_of(&mut self, table: TableId, expression: &Expr) -> Result<Node> {
-        let scope = Scope::default();
+        let scope = self.query_scope();
         let rows = self.model_table(table, false, expression.span);
         let inner = self.inside(&scope, &rows);
         self.at_home(Some(table), |b| b.scalar(&inner, expression))
@@ -202,34 +200,6 @@ impl<'a> Binder<'a> {
         let base = self.base_of(&scope, &node);
         let v = BoundVariable { of_query: true, base, ..variable(name, slot, &node) };
         add_variable(&mut self.query_scope, v)?;
-        Ok((slot, Arc::new(node)))
-    }
-
-    /// Makes a table of the query known, with the columns the query adds to it: they are
-    /// addressed as `Name[Column]`.
-    pub fn define_table(
-        &mut self,
-        name: &str,
-        expression: &Expr,
-        columns: &[(Arc<str>, &Expr)],
-    ) -> Result<(usize, Arc<Node>)> {
-        let scope = self.query_scope.clone();
-        let inner = self.shown_table(&scope, expression)?;
-        let own = |c: &TableColumn| TableColumn {
-            name: Arc::clone(&c.name),
-            lineage: None,
-            table: Some(name.into()),
-            data_type: c.data_type,
-        };
-        let schema = inner.schema().iter().map(own).collect();
-        let (uses, span) = (inner.uses, inner.span);
-        let mut node = Self::node(Kind::TreatAs(Box::new(inner)), table_type(schema), uses, span);
-        for (column, expression) in columns {
-            node = self.table_with_column(&scope, node, name, column, expression)?;
-        }
-        let slot = self.next_slot();
-        let v = BoundVariable { of_query: true, is_table: true, ..variable(name, slot, &node) };
-        self.query_scope.variables.push(v);
         Ok((slot, Arc::new(node)))
     }
 
@@ -541,7 +511,6 @@ fn variable(name: &str, slot: usize, node: &Node) -> BoundVariable {
         uses: node.uses,
         base: None,
         of_query: false,
-        is_table: false,
     }
 }
 

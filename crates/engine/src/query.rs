@@ -12,6 +12,7 @@ use crate::eval::{Cells, Evaluator};
 use crate::explain::{Explanation, tree};
 use crate::plan::{Node, SortKey};
 use crate::query_column::with_column;
+use crate::query_table::with_table;
 use crate::result_cache::{Question, ResultCache, Volatile};
 use crate::rules::Rules;
 use crate::scalar as rules;
@@ -23,6 +24,9 @@ pub struct Dataset {
     pub model: Arc<CompiledModel>,
     pub store: Arc<StoreVersion>,
 }
+
+/// Variables of a query with their numbers, in order.
+pub(crate) type Variables = Vec<(usize, Arc<Node>)>;
 
 type ReadRowset = dyn Fn(&str) -> Result<Rowset> + Send + Sync;
 
@@ -175,14 +179,14 @@ fn run(
         .map(|model| Dataset { model: Arc::new(model), store: Arc::clone(&dataset.store) });
     let dataset = seen.as_ref().unwrap_or(dataset);
     check_definitions(&dataset.model, &parsed.definitions)?;
-    let extended = with_defined_columns(dataset, context, &parsed.definitions)?;
+    let extended = with_definitions(dataset, context, &parsed.definitions)?;
     let is_extended = extended.is_some();
     let dataset = extended.as_ref().unwrap_or(dataset);
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
     binder.rowsets = context.rowsets.as_ref().map(|r| r.noting(&context.volatile));
     let variables = define(&mut binder, &parsed.definitions)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, explain);
-    // Columns that a query defines are of no version.
+    // Tables and columns that a query defines are of no version.
     evaluator.cache = context
         .kept
         .as_ref()
@@ -274,24 +278,33 @@ fn is_table(d: &Definition, name: &str) -> bool {
     matches!(&d.kind, DefinitionKind::Table { name: n, .. } if n.eq_ignore_ascii_case(name))
 }
 
-/// The dataset with the columns a query defines on tables of the model, if it does.
-fn with_defined_columns(
+/// The dataset with the tables and columns a query defines, if it does: in the order of their
+/// definitions, each knows those before it.
+fn with_definitions(
     dataset: &Dataset,
     context: &QueryContext,
     given: &[Definition],
 ) -> Result<Option<Dataset>> {
     let mut extended: Option<Dataset> = None;
-    for d in given {
-        let DefinitionKind::Column { table, name, expression } = &d.kind else { continue };
-        if given.iter().any(|d| is_table(d, table)) {
-            continue;
-        }
+    for (at, d) in given.iter().enumerate() {
         let base = extended.as_ref().unwrap_or(dataset);
-        let measures = |binder: &mut Binder<'_>| define_measures(binder, given);
+        let known = |binder: &mut Binder<'_>| {
+            binder.rowsets = context.rowsets.as_ref().map(|r| r.noting(&context.volatile));
+            define_measures(binder, given);
+            define_functions(binder, given)?;
+            define_variables(binder, &given[..at])
+        };
+        let wider = match &d.kind {
+            DefinitionKind::Column { table, name, expression } => {
+                with_column(base, context, known, (table, name), expression)
+            }
+            DefinitionKind::Table { name, expression } => {
+                with_table(base, context, known, name, expression)
+            }
+            _ => continue,
+        };
         let place = d.span.place();
-        let wider = with_column(base, context, measures, (table, name), expression)
-            .map_err(|e| if e.span.is_none() { e.at(place) } else { e })?;
-        extended = Some(wider);
+        extended = Some(wider.map_err(|e| if e.span.is_none() { e.at(place) } else { e })?);
     }
     Ok(extended)
 }
@@ -310,35 +323,26 @@ fn define_measures(binder: &mut Binder<'_>, given: &[Definition]) {
 }
 
 /// Makes the definitions of a query known; gives its variables in order.
-fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Vec<(usize, Arc<Node>)>> {
+fn define(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Variables> {
     define_measures(binder, given);
+    define_functions(binder, given)?;
+    define_variables(binder, given)
+}
+
+fn define_functions(binder: &mut Binder<'_>, given: &[Definition]) -> Result<()> {
     for d in given {
         let place = d.span.place();
         binder.define_function(&d.kind).map_err(|e| e.at(place))?;
     }
-    let mut variables = Vec::new();
-    for d in given {
-        match &d.kind {
-            DefinitionKind::Measure { .. } | DefinitionKind::Column { .. } => {}
-            DefinitionKind::Variable { name, expression } => {
-                variables.push(binder.define_variable(name, expression)?);
-            }
-            DefinitionKind::Table { name, expression } => {
-                let added = given.iter().filter_map(|d| match &d.kind {
-                    DefinitionKind::Column { table, name: column, expression }
-                        if table.eq_ignore_ascii_case(name) =>
-                    {
-                        Some((Arc::clone(column), expression))
-                    }
-                    _ => None,
-                });
-                let added: Vec<_> = added.collect();
-                variables.push(binder.define_table(name, expression, &added)?);
-            }
-            DefinitionKind::Function { .. } => {}
-        }
-    }
-    Ok(variables)
+    Ok(())
+}
+
+fn define_variables(binder: &mut Binder<'_>, given: &[Definition]) -> Result<Variables> {
+    let variables = given.iter().filter_map(|d| match &d.kind {
+        DefinitionKind::Variable { name, expression } => Some((name, expression)),
+        _ => None,
+    });
+    variables.map(|(name, expression)| binder.define_variable(name, expression)).collect()
 }
 
 impl Evaluator<'_> {

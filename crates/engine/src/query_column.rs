@@ -9,17 +9,18 @@ use evercube_dax::ast::Expr;
 use crate::bind::Binder;
 use crate::calculated::{ROWS_AT_ONCE, stored};
 use crate::eval::{CellTable, Evaluator};
-use crate::query::{Dataset, QueryContext};
+use crate::query::{Dataset, QueryContext, Variables};
 use crate::secured::secured;
 
-/// The dataset with one more column in a table.
+/// The dataset with one more column in a table. `define` makes known what the expression may name;
+/// it gives the variables of the query.
 ///
 /// # Errors
 /// Where the table is unknown, the name is taken, or the expression is wrong.
 pub(crate) fn with_column(
     dataset: &Dataset,
     context: &QueryContext,
-    define_measures: impl FnOnce(&mut Binder<'_>),
+    define: impl FnOnce(&mut Binder<'_>) -> Result<Variables>,
     (table, name): (&str, &str),
     expression: &Expr,
 ) -> Result<Dataset> {
@@ -32,7 +33,7 @@ pub(crate) fn with_column(
         )));
     }
     let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
-    define_measures(&mut binder);
+    let variables = define(&mut binder)?;
     let rows = binder.model_table(id, false, expression.span);
     let node = binder.in_rows_of(id, expression)?;
     // Every row gets a value, also those the caller does not see.
@@ -40,7 +41,7 @@ pub(crate) fn with_column(
     let all = reader.table(&reader.start(), &rows)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
-    let start = evaluator.start();
+    let start = evaluator.with_variables(&evaluator.start(), &variables);
     let mut values = Vec::with_capacity(all.rows.len);
     for first in (0..all.rows.len).step_by(ROWS_AT_ONCE) {
         let last = (first + ROWS_AT_ONCE).min(all.rows.len);

@@ -88,7 +88,7 @@ impl Binder<'_> {
         quoted: bool,
     ) -> Option<&'s BoundVariable> {
         let name = name.to_lowercase();
-        scope.variables.iter().rev().find(|v| v.name == name && (!quoted || v.is_table))
+        scope.variables.iter().rev().find(|v| v.name == name && !quoted)
     }
 
     pub(super) fn is_measure(&self, name: &str) -> bool {

@@ -188,24 +188,6 @@ impl Binder<'_> {
         Ok(extension(scope, table, columns, true, ty, span))
     }
 
-    /// A table the query defines with one more column of its own.
-    pub(super) fn table_with_column(
-        &mut self,
-        scope: &Scope,
-        table: Node,
-        name: &str,
-        added: &Arc<str>,
-        expression: &Expr,
-    ) -> Result<Node> {
-        let inner = self.inside(scope, &table);
-        let node = self.scalar(&inner, expression)?;
-        let mut schema = table.schema().to_vec();
-        schema.push(TableColumn { table: Some(name.into()), ..column(added, node.data_type()) });
-        let ty = table_type(distinct_names(schema, "DEFINE COLUMN")?);
-        let columns = vec![NamedNode { name: Arc::clone(added), node }];
-        Ok(extension(scope, table, columns, true, ty, expression.span))
-    }
-
     fn select_columns(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
         let table = self.table(scope, &arguments[0])?;
         let inner = self.inside(scope, &table);
