@@ -46,6 +46,7 @@ mod table_node;
 mod text_output;
 mod transition;
 mod variable;
+mod whole_table;
 mod window;
 
 use std::cell::{Cell, RefCell};

@@ -7,7 +7,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use evercube_store::{BitSet, Column, ColumnId, RelationshipId, StoreVersion, TableId};
+use evercube_store::{
+    BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, StoreVersion, TableId,
+};
 use evercube_work::tick;
 
 use crate::compiled_model::CompiledModel;
@@ -300,8 +302,7 @@ impl Visibility<'_> {
     /// What the filters on columns of the table's own expanded table leave of it. Filters over
     /// several tables count with the columns that are there.
     fn filtered_directly(&self, context: &FilterContext, table: TableId) -> Option<BitSet> {
-        let data = self.store.table(table);
-        let n = data.rows();
+        let n = self.store.table(table).rows();
         let expanded = self.expanded(context, table);
         let path_to = |t: TableId| expanded.iter().find(|(x, _)| *x == t).map(|(_, p)| p);
         let mut visible: Option<BitSet> = None;
@@ -309,11 +310,18 @@ impl Visibility<'_> {
             Some(v) => v.intersect(&rows),
             none => *none = Some(rows),
         };
+        let on_columns = context.filters.iter().filter_map(|filter| match filter {
+            Filter::Column { column, codes } if column.table == table => {
+                Some((*column, Arc::clone(codes)))
+            }
+            _ => None,
+        });
+        let on_columns: Vec<_> = on_columns.collect();
+        if !on_columns.is_empty() {
+            meet(self.rows_with(table, &on_columns));
+        }
         for filter in &context.filters {
             match filter {
-                Filter::Column { column, codes } if column.table == table => {
-                    meet(rows_with(data.column(column.column), codes));
-                }
                 Filter::Rows { .. } => {
                     if let Some(rows) = self.through_rows(context, filter, table) {
                         meet(rows);
@@ -345,6 +353,26 @@ impl Visibility<'_> {
             }
         }
         visible
+    }
+
+    /// Rows that have one of these codes in each of these columns of the table; the blank row, which
+    /// is blank in all of them, comes last.
+    pub(crate) fn rows_with(&self, table: TableId, columns: &[(ColumnId, Arc<BitSet>)]) -> BitSet {
+        let filter = |(column, codes): &(ColumnId, Arc<BitSet>)| ScanFilter::Codes {
+            column: PathColumn { path: Vec::new(), column: *column },
+            codes: Arc::clone(codes),
+        };
+        let mut rows = self.passing(table, columns.iter().map(filter).collect());
+        if columns.iter().all(|(_, codes)| codes.get(0)) {
+            rows.insert(rows.len() - 1);
+        }
+        rows
+    }
+
+    /// Rows that pass filters, the blank row not among them. Relationships in them have an index.
+    fn passing(&self, table: TableId, filters: Vec<ScanFilter>) -> BitSet {
+        let rows = self.store.passing(table, filters);
+        rows.unwrap_or_else(|stopped| evercube_work::interrupt(stopped))
     }
 
     /// The row a path leads to.
@@ -433,14 +461,11 @@ impl Visibility<'_> {
         let n = self.store.table(def.from.table).rows();
         match self.store.relationship(id) {
             Some(r) => {
-                let mut rows = BitSet::new(n + 1, false);
-                let mut see = |row, target| {
-                    if one.get(target) {
-                        rows.insert(row);
-                    }
-                };
-                r.each_target(&mut see);
-                see(n, r.target(n) as usize);
+                let filter = ScanFilter::Rows { path: vec![id], rows: Arc::new(one.clone()) };
+                let mut rows = self.passing(def.from.table, vec![filter]);
+                if one.get(r.target(n) as usize) {
+                    rows.insert(n);
+                }
                 rows
             }
             None => self.by_value(def.to, one, def.from),
@@ -452,12 +477,7 @@ impl Visibility<'_> {
         let n = self.store.table(def.to.table).rows();
         match self.store.relationship(id) {
             Some(r) => {
-                let mut rows = BitSet::new(n + 1, false);
-                r.each_target(|row, target| {
-                    if many.get(row) {
-                        rows.insert(target);
-                    }
-                });
+                let mut rows = r.targets(many);
                 // The blank row of the many side refers to that of the one side.
                 if self.store.has_blank_row(def.from.table)
                     && many.get(self.store.table(def.from.table).rows())
@@ -487,23 +507,6 @@ impl Visibility<'_> {
         }
         collect(self.store.table(to.table).rows(), |row| codes.get(target.code(row) as usize))
     }
-}
-
-/// Rows of a column whose code is in a set; the blank row, which is blank, comes last.
-fn rows_with(column: &Column, codes: &BitSet) -> BitSet {
-    let n = column.rows();
-    let mut rows = BitSet::new(n + 1, false);
-    let mut read = vec![0; n.min(1 << 12)];
-    for first in (0..n).step_by(1 << 12) {
-        let read = &mut read[..(n - first).min(1 << 12)];
-        column.read_codes(first, read);
-        let found = read.iter().enumerate().filter(|(_, code)| codes.get(**code as usize));
-        found.for_each(|(i, _)| rows.insert(first + i));
-    }
-    if codes.get(0) {
-        rows.insert(n);
-    }
-    rows
 }
 
 /// Bits of rows `0..=n`; row `n` is the blank row.

@@ -170,6 +170,11 @@ impl Column {
         }
     }
 
+    /// Whether codes are in the order of their values.
+    pub fn is_in_order(&self) -> bool {
+        self.range().is_some()
+    }
+
     /// Smallest value and distance of neighbours, where codes are offsets.
     pub(crate) fn range(&self) -> Option<(i64, i64)> {
         match &self.dictionary {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use evercube_base::{Error, ErrorKind, Result};
 
 use crate::column::Column;
-use crate::scan_request::ColumnId;
+use crate::scan_request::{BitSet, ColumnId, each_bit};
 use crate::table::TableData;
 
 /// `from` is the many side (either side of a one-to-one relationship).
@@ -79,6 +79,34 @@ impl RelationshipIndex {
                 see(row, self.row_of_code[*code as usize] as usize);
             }
         }
+    }
+
+    /// The rows of the one side, its blank row last, that some of these rows of the many side have;
+    /// the blank row of the many side is not looked at.
+    pub fn targets(&self, rows: &BitSet) -> BitSet {
+        /// Codes are read one by one where so few rows of a block are asked for.
+        const FEW: u32 = 64;
+        let mut met = BitSet::new(self.row_of_code.len(), false);
+        let mut codes = vec![0; 4096];
+        for (block, words) in rows.words().chunks(codes.len() / 64).enumerate() {
+            let first = block * codes.len();
+            let asked: u32 = words.iter().map(|w| w.count_ones()).sum();
+            if asked == 0 || first >= self.key.rows() {
+                continue;
+            }
+            evercube_work::tick();
+            let n = codes.len().min(self.key.rows() - first);
+            if asked > FEW {
+                self.key.read_codes(first, &mut codes[..n]);
+            }
+            each_bit(words).take_while(|at| *at < n).for_each(|at| {
+                let code = if asked > FEW { codes[at] } else { self.key.code(first + at) };
+                met.insert(code as usize);
+            });
+        }
+        let mut targets = BitSet::new(self.blank_row as usize + 1, false);
+        met.iter().for_each(|code| targets.insert(self.row_of_code[code] as usize));
+        targets
     }
 
     pub fn has_orphans(&self) -> bool {

@@ -14,11 +14,13 @@ mod groups;
 mod integers;
 mod kernel;
 mod keys;
+mod passing;
 mod path;
 mod reals;
 mod row_value;
 mod rows;
 mod segment_test;
+mod tuple_test;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +36,7 @@ pub(crate) use comparison::rows_where;
 use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
 use keys::Keys;
+pub(crate) use passing::passing;
 use rows::BLOCK;
 
 /// Limits of one scan.

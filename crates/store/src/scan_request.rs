@@ -111,17 +111,22 @@ impl BitSet {
         &self.words
     }
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(wi, w)| {
-            let mut w = *w;
-            std::iter::from_fn(move || {
-                (w != 0).then(|| {
-                    let b = w.trailing_zeros() as usize;
-                    w &= w - 1;
-                    wi * 64 + b
-                })
+        each_bit(&self.words)
+    }
+}
+
+/// The bits that are set, from the lowest on.
+pub(crate) fn each_bit(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    words.iter().enumerate().flat_map(|(wi, w)| {
+        let mut w = *w;
+        std::iter::from_fn(move || {
+            (w != 0).then(|| {
+                let b = w.trailing_zeros() as usize;
+                w &= w - 1;
+                wi * 64 + b
             })
         })
-    }
+    })
 }
 
 /// A condition on the rows of the base table. All conditions of a request hold together.

@@ -7,7 +7,7 @@ use evercube_base::Result;
 use crate::relationship::{RelationshipDef, RelationshipIndex};
 use crate::scan::{Attributes, ScanControl};
 use crate::scan_request::{
-    BitSet, ColumnId, RelationshipId, RowComparison, ScanRequest, ScanResult, TableId,
+    BitSet, ColumnId, RelationshipId, RowComparison, ScanFilter, ScanRequest, ScanResult, TableId,
 };
 use crate::table::TableData;
 
@@ -108,6 +108,11 @@ impl StoreVersion {
     /// row; `None` where it compares other things than whole numbers, fixed decimals and dates.
     pub fn rows_where(&self, table: TableId, comparison: &RowComparison) -> Result<Option<BitSet>> {
         crate::scan::rows_where(self, table, comparison)
+    }
+
+    /// The rows of a table that pass all filters, and a bit that is not set for its blank row.
+    pub fn passing(&self, table: TableId, filters: Vec<ScanFilter>) -> Result<BitSet> {
+        crate::scan::passing(self, table, filters)
     }
 
     /// Answers a scan.

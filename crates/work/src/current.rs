@@ -71,8 +71,13 @@ pub fn interrupt_point() {
         current.work.verdict().err()
     });
     if let Some(error) = stopped {
-        resume_unwind(Box::new(Interrupted(error)));
+        interrupt(error);
     }
+}
+
+/// Ends the current work with an error, for code that cannot return one: unwinds to [`Work::run`].
+pub fn interrupt(error: Error) -> ! {
+    resume_unwind(Box::new(Interrupted(error)))
 }
 
 /// An [`interrupt_point`] every so many calls: cheap enough for every comparison of a sort.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 
 pub use allocator::Counting;
-pub use current::{busy, check, interrupt_point, map_blocks, room_for, tick};
+pub use current::{busy, check, interrupt, interrupt_point, map_blocks, room_for, tick};
 pub use helpers::{for_all, share};
 pub use turns::Turns;
 

@@ -38,8 +38,20 @@ impl Evaluator<'_> {
         let data = self.store.table(table);
         let values = data.column(column.column);
         let is_long = data.rows() >= self.context.long_table;
-        let counted = match is_long && values.cardinality() as usize > data.rows() / ROWS_OF_A_VALUE
+        let hardly_shares = values.cardinality() as usize > data.rows() / ROWS_OF_A_VALUE;
+        let argument = match &arguments {
+            None => Some(&Value::Blank),
+            Some(Scalars::Same(value)) => Some(value),
+            Some(Scalars::Each(_)) => None,
+        };
+        if let Some(argument) = argument
+            && is_long
+            && hardly_shares
+            && statistics::is_by_place(fold)
         {
+            return self.by_place(cells, fold, column, argument).map(Some);
+        }
+        let counted = match is_long && hardly_shares {
             false => self.counted_by_scan(cells, column)?,
             true => self.counted_in_order(cells, column)?,
         };
@@ -73,17 +85,62 @@ impl Evaluator<'_> {
     /// The same where hardly two rows share a value: their codes are put in order. One for all
     /// cells where these see the same rows.
     fn counted_in_order(&self, cells: &Cells, column: ColumnId) -> Result<Vec<Vec<(u32, u64)>>> {
+        self.codes_of_cells(cells, column, |mut codes| {
+            codes.sort_unstable();
+            let runs = codes.chunk_by(|a, b| a == b);
+            Ok(runs.map(|run| (run[0], run.len() as u64)).collect())
+        })
+    }
+
+    /// Medians and percentiles where hardly two rows share a value: only what stands at the place is
+    /// brought there.
+    fn by_place(
+        &self,
+        cells: &Cells,
+        fold: Fold,
+        column: ColumnId,
+        argument: &Value,
+    ) -> Result<Scalars> {
+        let values = self.store.table(column.table).column(column.column);
+        let ranks = (!values.is_in_order()).then(|| values.sorted_ranks());
+        let rank = |code: u32| ranks.as_ref().map_or(code, |ranks| ranks[code as usize]);
+        let number = |key: u64| rules::to_f64(&values.value(key as u32));
+        let found = self.codes_of_cells(cells, column, |codes| {
+            let filled = codes.into_iter().filter(|code| *code != 0);
+            let mut keys: Vec<u64> =
+                filled.map(|code| u64::from(rank(code)) << 32 | u64::from(code)).collect();
+            if keys.is_empty() {
+                return Ok(Value::Blank);
+            }
+            let place = statistics::place(fold, keys.len() as f64, Some(argument))?;
+            let at = (place.floor() as usize).min(keys.len() - 1);
+            let (_, low, above) = keys.select_nth_unstable(at);
+            let high = above.iter().min().unwrap_or(low);
+            let (low, high) = (number(*low)?, number(*high)?);
+            Ok(Value::Double(statistics::between(low, high, place)))
+        })?;
+        Ok(match found.as_slice() {
+            [one] => Scalars::Same(one.clone()),
+            _ => Scalars::each(found),
+        })
+    }
+
+    /// What `see` makes of the codes of each cell's rows; once for all cells where they see the same
+    /// rows.
+    fn codes_of_cells<T>(
+        &self,
+        cells: &Cells,
+        column: ColumnId,
+        see: impl Fn(Vec<u32>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let rows = self.model_rows(cells, column.table, false, &Schema::default())?;
         let data = self.store.table(column.table);
         let mut codes = vec![0; data.rows()];
         data.column(column.column).read_codes(0, &mut codes);
         let of_cell = |cell| {
             evercube_work::check()?;
-            let rows = rows.range(cell).map(|row| codes[rows.rows.base_row(row)]);
-            let mut sorted: Vec<u32> = rows.collect();
-            sorted.sort_unstable();
-            let runs = sorted.chunk_by(|a, b| a == b);
-            Ok(runs.map(|run| (run[0], run.len() as u64)).collect())
+            let of_rows = rows.range(cell).map(|row| codes[rows.rows.base_row(row)]);
+            see(of_rows.collect())
         };
         let different = if rows.starts.is_some() { cells.n } else { cells.n.min(1) };
         (0..different).map(of_cell).collect()

@@ -14,6 +14,7 @@ use super::cells::{Cells, Key, KeyTarget};
 use super::rows::{CellTable, Rows};
 use super::scalar_node::differing;
 use super::scan::key_code;
+use super::whole_table::FilterRows;
 use crate::filter_context::{Filter, FilterContext};
 use crate::plan::{FilterArgument, Node};
 use crate::rules::Rule;
@@ -55,11 +56,20 @@ impl Evaluator<'_> {
         let outside = cells.distinct.first().map_or(&self.base_context, |c| c.as_ref());
         for (table, _, keep) in &tables {
             if !keep {
-                inner.remove(&self.filter_columns(&table.rows, outside));
+                inner.remove(&self.filter_columns(table.columns(), outside));
             }
         }
         for (table, place, keep) in tables {
-            self.put_filter(&mut inner, &table, place.as_deref(), keep);
+            match table {
+                FilterRows::Listed(table) => {
+                    self.put_filter(&mut inner, &table, place.as_deref(), keep);
+                }
+                FilterRows::Sets(sets) => {
+                    let (filters, of) = sets.filters();
+                    let at = |cell: usize| place.as_ref().map_or(cell, |p| p[cell] as usize);
+                    inner.add_each(&filters, |cell| of(at(cell)));
+                }
+            }
         }
         inner.found_under(&cells.relationships(), &self.visibility());
         Ok(inner)
@@ -67,15 +77,18 @@ impl Evaluator<'_> {
 
     /// A filter argument's rows; evaluated once for cells that do not differ, with the one that
     /// stands for each cell.
-    fn filter_table(&self, cells: &Cells, table: &Node) -> Result<(CellTable, Option<Vec<u32>>)> {
+    fn filter_table(&self, cells: &Cells, table: &Node) -> Result<(FilterRows, Option<Vec<u32>>)> {
+        let rows = |cells: &Cells| match self.whole_table(cells, table)? {
+            Some(sets) => Ok(FilterRows::Sets(sets)),
+            None => self.table(cells, table).map(FilterRows::Listed),
+        };
         if !table.uses.cell() && !table.uses.is_constant() && self.has(Rule::EqualCells) {
             let fewer = self.with_relevant_keys(cells, table);
             if let Some((one_of_each, place)) = differing(fewer.as_ref().unwrap_or(cells)) {
-                let found = self.table(&cells.select(&one_of_each), table)?;
-                return Ok((found, Some(place)));
+                return Ok((rows(&cells.select(&one_of_each))?, Some(place)));
             }
         }
-        Ok((self.table(cells, table)?, None))
+        Ok((rows(cells)?, None))
     }
 
     /// Model columns a table filters when it is an argument of `CALCULATE`; relationships are those

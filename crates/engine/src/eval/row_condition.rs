@@ -61,7 +61,9 @@ impl Evaluator<'_> {
             }
             _ => match self.codes_where(cells, table, condition)? {
                 Some(Filter::Column { column, codes }) => {
-                    Ok(Some(Arc::new(self.rows_with_codes(column, &codes))))
+                    let mut rows = self.visibility().rows_with(table, &[(column, codes)]);
+                    rows.remove(rows.len() - 1);
+                    Ok(Some(Arc::new(rows)))
                 }
                 _ => self.compared(cells, table, condition),
             },
@@ -88,23 +90,6 @@ impl Evaluator<'_> {
             known.push(KnownRows { table, comparison, rows: Arc::clone(&rows) });
         }
         Ok(Some(rows))
-    }
-
-    fn rows_with_codes(&self, column: ColumnId, codes: &BitSet) -> BitSet {
-        let table = self.store.table(column.table);
-        let mut rows = BitSet::new(table.rows() + 1, false);
-        let mut read = vec![0; 1 << 14];
-        for first in (0..table.rows()).step_by(read.len()) {
-            evercube_work::interrupt_point();
-            table.column(column.column).read_codes(first, &mut read);
-            let within = &read[..read.len().min(table.rows() - first)];
-            for (row, code) in (first..).zip(within) {
-                if codes.get(*code as usize) {
-                    rows.insert(row);
-                }
-            }
-        }
-        rows
     }
 }
 

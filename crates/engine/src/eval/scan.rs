@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
 use evercube_store::{
-    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanRequest, TableId,
+    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
 };
 use hashbrown::HashMap;
 
@@ -174,21 +174,9 @@ impl Evaluator<'_> {
                     self.run_scan(ScanRequest { table: base, filters, keys, aggregates }, whole)?
                 }
             };
-            let width = keyed.columns.len();
-            let by_number = keyed.by_number();
-            for g in 0..result.groups {
-                evercube_work::tick();
-                let codes = result.keys[..width].iter().map(|k| k[g]);
-                let Some(number) = keyed.find(codes) else { continue };
-                for cell in by_number.get(number) {
-                    out.cells.push(*cell);
-                    for (to, from) in out.keys.iter_mut().zip(&result.keys[width..]) {
-                        to.push(from[g]);
-                    }
-                    out.push_aggregates(&result.aggregates, g);
-                }
-            }
-            if blank_row && self.visible(context, base).get(self.store.table(base).rows()) {
+            out.distribute(&keyed, &result);
+            let has_blank_row = blank_row && self.store.has_blank_row(base);
+            if has_blank_row && self.visible(context, base).get(self.store.table(base).rows()) {
                 self.add_blank_row(&keyed, &mut out, group.len());
             }
         }
@@ -214,6 +202,35 @@ impl Evaluator<'_> {
 }
 
 impl Grouped {
+    /// Gives each cell the groups of a scan that have its keys.
+    fn distribute(&mut self, keyed: &KeyedCells, result: &ScanResult) {
+        let width = keyed.columns.len();
+        let by_number = keyed.by_number();
+        if width == 0 && keyed.combinations() > 0 {
+            for cell in by_number.get(0) {
+                self.cells.extend(std::iter::repeat_n(*cell, result.groups));
+                let keys = self.keys.iter_mut().zip(&result.keys);
+                keys.for_each(|(to, from)| to.extend_from_slice(from));
+                self.aggregates.resize_with(result.aggregates.len(), Vec::new);
+                let aggregates = self.aggregates.iter_mut().zip(&result.aggregates);
+                aggregates.for_each(|(to, from)| to.extend_from_slice(from));
+            }
+            return;
+        }
+        for g in 0..result.groups {
+            evercube_work::tick();
+            let codes = result.keys[..width].iter().map(|k| k[g]);
+            let Some(number) = keyed.find(codes) else { continue };
+            for cell in by_number.get(number) {
+                self.cells.push(*cell);
+                for (to, from) in self.keys.iter_mut().zip(&result.keys[width..]) {
+                    to.push(from[g]);
+                }
+                self.push_aggregates(&result.aggregates, g);
+            }
+        }
+    }
+
     pub(super) fn append(&mut self, other: Self, members: &[u32]) {
         self.cells.extend(other.cells.iter().map(|c| members[*c as usize]));
         for (to, from) in self.keys.iter_mut().zip(other.keys) {

@@ -229,8 +229,8 @@ impl Evaluator<'_> {
         filters: &mut dyn Iterator<Item = &ScanFilter>,
     ) -> Option<BitSet> {
         let table = self.model.relationship(*path.last()?).def.to.table;
-        let rows = self.store.table(table).rows();
         let mut left: Option<BitSet> = None;
+        let mut on_columns = Vec::new();
         for filter in filters {
             match filter {
                 ScanFilter::Rows { path: p, rows } if p == path => match &mut left {
@@ -238,15 +238,17 @@ impl Evaluator<'_> {
                     None => left = Some(rows.as_ref().clone()),
                 },
                 ScanFilter::Codes { column, codes } if column.path == path => {
-                    let left = left.get_or_insert_with(|| BitSet::new(rows + 1, true));
-                    let data = self.store.table(table).column(column.column.column);
-                    let is_out = |r: &usize| !codes.get(data.code(*r) as usize);
-                    (0..=rows).filter(is_out).for_each(|r| left.remove(r));
+                    on_columns.push((column.column, Arc::clone(codes)));
                 }
                 _ => {}
             }
         }
-        left
+        if on_columns.is_empty() {
+            return left;
+        }
+        let mut rows = self.visibility().rows_with(table, &on_columns);
+        left.iter().for_each(|left| rows.intersect(left));
+        Some(rows)
     }
 
     /// What a scan costs, about, as a multiple of looking at each row once.

@@ -15,6 +15,34 @@ pub(crate) fn is_of_numbers(fold: Fold) -> bool {
     is_spread || matches!(fold, F::GeoMean | F::Median | F::PercentileInc | F::PercentileExc)
 }
 
+/// Whether it is a number at a place in the order of all.
+pub(crate) fn is_by_place(fold: Fold) -> bool {
+    matches!(fold, Fold::Median | Fold::PercentileInc | Fold::PercentileExc)
+}
+
+/// The place of a percentile between `n` numbers in their order, the first one's being 0.
+pub(crate) fn place(fold: Fold, n: f64, argument: Option<&Value>) -> Result<f64> {
+    let place = match fold {
+        Fold::PercentileInc => {
+            let k = percent(argument)?;
+            (0.0..=1.0).contains(&k).then_some(k * (n - 1.0))
+        }
+        Fold::PercentileExc => {
+            let place = percent(argument)? * (n + 1.0);
+            (1.0..=n).contains(&place).then_some(place - 1.0)
+        }
+        _ => Some(0.5 * (n - 1.0)),
+    };
+    place.ok_or_else(|| {
+        Error::evaluation("The percentile is outside of what this number of values allows.")
+    })
+}
+
+/// What stands at a place between two numbers that follow each other.
+pub(crate) fn between(low: f64, high: f64, place: f64) -> f64 {
+    low + (place - place.floor()) * (high - low)
+}
+
 pub(crate) fn of_numbers(fold: Fold, mut x: Counted, argument: Option<&Value>) -> Result<Value> {
     let count: u64 = x.iter().map(|(_, times)| times).sum();
     let n = count as f64;
@@ -38,32 +66,13 @@ pub(crate) fn of_numbers(fold: Fold, mut x: Counted, argument: Option<&Value>) -
             }
             (total(&f64::ln) / n).exp()
         }
-        Fold::Median => at(&mut x, 0.5 * (n - 1.0)),
-        Fold::PercentileInc => {
-            let k = percent(argument)?;
-            if !(0.0..=1.0).contains(&k) {
-                return Err(out_of_range());
-            }
-            at(&mut x, k * (n - 1.0))
-        }
-        Fold::PercentileExc => {
-            let k = percent(argument)?;
-            let place = k * (n + 1.0);
-            if !(1.0..=n).contains(&place) {
-                return Err(out_of_range());
-            }
-            at(&mut x, place - 1.0)
-        }
+        fold if is_by_place(fold) => at(&mut x, place(fold, n, argument)?),
         _ => return Err(Error::internal("not a statistic")),
     }))
 }
 
 fn percent(argument: Option<&Value>) -> Result<f64> {
     rules::to_f64(argument.unwrap_or(&Value::Blank))
-}
-
-fn out_of_range() -> Error {
-    Error::evaluation("The percentile is outside of what this number of values allows.")
 }
 
 /// The value at a place between the numbers in their order, of which there are some.
@@ -80,7 +89,7 @@ fn at(x: &mut Counted, place: f64) -> f64 {
     };
     let low = nth(place.floor() as u64);
     let high = nth(place.floor() as u64 + 1);
-    low + (place - place.floor()) * (high - low)
+    between(low, high, place)
 }
 
 /// `XNPV` and `XIRR` over (amount, day).

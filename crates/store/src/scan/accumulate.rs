@@ -99,7 +99,7 @@ impl<'a> Plan<'a> {
     fn extreme(value: RowPlan<'a>, want: Ordering) -> Self {
         match value {
             RowPlan::Column(column) => {
-                let ranks = column.column.range().is_none().then(|| column.column.sorted_ranks());
+                let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
                 Self::ExtremeCode { column, want, ranks }
             }
             value => Self::Extreme { value, want },

@@ -1,15 +1,15 @@
 //! Which rows of the base table pass.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evercube_base::Result;
-use foldhash::fast::FixedState;
 
 use super::kernel::{self, Level};
-use super::path::{CodeReader, close, index, rows_behind};
+use super::path::{close, index, rows_behind};
 use super::rows::{BLOCK, Rows, Source};
 use super::segment_test::SegmentTest;
+use super::tuple_test::TupleTest;
 use crate::scan_request::{BitSet, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
 
@@ -23,12 +23,6 @@ pub(super) struct RowFilter<'a> {
 pub(super) struct CodeTest<'a> {
     pub(super) source: Source<'a>,
     pub(super) set: BitSet,
-}
-
-/// The codes of several columns together are one of the tuples.
-struct TupleTest<'a> {
-    columns: Vec<CodeReader<'a>>,
-    tuples: HashSet<Vec<u32>, FixedState>,
 }
 
 impl<'a> RowFilter<'a> {
@@ -49,11 +43,7 @@ impl<'a> RowFilter<'a> {
                 }
                 ScanFilter::Rows { path, .. } => path,
                 ScanFilter::Tuples { columns, tuples } => {
-                    let reader = |c| CodeReader::new(version, scan, c);
-                    filter.tuples.push(TupleTest {
-                        columns: columns.iter().map(reader).collect::<Result<_>>()?,
-                        tuples: tuples.iter().inspect(|_| evercube_work::tick()).cloned().collect(),
-                    });
+                    filter.tuples.push(TupleTest::new(version, scan, columns, tuples)?);
                     continue;
                 }
             };
@@ -140,12 +130,19 @@ impl CodeTest<'_> {
 
 /// Adds the codes that lead to something wanted.
 fn take(set: &mut BitSet, behind: &[u32], wanted: &BitSet) {
-    let passing = behind.iter().enumerate().filter(|(_, c)| wanted.get(**c as usize));
-    passing.for_each(|(code, _)| set.insert(code));
+    let word = |codes: &[u32]| {
+        let bits = codes.iter().map(|c| u64::from(wanted.get(*c as usize)));
+        bits.enumerate().fold(0, |word, (i, bit)| word | bit << i)
+    };
+    set.union(&BitSet::from_words(behind.chunks(64).map(word).collect(), behind.len()));
 }
 
 /// The codes of a column of the base table that pass all filters on it or over it.
-fn pass_set(version: &StoreVersion, codes: usize, filters: &[&ScanFilter]) -> Result<BitSet> {
+pub(super) fn pass_set(
+    version: &StoreVersion,
+    codes: usize,
+    filters: &[&ScanFilter],
+) -> Result<BitSet> {
     let mut all: Option<BitSet> = None;
     for f in filters {
         let mut set = BitSet::new(codes, false);
@@ -230,6 +227,29 @@ impl Selector<'_> {
         }
     }
 
+    /// Sets the bits in `words`, from bit `at` on, of those of `n` rows from `first` on that pass.
+    pub(super) fn write_bits(&mut self, first: usize, n: usize, words: &mut [u64], at: usize) {
+        if !self.filter.tuples.is_empty() {
+            let picked = self.select(first, n).picked.unwrap_or_default();
+            picked
+                .iter()
+                .map(|o| at + *o as usize)
+                .for_each(|bit| words[bit / 64] |= 1 << (bit % 64));
+            return;
+        }
+        if self.mark(first, n) == 0 {
+            return;
+        }
+        let (word, shift) = (at / 64, at % 64);
+        for (i, bits) in self.mask[..n.div_ceil(64)].iter().enumerate() {
+            words[word + i] |= bits << shift;
+            let high = if shift == 0 { 0 } else { bits >> (64 - shift) };
+            if high != 0 {
+                words[word + i + 1] |= high;
+            }
+        }
+    }
+
     /// Sets the bits of rows that pass all but the tests of tuples, and counts them.
     fn mark(&mut self, first: usize, n: usize) -> u64 {
         let words = n.div_ceil(64);
@@ -290,24 +310,5 @@ fn and_rows(mask: &mut [u64], rows: &[u64], first: usize) {
         let low = word(at + i) >> shift;
         let high = if shift == 0 { 0 } else { word(at + i + 1) << (64 - shift) };
         *m &= low | high;
-    }
-}
-
-impl TupleTest<'_> {
-    fn keep(&self, first: usize, n: usize, picked: &mut Vec<u32>) {
-        let rows = Rows { first, n, picked: Some(picked) };
-        let mut columns = vec![Vec::new(); self.columns.len()];
-        for (reader, codes) in self.columns.iter().zip(&mut columns) {
-            reader.read(rows, codes);
-        }
-        let mut tuple = vec![0; columns.len()];
-        let mut at = 0;
-        picked.retain(|_| {
-            for (t, c) in tuple.iter_mut().zip(&columns) {
-                *t = c[at];
-            }
-            at += 1;
-            self.tuples.contains(&tuple)
-        });
     }
 }

@@ -181,18 +181,24 @@ impl Listed {
             *len as u32 - 1
         };
         out.clear();
+        let Some(radix) = radix else {
+            out.extend((0..n).map(|row| {
+                let key: Box<[u32]> = keys.iter().map(|k| k[row]).collect();
+                *wide.entry(key).or_insert_with(|| add(row))
+            }));
+            return;
+        };
+        // Rows that belong together often come one after the other.
+        let mut last = None;
         for row in 0..n {
-            out.push(match radix {
-                Some(radix) => {
-                    let digits = keys.iter().zip(radix);
-                    let key = digits.fold(0, |all, (k, r)| all * r + u64::from(k[row]));
-                    *packed.entry(key).or_insert_with(|| add(row))
-                }
-                None => {
-                    let key: Box<[u32]> = keys.iter().map(|k| k[row]).collect();
-                    *wide.entry(key).or_insert_with(|| add(row))
-                }
-            });
+            let digits = keys.iter().zip(radix);
+            let key = digits.fold(0, |all, (k, r)| all * r + u64::from(k[row]));
+            let number = match last {
+                Some((of, number)) if of == key => number,
+                _ => *packed.entry(key).or_insert_with(|| add(row)),
+            };
+            last = Some((key, number));
+            out.push(number);
         }
     }
 }

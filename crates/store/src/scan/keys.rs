@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use evercube_base::Result;
 
+use super::filter::pass_set;
 use super::kernel::{self, Level};
-use super::path::{CodeReader, rows_behind};
+use super::path::CodeReader;
 use super::rows::{Rows, Source};
 use crate::code_map::CodeMap;
+use crate::relationship::RelationshipIndex;
 use crate::scan_request::{BitSet, PathColumn, ScanFilter, ScanRequest};
 use crate::version::StoreVersion;
 
@@ -15,6 +17,9 @@ use crate::version::StoreVersion;
 const FEW: u64 = 1 << 12;
 /// More combinations than this are worth looking for codes that no passing row has.
 const WORTH_NARROWING: u64 = 1 << 15;
+
+/// Codes of a relationship's key are looked through where there are at least so many rows for each.
+const MOST_CODES_OF_ROWS: usize = 8;
 
 /// Codes of a segment that are few enough to have a table of their own.
 const MOST_OWN: u32 = 1 << 16;
@@ -225,28 +230,17 @@ fn codes_that_pass(
         version.table(key.column.table).column(key.column.column).cardinality() as usize,
         false,
     );
-    if key.path.is_empty() {
-        of_column.invert();
-    } else {
-        let behind = version.attributes.behind(version, key)?;
-        // Codes of the relationship's key that pass.
-        let mut pass = BitSet::new(behind.codes.len(), true);
-        for f in &filters {
-            let drop = |codes: &[u32], wanted: &BitSet, pass: &mut BitSet| {
-                let fails = codes.iter().enumerate().filter(|(_, c)| !wanted.get(**c as usize));
-                fails.for_each(|(code, _)| pass.remove(code));
-            };
-            match f {
-                ScanFilter::Codes { column, codes } => {
-                    drop(&version.attributes.behind(version, column)?.codes, codes, &mut pass);
-                }
-                ScanFilter::Rows { path, rows } => {
-                    drop(&rows_behind(version, path)?, rows, &mut pass);
-                }
-                ScanFilter::Tuples { .. } => {}
-            }
+    let step = key.path.first().and_then(|step| version.relationship(*step));
+    let is_worth_it = |step: &&RelationshipIndex| {
+        step.row_of_code().len() * MOST_CODES_OF_ROWS <= step.key().rows().max(FEW as usize)
+    };
+    match step.filter(is_worth_it) {
+        None => of_column.invert(),
+        Some(_) => {
+            let behind = version.attributes.behind(version, key)?;
+            let pass = pass_set(version, behind.codes.len(), &filters)?;
+            pass.iter().for_each(|code| of_column.insert(behind.codes[code] as usize));
         }
-        pass.iter().for_each(|code| of_column.insert(behind.codes[code] as usize));
     }
     for f in filters {
         if let ScanFilter::Codes { column, codes } = f

@@ -1,5 +1,6 @@
 //! Columns seen from the base table of a scan, over relationships.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use evercube_base::{Error, Result};
@@ -126,14 +127,17 @@ fn may_occur(index: &RelationshipIndex, code: usize) -> bool {
 }
 
 /// For each code of the key of a path's first relationship: the row the path leads to.
-pub(super) fn rows_behind(version: &StoreVersion, path: &[RelationshipId]) -> Result<Vec<u32>> {
+pub(super) fn rows_behind<'a>(
+    version: &'a StoreVersion,
+    path: &[RelationshipId],
+) -> Result<Cow<'a, [u32]>> {
     let Some((first, rest)) = path.split_first() else {
         return Err(Error::internal("a scan was asked for rows behind no relationship"));
     };
-    let mut rows = index(version, *first)?.row_of_code().to_vec();
+    let mut rows = Cow::Borrowed(index(version, *first)?.row_of_code());
     for id in rest {
         let relationship = index(version, *id)?;
-        rows.iter_mut().for_each(|row| *row = relationship.target(*row as usize));
+        rows.to_mut().iter_mut().for_each(|row| *row = relationship.target(*row as usize));
     }
     Ok(rows)
 }
