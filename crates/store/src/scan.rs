@@ -5,6 +5,7 @@
 //! chunks are put together in order: the answer does not depend on the number of threads.
 
 mod accumulate;
+mod aggregate_plan;
 mod beside;
 mod comparison;
 mod distinct_pairs;
@@ -20,6 +21,7 @@ mod reals;
 mod row_value;
 mod rows;
 mod segment_test;
+mod sum;
 mod tuple_test;
 
 use std::sync::Arc;
@@ -30,7 +32,8 @@ use evercube_work::{check, for_all, share};
 
 use crate::scan_request::{ScanRequest, ScanResult};
 use crate::version::StoreVersion;
-use accumulate::{Plan, ValueSpace};
+use accumulate::ValueSpace;
+use aggregate_plan::Plan;
 pub(crate) use beside::Attributes;
 pub(crate) use comparison::rows_where;
 use filter::{RowFilter, Selector};
@@ -61,6 +64,8 @@ pub const SCAN_PART: usize = 1 << 17;
 const ORDERED_PARTS: usize = 32;
 /// Up to this many groups are numbered by an array.
 const MOST_DENSE: u64 = 1 << 22;
+/// Up to this many are found in an array that gives those that are met their numbers.
+const MOST_SPARSE: u64 = 1 << 25;
 
 pub(crate) fn run(
     version: &StoreVersion,
@@ -118,7 +123,10 @@ impl<'a> Scan<'a> {
             true => rows as u64 / 2,
             false => part as u64 * 2,
         };
-        let keys = Keys::new(version, scan, request, most.min(MOST_DENSE))?;
+        // Groups of few rows are found by hashing before much of an array is touched.
+        let expected = (rows as f64 * filter.share()) as u64;
+        let most_sparse = if is_exact { (expected * 2).min(MOST_SPARSE) } else { 0 };
+        let keys = Keys::new(version, scan, request, most.min(MOST_DENSE), most_sparse)?;
         Ok(Self { control, rows, part, ends: table.piece_ends(), filter, keys, plans })
     }
 

@@ -6,6 +6,7 @@ use evercube_store::{Aggregate, ColumnId, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
+use super::model_rows::NO_NUMBER;
 use super::statistics;
 use crate::plan::{Fold, Kind, Node, Schema};
 use crate::scalar as rules;
@@ -127,16 +128,19 @@ impl Evaluator<'_> {
 
     /// What `see` makes of the codes of each cell's rows; once for all cells where they see the same
     /// rows.
-    fn codes_of_cells<T>(
+    fn codes_of_cells<T: Clone>(
         &self,
         cells: &Cells,
         column: ColumnId,
         see: impl Fn(Vec<u32>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let rows = self.model_rows(cells, column.table, false, &Schema::default())?;
         let data = self.store.table(column.table);
         let mut codes = vec![0; data.rows()];
         data.column(column.column).read_codes(0, &mut codes);
+        if let Some(found) = self.by_number(cells, column.table, &codes, &see)? {
+            return Ok(found);
+        }
+        let rows = self.model_rows(cells, column.table, false, &Schema::default())?;
         let of_cell = |cell| {
             evercube_work::check()?;
             let of_rows = rows.range(cell).map(|row| codes[rows.rows.base_row(row)]);
@@ -144,5 +148,45 @@ impl Evaluator<'_> {
         };
         let different = if rows.starts.is_some() { cells.n } else { cells.n.min(1) };
         (0..different).map(of_cell).collect()
+    }
+
+    /// The same without a list of rows, where cells of one filter context differ by their keys.
+    fn by_number<T: Clone>(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        codes: &[u32],
+        see: &impl Fn(Vec<u32>) -> Result<T>,
+    ) -> Result<Option<Vec<T>>> {
+        let [(context, members)] = &Self::by_context(cells)[..] else { return Ok(None) };
+        let context = &cells.distinct[*context];
+        let reach = self.reach(context, table);
+        let Ok(keyed) = self.keyed(cells, members, context, table, &reach) else {
+            return Ok(None);
+        };
+        if keyed.columns.is_empty() {
+            return Ok(None);
+        }
+        self.check_paths(context, cells, table)?;
+        let visible = self.visible(context, table);
+        let numbers = self.row_numbers(&keyed, codes.len());
+        let mut of_number = vec![Vec::new(); keyed.combinations() as usize];
+        for row in visible.iter().take_while(|row| *row < codes.len()) {
+            evercube_work::tick();
+            if numbers[row] != NO_NUMBER {
+                of_number[numbers[row] as usize].push(codes[row]);
+            }
+        }
+        let (by_number, mut of_cells) = (keyed.by_number(), vec![None; cells.n]);
+        for (number, codes) in of_number.into_iter().enumerate() {
+            evercube_work::check()?;
+            let found = see(codes)?;
+            for cell in by_number.get(number as u32) {
+                of_cells[*cell as usize] = Some(found.clone());
+            }
+        }
+        // No row has the keys of the others.
+        let found = of_cells.into_iter().map(|found| found.map_or_else(|| see(Vec::new()), Ok));
+        found.collect::<Result<_>>().map(Some)
     }
 }

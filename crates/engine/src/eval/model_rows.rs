@@ -8,10 +8,14 @@ use evercube_store::{ColumnId, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
+use super::keyed_cells::KeyedCells;
 use super::rows::{CellTable, RowColumn, Rows};
 use super::scan::Grouped;
 use crate::filter_context::SPARSE;
 use crate::plan::Schema;
+
+/// The number of a row that no cell asks for.
+pub(super) const NO_NUMBER: u32 = u32::MAX;
 
 impl Evaluator<'_> {
     /// Rows of a model table that each cell sees.
@@ -65,24 +69,28 @@ impl Evaluator<'_> {
                 continue;
             }
             let by_number = keyed.by_number();
-            let seen = self.visibility();
-            // Reading all codes in their order costs less than looking up those of many rows.
-            let all = (visible.count() * SPARSE > n).then(|| {
-                let codes_of = |c: &PathColumn| seen.codes(c.column, &c.path, n);
-                keyed.columns.iter().map(codes_of).collect::<Vec<_>>()
-            });
-            for row in wanted {
+            let mut see = |row: usize, number: u32| {
                 evercube_work::tick();
-                let number = match &all {
-                    Some(codes) => keyed.find(codes.iter().map(|c| c[row])),
-                    None => {
-                        keyed.find(keyed.columns.iter().map(|c| seen.code(c.column, &c.path, row)))
-                    }
-                };
-                let Some(number) = number else { continue };
                 for cell in by_number.get(number) {
                     of.push(*cell);
                     rows.push(row as u32);
+                }
+            };
+            // Reading all codes in their order costs less than looking up those of many rows.
+            if visible.count() * SPARSE > n {
+                let numbers = self.row_numbers(&keyed, n);
+                wanted.for_each(|row| {
+                    if numbers[row] != NO_NUMBER {
+                        see(row, numbers[row]);
+                    }
+                });
+            } else {
+                let seen = self.visibility();
+                for row in wanted {
+                    let codes = keyed.columns.iter().map(|c| seen.code(c.column, &c.path, row));
+                    if let Some(number) = keyed.find(codes) {
+                        see(row, number);
+                    }
                 }
             }
             self.check_size(rows.len())?;
@@ -93,6 +101,25 @@ impl Evaluator<'_> {
         } else {
             CellTable::from_cells(&rows, &of, cells.n)
         })
+    }
+
+    /// For each of a table's rows, the blank row last, the number of the combination it has.
+    pub(super) fn row_numbers(&self, keyed: &KeyedCells, rows: usize) -> Vec<u32> {
+        let seen = self.visibility();
+        let codes_of = |c: &PathColumn| seen.codes(c.column, &c.path, rows);
+        let find = |codes: &mut dyn Iterator<Item = u32>| keyed.find(codes).unwrap_or(NO_NUMBER);
+        if let [only] = keyed.columns.as_slice() {
+            let column = self.store.table(only.column.table).column(only.column.column);
+            let codes = 0..column.cardinality();
+            let of_code: Vec<u32> = codes.map(|code| find(&mut std::iter::once(code))).collect();
+            return codes_of(only).into_iter().map(|code| of_code[code as usize]).collect();
+        }
+        let codes: Vec<Vec<u32>> = keyed.columns.iter().map(codes_of).collect();
+        let number = |row: usize| {
+            evercube_work::tick();
+            find(&mut codes.iter().map(|c| c[row]))
+        };
+        (0..=rows).map(number).collect()
     }
 
     /// Rows of a model table by number.

@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 
 /// An array for this many combinations costs little.
 const FEW: u64 = 1 << 12;
+/// An array has at most so many for each one that is expected, and so many in all.
+const SPARSE: u64 = 32;
+const MOST: u64 = 1 << 26;
 
 pub(super) struct Numbering {
     /// Codes of each place are below these.
@@ -14,6 +17,7 @@ pub(super) struct Numbering {
 }
 
 enum Numbers {
+    /// One more than the number, 0 for those without one.
     Array(Vec<u32>),
     Packed(HashMap<u64, u32>),
     Wide(HashMap<Vec<u32>, u32>),
@@ -24,8 +28,9 @@ impl Numbering {
     pub fn new(cards: Vec<u64>, expected: usize) -> Self {
         let space = cards.iter().try_fold(1_u64, |n, c| n.checked_mul((*c).max(1)));
         let numbers = match space {
-            Some(n) if n <= FEW.max(expected as u64 * 16) && n < u64::from(u32::MAX) => {
-                Numbers::Array(vec![u32::MAX; n as usize])
+            Some(n) if n <= FEW.max(expected as u64 * SPARSE).min(MOST) => {
+                // Memory that is zero is not touched before it is used.
+                Numbers::Array(vec![0; n as usize])
             }
             Some(_) => Numbers::Packed(HashMap::new()),
             None => Numbers::Wide(HashMap::new()),
@@ -55,10 +60,10 @@ impl Numbering {
             match &mut self.numbers {
                 Numbers::Array(numbers) => {
                     let n = &mut numbers[packed as usize];
-                    if *n == u32::MAX {
-                        *n = next;
+                    if *n == 0 {
+                        *n = next + 1;
                     }
-                    *n
+                    *n - 1
                 }
                 Numbers::Packed(numbers) => *numbers.entry(packed).or_insert(next),
                 Numbers::Wide(_) => next,
@@ -73,10 +78,7 @@ impl Numbering {
     /// The number of a combination that was numbered.
     pub fn find(&self, codes: impl Iterator<Item = u32>) -> Option<u32> {
         match &self.numbers {
-            Numbers::Array(numbers) => {
-                let n = numbers[self.pack(codes)? as usize];
-                (n != u32::MAX).then_some(n)
-            }
+            Numbers::Array(numbers) => numbers[self.pack(codes)? as usize].checked_sub(1),
             Numbers::Packed(numbers) => numbers.get(&self.pack(codes)?).copied(),
             Numbers::Wide(numbers) => numbers.get(&codes.collect::<Vec<u32>>()).copied(),
         }

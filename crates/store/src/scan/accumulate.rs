@@ -1,162 +1,15 @@
 //! Aggregates of groups, as they grow.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
 
+use super::aggregate_plan::Plan;
 use super::distinct_pairs::Pairs;
 use super::few_groups;
-use super::integers::Integers;
-use super::path::CodeReader;
-use super::reals::Reals;
-use super::row_value::{RowPlan, overflow};
+use super::row_value::overflow;
 use super::rows::Rows;
-use crate::scan_request::{Aggregate, PathColumn, RowExpr};
-use crate::version::StoreVersion;
-
-/// Words of bits that distinct codes of all groups may take in any table.
-const MOST_DISTINCT_WORDS: usize = 1 << 22;
-
-/// An aggregate with its columns resolved.
-pub(super) enum Plan<'a> {
-    CountRows,
-    /// Sum of whole numbers or fixed decimals that are never blank and cannot overflow.
-    SumIntegers(Integers<'a>),
-    /// Sum of a column of whole numbers or fixed decimals.
-    SumColumn(CodeReader<'a>),
-    SumDoubles(CodeReader<'a>),
-    /// Sum of real numbers, or of fixed decimals made of them.
-    SumReals(Reals<'a>),
-    Sum(RowPlan<'a>),
-    /// Smallest or largest value of a column, by the places of its codes in their order; `None`
-    /// where codes are in order themselves.
-    ExtremeCode {
-        column: CodeReader<'a>,
-        want: Ordering,
-        ranks: Option<Arc<Vec<u32>>>,
-    },
-    Extreme {
-        value: RowPlan<'a>,
-        want: Ordering,
-    },
-    CountColumn(CodeReader<'a>),
-    Count(RowPlan<'a>),
-    Distinct {
-        column: CodeReader<'a>,
-        with_blank: bool,
-        /// Rows of the table.
-        rows: usize,
-    },
-    Single(CodeReader<'a>),
-}
-
-impl<'a> Plan<'a> {
-    pub(super) fn new(
-        version: &'a StoreVersion,
-        scan: u64,
-        aggregate: &Aggregate,
-        rows: usize,
-    ) -> Result<Self> {
-        let row = |e: &RowExpr| RowPlan::new(version, scan, e);
-        let codes = |c: &PathColumn| CodeReader::new(version, scan, c);
-        Ok(match aggregate {
-            Aggregate::CountRows => Self::CountRows,
-            Aggregate::Sum(e) => {
-                if let Some(integers) = Integers::new(version, scan, e, rows)? {
-                    return Ok(Self::SumIntegers(integers));
-                }
-                let RowExpr::Column(c) = e else {
-                    let reals = Reals::new(version, scan, e)?.map(Self::SumReals);
-                    return reals.map_or_else(|| Ok(Self::Sum(row(e)?)), Ok);
-                };
-                let reader = codes(c)?;
-                match reader.column.data_type() {
-                    DataType::Int64 | DataType::Decimal => Self::SumColumn(reader),
-                    DataType::Double => Self::SumDoubles(reader),
-                    DataType::DateTime => Self::Sum(RowPlan::Column(reader)),
-                    other => {
-                        return Err(Error::evaluation(format!(
-                            "a column of type {other} cannot be summed"
-                        )));
-                    }
-                }
-            }
-            Aggregate::Min(e) => Self::extreme(row(e)?, Ordering::Less),
-            Aggregate::Max(e) => Self::extreme(row(e)?, Ordering::Greater),
-            Aggregate::Count(RowExpr::Column(c)) => {
-                let column = codes(c)?;
-                if column.is_never_blank() { Self::CountRows } else { Self::CountColumn(column) }
-            }
-            Aggregate::Count(e) => Self::Count(row(e)?),
-            Aggregate::DistinctCount { column, with_blank } => {
-                Self::Distinct { column: codes(column)?, with_blank: *with_blank, rows }
-            }
-            Aggregate::SingleValue(c) => Self::Single(codes(c)?),
-        })
-    }
-
-    fn extreme(value: RowPlan<'a>, want: Ordering) -> Self {
-        match value {
-            RowPlan::Column(column) => {
-                let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
-                Self::ExtremeCode { column, want, ranks }
-            }
-            value => Self::Extreme { value, want },
-        }
-    }
-
-    /// Whether parts of the rows give the same answer in whatever order they are put together.
-    pub(super) fn is_exact(&self) -> bool {
-        match self {
-            Self::SumReals(reals) => reals.is_decimal,
-            Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. } => false,
-            _ => true,
-        }
-    }
-
-    /// Whether groups no row belongs to would take much memory all the same.
-    pub(super) fn is_large(&self) -> bool {
-        matches!(self, Self::Extreme { .. })
-    }
-
-    /// `groups`: as many as there will be, or 0 where that is not known.
-    pub(super) fn accumulator(&self, groups: usize) -> Accumulator {
-        match self {
-            Self::CountRows | Self::CountColumn(_) | Self::Count(_) => {
-                Accumulator::Count(Vec::new())
-            }
-            Self::SumIntegers(_) => Accumulator::SumIntegers(Vec::new()),
-            Self::SumColumn(_) => Accumulator::SumColumn(Vec::new()),
-            Self::SumReals(reals) if reals.is_decimal => Accumulator::SumColumn(Vec::new()),
-            Self::Sum(_) | Self::SumDoubles(_) | Self::SumReals(_) => Accumulator::Sum(Vec::new()),
-            Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
-            Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
-            Self::Distinct { column, rows, .. } => {
-                let words = (column.column.cardinality() as usize).div_ceil(64);
-                // Bits may take what a pair for each row would.
-                let most = MOST_DISTINCT_WORDS.max(*rows);
-                if groups > 0 && groups.saturating_mul(words) <= most {
-                    Accumulator::DistinctBits { words, bits: Vec::new() }
-                } else {
-                    Accumulator::DistinctPairs(Pairs::default())
-                }
-            }
-            Self::Single(_) => Accumulator::Single(Vec::new()),
-        }
-    }
-}
-
-/// A running sum: exact for whole numbers and fixed decimals, in row order for doubles.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Sum {
-    any: bool,
-    integers: i128,
-    decimals: i128,
-    doubles: f64,
-    has_decimal: bool,
-    has_double: bool,
-}
+use super::sum::{Sum, whole};
 
 pub(super) enum Accumulator {
     Count(Vec<u64>),
@@ -432,68 +285,11 @@ fn codes_by_rank(ranks: &[u32]) -> Vec<u32> {
     codes
 }
 
-fn whole(sum: i128, decimal: bool) -> Result<Value> {
-    let fit = i64::try_from(sum).map_err(|_| overflow())?;
-    Ok(if decimal { Value::Decimal(Decimal(fit)) } else { Value::Int(fit) })
-}
-
 fn only(known: u32, code: u32) -> u32 {
     match known {
         NO_ROW => code,
         known if known == code => known,
         _ => SEVERAL,
-    }
-}
-
-impl Sum {
-    fn add(&mut self, value: &Value) -> Result<()> {
-        match value {
-            Value::Blank => return Ok(()),
-            Value::Int(i) => self.integers += i128::from(*i),
-            Value::Decimal(d) => {
-                self.decimals += i128::from(d.0);
-                self.has_decimal = true;
-            }
-            Value::Double(_) | Value::DateTime(_) => {
-                self.doubles += value.as_f64().unwrap_or(0.0);
-                self.has_double = true;
-            }
-            Value::Boolean(_) | Value::String(_) => {
-                return Err(Error::evaluation("only numbers and dates can be summed"));
-            }
-        }
-        self.any = true;
-        Ok(())
-    }
-
-    fn add_double(&mut self, value: f64) {
-        self.doubles += value;
-        self.has_double = true;
-        self.any = true;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.any |= other.any;
-        self.integers += other.integers;
-        self.decimals += other.decimals;
-        self.doubles += other.doubles;
-        self.has_decimal |= other.has_decimal;
-        self.has_double |= other.has_double;
-    }
-
-    fn finish(self) -> Result<Value> {
-        if !self.any {
-            return Ok(Value::Blank);
-        }
-        if self.has_double {
-            let exact = self.integers as f64 + self.decimals as f64 / 10_000.0;
-            return Ok(Value::Double(self.doubles + exact));
-        }
-        if self.has_decimal {
-            let scaled = self.integers.checked_mul(10_000).ok_or_else(overflow)?;
-            return whole(scaled + self.decimals, true);
-        }
-        whole(self.integers, false)
     }
 }
 

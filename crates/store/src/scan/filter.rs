@@ -100,6 +100,14 @@ impl<'a> RowFilter<'a> {
         Ok(())
     }
 
+    /// The share of the rows that will pass, as far as that is known before they are looked at.
+    pub(super) fn share(&self) -> f64 {
+        let of_set = |set: &BitSet| set.count() as f64 / set.len().max(1) as f64;
+        let rows = self.rows.iter().map(|rows| of_set(rows));
+        let tuples = if self.tuples.is_empty() { 1.0 } else { 0.1 };
+        rows.chain(self.codes.iter().map(|test| of_set(&test.set))).product::<f64>() * tuples
+    }
+
     pub(super) fn selector(&self) -> Selector<'_> {
         Selector {
             filter: self,

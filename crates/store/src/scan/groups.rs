@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use evercube_base::Result;
 use foldhash::fast::FixedState;
 
-use super::accumulate::{Accumulator, Plan};
+use super::accumulate::Accumulator;
+use super::aggregate_plan::Plan;
 use super::few_groups;
 use super::keys::{Keys, Numbering};
 use super::rows::{BLOCK, Rows};
@@ -24,7 +25,16 @@ enum Known {
     One(bool),
     /// Whether a row of each number was met, and of all.
     Dense(Vec<bool>, bool),
+    Renumbered(Renumbered),
     Listed(Listed),
+}
+
+/// Groups in the order they were met, where a dense numbering has many numbers that none has.
+struct Renumbered {
+    /// For each dense number one more than the number of its group; 0: not met.
+    places: Vec<u32>,
+    /// The dense number of each group.
+    dense: Vec<u32>,
 }
 
 /// Groups in the order they were met.
@@ -56,6 +66,11 @@ impl<'a> Groups<'a> {
     pub(super) fn new(keys: &'a Keys<'a>, plans: &[Plan<'_>]) -> Self {
         let (known, len) = match keys.numbering() {
             Numbering::None => (Known::One(false), 1),
+            Numbering::Dense { size, is_sparse: true, .. } => {
+                // Memory that is zero is not touched before it is used.
+                let groups = Renumbered { places: vec![0; *size], dense: Vec::new() };
+                (Known::Renumbered(groups), 0)
+            }
             Numbering::Dense { size, .. } => (Known::Dense(vec![false; *size], false), *size),
             Numbering::Packed | Numbering::Wide => (Known::Listed(Listed::default()), 0),
         };
@@ -67,7 +82,7 @@ impl<'a> Groups<'a> {
 
     /// Whether there are more groups than `limit`, as far as that is known before the end.
     pub(super) fn exceeds(&self, limit: usize) -> bool {
-        matches!(self.known, Known::Listed(_)) && self.len > limit
+        matches!(self.known, Known::Listed(_) | Known::Renumbered(_)) && self.len > limit
     }
 
     /// Finds the group numbers of rows; they are in `space.numbers`, unless there is one group.
@@ -82,6 +97,12 @@ impl<'a> Groups<'a> {
                 }
                 // Looking through many groups for one that is left would take longer than a block.
                 *all_met |= met.len() <= BLOCK && met.iter().all(|met| *met);
+            }
+            (Known::Renumbered(groups), Numbering::Dense { keys, .. }) => {
+                self.keys.number(keys, &space.own, rows, &mut space.numbers);
+                groups.renumber(&mut space.numbers);
+                self.len = groups.dense.len();
+                self.accumulators.iter_mut().for_each(|a| a.grow(self.len));
             }
             (Known::Listed(listed), numbering) => {
                 space.codes.resize(self.keys.len(), Vec::new());
@@ -117,6 +138,12 @@ impl<'a> Groups<'a> {
                 met.iter_mut().zip(theirs).for_each(|(m, t)| *m |= t);
             }
             (Known::One(met), Known::One(theirs)) => *met |= theirs,
+            (Known::Renumbered(groups), Known::Renumbered(theirs)) => {
+                numbers = theirs.dense;
+                groups.renumber(&mut numbers);
+                self.len = groups.dense.len();
+                self.accumulators.iter_mut().for_each(|a| a.grow(self.len));
+            }
             (Known::Listed(listed), Known::Listed(theirs)) if other.len > 0 => {
                 let width = self.keys.len();
                 let key = |i| theirs.codes.iter().skip(i).step_by(width).copied().collect();
@@ -129,7 +156,7 @@ impl<'a> Groups<'a> {
             }
             _ => {}
         }
-        let same_numbers = !matches!(self.known, Known::Listed(_));
+        let same_numbers = !matches!(self.known, Known::Listed(_) | Known::Renumbered(_));
         let numbers = (!same_numbers).then_some(numbers.as_slice());
         for (mine, theirs) in self.accumulators.iter_mut().zip(other.accumulators) {
             mine.merge(theirs, numbers)?;
@@ -150,8 +177,12 @@ impl<'a> Groups<'a> {
                 let key = |i| listed.codes.iter().skip(i).step_by(width).copied().collect();
                 (0..width).map(key).collect()
             }
-            (_, Numbering::Dense { keys, .. }) => {
-                keys.iter().map(|key| groups.iter().map(|g| key.code(*g)).collect()).collect()
+            (known, Numbering::Dense { keys, .. }) => {
+                let dense = match known {
+                    Known::Renumbered(groups) => &groups.dense,
+                    _ => &groups,
+                };
+                keys.iter().map(|key| dense.iter().map(|g| key.code(*g)).collect()).collect()
             }
             _ => Vec::new(),
         };
@@ -160,6 +191,21 @@ impl<'a> Groups<'a> {
         let aggregates =
             self.accumulators.into_iter().zip(plans).map(values).collect::<Result<_>>()?;
         Ok(ScanResult { keys, aggregates, groups: groups.len() })
+    }
+}
+
+impl Renumbered {
+    /// Puts the numbers of groups in place of dense numbers.
+    fn renumber(&mut self, numbers: &mut [u32]) {
+        for number in numbers {
+            let place = &mut self.places[*number as usize];
+            if *place == 0 {
+                evercube_work::tick();
+                self.dense.push(*number);
+                *place = self.dense.len() as u32;
+            }
+            *number = *place - 1;
+        }
     }
 }
 

@@ -33,7 +33,12 @@ pub(super) enum Numbering {
     /// There is one group.
     None,
     /// The group's number is the sum of what each key's code stands for.
-    Dense { keys: Vec<DenseKey>, size: usize },
+    Dense {
+        keys: Vec<DenseKey>,
+        size: usize,
+        /// Few of the numbers are groups.
+        is_sparse: bool,
+    },
     /// Combinations of codes as one number.
     Packed,
     /// Combinations of codes as they are.
@@ -50,12 +55,14 @@ pub(super) struct DenseKey {
 }
 
 impl<'a> Keys<'a> {
-    /// `most`: combinations that may be numbered by an array.
+    /// `most`: combinations that may be numbered by an array; `most_sparse`: those where groups are
+    /// numbered anew in an array of 32 bits for each.
     pub(super) fn new(
         version: &'a StoreVersion,
         scan: u64,
         request: &ScanRequest,
         most: u64,
+        most_sparse: u64,
     ) -> Result<Self> {
         let reader = |k| CodeReader::new(version, scan, k);
         let readers: Vec<CodeReader<'a>> =
@@ -70,9 +77,10 @@ impl<'a> Keys<'a> {
                 Some(codes) => codes.len() as u64,
                 None => all_codes(r).len() as u64,
             }));
-            if let Some(size) = narrow.filter(|n| *n <= most.max(FEW)) {
+            if let Some(size) = narrow.filter(|n| *n <= most.max(most_sparse).max(FEW)) {
                 let keys = dense(&readers, codes);
-                numbering = Numbering::Dense { keys, size: size as usize };
+                let is_sparse = size > most.max(FEW);
+                numbering = Numbering::Dense { keys, size: size as usize, is_sparse };
             }
         }
         Ok(Self { readers, numbering })

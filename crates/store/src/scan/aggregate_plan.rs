@@ -1,0 +1,147 @@
+//! Aggregates with their columns resolved, and the kernels that suit them.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use evercube_base::{DataType, Error, Result};
+
+use super::accumulate::Accumulator;
+use super::distinct_pairs::Pairs;
+use super::integers::Integers;
+use super::path::CodeReader;
+use super::reals::Reals;
+use super::row_value::RowPlan;
+use crate::scan_request::{Aggregate, PathColumn, RowExpr};
+use crate::version::StoreVersion;
+
+/// Words of bits that distinct codes of all groups may take in any table.
+const MOST_DISTINCT_WORDS: usize = 1 << 22;
+
+/// An aggregate with its columns resolved.
+pub(super) enum Plan<'a> {
+    CountRows,
+    /// Sum of whole numbers or fixed decimals that are never blank and cannot overflow.
+    SumIntegers(Integers<'a>),
+    /// Sum of a column of whole numbers or fixed decimals.
+    SumColumn(CodeReader<'a>),
+    SumDoubles(CodeReader<'a>),
+    /// Sum of real numbers, or of fixed decimals made of them.
+    SumReals(Reals<'a>),
+    Sum(RowPlan<'a>),
+    /// Smallest or largest value of a column, by the places of its codes in their order; `None`
+    /// where codes are in order themselves.
+    ExtremeCode {
+        column: CodeReader<'a>,
+        want: Ordering,
+        ranks: Option<Arc<Vec<u32>>>,
+    },
+    Extreme {
+        value: RowPlan<'a>,
+        want: Ordering,
+    },
+    CountColumn(CodeReader<'a>),
+    Count(RowPlan<'a>),
+    Distinct {
+        column: CodeReader<'a>,
+        with_blank: bool,
+        /// Rows of the table.
+        rows: usize,
+    },
+    Single(CodeReader<'a>),
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(
+        version: &'a StoreVersion,
+        scan: u64,
+        aggregate: &Aggregate,
+        rows: usize,
+    ) -> Result<Self> {
+        let row = |e: &RowExpr| RowPlan::new(version, scan, e);
+        let codes = |c: &PathColumn| CodeReader::new(version, scan, c);
+        Ok(match aggregate {
+            Aggregate::CountRows => Self::CountRows,
+            Aggregate::Sum(e) => {
+                if let Some(integers) = Integers::new(version, scan, e, rows)? {
+                    return Ok(Self::SumIntegers(integers));
+                }
+                let RowExpr::Column(c) = e else {
+                    let reals = Reals::new(version, scan, e)?.map(Self::SumReals);
+                    return reals.map_or_else(|| Ok(Self::Sum(row(e)?)), Ok);
+                };
+                let reader = codes(c)?;
+                match reader.column.data_type() {
+                    DataType::Int64 | DataType::Decimal => Self::SumColumn(reader),
+                    DataType::Double => Self::SumDoubles(reader),
+                    DataType::DateTime => Self::Sum(RowPlan::Column(reader)),
+                    other => {
+                        return Err(Error::evaluation(format!(
+                            "a column of type {other} cannot be summed"
+                        )));
+                    }
+                }
+            }
+            Aggregate::Min(e) => Self::extreme(row(e)?, Ordering::Less),
+            Aggregate::Max(e) => Self::extreme(row(e)?, Ordering::Greater),
+            Aggregate::Count(RowExpr::Column(c)) => {
+                let column = codes(c)?;
+                if column.is_never_blank() { Self::CountRows } else { Self::CountColumn(column) }
+            }
+            Aggregate::Count(e) => Self::Count(row(e)?),
+            Aggregate::DistinctCount { column, with_blank } => {
+                Self::Distinct { column: codes(column)?, with_blank: *with_blank, rows }
+            }
+            Aggregate::SingleValue(c) => Self::Single(codes(c)?),
+        })
+    }
+
+    fn extreme(value: RowPlan<'a>, want: Ordering) -> Self {
+        match value {
+            RowPlan::Column(column) => {
+                let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
+                Self::ExtremeCode { column, want, ranks }
+            }
+            value => Self::Extreme { value, want },
+        }
+    }
+
+    /// Whether parts of the rows give the same answer in whatever order they are put together.
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Self::SumReals(reals) => reals.is_decimal,
+            Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether groups no row belongs to would take much memory all the same.
+    pub(super) fn is_large(&self) -> bool {
+        matches!(self, Self::Extreme { .. })
+    }
+
+    /// `groups`: as many as there will be, or 0 where that is not known.
+    pub(super) fn accumulator(&self, groups: usize) -> Accumulator {
+        match self {
+            Self::CountRows | Self::CountColumn(_) | Self::Count(_) => {
+                Accumulator::Count(Vec::new())
+            }
+            Self::SumIntegers(_) => Accumulator::SumIntegers(Vec::new()),
+            Self::SumColumn(_) => Accumulator::SumColumn(Vec::new()),
+            Self::SumReals(reals) if reals.is_decimal => Accumulator::SumColumn(Vec::new()),
+            Self::Sum(_) | Self::SumDoubles(_) | Self::SumReals(_) => Accumulator::Sum(Vec::new()),
+            Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
+            Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
+            Self::Distinct { column, rows, .. } => {
+                let words = (column.column.cardinality() as usize).div_ceil(64);
+                // Bits may take what a pair for each row would.
+                let most = MOST_DISTINCT_WORDS.max(*rows);
+                if groups > 0 && groups.saturating_mul(words) <= most {
+                    Accumulator::DistinctBits { words, bits: Vec::new() }
+                } else {
+                    Accumulator::DistinctPairs(Pairs::default())
+                }
+            }
+            Self::Single(_) => Accumulator::Single(Vec::new()),
+        }
+    }
+}
