@@ -134,6 +134,117 @@ fn expressions_give_what_m_gives() {
 }
 
 #[test]
+fn functions_of_the_library_give_what_m_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    for (text, expected) in [
+        ("Text.Proper(\"the GREAT gatsby\")", "\"The Great Gatsby\""),
+        ("Text.TrimStart(\"  a \")", "\"a \""),
+        ("Text.TrimEnd(\"a00\", \"0\")", "\"a\""),
+        ("Text.Trim(\"xyax\", {\"x\", \"y\"})", "\"a\""),
+        ("Text.PadEnd(\"ab\", 4, \"-\")", "\"ab--\""),
+        ("Text.Reverse(\"abc\") & Text.Repeat(\"x\", 2)", "\"cbaxx\""),
+        ("Text.Insert(\"ABD\", 2, \"C\")", "\"ABCD\""),
+        (
+            "{Text.PositionOf(\"banana\", \"an\"), Text.PositionOf(\"banana\", \"an\", Occurrence.Last), Text.PositionOf(\"a\", \"z\")}",
+            "{1, 3, -1}",
+        ),
+        (
+            "{Text.BeforeDelimiter(\"a-b-c\", \"-\"), Text.AfterDelimiter(\"a-b-c\", \"-\"), Text.AfterDelimiter(\"a-b-c\", \"-\", 1)}",
+            "{\"a\", \"b-c\", \"c\"}",
+        ),
+        (
+            "{Text.BeforeDelimiter(\"abc\", \"-\"), Text.AfterDelimiter(\"abc\", \"-\")}",
+            "{\"abc\", \"\"}",
+        ),
+        (
+            "{Text.Remove(\"a1b2\", {\"1\", \"2\"}), Text.Select(\"a1b2\", \"12\")}",
+            "{\"ab\", \"12\"}",
+        ),
+        ("List.Average({1, null, 2})", "1.5"),
+        ("List.Average({})", "null"),
+        (
+            "{List.AllTrue({true, false}), List.AnyTrue({true, false}), List.AllTrue({}), List.AnyTrue({})}",
+            "{false, true, true, false}",
+        ),
+        ("List.Sort({3, 1, null, 2}, Order.Descending)", "{3, 2, 1, null}"),
+        ("List.Reverse(List.Skip(List.FirstN({1, 2, 3, 4}, 3)))", "{3, 2}"),
+        ("List.Combine({{1}, {2, 3}}) & List.Repeat({0}, 2)", "{1, 2, 3, 0, 0}"),
+        ("List.Zip({{1, 2}, {\"a\"}})", "{{1, \"a\"}, {2, null}}"),
+        ("List.Generate(() => 1, each _ < 20, each _ * 3, each _ + 1)", "{2, 4, 10}"),
+        ("List.Accumulate({1, 2, 3}, 10, (state, current) => state + current)", "16"),
+        (
+            "{List.NonNullCount({1, null}), List.IsEmpty({}), List.PositionOf({5, 6}, 6)}",
+            "{1, true, 1}",
+        ),
+        ("List.RemoveNulls({null, 1})", "{1}"),
+        ("Record.FieldOrDefault([a = 1], \"b\", 7)", "7"),
+        ("Record.HasFields([a = 1, b = 2], {\"a\", \"c\"})", "false"),
+        (
+            "Record.FieldValues(Record.RemoveFields(Record.AddField([a = 1], \"b\", 2), \"a\"))",
+            "{2}",
+        ),
+        (
+            "Record.FieldNames(Record.SelectFields([a = 1, b = 2], {\"b\", \"a\"}))",
+            "{\"b\", \"a\"}",
+        ),
+        ("Date.ToText(#date(2024, 3, 5), \"dddd, d MMM yy\")", "\"Tuesday, 5 Mar 24\""),
+        (
+            "Date.ToText(#date(2024, 3, 5), [Format = \"'Q' yyyy-MM-dd\", Culture = \"en-US\"])",
+            "\"Q 2024-03-05\"",
+        ),
+        (
+            "Date.MonthName(#date(2024, 3, 5)) & Date.DayOfWeekName(#date(2024, 3, 5))",
+            "\"MarchTuesday\"",
+        ),
+        (
+            "{Date.WeekOfYear(#date(2024, 1, 6)), Date.WeekOfYear(#date(2024, 1, 7)), Date.WeekOfYear(#date(2024, 1, 8), Day.Monday)}",
+            "{1, 2, 2}",
+        ),
+        (
+            "{Date.StartOfWeek(#date(2024, 3, 6), Day.Monday), Date.EndOfWeek(#date(2024, 3, 6))}",
+            "{#date(2024, 3, 4), #date(2024, 3, 9)}",
+        ),
+        (
+            "{Date.StartOfQuarter(#date(2024, 5, 6)), Date.EndOfQuarter(#date(2024, 5, 6)), Date.EndOfYear(#date(2024, 5, 6))}",
+            "{#date(2024, 4, 1), #date(2024, 6, 30), #date(2024, 12, 31)}",
+        ),
+        (
+            "{Date.AddQuarters(#date(2024, 1, 31), 1), Date.AddWeeks(#date(2024, 1, 1), 2)}",
+            "{#date(2024, 4, 30), #date(2024, 1, 15)}",
+        ),
+        (
+            "{Date.DayOfYear(#date(2024, 3, 1)), Date.DaysInMonth(#date(2024, 2, 1)), Date.IsLeapYear(#date(1900, 1, 1))}",
+            "{61, 29, false}",
+        ),
+        (
+            "{Duration.Hours(#duration(1, 2, 30, 0)), Duration.TotalHours(#duration(1, 2, 30, 0)), Time.Minute(#time(3, 4, 5))}",
+            "{2, 26.5, 4}",
+        ),
+        (
+            "{Number.Sign(-3), Number.Sqrt(9), Number.IsOdd(3), Number.RoundTowardZero(-1.7), Number.RoundAwayFromZero(-1.2)}",
+            "{-1, 3, true, -1, -2}",
+        ),
+        (
+            "Table.FromList(List.Dates(#date(2024, 1, 1), 2, #duration(1, 0, 0, 0)), Splitter.SplitByNothing(), {\"Date\"})",
+            "#table({\"Date\"}, {{#date(2024, 1, 1)}, {#date(2024, 1, 2)}})",
+        ),
+        (
+            "Table.FromList({\"a,b\", \"c\"})",
+            "#table({\"Column1\", \"Column2\"}, {{\"a\", \"b\"}, {\"c\", null}})",
+        ),
+        (
+            "Table.TransformColumnNames(#table({\"a b\"}, {{1}}), Text.Proper)",
+            "#table({\"A B\"}, {{1}})",
+        ),
+        ("Table.ColumnNames(Table.PrefixColumns(#table({\"a\"}, {}), \"t\"))", "{\"t.a\"}"),
+        ("Table.IsEmpty(#table({\"a\"}, {}))", "true"),
+    ] {
+        assert_eq!(read_rows(&ctx, text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
 fn faults_name_their_place_and_cause() {
     let dir = tempfile::tempdir().unwrap();
     let ctx = context(dir.path());
@@ -151,6 +262,13 @@ fn faults_name_their_place_and_cause() {
             "[z] was not found; the source has [a]",
         ),
         ("#date(2023, 2, 29)", "no such date"),
+        ("List.Sort({1, \"a\"})", "different kinds have no order"),
+        ("Text.Insert(\"ab\", 5, \"x\")", "the place is after the end of the text"),
+        ("Date.MonthName(#date(2024, 1, 1), \"de-DE\")", "in English only"),
+        (
+            "Table.TransformColumnNames(#table({\"a\", \"b\"}, {}), each \"c\")",
+            "two columns would have the name 'c'",
+        ),
         ("Sql.Database(\"s\", \"d\")", "'Sql.Database' is not supported (line 1, column 1)"),
     ] {
         let e = read_rows(&ctx, text).unwrap_err();

@@ -451,7 +451,7 @@ impl Interp {
                     _ => o.is_ge(),
                 }))
             }
-            _ => library::arithmetic(self, op, left, right),
+            _ => library::arithmetic(op, left, right),
         }
     }
 
