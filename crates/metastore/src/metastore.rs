@@ -382,7 +382,8 @@ impl Metastore {
         let metrics = self.raft().metrics();
         let m = metrics.borrow();
         let me = self.config.node_id;
-        let ailing = self.ailing.load(Ordering::SeqCst);
+        let history = self.state().history();
+        let ailing = self.is_out(&history);
         let leader = m.current_leader.filter(|_| !ailing);
         let millis = if ailing {
             None
@@ -396,6 +397,8 @@ impl Metastore {
         if leader == Some(me) || (millis.is_some() && applied >= self.heard_commit()) {
             self.caught_up.store(true, Ordering::Relaxed);
         }
+        let patience = self.timing().without_majority();
+        let in_touch = millis.is_some_and(|ms| Duration::from_millis(ms) < patience);
         Status {
             leader,
             term: m.current_term,
@@ -404,11 +407,7 @@ impl Metastore {
             me,
             caught_up: self.caught_up.load(Ordering::Relaxed),
             timing: self.timing(),
-            refused: self
-                .refused
-                .told(millis.is_some_and(|ms| {
-                    Duration::from_millis(ms) < self.timing().without_majority()
-                })),
+            refused: self.refused.told(in_touch, &history),
         }
     }
 
@@ -422,6 +421,12 @@ impl Metastore {
     /// The newest entry this server has heard to be committed.
     pub fn heard_commit(&self) -> u64 {
         self.heard_commit.load(Ordering::Relaxed)
+    }
+
+    /// Whether this server takes no part: its consensus has stopped, or the group went on in a
+    /// history after this one.
+    fn is_out(&self, history: &str) -> bool {
+        self.ailing.load(Ordering::SeqCst) || self.refused.left_behind(history).is_some()
     }
 
     /// Notes that the member at `address` refused what this server sent it.
@@ -451,6 +456,11 @@ impl Metastore {
         if self.ailing.load(Ordering::SeqCst) && path != "raft/who" {
             return Err(unavailable("consensus has stopped on this server, whose disk failed"));
         }
+        if let Some(why) = self.refused.left_behind(&self.state().history())
+            && path != "raft/who"
+        {
+            return Err(unavailable(why));
+        }
         match self.meant_for_me(path)? {
             "raft/append" => {
                 let request: AppendEntriesRequest<Types> = decode(body)?;
@@ -470,7 +480,7 @@ impl Metastore {
                         self.fresh_contact.store(now, Ordering::Relaxed);
                     }
                     if !matches!(&answer, Ok(AppendEntriesResponse::Conflict)) {
-                        self.refused.clear();
+                        self.refused.heard();
                     }
                 }
                 encode(&answer)

@@ -4,8 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use evercube_base::Error;
 
+/// How a member of another history of the group ends what it says to one of the history before.
+pub const NEVER_MERGED: &str = "histories are never merged";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
+    /// The group goes on in another history. The message names the one this server is in.
+    Left(String),
     /// The leader found that this server lacks what it acknowledged.
     Lost(String),
     /// The server at an address does not know this one as a member of its group.
@@ -26,14 +31,17 @@ impl Refusal {
         let (address, message) = (address.to_owned(), error.message.clone());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = match &*known {
-            Some(Why::Lost(_)) => return,
+            Some(Why::Lost(_) | Why::Left(_)) => return,
             Some(Why::By { message: before, .. }) => *before != message,
             None => true,
         };
         if is_news {
             tracing::warn!(address, error = message, "this server is refused");
         }
-        *known = Some(Why::By { address, message });
+        *known = Some(match message.ends_with(NEVER_MERGED) {
+            true => Why::Left(message),
+            false => Why::By { address, message },
+        });
     }
 
     /// The server at this address takes messages.
@@ -52,13 +60,33 @@ impl Refusal {
         self.set(None);
     }
 
+    /// The leader takes this server. One that was left behind with it stays so.
+    pub(crate) fn heard(&self) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(&*known, Some(Why::Left(_))) {
+            *known = None;
+        }
+    }
+
+    /// Why this server, which is in this history, has no part in the group any more: somebody
+    /// decided to go on without it, and what it does would be lost.
+    pub(crate) fn left_behind(&self, history: &str) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Why::Left(message)) if message.contains(&format!("from history {history};")) => {
+                Some(message.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// Why this server is refused. While it is in touch with a majority one server's word does not
     /// count: a server of another group may stand at the address of a member that is away.
-    pub(crate) fn told(&self, in_touch: bool) -> Option<String> {
+    pub(crate) fn told(&self, in_touch: bool, history: &str) -> Option<String> {
+        let left = self.left_behind(history);
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Why::Lost(message)) => Some(message.clone()),
             Some(Why::By { message, .. }) if !in_touch => Some(message.clone()),
-            _ => None,
+            _ => left,
         }
     }
 }
@@ -71,12 +99,12 @@ mod tests {
     fn a_stranger_at_an_address_fences_nobody_that_has_a_majority() {
         let refusal = Refusal::default();
         refusal.by("b:1", &Error::invalid("another group"));
-        assert_eq!(refusal.told(true), None);
-        assert_eq!(refusal.told(false).as_deref(), Some("another group"));
+        assert_eq!(refusal.told(true, "0"), None);
+        assert_eq!(refusal.told(false, "0").as_deref(), Some("another group"));
         refusal.not_by("c:1");
-        assert!(refusal.told(false).is_some(), "another server's answer is no excuse");
+        assert!(refusal.told(false, "0").is_some(), "another server's answer is no excuse");
         refusal.not_by("b:1");
-        assert_eq!(refusal.told(false), None);
+        assert_eq!(refusal.told(false, "0"), None);
     }
 
     #[test]
@@ -85,8 +113,22 @@ mod tests {
         refusal.lost("lost");
         refusal.by("b:1", &Error::invalid("another group"));
         refusal.not_by("b:1");
-        assert_eq!(refusal.told(true).as_deref(), Some("lost"));
-        refusal.clear();
-        assert_eq!(refusal.told(false), None);
+        assert_eq!(refusal.told(true, "0").as_deref(), Some("lost"));
+        refusal.heard();
+        assert_eq!(refusal.told(false, "0"), None);
+    }
+
+    #[test]
+    fn a_server_of_a_history_that_was_left_stays_out_of_it() {
+        let refusal = Refusal::default();
+        let said = format!(
+            "this server is in history 1.a, the message comes from history 0; {NEVER_MERGED}"
+        );
+        refusal.by("a:1", &Error::invalid(said));
+        refusal.heard();
+        refusal.not_by("a:1");
+        assert!(refusal.left_behind("0").is_some() && refusal.told(true, "0").is_some());
+        // It is in the new one itself by now, and had spoken too early.
+        assert_eq!(refusal.told(true, "1.a"), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Member, MemberKind};
+use evercube_metastore::{Member, MemberKind, NEVER_MERGED};
 use tokio::time::Instant;
 
 use crate::service::Service;
@@ -105,7 +105,7 @@ impl Service {
         }
         if incarnation != state.history() {
             return refused(format!(
-                "this server is in history {} of the group, the message comes from history {incarnation}; histories are never merged",
+                "this server is in history {} of the group, the message comes from history {incarnation}; {NEVER_MERGED}",
                 state.history()
             ));
         }

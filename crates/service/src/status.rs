@@ -193,11 +193,13 @@ impl Service {
             servers.extend(found.or_else(|| member.map(ServerStatus::unreachable)));
         }
         servers.sort_by(|a, b| a.name.cmp(&b.name));
-        let leader = raft.leader.and_then(|id| state.members.get(&id)).map(|m| m.name.clone());
+        // Out of touch, the one that was heard last leads nobody that is known of.
+        let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);
+        let leader = raft.leader.filter(|_| in_touch).and_then(|id| state.members.get(&id));
+        let leader = leader.map(|m| m.name.clone());
         Status {
             cluster: state.cluster_id.clone(),
-            quorum: leader.is_some()
-                && raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS),
+            quorum: leader.is_some(),
             leader,
             degraded: state.degraded.iter().cloned().collect(),
             feature_level: state.members.values().map(|m| m.level).min().unwrap_or(0),

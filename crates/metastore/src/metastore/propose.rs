@@ -1,6 +1,5 @@
 //! Changes and strong reads: at the leader, wherever it is, through elections.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
@@ -19,7 +18,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(10);
 impl Metastore {
     /// The leader and its address, `None` while there is none.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
-        if self.ailing.load(Ordering::SeqCst) {
+        if self.is_out(&self.state().history()) {
             return None;
         }
         let metrics = self.raft().metrics();

@@ -157,7 +157,7 @@ impl Pool {
                 if foreign && !member.foreign.swap(foreign, Ordering::Relaxed) {
                     tracing::warn!(
                         server = member.base,
-                        "belongs to another group; it is not asked"
+                        "of another group, or of a history that the group has left; it is not asked"
                     );
                 }
                 member.foreign.store(foreign, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The servers behind a gateway, and which of them to ask.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -44,8 +44,8 @@ pub(super) struct Member {
 pub struct Pool {
     members: RwLock<Vec<Arc<Member>>>,
     pub client: PeerClient,
-    /// The group of the server that was ready first.
-    group: OnceLock<String>,
+    /// The group of the server that was ready first, and the newest history of it.
+    group: Mutex<Option<(String, String)>>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -66,7 +66,7 @@ impl Drop for InFlight {
 impl Pool {
     /// `servers` are `http://host:port`, or with https.
     pub fn new(servers: Vec<String>, client: PeerClient) -> Self {
-        let pool = Self { members: RwLock::default(), client, group: OnceLock::new() };
+        let pool = Self { members: RwLock::default(), client, group: Mutex::default() };
         for server in servers {
             pool.add(server);
         }
@@ -112,16 +112,26 @@ impl Pool {
         self.members().iter().any(|m| m.ready.load(Ordering::Relaxed))
     }
 
-    /// Whether a server is of another group than this gateway serves: that of the server that was
-    /// ready first. A server of an earlier release does not say.
-    pub(super) fn is_foreign(&self, group: Option<&str>, is_ready: bool) -> bool {
-        let Some(group) = group.filter(|g| !g.is_empty()) else { return false };
-        let own = if is_ready {
-            Some(self.group.get_or_init(|| group.to_owned()))
-        } else {
-            self.group.get()
+    /// Whether a server is of another group than this gateway serves, which is that of the server
+    /// that was ready first, or of a history that the group has left. `named` is what the server
+    /// says, as `group/history`; one of an earlier release says nothing.
+    pub(super) fn is_foreign(&self, named: Option<&str>, is_ready: bool) -> bool {
+        let named = named.and_then(|n| n.split_once('/')).filter(|(group, _)| !group.is_empty());
+        let Some((group, history)) = named else { return false };
+        let number = |history: &str| -> u64 {
+            history.split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0)
         };
-        own.is_some_and(|own| own != group)
+        let mut own = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*own {
+            Some((own_group, _)) if own_group != group => true,
+            Some((_, own_history)) if number(own_history) > number(history) => true,
+            Some((_, own_history)) if own_history == history => false,
+            _ if !is_ready => false,
+            _ => {
+                *own = Some((group.to_owned(), history.to_owned()));
+                false
+            }
+        }
     }
 
     /// The best server not tried yet: ready and in time before merely ready before merely
@@ -191,6 +201,27 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strangers_and_servers_that_were_left_behind_are_foreign() {
+        let client =
+            PeerClient::new(crate::tls::client_config(rustls::RootCertStore::empty()).unwrap());
+        let pool = Pool::new(Vec::new(), client);
+        for (named, is_ready, foreign) in [
+            (None, true, false),
+            (Some("x/0"), false, false),
+            (Some("g/0"), true, false),
+            (Some("x/0"), true, true),
+            (Some("g/1.a"), false, false),
+            (Some("g/0"), true, false),
+            (Some("g/1.a"), true, false),
+            (Some("g/0"), true, true),
+            (Some("/0"), false, false),
+            (None, true, false),
+        ] {
+            assert_eq!(pool.is_foreign(named, is_ready), foreign, "{named:?}");
+        }
+    }
 
     #[test]
     fn ready_servers_come_first_and_load_is_spread() {

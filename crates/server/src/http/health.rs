@@ -13,7 +13,7 @@ use super::{ServerState, metrics};
 /// On the answer of a server that takes writes.
 pub const WRITES: &str = "x-evercube-writes";
 
-/// On the answer whether a server is ready: the group it belongs to.
+/// On the answer whether a server is ready: the group it belongs to, and its history in it.
 pub const GROUP: &str = "x-evercube-group";
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -33,8 +33,10 @@ pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
         if state.service.is_writer() {
             answer.headers_mut().insert(WRITES, HeaderValue::from_static("1"));
         }
-        if let Ok(group) = HeaderValue::from_str(&state.service.metastore.state().cluster_id) {
-            answer.headers_mut().insert(GROUP, group);
+        let group = state.service.metastore.state();
+        let named = format!("{}/{}", group.cluster_id, group.history());
+        if let Ok(named) = HeaderValue::from_str(&named) {
+            answer.headers_mut().insert(GROUP, named);
         }
     }
     answer
