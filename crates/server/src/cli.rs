@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(test)]
+mod reference;
+
 use clap::{Parser, Subcommand};
 
 use crate::command::{
