@@ -79,12 +79,17 @@ fn only_model_changes(command: &Command) -> Result<()> {
         Command::Refresh(_) => "refresh",
         Command::Backup(_) => "backup",
         Command::Restore(_) => "restore",
-        Command::Delete { path } if path.kind() == ObjectKind::Database => "delete",
+        Command::Delete { path } if path.kind() == ObjectKind::Database => {
+            return Err(Error::invalid(
+                "cannot deploy: the file deletes a database; send it over XMLA, or ask for DELETE \
+                 /api/v1/databases/NAME",
+            ));
+        }
         _ => return Ok(()),
     };
     Err(Error::invalid(format!(
-        "cannot deploy: the file holds the command '{word}', which deploys no model; use the \
-         product's own command for it"
+        "cannot deploy: the file holds the command '{word}', which deploys no model; use 'evercube \
+         {word}'"
     )))
 }
 
