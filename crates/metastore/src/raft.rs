@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind};
 use openraft::error::{
-    InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable,
+    InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, RemoteError,
+    Unreachable,
 };
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
@@ -18,6 +19,7 @@ use openraft::raft::{
 };
 use openraft::{BasicNode, Config, LogId, SnapshotPolicy, Vote};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::coding;
 use crate::command::{Command, Reply};
@@ -28,6 +30,10 @@ use crate::state_machine::StateMachine;
 
 /// The level from which on a member looks at whom a message is meant for.
 pub(crate) const ADDRESSED: u32 = 2;
+/// Entries in one message at most, and as many as the library may offer at a time: with whatever is
+/// in the log it learns in one step that a member holds it.
+const MOST_SENT: u64 = 300;
+const MOST_OFFERED: u64 = 3000;
 /// How long a member may take to hear that it has lost something.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -59,6 +65,7 @@ pub(crate) fn config(lease: Duration) -> Result<Config, openraft::ConfigError> {
         enable_elect: false,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(2000),
         max_in_snapshot_log_to_keep: 500,
+        max_payload_entries: MOST_OFFERED,
         install_snapshot_timeout: 10_000,
         ..Config::default()
     }
@@ -83,6 +90,8 @@ pub(crate) struct Peer {
     state: StateMachine,
     refused: Arc<Refusal>,
     acknowledged: Acknowledged,
+    /// Whether it was tried if the member holds all that leaders before this one wrote.
+    tried_tail: bool,
 }
 
 /// A folder that was emptied is another member at the same address: its votes and
@@ -179,8 +188,23 @@ impl RaftNetworkFactory<Types> for Network {
             state: self.state.clone(),
             refused: Arc::clone(&self.refused),
             acknowledged: self.acknowledged.clone(),
+            tried_tail: false,
         }
     }
+}
+
+/// The request without the entries of earlier leaders, `None` where it holds none. A member that has
+/// the last of these has all of them, and takes what follows.
+fn tail(request: &AppendEntriesRequest<Types>) -> Option<AppendEntriesRequest<Types>> {
+    let term = request.vote.leader_id.term;
+    let earlier = request.entries.partition_point(|e| e.log_id.leader_id.term < term);
+    let last = request.entries.get(earlier.checked_sub(1)?)?;
+    Some(AppendEntriesRequest {
+        vote: request.vote,
+        prev_log_id: Some(last.log_id),
+        entries: request.entries.get(earlier..)?.to_vec(),
+        leader_commit: request.leader_commit,
+    })
 }
 
 type Rpc<T, E> = Result<T, RPCError<u64, BasicNode, RaftError<u64, E>>>;
@@ -227,18 +251,42 @@ impl Peer {
     }
 }
 
-impl RaftNetwork<Types> for Peer {
-    async fn append_entries(
-        &mut self,
-        request: AppendEntriesRequest<Types>,
-        option: RPCOption,
-    ) -> Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible> {
-        let asked = Asked::of(&request);
-        let answer = self.send("raft/append", &request, option.hard_ttl()).await?;
+type Appended = Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible>;
+
+impl Peer {
+    async fn append(&self, request: &AppendEntriesRequest<Types>, limit: Duration) -> Appended {
+        let asked = Asked::of(request);
+        let answer = self.send("raft/append", request, limit).await?;
         if self.acknowledged.reverts(self.id, &asked, &answer) {
             return Err(RPCError::Unreachable(Unreachable::new(&self.tell_lost().await)));
         }
         Ok(answer)
+    }
+}
+
+impl RaftNetwork<Types> for Peer {
+    /// A new leader does not know what the others hold, and the library offers them up to half of the
+    /// log, or all of it: over a long way that takes several round trips, while nothing is committed.
+    /// Nearly always they hold everything, which one short message tells.
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Appended {
+        let until = Instant::now() + option.hard_ttl();
+        if !self.tried_tail
+            && let Some(tail) = tail(&request)
+        {
+            self.tried_tail = true;
+            let answer = self.append(&tail, option.hard_ttl()).await?;
+            if !matches!(answer, AppendEntriesResponse::Conflict) {
+                return Ok(answer);
+            }
+        }
+        if request.entries.len() as u64 > MOST_SENT {
+            return Err(RPCError::PayloadTooLarge(PayloadTooLarge::new_entries_hint(MOST_SENT)));
+        }
+        self.append(&request, until.saturating_duration_since(Instant::now())).await
     }
 
     async fn install_snapshot(
@@ -259,5 +307,37 @@ impl RaftNetwork<Types> for Peer {
 
     fn backoff(&self) -> openraft::network::Backoff {
         openraft::network::Backoff::new(std::iter::repeat(Duration::from_millis(100)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, Entry, EntryPayload};
+
+    use super::*;
+
+    #[test]
+    fn entries_of_earlier_leaders_are_left_out_of_the_tail() {
+        let id = |term, index| LogId::new(CommittedLeaderId::new(term, 1), index);
+        let request = |entries: &[(u64, u64)]| AppendEntriesRequest::<Types> {
+            vote: Vote::new_committed(5, 1),
+            prev_log_id: Some(id(1, 6)),
+            entries: entries
+                .iter()
+                .map(|(term, index)| Entry {
+                    log_id: id(*term, *index),
+                    payload: EntryPayload::Blank,
+                })
+                .collect(),
+            leader_commit: Some(id(4, 8)),
+        };
+        let of = |entries: &[(u64, u64)]| {
+            let tail = tail(&request(entries))?;
+            Some((tail.prev_log_id?, tail.entries.iter().map(|e| e.log_id).collect::<Vec<_>>()))
+        };
+        assert_eq!(of(&[(2, 7), (4, 8), (5, 9)]), Some((id(4, 8), vec![id(5, 9)])));
+        assert_eq!(of(&[(2, 7), (4, 8)]), Some((id(4, 8), vec![])), "all is from before");
+        assert_eq!(of(&[(5, 7), (5, 8)]), None);
+        assert_eq!(of(&[]), None, "a heartbeat");
     }
 }
