@@ -79,10 +79,15 @@ impl Metastore {
         self.suit_timing(Some(&member.peer_address)).await;
         let failed = |what: &str, e: &dyn std::fmt::Display| unavailable(format!("{what}: {e}"));
         let node = BasicNode { addr: member.peer_address.clone() };
-        self.raft()
-            .add_learner(id, node, true)
-            .await
-            .map_err(|e| failed("the server could not be added", &e))?;
+        let raft = self.raft();
+        tokio::select! {
+            added = raft.add_learner(id, node, true) => {
+                added.map_err(|e| failed("the server could not be added", &e))?;
+            }
+            () = self.replaced_at(&member.peer_address, id) => {
+                return Err(unavailable("another server has come to its address meanwhile"));
+            }
+        }
         let mut voters: BTreeSet<u64> =
             self.raft().metrics().borrow().membership_config.voter_ids().collect();
         let before = voters.clone();
@@ -140,6 +145,19 @@ impl Metastore {
                 ),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Waits until another server than this one answers at an address. The one that is being let in
+    /// would be waited for in vain, and its successor, with another new disk, as long.
+    async fn replaced_at(&self, address: &str, id: u64) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let limit = Duration::from_secs(1);
+            let answer = self.transport.call(address, "raft/who", Vec::new(), limit).await;
+            if answer.and_then(|b| decode::<u64>(&b)).is_ok_and(|at| at != id) {
+                return;
+            }
         }
     }
 
