@@ -173,7 +173,16 @@ impl LogStore {
     /// elected anew commits an entry of its own first.
     pub(crate) fn step_down(&self, me: u64) -> Stored<()> {
         match self.get_meta::<Vote<u64>>("vote")? {
-            Some(vote) if vote.committed && vote.leader_id.node_id == me => {
+            Some(vote) if vote.leader_id.node_id == me => self.forget_leader(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whoever leads is, after the next start, one that was merely voted for: nothing keeps this
+    /// member from voting for another one.
+    pub(crate) fn forget_leader(&self) -> Stored<()> {
+        match self.get_meta::<Vote<u64>>("vote")? {
+            Some(vote) if vote.committed => {
                 self.put_meta("vote", &Vote { committed: false, ..vote }, true)
             }
             _ => Ok(()),

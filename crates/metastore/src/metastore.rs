@@ -13,7 +13,7 @@ mod timing;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +32,11 @@ use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
+use handover::HandOver;
 pub(crate) use membership::LOST;
 use membership::{JoinRequest, Removal};
 use propose::HOLD;
 pub use timing::Timing;
-
-/// How long a member that is told to forget its leader leaves the election to another one.
-const HANDED_OVER_MS: u64 = 2000;
 
 /// How messages reach another member; given by the server.
 #[async_trait]
@@ -138,13 +136,15 @@ pub struct Metastore {
     heard_from: AtomicU64,
     /// Milliseconds after `started` of this member's last vote for another one.
     voted_at: AtomicU64,
+    /// For whom this member votes at once, until when: the leadership is being handed over.
+    yielding: Mutex<Option<(u64, Instant)>>,
     /// The newest entry the leader said is committed.
     heard_commit: AtomicU64,
     /// Whether this server has once applied all it had heard of since its start.
     caught_up: AtomicBool,
     /// One change of the membership at a time.
     membership: tokio::sync::Mutex<()>,
-    /// Held by every proposal and read at the leader; closed while the leadership is handed over.
+    /// Held by every proposal at the leader; closed while the leadership is handed over.
     gate: tokio::sync::RwLock<()>,
     /// Whether this member, as the leader, sends no heartbeats.
     quiet: AtomicBool,
@@ -238,6 +238,7 @@ impl Metastore {
             fresh_contact: AtomicU64::new(0),
             heard_from: AtomicU64::new(0),
             voted_at: AtomicU64::new(0),
+            yielding: Mutex::default(),
             heard_commit: AtomicU64::new(0),
             caught_up: AtomicBool::new(false),
             membership: tokio::sync::Mutex::new(()),
@@ -488,15 +489,13 @@ impl Metastore {
             "raft/vote" => self.vote(body).await,
             "raft/heard" => encode(&self.heard().await?),
             "raft/snapshot" => encode(&self.raft().install_snapshot(decode(body)?).await),
-            "raft/hand-over" => self.hand_over_here(decode(body)?).await.map(|()| Vec::new()),
-            "raft/take-over" => self.take_over(decode(body)?).await.map(|()| Vec::new()),
-            "raft/forget-leader" => {
-                // The one that takes over is not to be competed with meanwhile.
-                let until = self.elapsed_millis().saturating_add(HANDED_OVER_MS);
-                self.voted_at.store(until, Ordering::Relaxed);
-                self.restart_consensus(self.timing()).await?;
-                Ok(Vec::new())
+            "raft/hand-to" => self.hand_over_here(decode(body)?).await.map(|()| Vec::new()),
+            "raft/hand-over" => {
+                self.hand_over_here(HandOver::plain(decode(body)?)).await.map(|()| Vec::new())
             }
+            "raft/take-over" => self.take_over(decode(body)?).await.map(|()| Vec::new()),
+            "raft/forget-leader" => self.forget_leader(body).await.map(|()| Vec::new()),
+            "raft/leads-no-more" => self.leader_left(decode(body)?).await.map(|()| Vec::new()),
             "raft/kind" => self.change_kind_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/propose" => encode(&self.propose_here(decode(body)?).await?),
             "raft/read-index" => encode(&self.read_index_here().await?),

@@ -85,6 +85,16 @@ impl Progress {
     }
 }
 
+/// Under which name an order of this request is recorded.
+fn part_of_order(call: &Call, command: &Command) -> Result<String> {
+    let part = match command {
+        Command::Grant { .. } => "grant",
+        Command::Drain { .. } => "drain",
+        _ => "order",
+    };
+    Ok(part_of(&request_id(call)?, part))
+}
+
 fn refused(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
@@ -106,12 +116,24 @@ impl Service {
 
     /// A command whose refusal is the operation's; asked for again, the operation orders it once.
     pub(crate) async fn order(&self, call: &Call, command: Command) -> Result<u64> {
-        let part = match &command {
-            Command::Grant { .. } => "grant",
-            Command::Drain { .. } => "drain",
-            _ => "order",
-        };
-        self.change_once(&part_of(&request_id(call)?, part), command).await
+        self.change_once(&part_of_order(call, &command)?, command).await
+    }
+
+    /// Moves writes by this command, and the leadership with them where a member is named to lead:
+    /// clients wait for both moves at once.
+    async fn move_writes(
+        &self,
+        call: &Call,
+        progress: &mut Progress,
+        command: Command,
+        leader: Option<u64>,
+    ) -> Result<u64> {
+        let id = part_of_order(call, &command)?;
+        if let Some(leader) = leader {
+            self.lead(progress, leader, self.metastore.once(&id, &command)).await;
+        }
+        // Where it was made with the leadership, this is told from the record.
+        self.change_once(&id, command).await
     }
 
     /// What is said of an operation that was carried out before, under this request id.
@@ -169,15 +191,16 @@ impl Service {
         }
     }
 
-    /// Hands the leadership to a member, where it votes and does not lead yet.
-    async fn lead(&self, progress: &mut Progress, to: u64) {
+    /// Hands the leadership to a member, where it votes and does not lead yet, and what is proposed
+    /// with it.
+    async fn lead(&self, progress: &mut Progress, to: u64, with: Option<Command>) {
         let state = self.metastore.state();
         let votes = state.members.get(&to).is_some_and(|m| m.kind.votes());
         let from = self.metastore.status().leader;
         if !votes || from == Some(to) {
             return;
         }
-        match self.metastore.hand_over(to).await {
+        match self.metastore.hand_over_with(to, with).await {
             Ok(()) => {
                 let from = from.map(|id| format!(" from {}", self.name_of(id)));
                 progress.note(format!(

@@ -3,14 +3,16 @@
 //! Here a member stands only where a majority says that it misses the leader too, and would vote
 //! for it; and then without a further random wait.
 //!
-//! A leader that hears no majority leads no more: where its messages still reach others while
-//! theirs do not reach it, nobody would miss it, and the group would stand still for as long.
+//! A leader that hears no majority leads no more, and says so: where its messages still reach others
+//! while theirs do not reach it, nobody would miss it, and the group would stand still for as long.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evercube_base::{ErrorKind, Result};
+use openraft::raft::VoteRequest;
 use openraft::storage::RaftLogStorage as _;
 use openraft::{LogId, ServerState};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,22 @@ pub(super) struct Heard {
     last: Option<LogId<u64>>,
 }
 
+/// What a leader says that leads no more.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Left {
+    leader: u64,
+    term: u64,
+}
+
+/// Whether those that count are more than half of the voters; of each set of voters, where one is
+/// about to take the place of another.
+fn is_majority(configurations: &[BTreeSet<u64>], counts: impl Fn(u64) -> bool) -> bool {
+    configurations.iter().all(|voters| {
+        let counted = voters.iter().filter(|id| counts(**id)).count();
+        counted * 2 > voters.len()
+    })
+}
+
 impl Metastore {
     /// Stands for election whenever it is this member's turn to, and steps aside as a leader that
     /// has lost its majority.
@@ -62,8 +80,8 @@ impl Metastore {
                         });
                     let last = last.max(store.note_own_majority());
                     led = Some((last, Instant::now()));
-                    if last.elapsed() > timing.without_majority() {
-                        store.step_aside().await;
+                    if store.has_lost_majority(last, timing).await {
+                        store.step_aside(timing).await;
                         led = None;
                     }
                 } else {
@@ -100,12 +118,88 @@ impl Metastore {
         self.started + Duration::from_millis(at)
     }
 
-    /// Leads no more, and waits like any other member for somebody who does.
-    async fn step_aside(&self) {
+    /// Whether this leader, in contact with a majority at `last`, hears none any more. Entries may
+    /// take long to be on a slow disk; a greeting is answered without it, and where no majority
+    /// answers even that, nothing comes from them.
+    async fn has_lost_majority(&self, last: Instant, timing: Timing) -> bool {
+        if last.elapsed() > timing.without_majority() {
+            return true;
+        }
+        last.elapsed() > (timing.heartbeat() * 2).max(QUIET)
+            && !self.is_answered(timing).await
+            && self.note_own_majority() <= last
+    }
+
+    /// Whether a majority answers a greeting within the time for one, this member included.
+    async fn is_answered(&self, timing: Timing) -> bool {
+        let limit = timing.heartbeat().max(ELECTION);
+        let mut asked = self.ask_voters("raft/who", &[], limit);
+        let mut answered = BTreeSet::new();
+        while !self.makes_majority(&answered) {
+            let Some(answer) = asked.join_next().await else { return false };
+            let Ok((id, Ok(bytes))) = answer else { continue };
+            if decode::<u64>(&bytes).is_ok_and(|at| at == id) {
+                answered.insert(id);
+            }
+        }
+        true
+    }
+
+    /// Sends the other voters a message; each answer with who gave it.
+    fn ask_voters(
+        &self,
+        path: &str,
+        body: &[u8],
+        limit: Duration,
+    ) -> JoinSet<(u64, Result<Vec<u8>>)> {
+        let (state, me) = (self.state(), self.config.node_id);
+        let mut asked = JoinSet::new();
+        for id in self.voters().into_iter().filter(|id| *id != me) {
+            let Some(member) = state.members.get(&id) else { continue };
+            let (transport, address) = (Arc::clone(&self.transport), member.peer_address.clone());
+            let (path, body) = (addressed(path, id, Some(member)), body.to_vec());
+            let call = async move { (id, transport.call(&address, &path, body, limit).await) };
+            asked.spawn_on(call, &self.runtime);
+        }
+        asked
+    }
+
+    /// Whether these members and this one are a majority: while the voters change, of those before
+    /// and of those after.
+    fn makes_majority(&self, others: &BTreeSet<u64>) -> bool {
+        let metrics = self.raft().metrics();
+        let metrics = metrics.borrow();
+        let configurations = metrics.membership_config.membership().get_joint_config();
+        is_majority(configurations, |id| id == self.config.node_id || others.contains(&id))
+    }
+
+    /// Leads no more, and waits like any other member for somebody who does. Those that still hear
+    /// this member need not wait until they miss it.
+    async fn step_aside(&self, timing: Timing) {
         tracing::warn!("this server leads no more: it has lost its contact with a majority");
+        let term = self.raft().metrics().borrow().current_term;
+        if let Ok(body) = encode(&Left { leader: self.config.node_id, term }) {
+            self.ask_voters("raft/leads-no-more", &body, timing.lease()).detach_all();
+        }
         if let Err(e) = self.restart_as_follower().await {
             tracing::error!(error = %e, "the consensus did not start again after the leader stepped aside");
         }
+    }
+
+    /// The leader says that it leads no more: nobody waits for it.
+    pub(super) async fn leader_left(&self, left: Left) -> Result<()> {
+        let led = {
+            let metrics = self.raft().metrics();
+            let m = metrics.borrow();
+            m.current_leader == Some(left.leader) && m.current_term == left.term
+        };
+        if led {
+            self.restart_as_follower().await?;
+            let missed = u64::try_from(self.timing().lease().as_millis()).unwrap_or(u64::MAX);
+            let at = self.elapsed_millis().saturating_sub(missed);
+            self.leader_contact.store(at, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Whether the leader has been silent for long enough that this member asks the others: three
@@ -158,12 +252,15 @@ impl Metastore {
         (self.last_leader() == Some(member)).then(|| self.silence())
     }
 
-    /// Answers a member that misses the leader.
+    /// Answers a member that misses the leader. One that has just voted, or stands itself, does not
+    /// want another election.
     pub(super) async fn heard(&self) -> Result<Heard> {
         let last = self.last_entry().await?;
         let status = self.status();
         let silent = if status.leader == Some(status.me) {
             Duration::from_millis(status.millis_since_quorum.unwrap_or(u64::MAX))
+        } else if !self.is_free(self.timing()) {
+            Duration::ZERO
         } else {
             self.silence()
         };
@@ -175,52 +272,56 @@ impl Metastore {
         read.map(|s| s.last_log_id).map_err(|e| super::unavailable(e.to_string()))
     }
 
-    /// Asks the other voters; true once a majority misses the leader too, has no newer entries,
-    /// and is free to vote.
+    /// Whether a majority misses the leader too and is about to be free to vote for this member; true
+    /// once it is this member's turn to stand.
     async fn is_missed_by_majority(&self, timing: Timing) -> bool {
-        let (state, voters, me) = (self.state(), self.voters(), self.config.node_id);
-        let Ok(last) = self.last_entry().await else { return false };
-        let limit = timing.heartbeat() * 2;
-        let mut asked = JoinSet::new();
-        for id in voters.iter().filter(|id| **id != me) {
-            let Some(member) = state.members.get(id) else { continue };
-            let (transport, address) = (Arc::clone(&self.transport), member.peer_address.clone());
-            let path = addressed("raft/heard", *id, Some(member));
-            let refused = Arc::clone(&self.refused);
-            asked.spawn(async move {
-                let answer = transport.call(&address, &path, Vec::new(), limit).await;
-                match answer.and_then(|b| decode::<Heard>(&b)) {
-                    Ok(heard) => Some(heard),
-                    // An older release, which votes as it always did.
-                    Err(e) if e.kind == ErrorKind::NotFound => {
-                        Some(Heard { silent_ms: u64::MAX, last: None })
-                    }
-                    Err(e) => {
-                        if e.kind == ErrorKind::Conflict {
-                            refused.by(&address, &e);
-                        }
-                        None
-                    }
-                }
-            });
+        let heard_before = self.leader_contact.load(Ordering::Relaxed);
+        let Some(left) = self.leave_of_majority(timing).await else { return false };
+        // Nobody votes while the leader's lease runs. Its end is the same for everybody, so that
+        // whose turn it is first counts from there: two at once would take each other's votes.
+        let mut at = Instant::now() + left + self.turn(timing);
+        let round_trip = timing.heartbeat() / 3;
+        // What was said long before may not hold any more: the leader was heard, or another stands.
+        if at > Instant::now() + round_trip * 2 {
+            tokio::time::sleep_until(at - round_trip).await;
+            let Some(left) = self.leave_of_majority(timing).await else { return false };
+            at = at.max(Instant::now() + left);
         }
-        let needed = voters.len() / 2;
-        let mut agreeing = 0;
+        tokio::time::sleep_until(at).await;
+        heard_before == self.leader_contact.load(Ordering::Relaxed) && self.is_free(timing)
+    }
+
+    /// Asks the other voters. Once a majority misses the leader too and has no newer entries: how
+    /// long the last of them still waits for the leader.
+    async fn leave_of_majority(&self, timing: Timing) -> Option<Duration> {
+        let last = self.last_entry().await.ok()?;
+        let mut asked = self.ask_voters("raft/heard", &[], timing.heartbeat() * 2);
+        let mut agreeing = BTreeSet::new();
         let mut wait = timing.lease().saturating_sub(self.silence());
-        while agreeing < needed {
-            let Some(answer) = asked.join_next().await else { return false };
-            let Some(heard) = answer.ok().flatten() else { continue };
+        while !self.makes_majority(&agreeing) {
+            let Ok((id, answer)) = asked.join_next().await? else { continue };
+            let heard = match answer.and_then(|b| decode::<Heard>(&b)) {
+                Ok(heard) => heard,
+                // An older release, which votes as it always did.
+                Err(e) if e.kind == ErrorKind::NotFound => {
+                    Heard { silent_ms: u64::MAX, last: None }
+                }
+                Err(e) => {
+                    if e.kind == ErrorKind::Conflict
+                        && let Some(member) = self.state().members.get(&id)
+                    {
+                        self.refused.by(&member.peer_address, &e);
+                    }
+                    continue;
+                }
+            };
             let silent = Duration::from_millis(heard.silent_ms);
             if silent >= timing.heartbeat() * 2 && heard.last <= last {
-                agreeing += 1;
+                agreeing.insert(id);
                 wait = wait.max(timing.lease().saturating_sub(silent));
             }
         }
-        let heard_before = self.leader_contact.load(Ordering::Relaxed);
-        // Nobody votes while the leader's lease runs. Its end is the same for everybody, so that
-        // whose turn it is first counts from there: two at once would take each other's votes.
-        tokio::time::sleep(wait + self.turn(timing)).await;
-        heard_before == self.leader_contact.load(Ordering::Relaxed) && self.is_free(timing)
+        Some(wait)
     }
 
     async fn stand(&self, timing: Timing) {
@@ -246,10 +347,37 @@ impl Metastore {
         if self.last_entry().await?.is_none() {
             return Err(super::unavailable("this server holds nothing and does not vote"));
         }
-        let answer = self.raft().vote(decode(body)?).await;
+        let request: VoteRequest<u64> = decode(body)?;
+        if self.yields_to(&request) {
+            self.restart_as_follower().await?;
+        }
+        let answer = self.raft().vote(request).await;
         if answer.as_ref().is_ok_and(|a| a.vote_granted) {
             self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);
         }
         encode(&answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_voters_change_a_majority_is_one_of_those_before_and_of_those_after() {
+        let sets = |sets: &[&[u64]]| -> Vec<BTreeSet<u64>> {
+            sets.iter().map(|ids| ids.iter().copied().collect()).collect()
+        };
+        for (voters, counted, expected) in [
+            (sets(&[&[1, 2, 3]]), vec![1, 2], true),
+            (sets(&[&[1, 2, 3, 4]]), vec![1, 2], false),
+            (sets(&[&[1, 2, 3]]), vec![1, 9], false),
+            // Member 6 takes the place of member 5; neither is there.
+            (sets(&[&[1, 2, 3, 4, 5], &[1, 2, 3, 4, 6]]), vec![1, 2, 3], true),
+            (sets(&[&[1, 2, 3], &[3, 4, 5]]), vec![1, 2, 3], false),
+        ] {
+            let is = is_majority(&voters, |id| counted.contains(&id));
+            assert_eq!(is, expected, "{counted:?} of {voters:?}");
+        }
     }
 }

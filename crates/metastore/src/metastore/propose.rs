@@ -16,14 +16,14 @@ const CALL: Duration = Duration::from_secs(10);
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 impl Metastore {
-    /// The leader and its address, `None` while there is none.
+    /// The leader, or who is about to lead, and its address; `None` while there is none.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
         if self.is_out(&self.state().history()) {
             return None;
         }
         let metrics = self.raft().metrics();
         let m = metrics.borrow();
-        let id = m.current_leader?;
+        let id = m.current_leader.or_else(|| self.yielded_to())?;
         let known = self.state().members.get(&id).map(|x| x.peer_address.clone());
         let node = || m.membership_config.membership().get_node(&id).map(|n| n.addr.clone());
         Some((id, known.or_else(node)?))
@@ -93,12 +93,18 @@ impl Metastore {
     /// # Errors
     /// As [`Self::propose`].
     pub async fn propose_once(&self, request_id: &str, command: Command) -> Result<Reply> {
-        // A member of an earlier release would not know the record.
-        if self.state().members.values().any(|m| m.level < RECORDED) {
-            return self.propose(command).await;
+        match self.once(request_id, &command) {
+            Some(once) => self.propose(once).await,
+            None => self.propose(command).await,
         }
+    }
+
+    /// The command such that it is recorded under `request_id`; `None` where a member of an earlier
+    /// release would not know the record.
+    pub fn once(&self, request_id: &str, command: &Command) -> Option<Command> {
+        let knows = self.state().members.values().all(|m| m.level >= RECORDED);
         let request_id = request_id.to_owned();
-        self.propose(Command::Once { request_id, command: Box::new(command) }).await
+        knows.then(|| Command::Once { request_id, command: Box::new(command.clone()) })
     }
 
     /// The answer to `asked`, unless another leader is elected before it comes: one that cannot be
@@ -183,9 +189,6 @@ impl Metastore {
 
     pub(super) async fn read_index_here(&self) -> Result<u64> {
         let limit = Duration::from_secs(2);
-        let Ok(_open) = tokio::time::timeout(limit, self.gate.read()).await else {
-            return Err(unavailable("the leadership is being handed over"));
-        };
         let raft = self.raft();
         let confirmed = tokio::time::timeout(limit, raft.ensure_linearizable());
         match confirmed.await {

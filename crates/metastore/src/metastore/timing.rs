@@ -55,7 +55,8 @@ impl Timing {
         self.heartbeat() * 3 + self.heartbeat().max(SLACK)
     }
 
-    /// How long a leader goes on that hears no majority: longer than the others wait for it.
+    /// How long a leader goes on to which no majority acknowledges anything: longer than the others
+    /// wait for it.
     pub fn without_majority(self) -> Duration {
         (self.lease() + self.heartbeat()).max(SLACK * 10)
     }
@@ -116,14 +117,15 @@ impl Metastore {
         Ok(())
     }
 
-    /// As [`Self::restart_consensus`], but a leader leads no more.
+    /// As [`Self::restart_consensus`], but a leader leads no more, and who follows one does not wait
+    /// for it before it votes.
     pub(super) async fn restart_as_follower(&self) -> Result<()> {
         let _one = self.restarting.lock().await;
         if let Err(e) = self.raft().shutdown().await {
             tracing::debug!(error = %e, "consensus had already stopped");
         }
-        let stepped_down = self.log.step_down(self.config.node_id);
-        stepped_down.map_err(|e| super::unavailable(e.to_string()))?;
+        let forgotten = self.log.forget_leader();
+        forgotten.map_err(|e| super::unavailable(e.to_string()))?;
         let raft = self.start_again(self.timing()).await?;
         self.put_raft(raft);
         Ok(())

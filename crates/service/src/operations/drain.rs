@@ -53,14 +53,16 @@ impl Service {
                 )));
             };
             let before = self.writers_by_database();
-            self.order(call, Command::Grant { leases: Leases::HeldBy(id), to }).await?;
+            let command = Command::Grant { leases: Leases::HeldBy(id), to };
+            let leader = (self.metastore.status().leader == Some(id)).then_some(to);
+            self.move_writes(call, progress, command, leader).await?;
             self.note_moves(progress, &before);
         }
         self.order(call, Command::Drain { member: id, draining: true }).await?;
         progress.note(format!("server {} gets no new work", member.name));
         if self.metastore.status().leader == Some(id) {
             match self.next_leader(&self.metastore.state(), &[id]).await {
-                Some(to) => self.lead(progress, to).await,
+                Some(to) => self.lead(progress, to, None).await,
                 None => progress.note("no other voting server is ready to lead"),
             }
         }

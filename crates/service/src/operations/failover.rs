@@ -26,11 +26,10 @@ impl Service {
         let before = self.writers_by_database();
         let mut progress = Progress::measured(self, database);
         let leases = database.map_or(Leases::All, |d| Leases::Of(d.to_owned()));
-        self.order(call, Command::Grant { leases, to: target }).await?;
+        let leader = database.is_none().then_some(target);
+        self.move_writes(call, &mut progress, Command::Grant { leases, to: target }, leader)
+            .await?;
         self.note_moves(&mut progress, &before);
-        if database.is_none() {
-            self.lead(&mut progress, target).await;
-        }
         if progress.report.done.is_empty() {
             progress.note(format!("server {} takes these writes already", self.name_of(target)));
         }
@@ -47,11 +46,12 @@ impl Service {
         self.require_homes_ready(&state, database).await?;
         let before = self.writers_by_database();
         let mut progress = Progress::measured(self, database);
-        self.order(call, Command::Return { database: database.map(str::to_owned) }).await?;
+        let command = Command::Return { database: database.map(str::to_owned) };
+        let lease = state.lease.filter(|_| database.is_none());
+        let leader =
+            lease.map(|l| l.home.filter(|h| state.members.contains_key(h)).unwrap_or(l.holder));
+        self.move_writes(call, &mut progress, command, leader).await?;
         self.note_moves(&mut progress, &before);
-        if let Some(lease) = self.metastore.state().lease.filter(|_| database.is_none()) {
-            self.lead(&mut progress, lease.holder).await;
-        }
         if progress.report.done.is_empty() {
             progress.note("nothing was moved away, so there is nothing to give back");
         }

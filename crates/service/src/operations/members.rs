@@ -145,7 +145,7 @@ impl Service {
         if self.metastore.status().leader == Some(id)
             && let Some(to) = self.next_leader(&state, &[id]).await
         {
-            self.lead(progress, to).await;
+            self.lead(progress, to, None).await;
         }
         Ok(())
     }
