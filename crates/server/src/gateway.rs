@@ -116,7 +116,7 @@ async fn relayed(
                 Some(response) if !forward::is_elsewhere(&response) => {
                     response.map(AnswerBody::from)
                 }
-                _ => nobody(gateway, &asked),
+                last => nobody(gateway, &asked, last.as_ref().and_then(forward::reason)),
             };
         }
         tried.clear();
@@ -200,11 +200,13 @@ fn lost(server: &str, why: &str) -> Response<AnswerBody> {
     ))
 }
 
-fn nobody(gateway: &Gateway, asked: &Asked) -> Response<AnswerBody> {
+fn nobody(gateway: &Gateway, asked: &Asked, why: Option<String>) -> Response<AnswerBody> {
+    let why =
+        why.map_or_else(String::new, |why| format!(" The last one that was asked said: {why}"));
     let error = Error::new(
         ErrorKind::Unavailable,
         format!(
-            "No server of the group answered within {} s; the gateway knows {}.",
+            "No server of the group answered within {} s; the gateway knows {}.{why}",
             gateway.hold.as_secs(),
             gateway.pool.names().join(", ")
         ),

@@ -55,7 +55,7 @@ const HOLD: Duration = Duration::from_secs(30);
 /// How long a member that was replaced as the writer may take to answer what it has been sent.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
 
-/// How long a read waits on a server that is not ready before another one is asked.
+/// How long a read waits here for what this server lacks before another one is asked.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
 pub struct ServerState {
@@ -257,7 +257,8 @@ async fn at_place(
         match found {
             Ok(answer) => return answer,
             Err(e)
-                if e.kind == ErrorKind::Unavailable && looks_further(state, asked, forwarded) =>
+                if e.kind == ErrorKind::Unavailable
+                    && looks_further(state, place, asked, forwarded) =>
             {
                 return forward::not_here(&e);
             }
@@ -271,9 +272,11 @@ async fn at_place(
 }
 
 /// Whether the one who sent the request does better elsewhere: a member that forwarded it, or a
-/// gateway where this server is cut off.
-fn looks_further(state: &ServerState, asked: &Asked, forwarded: bool) -> bool {
-    forwarded || (asked.is_relayed() && state.service.is_out_of_touch())
+/// gateway where this server is cut off, or lacks what a read must see. A gateway knows which server
+/// answers; connections from here to others may be what has just been cut.
+fn looks_further(state: &ServerState, place: Place, asked: &Asked, forwarded: bool) -> bool {
+    let lacks = place == Place::Reader && !state.service.data_peers().is_empty();
+    forwarded || (asked.is_relayed() && (lacks || state.service.is_out_of_touch()))
 }
 
 async fn at_writer(
@@ -337,12 +340,13 @@ async fn at_reader(
         return read_here(state, task, asked, by).await;
     }
     let others = state.service.data_peers();
-    // A server that lacks something does not make its callers wait where another one need not.
+    // A server that lacks something does not make its callers wait where another one need not. One
+    // that comes back seems ready until it has learned what it lacks.
     let hurried = Asked { patience: Some(CATCH_UP), ..asked.clone() };
-    let waits = others.is_empty() || state.service.is_ready();
+    let waits = others.is_empty() || (state.service.is_ready() && !asked.is_relayed());
     let first = read_here(state, task, if waits { asked } else { &hurried }, by).await;
     let Err(e) = first else { return first };
-    if e.kind != ErrorKind::Unavailable || looks_further(state, asked, forwarded) {
+    if e.kind != ErrorKind::Unavailable || looks_further(state, Place::Reader, asked, forwarded) {
         return Err(e);
     }
     for address in others {

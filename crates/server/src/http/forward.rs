@@ -125,6 +125,12 @@ pub fn not_here(error: &Error) -> Answer {
     answer
 }
 
+/// Why a member made the sender look further.
+pub fn reason(answer: &http::Response<Bytes>) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
+    body.pointer("/error/message")?.as_str().map(str::to_owned)
+}
+
 /// The request and caller a member forwarded; `None` where headers are missing.
 pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
     let get = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
