@@ -211,8 +211,13 @@ impl Faults {
                 .filter_map(|n| world.life(n))
                 .map(|l| format!("member {}: {:?}", l.node, l.metastore.status()))
                 .collect();
-            let what =
-                format!("no write within {:?} of a split ({one}: {kind}): {all:?}", LONG + GOES_ON);
+            let state = life.metastore.state();
+            let voters = state.members.iter().filter(|(_, m)| m.kind.votes());
+            let voters: Vec<u64> = voters.map(|(id, _)| *id).collect();
+            let what = format!(
+                "no write within {:?} of a split ({one}: {kind}) among voters {voters:?}: {all:?}",
+                LONG + GOES_ON
+            );
             world.history.violation("goes on", &what);
         }
     }

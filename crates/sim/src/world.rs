@@ -112,16 +112,23 @@ impl World {
         lives.filter(|(_, l)| l.metastore.state().members.contains_key(&l.node)).collect()
     }
 
-    /// A member that reaches a majority of the servers, itself included, and is reached by it; the
-    /// one that reaches most.
+    /// A member that reaches a majority of the voters it knows, itself included, and is reached by
+    /// it; the one that reaches most. Voters whose disk was replaced are not there; a member that
+    /// the operator made a learner does not count.
     pub fn center(&self) -> Option<Arc<Life>> {
         let members = self.members();
-        let reached = |name: &String| {
-            let near = |to: &&String| *to == name || self.network.are_joined(name, to);
-            members.keys().filter(near).count()
+        let reached = |name: &String, life: &Arc<Life>| {
+            let state = life.metastore.state();
+            let voters = state.members.iter().filter(|(_, m)| m.kind.votes());
+            let voters: Vec<u64> = voters.map(|(id, _)| *id).collect();
+            let near = |(to, other): &(&String, &Arc<Life>)| {
+                voters.contains(&other.node) && (*to == name || self.network.are_joined(name, to))
+            };
+            (members.iter().filter(near).count(), voters.len())
         };
-        let (name, life) = members.iter().max_by_key(|(name, _)| reached(name))?;
-        (reached(name) * 2 > self.names().len()).then(|| Arc::clone(life))
+        let (name, life) = members.iter().max_by_key(|(name, life)| reached(name, life).0)?;
+        let (near, all) = reached(name, life);
+        (near * 2 > all).then(|| Arc::clone(life))
     }
 
     pub fn lives(&self, name: &str, number: u64) -> bool {

@@ -12,7 +12,7 @@ fn sim(arguments: &[&str]) -> (bool, String) {
 }
 
 /// As many as take some minutes of two processors where the code is optimized.
-const SEEDS: &str = if cfg!(debug_assertions) { "6" } else { "180" };
+const SEEDS: &str = if cfg!(debug_assertions) { "6" } else { "200" };
 
 #[test]
 fn nothing_is_lost_in_many_worlds() {
