@@ -21,6 +21,7 @@ mod lookup;
 mod missing_items;
 mod model_rows;
 mod numbering;
+mod order_statistic;
 mod ordered_filter;
 mod paths;
 mod rank;

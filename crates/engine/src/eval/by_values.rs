@@ -7,6 +7,7 @@ use evercube_store::{Aggregate, ColumnId, TableId};
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::model_rows::NO_NUMBER;
+use super::order_statistic::nth_and_next;
 use super::statistics;
 use crate::plan::{Fold, Kind, Node, Schema};
 use crate::scalar as rules;
@@ -87,7 +88,10 @@ impl Evaluator<'_> {
     /// cells where these see the same rows.
     fn counted_in_order(&self, cells: &Cells, column: ColumnId) -> Result<Vec<Vec<(u32, u64)>>> {
         self.codes_of_cells(cells, column, |mut codes| {
-            codes.sort_unstable();
+            codes.sort_unstable_by(|a, b| {
+                evercube_work::tick();
+                a.cmp(b)
+            });
             let runs = codes.chunk_by(|a, b| a == b);
             Ok(runs.map(|run| (run[0], run.len() as u64)).collect())
         })
@@ -103,22 +107,29 @@ impl Evaluator<'_> {
         argument: &Value,
     ) -> Result<Scalars> {
         let values = self.store.table(column.table).column(column.column);
-        let ranks = (!values.is_in_order()).then(|| values.sorted_ranks());
-        let rank = |code: u32| ranks.as_ref().map_or(code, |ranks| ranks[code as usize]);
-        let number = |key: u64| rules::to_f64(&values.value(key as u32));
-        let found = self.codes_of_cells(cells, column, |codes| {
-            let filled = codes.into_iter().filter(|code| *code != 0);
-            let mut keys: Vec<u64> =
-                filled.map(|code| u64::from(rank(code)) << 32 | u64::from(code)).collect();
-            if keys.is_empty() {
+        // Places of codes in the order of values, and the codes of places.
+        let places = (!values.is_in_order()).then(|| {
+            let ranks = values.sorted_ranks();
+            let mut codes = vec![0; ranks.len()];
+            (0..).zip(ranks.iter()).for_each(|(code, rank)| codes[*rank as usize] = code);
+            (ranks, codes)
+        });
+        let number = |rank: u32| {
+            let code = places.as_ref().map_or(rank, |(_, codes)| codes[rank as usize]);
+            rules::to_f64(&values.value(code))
+        };
+        let found = self.codes_of_cells(cells, column, |mut codes| {
+            codes.retain(|code| *code != 0);
+            if codes.is_empty() {
                 return Ok(Value::Blank);
             }
-            let place = statistics::place(fold, keys.len() as f64, Some(argument))?;
-            let at = (place.floor() as usize).min(keys.len() - 1);
-            let (_, low, above) = keys.select_nth_unstable(at);
-            let high = above.iter().min().unwrap_or(low);
-            let (low, high) = (number(*low)?, number(*high)?);
-            Ok(Value::Double(statistics::between(low, high, place)))
+            if let Some((ranks, _)) = &places {
+                codes.iter_mut().for_each(|code| *code = ranks[*code as usize]);
+            }
+            let place = statistics::place(fold, codes.len() as f64, Some(argument))?;
+            let at = (place.floor() as usize).min(codes.len() - 1);
+            let (low, high) = nth_and_next(&codes, at)?;
+            Ok(Value::Double(statistics::between(number(low)?, number(high)?, place)))
         })?;
         Ok(match found.as_slice() {
             [one] => Scalars::Same(one.clone()),

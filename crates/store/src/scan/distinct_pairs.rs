@@ -1,7 +1,7 @@
 //! Different codes of many groups: pairs of group and code, put in order now and then, take less
 //! than a set for each group.
 
-use evercube_work::check;
+use evercube_work::{check, tick};
 
 /// Pairs that come before they are put in order for the first time.
 const SOME: usize = 1 << 22;
@@ -28,7 +28,10 @@ impl Pairs {
     }
 
     fn drop_equals(&mut self) {
-        self.pairs.sort_unstable();
+        self.pairs.sort_unstable_by(|a, b| {
+            tick();
+            a.cmp(b)
+        });
         self.pairs.dedup();
         self.different = self.pairs.len();
     }
