@@ -102,10 +102,10 @@ impl<'a> RowFilter<'a> {
 
     /// The share of the rows that will pass, as far as that is known before they are looked at.
     pub(super) fn share(&self) -> f64 {
-        let of_set = |set: &BitSet| set.count() as f64 / set.len().max(1) as f64;
-        let rows = self.rows.iter().map(|rows| of_set(rows));
+        let of_rows = |rows: &Arc<BitSet>| rows.count() as f64 / rows.len().max(1) as f64;
         let tuples = if self.tuples.is_empty() { 1.0 } else { 0.1 };
-        rows.chain(self.codes.iter().map(|test| of_set(&test.set))).product::<f64>() * tuples
+        let rows: f64 = self.rows.iter().map(of_rows).product();
+        rows * self.codes.iter().map(CodeTest::share).product::<f64>() * tuples
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {
@@ -128,6 +128,20 @@ impl CodeTest<'_> {
         let mut set = self.set.iter();
         let (low, high) = (set.next(), set.last());
         high.is_none_or(|high| low.is_some_and(|low| high - low + 1 == self.set.count()))
+    }
+
+    /// The share of the codes that rows have which is in the set.
+    fn share(&self) -> f64 {
+        let (passing, all) = match &self.source {
+            Source::Column(column) => {
+                let present = column.present();
+                let mut passing = present.clone();
+                passing.intersect(&self.set);
+                (passing.count(), present.count())
+            }
+            Source::Beside(_) => (self.set.count(), self.set.len()),
+        };
+        passing as f64 / all.max(1) as f64
     }
 
     /// Rows tested and passed, before any were.
