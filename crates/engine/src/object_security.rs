@@ -156,6 +156,13 @@ impl CompiledModel {
         }
     }
 
+    /// Whether members of these roles do not know of some objects.
+    pub fn hides_from(&self, roles: &[String]) -> bool {
+        !self.hidden_objects().is_empty()
+            && !roles.is_empty()
+            && !self.hidden_from(roles).is_empty()
+    }
+
     /// The model as members of these roles see it; `None` where nothing is hidden from them.
     pub(crate) fn seen_by(self: &Arc<Self>, roles: &[String]) -> Option<Self> {
         if self.hidden_objects().is_empty() || roles.is_empty() {

@@ -5,8 +5,11 @@
 
 mod aggregate;
 mod calculate;
+mod calculation_group;
+mod dates;
 mod group_by;
 mod join;
+mod roles;
 mod rollup;
 mod scalar;
 mod selected;
@@ -19,11 +22,12 @@ mod window;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use evercube_base::{Collation, DateTime, Error, Result, Value};
 use evercube_dax::ast::{DefinitionKind, Evaluate, Expr, ExprKind};
 use evercube_engine::functions::ScalarContext;
-use evercube_engine::{CompiledModel, FilterContext, Visibility, scalar as rules};
+use evercube_engine::{CompiledModel, Filter, FilterContext, Visibility, scalar as rules};
 use evercube_store::{ColumnId, StoreVersion};
 
 /// A column of a table expression.
@@ -77,6 +81,10 @@ struct Env {
     shadows: Vec<selected::Shadow>,
     /// The rows of `CURRENTGROUP`.
     group: Option<Rc<Table>>,
+    /// The measure whose place a calculation item takes.
+    selected_measure: Option<String>,
+    /// Calculation groups of which an item is being applied.
+    applied_groups: Vec<evercube_store::TableId>,
     /// In `SUMMARIZE`, the group columns that the row is a subtotal over.
     left_out: Option<Vec<ColumnId>>,
 }
@@ -89,6 +97,8 @@ pub struct Reference<'a> {
     now: DateTime,
     random: Cell<u64>,
     depth: Cell<u32>,
+    /// The rows that the caller's roles show, of every table where they do not show all.
+    shown: Arc<Vec<Filter>>,
 }
 
 const DEPTH: u32 = 120;
@@ -99,7 +109,8 @@ pub const REFUSAL: &str = "the reference evaluator does not know ";
 impl<'a> Reference<'a> {
     pub fn new(model: &'a CompiledModel, store: &'a StoreVersion, now: DateTime) -> Self {
         let random = Cell::new(1);
-        Self { model, store, measures: Vec::new(), now, random, depth: Cell::new(0) }
+        let (measures, depth, shown) = (Vec::new(), Cell::new(0), Arc::default());
+        Self { model, store, measures, now, random, depth, shown }
     }
 
     /// Answers a query: one table per `EVALUATE`.
@@ -108,7 +119,7 @@ impl<'a> Reference<'a> {
         if self.has_several_ways() {
             return Err(unsupported("several ways of a filter"));
         }
-        let mut env = Env::default();
+        let mut env = Env { filters: self.unfiltered(), ..Env::default() };
         for definition in &query.definitions {
             match &definition.kind {
                 DefinitionKind::Measure { name, expression, .. } => {
@@ -204,6 +215,11 @@ impl<'a> Reference<'a> {
             }
             ways.iter().any(|n| *n > 1)
         })
+    }
+
+    /// What is seen where no filter is in force.
+    fn unfiltered(&self) -> FilterContext {
+        FilterContext { secured: Arc::clone(&self.shown), ..FilterContext::default() }
     }
 
     fn visibility(&self) -> Visibility<'_> {

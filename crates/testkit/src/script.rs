@@ -50,14 +50,19 @@ pub fn answer(dataset: &Dataset, text: &str, memory_limit: usize) -> String {
     answer_with(dataset, text, memory_limit, QueryContext::default())
 }
 
+/// The roles that a query's first line names, as `-- roles: A, B`.
+pub fn roles_of(query: &str) -> Vec<String> {
+    let asked = query.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
+    asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default()
+}
+
 pub fn answer_with(
     dataset: &Dataset,
     text: &str,
     memory_limit: usize,
     context: QueryContext,
 ) -> String {
-    let asked = text.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
-    let roles = asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default();
+    let roles = roles_of(text);
     let context = QueryContext { roles, now: now(), ..context };
     let work = Work::new(Limits { memory: memory_limit, ..Limits::default() });
     match Arc::new(work).run(|| query(dataset, text, &context)) {

@@ -55,6 +55,13 @@ impl Reference<'_> {
                 let values = self.values_over(env, &arguments[0], &arguments[1])?;
                 self.fold(function.strip_suffix('X').unwrap_or(function), values)
             }
+            "STDEV.P" | "STDEV.S" | "VAR.P" | "VAR.S" => {
+                self.spread(function, &self.column_values(env, &arguments[0])?)
+            }
+            "STDEVX.P" | "STDEVX.S" | "VARX.P" | "VARX.S" => {
+                let values = self.values_over(env, &arguments[0], &arguments[1])?;
+                self.spread(&function.replace('X', ""), &values)
+            }
             "MEDIAN" => self.percentile(&self.column_values(env, &arguments[0])?, 0.5, true),
             "MEDIANX" => {
                 let values = self.values_over(env, &arguments[0], &arguments[1])?;

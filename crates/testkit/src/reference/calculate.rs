@@ -164,7 +164,7 @@ impl Reference<'_> {
                 "A condition of CALCULATE may name columns of one table only.",
             ));
         }
-        let all = self.combinations(&FilterContext::default(), &columns, true);
+        let all = self.combinations(&self.unfiltered(), &columns, true);
         self.filter_rows(env, all, condition)
     }
 
@@ -223,12 +223,19 @@ impl Reference<'_> {
             // A value that the column does not have lets nothing through.
             tuples.extend(codes.into_iter().collect::<Option<Vec<u32>>>());
         }
-        let columns: Vec<ColumnId> =
+        let of_filter: Vec<ColumnId> =
             own.iter().map(|(_, id)| *id).chain(beyond.iter().map(|(_, _, id)| *id)).collect();
-        let filter = Filter::Tuples {
-            columns: columns.clone(),
-            tuples: Arc::new(tuples.into_iter().collect()),
-        };
+        let mut columns = of_filter.clone();
+        // A filter on the dates of a date table takes the place of all filters on that table.
+        for id in &of_filter {
+            let date_table = self.model.table(id.table);
+            if date_table.date_column == Some(id.column) {
+                let n = date_table.columns.len() as u32;
+                columns.extend((0..n).map(|column| ColumnId { table: id.table, column }));
+            }
+        }
+        let tuples = Arc::new(tuples.into_iter().collect());
+        let filter = Filter::Tuples { columns: of_filter, tuples };
         Ok(Change::Put { filter, columns, keep: false })
     }
 

@@ -174,6 +174,18 @@ impl Reference<'_> {
                 }
             }
             "RELATED" => self.related(env, &arguments[0]),
+            "FIRSTNONBLANKVALUE" | "LASTNONBLANKVALUE" => {
+                let last = definition.name == "LASTNONBLANKVALUE";
+                let found = self.non_blank(env, arguments, last)?;
+                let inner = env.with_rows(&found);
+                inner.first().map_or(Ok(Value::Blank), |e| {
+                    self.scalar(&self.calculate(e, &[])?, &arguments[1])
+                })
+            }
+            "SELECTEDMEASURE" | "SELECTEDMEASURENAME" | "ISSELECTEDMEASURE" => {
+                self.selected_measure(env, definition.name, arguments)
+            }
+            name if super::dates::is_balance(name) => self.balance(env, name, arguments),
             _ if definition.return_type == ReturnType::Table => {
                 self.single(self.table_call(env, definition.name, arguments)?)
             }
@@ -210,15 +222,14 @@ impl Reference<'_> {
     }
 
     /// A measure is evaluated as if `CALCULATE` stood around it, and sees no row of its caller.
-    fn measure(&self, env: &Env, name: &str) -> Result<Value> {
+    pub(super) fn measure(&self, env: &Env, name: &str) -> Result<Value> {
         let mut inner = self.calculate(env, &[])?;
-        let is_filtered = |id: &ColumnId| inner.filters.filters.iter().any(|f| f.is_on(*id));
-        if self.model.calculation_groups().iter().any(|g| is_filtered(&g.column)) {
-            return Err(unsupported("calculation groups"));
-        }
         inner.rows.clear();
         inner.transitioned = 0;
         inner.variables.clear();
+        if let Some(value) = self.under_group(&inner, name)? {
+            return Ok(value);
+        }
         let defined = self.measures.iter().rev().find(|(n, _)| *n == name.to_lowercase());
         if let Some((_, expression)) = defined {
             return self.scalar(&inner, expression);

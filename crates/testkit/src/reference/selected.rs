@@ -32,13 +32,13 @@ impl Reference<'_> {
                 let mut columns: Vec<ColumnId> =
                     table.columns.iter().filter_map(|c| c.lineage).collect();
                 if columns.is_empty() {
-                    return Ok((columns, FilterContext::default()));
+                    return Ok((columns, self.unfiltered()));
                 }
                 if let Some(id) = table.whole {
                     columns.extend(self.beyond(relationships, id).into_iter().map(|(_, _, c)| c));
                 }
                 let filters = vec![self.filter_of(relationships, table)?];
-                Ok((columns, FilterContext { filters, ..FilterContext::default() }))
+                Ok((columns, FilterContext { filters, ..self.unfiltered() }))
             }
         }
     }

@@ -6,7 +6,7 @@ use evercube_base::{Collation, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_engine::scalar as rules;
 
-use super::{Env, Reference};
+use super::{Env, Reference, unsupported};
 
 impl Reference<'_> {
     pub(super) fn values_over(
@@ -47,6 +47,24 @@ impl Reference<'_> {
             values.dedup_by(|a, b| rules::total_order(a, b, &collation).is_eq());
         }
         Ok(Value::Int(values.len() as i64 + 1))
+    }
+
+    /// `STDEV.P`, `STDEV.S`, `VAR.P`, `VAR.S`: from the distances to the mean.
+    pub(super) fn spread(&self, function: &str, values: &[Value]) -> Result<Value> {
+        let present = values.iter().filter(|v| !v.is_blank());
+        let numbers: Vec<f64> = present.map(rules::to_f64).collect::<Result<_>>()?;
+        let is_sample = function.ends_with(".S");
+        if numbers.len() < 2 && is_sample {
+            return Err(unsupported("the spread of a sample of less than two"));
+        }
+        if numbers.is_empty() {
+            return Ok(Value::Blank);
+        }
+        let n = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / n;
+        let squares: f64 = numbers.iter().map(|x| (x - mean) * (x - mean)).sum();
+        let variance = squares / if is_sample { n - 1.0 } else { n };
+        Ok(Value::Double(if function.starts_with("STDEV") { variance.sqrt() } else { variance }))
     }
 
     /// `MEDIAN`, `PERCENTILE.INC` and `PERCENTILE.EXC` of numbers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use evercube_base::{Error, Result, Value};
+use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_engine::{FilterContext, scalar as rules};
 use evercube_store::{ColumnId, TableId};
@@ -50,7 +50,7 @@ impl Reference<'_> {
             }
             "VALUES" | "DISTINCT" => self.values(env, &arguments[0], function == "VALUES"),
             "ALL" | "ALLNOBLANKROW" => {
-                let none = FilterContext::default();
+                let none = self.unfiltered();
                 let blank_row = function == "ALL";
                 match arguments {
                     [Expr { kind: ExprKind::Name { name, .. }, .. }] => {
@@ -104,6 +104,8 @@ impl Reference<'_> {
                 self.generate(env, &arguments[0], &arguments[1], function == "GENERATEALL")
             }
             "ALLSELECTED" if !arguments.is_empty() => self.all_selected(env, arguments),
+            "DETAILROWS" => self.detail_rows(env, &arguments[0]),
+            "DATATABLE" => self.data_table(env, arguments),
             "GROUPBY" => self.group_by(env, arguments),
             "CURRENTGROUP" => match &env.group {
                 Some(group) => Ok(group.as_ref().clone()),
@@ -113,8 +115,14 @@ impl Reference<'_> {
             "NATURALINNERJOIN" => self.natural_join(env, arguments, false),
             "NATURALLEFTOUTERJOIN" => self.natural_join(env, arguments, true),
             "SUBSTITUTEWITHINDEX" => self.substitute_with_index(env, arguments),
+            "FIRSTNONBLANK" | "LASTNONBLANK" => {
+                self.non_blank(env, arguments, function == "LASTNONBLANK")
+            }
             "RELATEDTABLE" => self.table(&self.calculate(env, &[])?, &arguments[0]),
-            other => Err(unsupported(other)),
+            other => match self.dates(env, other, arguments)? {
+                Some(dates) => Ok(dates),
+                None => Err(unsupported(other)),
+            },
         }
     }
 
@@ -262,6 +270,64 @@ impl Reference<'_> {
         let row = |r: &Vec<Expr>| r.iter().map(|e| self.scalar(env, e)).collect();
         let rows = rows.iter().map(row).collect::<Result<_>>()?;
         Ok(Table { columns, rows, ..Table::default() })
+    }
+
+    /// `DETAILROWS`: what the measure says, else the rows of its table, as the measure would see them.
+    fn detail_rows(&self, env: &Env, measure: &Expr) -> Result<Table> {
+        let (ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. }) = &measure.kind else {
+            return Err(Error::invalid("DETAILROWS takes a measure."));
+        };
+        let unknown = || Error::invalid(format!("There is no measure [{name}]."));
+        let info = self.model.measure(name).ok_or_else(unknown)?;
+        let mut inner = self.calculate(env, &[])?;
+        inner.rows.clear();
+        inner.transitioned = 0;
+        inner.variables.clear();
+        match &info.detail_rows {
+            Some(expression) => self.table(&inner, expression.as_ref().map_err(Clone::clone)?),
+            None => Ok(self.whole_table(&inner.filters, info.table, false)),
+        }
+    }
+
+    /// `DATATABLE`: names and types, then rows of constants.
+    fn data_table(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
+        let Some((Expr { kind: ExprKind::TableConstructor(rows), .. }, heads)) =
+            arguments.split_last()
+        else {
+            return Err(Error::invalid("DATATABLE ends with its rows."));
+        };
+        let (mut columns, mut types) = (Vec::new(), Vec::new());
+        for head in heads.chunks_exact(2) {
+            columns.push(TableColumn { name: self.text(env, &head[0])?, lineage: None });
+            let ExprKind::Name { name, .. } = &head[1].kind else {
+                return Err(Error::invalid("A column of DATATABLE has a type."));
+            };
+            types.push(match name.to_ascii_uppercase().as_str() {
+                "BOOLEAN" => DataType::Boolean,
+                "CURRENCY" => DataType::Decimal,
+                "DATETIME" => DataType::DateTime,
+                "DOUBLE" => DataType::Double,
+                "INTEGER" => DataType::Int64,
+                "STRING" => DataType::String,
+                _ => return Err(Error::invalid(format!("{name} is no type of DATATABLE."))),
+            });
+        }
+        let mut out = Table { columns, ..Table::default() };
+        for row in rows {
+            let [Expr { kind: ExprKind::TableConstructor(cells), .. }] = row.as_slice() else {
+                return Err(Error::invalid("A row of DATATABLE stands in braces."));
+            };
+            let cells = cells.iter().flatten();
+            if cells.clone().count() != types.len() {
+                return Err(Error::invalid("A row of DATATABLE has a value for each column."));
+            }
+            let value = |(cell, to): (&Expr, &DataType)| match self.scalar(env, cell)? {
+                Value::Blank => Ok(Value::Blank),
+                v => rules::convert(&v, *to),
+            };
+            out.rows.push(cells.zip(&types).map(value).collect::<Result<_>>()?);
+        }
+        Ok(out)
     }
 
     /// `ADDCOLUMNS` and `SELECTCOLUMNS`; the latter keeps the lineage of plain column references.
