@@ -6,7 +6,7 @@ use evercube_base::{DateTime, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{arg, date, domain_error, int, int_or, num, require, text};
+use super::arguments::{arg, domain_error, int, int_or, num, require, text, to_date};
 use super::date_text::{DateStyle, parse_in_style, parse_time};
 use super::day_count::{add_months, end_of_month, year_fraction};
 use super::{Family, Row, ScalarContext};
@@ -68,45 +68,45 @@ const DATES: &[Row] = &[
                 .ok_or_else(|| unreadable(&t, "time"))
         }),
     ),
-    Row("YEAR", "Date", "The year.", I, F(|_, a| part(a, |d| i64::from(d.ymd().0)))),
+    Row("YEAR", "Date", "The year.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().0)))),
     Row(
         "QUARTER",
         "Date",
         "The quarter, 1 to 4.",
         I,
-        F(|_, a| part(a, |d| i64::from((d.ymd().1 - 1) / 3 + 1))),
+        F(|c, a| part(c, a, |d| i64::from((d.ymd().1 - 1) / 3 + 1))),
     ),
-    Row("MONTH", "Date", "The month, 1 to 12.", I, F(|_, a| part(a, |d| i64::from(d.ymd().1)))),
-    Row("DAY", "Date", "The day of the month.", I, F(|_, a| part(a, |d| i64::from(d.ymd().2)))),
+    Row("MONTH", "Date", "The month, 1 to 12.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().1)))),
+    Row("DAY", "Date", "The day of the month.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().2)))),
     Row(
         "HOUR",
         "Datetime",
         "The hour, 0 to 23.",
         I,
-        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().0))),
+        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().0))),
     ),
     Row(
         "MINUTE",
         "Datetime",
         "The minute, 0 to 59.",
         I,
-        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().1))),
+        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().1))),
     ),
     Row(
         "SECOND",
         "Datetime",
         "The second, 0 to 59.",
         I,
-        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().2))),
+        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().2))),
     ),
     Row(
         "WEEKDAY",
         "Date,[ReturnType]",
         "The day of the week.",
         I,
-        F(|_, a| {
+        F(|c, a| {
             let kind = int_or(a, 1, 1)?;
-            let sunday = i64::from(date(a, 0)?.weekday());
+            let sunday = i64::from(date(c, a, 0)?.weekday());
             let from = |first: i64| (sunday - first).rem_euclid(7);
             Ok(Value::Int(match kind {
                 1 => from(0) + 1,
@@ -123,9 +123,9 @@ const DATES: &[Row] = &[
         "StartDate,Months",
         "The date some months later.",
         T,
-        F(|_, a| {
+        F(|c, a| {
             let months = int(a, 1)?;
-            add_months(date(a, 0)?, months).map(Value::from).ok_or_else(|| domain_error("EDATE"))
+            add_months(date(c, a, 0)?, months).map(Value::from).ok_or_else(|| domain_error("EDATE"))
         }),
     ),
     Row(
@@ -133,9 +133,9 @@ const DATES: &[Row] = &[
         "StartDate,Months",
         "The last day of the month some months later.",
         T,
-        F(|_, a| {
+        F(|c, a| {
             let months = int(a, 1)?;
-            end_of_month(date(a, 0)?, months)
+            end_of_month(date(c, a, 0)?, months)
                 .map(Value::from)
                 .ok_or_else(|| domain_error("EOMONTH"))
         }),
@@ -152,10 +152,10 @@ const DATES: &[Row] = &[
         "StartDate,EndDate,[Basis]",
         "The part of a year between two dates.",
         D,
-        F(|_, a| {
+        F(|c, a| {
             let basis = int_or(a, 2, 0)?;
             require("YEARFRAC", (0..=4).contains(&basis))?;
-            Ok(year_fraction(date(a, 0)?, date(a, 1)?, basis).into())
+            Ok(year_fraction(date(c, a, 0)?, date(c, a, 1)?, basis).into())
         }),
     ),
     Row("NOW", "", "The date and time now.", T, F(|c, _| Ok(c.now.into()))),
@@ -180,17 +180,26 @@ fn style(c: &ScalarContext<'_>) -> DateStyle {
     DateStyle::of(c.locale, c.now.ymd().0)
 }
 
+/// A date argument; text is read in the ways of the caller's locale.
+fn date(c: &ScalarContext<'_>, a: &[Value], i: usize) -> Result<DateTime> {
+    let read = match arg(a, i) {
+        Value::String(t) => parse_in_style(t, &style(c)),
+        _ => None,
+    };
+    read.map_or_else(|| to_date(arg(a, i)), Ok)
+}
+
 fn unreadable(t: &str, what: &str) -> Error {
     Error::evaluation(format!(
         "Cannot convert value '{t}' of type Text to type Date: it is no {what}. Write it as 2024-01-31 or 1/31/2024 10:20:30."
     ))
 }
 
-fn part(a: &[Value], f: fn(DateTime) -> i64) -> Result<Value> {
+fn part(c: &ScalarContext<'_>, a: &[Value], f: fn(DateTime) -> i64) -> Result<Value> {
     if arg(a, 0).is_blank() {
         return Ok(Value::Blank);
     }
-    date(a, 0).map(|d| Value::Int(f(d)))
+    date(c, a, 0).map(|d| Value::Int(f(d)))
 }
 
 fn nearest_second(d: DateTime) -> DateTime {
@@ -218,8 +227,8 @@ fn make_date(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     if (1..=9999).contains(&out.ymd().0) { Ok(out.into()) } else { Err(bad()) }
 }
 
-fn week_number(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
-    let (d, kind) = (date(a, 0)?, int_or(a, 1, 1)?);
+fn week_number(c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+    let (d, kind) = (date(c, a, 0)?, int_or(a, 1, 1)?);
     let first_day = match kind {
         1 => 0,
         2 => 1,
@@ -238,11 +247,11 @@ fn week_number(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     Ok(Value::Int((d.days() - january.days() + offset) / 7 + 1))
 }
 
-fn date_difference(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn date_difference(c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     if arg(a, 0).is_blank() || arg(a, 1).is_blank() {
         return Ok(Value::Blank);
     }
-    let (x, y) = (date(a, 0)?, date(a, 1)?);
+    let (x, y) = (date(c, a, 0)?, date(c, a, 1)?);
     let months = |d: DateTime| i64::from(d.ymd().0) * 12 + i64::from(d.ymd().1) - 1;
     let units = |micros: i64| y.0.div_euclid(micros) - x.0.div_euclid(micros);
     let unit = text(a, 2);
