@@ -486,8 +486,10 @@ pub enum Kind {
         left: Box<Node>,
         right: Box<Node>,
         outer: bool,
-        /// Positions of the columns with equal names, left and right.
+        /// Positions of the columns whose values are the same, left and right.
         on: Vec<(usize, usize)>,
+        /// They appear once, from the left.
+        once: bool,
     },
     TopN {
         count: Box<Node>,

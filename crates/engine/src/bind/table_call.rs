@@ -388,13 +388,10 @@ impl Binder<'_> {
         let on: Vec<(usize, usize)> = (0..l.len())
             .filter_map(|i| Some((i, r.iter().position(|c| joins(&l[i], c))?)))
             .collect();
-        if on.is_empty() {
-            return Err(Error::invalid(
-                "No common join columns detected: the tables of a natural join share columns of the same name and lineage.",
-            ));
-        }
+        let (on, once) =
+            if on.is_empty() { (self.related_keys(&l, &r)?, false) } else { (on, true) };
         let mut schema = l.to_vec();
-        let rest = r.iter().enumerate().filter(|(i, _)| !on.iter().any(|(_, o)| o == i));
+        let rest = r.iter().enumerate().filter(|(i, _)| !once || !on.iter().any(|(_, o)| o == i));
         schema.extend(rest.map(|(_, c)| c.clone()));
         let ty = table_type(distinct_names(schema, name)?);
         let uses = left.uses.and(right.uses);
@@ -403,8 +400,36 @@ impl Binder<'_> {
             right: Box::new(right),
             outer: name == "NATURALLEFTOUTERJOIN",
             on,
+            once,
         };
         Ok(Self::node(kind, ty, uses, span))
+    }
+
+    /// The two columns of the relationship between tables that share no column.
+    fn related_keys(
+        &self,
+        left: &[TableColumn],
+        right: &[TableColumn],
+    ) -> Result<Vec<(usize, usize)>> {
+        let place =
+            |of: &[TableColumn], id: ColumnId| of.iter().position(|c| c.lineage == Some(id));
+        let regular = self.model.relationships().iter().filter(|r| r.active);
+        let regular = regular.filter(|r| !r.def.many_to_many);
+        let ends = regular.flat_map(|r| [(r.def.from, r.def.to), (r.def.to, r.def.from)]);
+        let mut found = ends.filter_map(|(a, b)| Some((place(left, a)?, place(right, b)?)));
+        let Some(on) = found.next() else {
+            return Err(Error::invalid(
+                "No common join columns detected: the tables of a natural join share columns of the same name and lineage, or are related.",
+            ));
+        };
+        let (a, b) = (&left[on.0], &right[on.1]);
+        if a.name.to_lowercase() == b.name.to_lowercase() {
+            return Err(Error::invalid(format!(
+                "The columns of the relationship that the tables would be joined over have one name, '{}'; rename one of them, with SELECTCOLUMNS for example.",
+                a.name
+            )));
+        }
+        Ok(vec![on])
     }
 
     fn top_n(&mut self, scope: &Scope, name: &str, arguments: &[Expr], span: Span) -> Result<Node> {

@@ -113,7 +113,7 @@ impl Evaluator<'_> {
         cells: &Cells,
         sides: (&Node, &Node),
         outer: bool,
-        on: &[(usize, usize)],
+        (on, once): (&[(usize, usize)], bool),
         schema: &Schema,
     ) -> Result<CellTable> {
         let (left, right) = (self.table(cells, sides.0)?, self.table(cells, sides.1)?);
@@ -146,12 +146,12 @@ impl Evaluator<'_> {
         }
         let right_rows = self.take_or_blank(&right.rows, &b, &missing);
         let mut rows = self.side_by_side(&left.rows.take(&a), &right_rows);
-        // Columns joined on appear once.
+        // Columns of one name that are joined on appear once.
         let width = left.rows.columns.len();
         let mut position = 0;
         rows.columns.retain(|_| {
             position += 1;
-            !on.iter().any(|(_, r)| width + r == position - 1)
+            !once || !on.iter().any(|(_, r)| width + r == position - 1)
         });
         rows.schema = Arc::clone(schema);
         Ok(CellTable::from_cells(&rows, &of, cells.n))

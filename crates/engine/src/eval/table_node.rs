@@ -80,8 +80,8 @@ impl Evaluator<'_> {
                 let table = self.table(cells, inner)?;
                 Ok(self.distinct_rows(cells.n, &table))
             }
-            Kind::NaturalJoin { left, right, outer, on } => {
-                self.natural_join(cells, (left, right), *outer, on, &node.schema())
+            Kind::NaturalJoin { left, right, outer, on, once } => {
+                self.natural_join(cells, (left, right), *outer, (on, *once), &node.schema())
             }
             Kind::TopN { count, skip, table, order_by } => {
                 self.top_n(cells, count, skip.as_deref(), table, order_by)

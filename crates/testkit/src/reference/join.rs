@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use evercube_base::{Collation, Result, Value};
+use evercube_base::{Collation, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_engine::scalar as rules;
 
@@ -29,9 +29,13 @@ impl Reference<'_> {
     /// `NATURALINNERJOIN` and `NATURALLEFTOUTERJOIN`.
     pub(super) fn natural_join(&self, env: &Env, arguments: &[Expr], outer: bool) -> Result<Table> {
         let (left, right) = (self.table(env, &arguments[0])?, self.table(env, &arguments[1])?);
-        let both = common(&left, &right);
-        let added: Vec<usize> =
+        let mut both = common(&left, &right);
+        let mut added: Vec<usize> =
             (0..right.columns.len()).filter(|j| !both.iter().any(|(_, r)| r == j)).collect();
+        if both.is_empty() {
+            both = vec![self.related_columns(&left, &right)?];
+            added = (0..right.columns.len()).collect();
+        }
         let mut out = Table { columns: left.columns.clone(), ..Table::default() };
         out.columns.extend(added.iter().map(|j| right.columns[*j].clone()));
         for row in &left.rows {
@@ -45,6 +49,26 @@ impl Reference<'_> {
             out.rows.extend(found.into_iter().map(|more| [row.clone(), more].concat()));
         }
         Ok(out)
+    }
+
+    /// The ends of a relationship between two tables.
+    fn related_columns(&self, left: &Table, right: &Table) -> Result<(usize, usize)> {
+        for (i, a) in left.columns.iter().enumerate() {
+            for (j, b) in right.columns.iter().enumerate() {
+                let ends = [a.lineage, b.lineage];
+                let is_joined = self.model.relationships().iter().any(|r| {
+                    let (from, to) = (Some(r.def.from), Some(r.def.to));
+                    r.active && !r.def.many_to_many && (ends == [from, to] || ends == [to, from])
+                });
+                if is_joined {
+                    return match a.name.eq_ignore_ascii_case(&b.name) {
+                        true => Err(Error::invalid("The columns joined on have one name.")),
+                        false => Ok((i, j)),
+                    };
+                }
+            }
+        }
+        Err(Error::invalid("The tables have no column in common."))
     }
 
     /// `SUBSTITUTEWITHINDEX`: the columns in common become the place of their row in the other table.
