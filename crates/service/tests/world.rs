@@ -1,0 +1,336 @@
+//! Whole servers in one process, on wires and disks that fail as a seed says: what is acknowledged
+//! is on two disks, every answer is that of its version, nothing is seen half done, what rots is
+//! healed, a store of backups that lies is found out, and no secret is told.
+//!
+//! `EVERCUBE_WORLDS=40 cargo test -p evercube-service --test world` lives through more of them.
+//! What is simulated and what is not: `docs/simulation.md`.
+
+#[path = "world/chance.rs"]
+mod chance;
+#[path = "world/checks.rs"]
+mod checks;
+#[path = "world/listening.rs"]
+mod listening;
+#[path = "world/rot.rs"]
+mod rot;
+#[path = "world/servers.rs"]
+mod servers;
+#[path = "world/wires.rs"]
+mod wires;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evercube_base::{Result, Value};
+use evercube_model::tmsl::RefreshKind;
+use evercube_service::Service;
+use evercube_service::backup_use::{BackupRequest, RestoreRequest};
+use evercube_service::call::{Call, ReadLevel};
+use evercube_service::deploy::DeployRequest;
+use evercube_service::refresh::RefreshRequest;
+use tokio::time::{Instant, sleep};
+
+use chance::Chance;
+use servers::{World, admin};
+
+/// What is broken on purpose where the world meets the product; the checks have to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Planted {
+    Nothing,
+    /// Members say that they hold objects that never came, and none gives any.
+    MadeUpReceipts,
+    /// An answer is passed off as that of a newer version.
+    AnswerOfBefore,
+    /// A change is made in two commits.
+    TwoCommits,
+    /// Damaged files stay as they are, because no server gives what it holds.
+    NothingHeals,
+    /// A password is written to the log.
+    SecretInLog,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// As many as take some seconds.
+const WORLDS: u64 = if cfg!(debug_assertions) { 1 } else { 4 };
+/// How long a step may take that faults hinder.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const MODEL: &str = r#"{ "name": "Retail", "compatibilityLevel": 1600, "model": { "tables": [
+    { "name": "Sales", "columns": [ { "name": "V", "dataType": "int64", "sourceColumn": "V" } ],
+      "partitions": [ { "name": "all", "source": { "type": "m", "expression":
+        "Table.TransformColumnTypes(Table.PromoteHeaders(Csv.Document(File.Contents(\"sales.csv\"))), {{\"V\", Int64.Type}})" } } ] },
+    { "name": "Twin", "columns": [ { "name": "V", "dataType": "int64", "sourceColumn": "V" } ],
+      "partitions": [ { "name": "all", "source": { "type": "m", "expression":
+        "Table.TransformColumnTypes(Table.PromoteHeaders(Csv.Document(File.Contents(\"twin.csv\"))), {{\"V\", Int64.Type}})" } } ] } ] } }"#;
+
+/// Both tables hold the number of the refresh that filled them, in every row.
+const QUESTION: &str = r#"EVALUATE ROW("a", MIN(Sales[V]), "b", MAX(Sales[V]), "c", MIN(Twin[V]),
+    "d", MAX(Twin[V]), "n", COUNTROWS(Sales), "m", COUNTROWS(Twin))"#;
+
+/// Rows of each table after this refresh.
+fn rows_of(number: i64) -> i64 {
+    200 + number
+}
+
+/// Lives through the world of this seed; what it found wrong.
+async fn live(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
+    let world = World::new(seed, planted);
+    world.form().await;
+    world.wires.hinder(true);
+    let reading: Vec<_> = (0..2u64).map(|n| tokio::spawn(read_on(Arc::clone(&world), n))).collect();
+    let mut chance = Chance::new(seed, 1);
+    for number in 1..=i64::try_from(steps).unwrap() {
+        write(&world, number).await;
+        if world.is_broken() {
+            break;
+        }
+        match chance.within(5) {
+            0 => rot(&world, &mut chance).await,
+            1 => crash(&world, &mut chance).await,
+            2 => cut_off(&world, &mut chance).await,
+            3 => back_up_and_restore(&world, &mut chance, number).await,
+            _ => {}
+        }
+    }
+    if !world.is_broken() {
+        rot(&world, &mut chance).await;
+        back_up_and_restore(&world, &mut chance, 100).await;
+    }
+    for reader in reading {
+        reader.abort();
+    }
+    world.wires.hinder(false);
+    if !world.is_broken() {
+        world.well().await;
+    }
+    checks::acknowledged_are_there(&world).await;
+    checks::secrets_are_kept(&world);
+    world.take_violations()
+}
+
+fn refresh(tables: &[&str]) -> RefreshRequest {
+    RefreshRequest {
+        kind: RefreshKind::Full,
+        objects: tables.iter().map(|t| ((*t).to_owned(), None)).collect(),
+        readers: None,
+        overrides: Default::default(),
+    }
+}
+
+/// Makes a version at whoever takes the writes, as a request would be sent on to.
+async fn write(world: &World, number: i64) {
+    let text = format!("V\n{}", format!("{number}\n").repeat(rows_of(number) as usize));
+    for file in ["sales.csv", "twin.csv"] {
+        std::fs::write(world.path(file), &text).unwrap();
+    }
+    world.oracle().tried(number);
+    let parts: &[&[&str]] = match world.planted {
+        Planted::TwoCommits => &[&["Sales"], &["Twin"]],
+        _ => &[&[]],
+    };
+    for (i, tables) in parts.iter().enumerate() {
+        let call = Call { request_id: Some(format!("write {number} {i}")), ..admin() };
+        let made = world.at_writer(|s| {
+            let call = call.clone();
+            let request = refresh(tables);
+            async move { s.refresh(&call, "Retail", request).await.map(|a| a.seq) }
+        });
+        let Some(seq) = made.await else { return };
+        world.oracle().acknowledged(seq, number);
+        checks::is_on_two_disks(world, seq);
+    }
+}
+
+/// Asks some server or other, at some level or other, until the world ends.
+async fn read_on(world: Arc<World>, reader: u64) {
+    let mut chance = Chance::new(world.seed, 100 + reader);
+    let mut before: Option<Vec<Value>> = None;
+    loop {
+        sleep(Duration::from_millis(5 + chance.within(40))).await;
+        let Some(server) = world.some_server(&mut chance) else { continue };
+        let level = match chance.within(3) {
+            0 => ReadLevel::Any,
+            1 => ReadLevel::Bounded(Duration::from_secs(1)),
+            _ => ReadLevel::Strong,
+        };
+        let floor = world.oracle().newest();
+        let call = Call { read: level, ..admin() };
+        let Ok((seq, row)) = ask(&server, &call, "Retail").await else { continue };
+        let said = match (world.planted, before.replace(row.clone())) {
+            (Planted::AnswerOfBefore, Some(before)) => before,
+            _ => row,
+        };
+        let floor = (level == ReadLevel::Strong).then_some(floor);
+        world.oracle().answered(seq, &said, floor);
+    }
+}
+
+async fn ask(server: &Service, call: &Call, database: &str) -> Result<(u64, Vec<Value>)> {
+    let mut call = call.clone();
+    call.session.catalog = Some(database.to_owned());
+    let first =
+        |a: evercube_service::query::QueryAnswer| Ok((a.seq, a.result.results[0].rows[0].clone()));
+    server.query(&call, QUESTION, Vec::new(), first).await
+}
+
+/// Files of one server are damaged, while it runs or while it is down.
+async fn rot(world: &World, chance: &mut Chance) {
+    let name = *chance.of(&NAMES);
+    let is_down = chance.one_in(2);
+    if is_down {
+        world.kill(name).await;
+    }
+    let damaged = rot::damage(&world.objects_of(name), chance);
+    world.note(format!("{name} (down: {is_down}) lost {damaged:?}"));
+    if is_down {
+        world.start(name, &[]).await;
+    }
+    checks::is_healed(world, name).await;
+}
+
+async fn crash(world: &World, chance: &mut Chance) {
+    let name = *chance.of(&NAMES);
+    world.note(format!("{name} crashes"));
+    world.kill(name).await;
+    sleep(Duration::from_millis(chance.within(1500))).await;
+    world.start(name, &[]).await;
+}
+
+async fn cut_off(world: &World, chance: &mut Chance) {
+    let name = *chance.of(&NAMES);
+    world.note(format!("{name} is cut off"));
+    world.wires.cut(Some(name));
+    sleep(Duration::from_millis(300 + chance.within(1200))).await;
+    world.wires.cut(None);
+}
+
+/// A backup goes to a store that may lose, damage or exchange what it has acknowledged: then
+/// nothing is restored, or what was backed up.
+async fn back_up_and_restore(world: &World, chance: &mut Chance, number: i64) {
+    let place = world.path(&format!("store-{number}.evr"));
+    let target = place.to_str().unwrap().to_owned();
+    let backup = BackupRequest {
+        database: "Retail".into(),
+        target: target.clone(),
+        password: Some(world.secret()),
+        overwrite: true,
+        ..BackupRequest::default()
+    };
+    if world.planted == Planted::SecretInLog {
+        tracing::debug!(password = backup.password, "a backup is asked for");
+    }
+    let made = world.at_writer(|s| {
+        let request = backup.clone();
+        async move { s.backup(&admin(), request).await }
+    });
+    if made.await.is_none() {
+        return;
+    }
+    let lies = chance.one_in(2).then(|| rot::damage(&place, chance));
+    let request = RestoreRequest {
+        source: target,
+        database: Some("Copy".into()),
+        password: Some(world.secret()),
+        overwrite: true,
+        ..RestoreRequest::default()
+    };
+    let restored = restore(world, &request, lies.is_some()).await;
+    match (restored, lies) {
+        (Ok(()), _) => {
+            let copied = world.at_writer(|s| async move { ask(&s, &admin(), "Copy").await });
+            if let Some((_, row)) = copied.await {
+                world.oracle().restored(&row);
+            }
+        }
+        (Err(_), Some(lost)) => world.note(format!("refused, for the store lost {lost:?}")),
+        (Err(e), None) => world.violation("I1", format!("a whole backup was not restored: {e}")),
+    }
+}
+
+async fn restore(world: &World, request: &RestoreRequest, may_fail: bool) -> Result<(), String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut last = "no server runs".to_owned();
+        for server in world.running() {
+            match server.restore(&admin(), request.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(e) => last = e.to_string(),
+            }
+        }
+        if may_fail || Instant::now() > until {
+            return Err(last);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn deploy() -> DeployRequest {
+    DeployRequest { text: MODEL.into(), ..DeployRequest::default() }
+}
+
+fn is_whole(file: &Path, name: &[u8; 32]) -> bool {
+    std::fs::read(file).is_ok_and(|bytes| blake3::hash(&bytes).as_bytes() == name)
+}
+
+/// Lives through a world on threads that have the stack queries need.
+fn in_world(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(evercube_service::STACK)
+        .enable_all()
+        .build()
+        .unwrap();
+    let lived = runtime.block_on(runtime.spawn(live(seed, planted, steps))).unwrap();
+    runtime.shutdown_background();
+    lived
+}
+
+#[test]
+fn nothing_is_lost_wrong_or_told_while_disks_rot_and_wires_break() {
+    let worlds =
+        std::env::var("EVERCUBE_WORLDS").ok().and_then(|n| n.parse().ok()).unwrap_or(WORLDS);
+    for seed in 1..=worlds {
+        let found = in_world(seed, Planted::Nothing, 8);
+        assert!(found.is_empty(), "seed {seed}: {found:#?}");
+    }
+}
+
+/// Lives through worlds until one breaks, which must break this invariant.
+fn finds(planted: Planted, invariant: &str) {
+    for seed in 1..=4 {
+        let found = in_world(seed, planted, 4);
+        if found.is_empty() {
+            continue;
+        }
+        let is_it = found.iter().any(|v| v.starts_with(&format!("{invariant}:")));
+        assert!(is_it, "{planted:?} with seed {seed} broke something else: {found:#?}");
+        return;
+    }
+    panic!("no world in which {planted:?} is found");
+}
+
+#[test]
+fn i4_finds_answers_of_another_version() {
+    finds(Planted::AnswerOfBefore, "I4");
+}
+
+#[test]
+fn i6_finds_receipts_for_what_never_came() {
+    finds(Planted::MadeUpReceipts, "I6");
+}
+
+#[test]
+fn i7_finds_a_change_that_is_two() {
+    finds(Planted::TwoCommits, "I7");
+}
+
+#[test]
+fn i9_finds_a_password_in_the_log() {
+    finds(Planted::SecretInLog, "I9");
+}
+
+#[test]
+fn healing_finds_files_that_stay_damaged() {
+    finds(Planted::NothingHeals, "healing");
+}

@@ -1,0 +1,192 @@
+//! The servers of a world, and what is known of it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use evercube_base::Result;
+use evercube_service::call::Call;
+use evercube_service::{Service, ServiceConfig};
+use evercube_sources::FilePolicy;
+use tokio::time::{Instant, sleep};
+
+use super::chance::Chance;
+use super::checks::Oracle;
+use super::wires::{Wire, Wires};
+use super::{NAMES, PATIENCE, Planted, deploy, listening};
+
+pub struct World {
+    pub seed: u64,
+    pub planted: Planted,
+    pub wires: Arc<Wires>,
+    folder: tempfile::TempDir,
+    oracle: Mutex<Oracle>,
+    notes: Mutex<Vec<String>>,
+    violations: Mutex<Vec<String>>,
+}
+
+pub fn admin() -> Call {
+    let mut call = Call::default();
+    call.session.is_admin = true;
+    call.session.user = "admin".into();
+    call
+}
+
+impl World {
+    pub fn new(seed: u64, planted: Planted) -> Arc<Self> {
+        listening::begin();
+        Arc::new(Self {
+            seed,
+            planted,
+            wires: Wires::new(seed, planted),
+            folder: tempfile::tempdir().unwrap(),
+            oracle: Mutex::default(),
+            notes: Mutex::default(),
+            violations: Mutex::default(),
+        })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn objects_of(&self, server: &str) -> PathBuf {
+        self.path(server).join("store/objects")
+    }
+
+    /// The password of this world's backups, which is nowhere else.
+    pub fn secret(&self) -> String {
+        format!("hush-{:?}-{}", self.planted, self.seed)
+    }
+
+    pub fn oracle(&self) -> MutexGuard<'_, Oracle> {
+        self.oracle.lock().unwrap()
+    }
+
+    pub fn note(&self, what: String) {
+        self.notes.lock().unwrap().push(what);
+    }
+
+    pub fn violation(&self, invariant: &str, what: String) {
+        self.violations.lock().unwrap().push(format!("{invariant}: {what}"));
+    }
+
+    /// Whether something was found wrong: what comes after tells nothing new.
+    pub fn is_broken(&self) -> bool {
+        !self.violations.lock().unwrap().is_empty() || self.oracle().is_broken()
+    }
+
+    /// What was found wrong, and what had happened where something was.
+    pub fn take_violations(&self) -> Vec<String> {
+        let mut found = std::mem::take(&mut *self.violations.lock().unwrap());
+        found.extend(self.oracle().take_violations());
+        if !found.is_empty() {
+            found.push(format!("the history: {:#?}", self.notes.lock().unwrap()));
+        }
+        found
+    }
+
+    /// Three servers in three regions, with the database and no rows in it.
+    pub async fn form(&self) {
+        self.start("a", &[]).await;
+        self.start("b", &["a"]).await;
+        self.start("c", &["a"]).await;
+        self.well().await;
+        let deployed = self.at_writer(|s| async move { s.deploy(&admin(), deploy()).await });
+        let seq = deployed.await.expect("a model is deployed").seq;
+        self.oracle().acknowledged(seq, 0);
+    }
+
+    pub async fn start(&self, name: &str, join: &[&str]) {
+        let config = ServiceConfig {
+            name: name.into(),
+            region: format!("region-{name}"),
+            kind: "data".into(),
+            node_id: None,
+            data_dir: self.path(name),
+            peer_address: name.into(),
+            http_address: format!("{name}:80"),
+            file_policy: FilePolicy::Any,
+            working_dir: self.folder.path().into(),
+            no_auth: true,
+            threads: 1,
+            join: join.iter().map(|j| (*j).to_owned()).collect(),
+            audit: evercube_service::audit::AuditConfig::default(),
+            limits: evercube_service::config::QueryLimits::default(),
+            degrade_grace: Duration::from_millis(200),
+            targets: Default::default(),
+            settings: Default::default(),
+            vault: None,
+            own_limits: Default::default(),
+            certificates: Default::default(),
+            rights_age: Duration::ZERO,
+        };
+        let wire = Arc::new(Wire { wires: Arc::clone(&self.wires), from: name.to_owned() });
+        let until = Instant::now() + PATIENCE;
+        // What is left of a process that was killed lets go of the folder a little later.
+        let service = loop {
+            match Service::start(config.clone(), Arc::clone(&wire) as _).await {
+                Ok(service) => break service,
+                Err(e) if Instant::now() > until => panic!("{name} does not start: {e}"),
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        };
+        self.wires.servers.lock().unwrap().insert(name.to_owned(), service);
+    }
+
+    /// As `kill -9` does: nothing is said, nothing more is answered.
+    pub async fn kill(&self, name: &str) {
+        let gone = self.wires.servers.lock().unwrap().remove(name);
+        if let Some(service) = gone {
+            service.metastore.shutdown().await;
+        }
+    }
+
+    pub fn running(&self) -> Vec<Arc<Service>> {
+        self.wires.servers.lock().unwrap().values().cloned().collect()
+    }
+
+    pub fn some_server(&self, chance: &mut Chance) -> Option<Arc<Service>> {
+        let running = self.running();
+        (!running.is_empty()).then(|| Arc::clone(chance.of(&running)))
+    }
+
+    /// Asks one server after the other until one has done it, as a request finds its way to the
+    /// one that writes; nothing where none does in time, which is told.
+    pub async fn at_writer<T, F: Future<Output = Result<T>>>(
+        &self,
+        ask: impl Fn(Arc<Service>) -> F,
+    ) -> Option<T> {
+        let until = Instant::now() + PATIENCE;
+        let mut last = None;
+        while Instant::now() < until {
+            for server in self.running() {
+                match tokio::time::timeout(PATIENCE, ask(server)).await {
+                    Ok(Ok(done)) => return Some(done),
+                    Ok(Err(e)) => last = Some(e.to_string()),
+                    Err(_) => last = Some("it never ended".to_owned()),
+                }
+            }
+            sleep(Duration::from_millis(30)).await;
+        }
+        self.violation("I8", format!("no server does what is asked: {last:?}"));
+        None
+    }
+
+    /// Waits until all three are members and ready.
+    pub async fn well(&self) {
+        let until = Instant::now() + PATIENCE;
+        let is_well = || {
+            let running = self.running();
+            let all_in = |s: &Arc<Service>| s.metastore.state().members.len() == NAMES.len();
+            running.len() == NAMES.len() && running.iter().all(|s| all_in(s) && s.is_ready())
+        };
+        while !is_well() {
+            if Instant::now() > until {
+                let states: Vec<_> = self.running().iter().map(|s| s.own_status().state).collect();
+                return self.violation("healing", format!("the group is not well: {states:?}"));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Messages between servers that come late, twice, not at all, or whose answers are lost; and
+//! objects that come as the disk of another server, or the way here, has made them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evercube_base::{Error, ErrorKind, Result};
+use evercube_metastore::Transport;
+use evercube_service::Service;
+use tokio::time::{sleep, timeout};
+
+use super::Planted;
+use super::chance::Chance;
+
+pub struct Wires {
+    pub servers: Mutex<BTreeMap<String, Arc<Service>>>,
+    cut: Mutex<Option<String>>,
+    chance: Mutex<Chance>,
+    hindered: AtomicBool,
+    planted: Planted,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Arrives,
+    Lost,
+    AnswerLost,
+    Twice,
+    Late(u64),
+}
+
+impl Wires {
+    pub fn new(seed: u64, planted: Planted) -> Arc<Self> {
+        Arc::new(Self {
+            servers: Mutex::default(),
+            cut: Mutex::default(),
+            chance: Mutex::new(Chance::new(seed, 2)),
+            hindered: AtomicBool::new(false),
+            planted,
+        })
+    }
+
+    /// Whether messages have bad luck from now on.
+    pub fn hinder(&self, hindered: bool) {
+        self.hindered.store(hindered, Ordering::Relaxed);
+    }
+
+    /// Cuts one server off from the others, or joins all again.
+    pub fn cut(&self, server: Option<&str>) {
+        *self.cut.lock().unwrap() = server.map(str::to_owned);
+    }
+
+    fn joins(&self, one: &str, other: &str) -> bool {
+        let cut = self.cut.lock().unwrap();
+        !cut.as_deref().is_some_and(|c| c == one || c == other)
+    }
+
+    fn fate(&self) -> Fate {
+        if !self.hindered.load(Ordering::Relaxed) {
+            return Fate::Arrives;
+        }
+        let mut chance = self.chance.lock().unwrap();
+        match chance.within(100) {
+            0..2 => Fate::Lost,
+            2..4 => Fate::AnswerLost,
+            4..6 => Fate::Twice,
+            6..14 => Fate::Late(chance.within(30)),
+            _ => Fate::Arrives,
+        }
+    }
+
+    /// Now and then an object is not what was asked for.
+    fn spoil(&self, path: &str, mut answer: Vec<u8>) -> Vec<u8> {
+        let mut chance = self.chance.lock().unwrap();
+        if path != "objects/get" || !self.hindered.load(Ordering::Relaxed) || !chance.one_in(4) {
+            return answer;
+        }
+        match answer.len() {
+            0 => {}
+            n if chance.one_in(2) => answer.truncate(n / 2),
+            n => answer[chance.within(n as u64) as usize] ^= 1,
+        }
+        answer
+    }
+}
+
+pub struct Wire {
+    pub wires: Arc<Wires>,
+    pub from: String,
+}
+
+impl Wire {
+    async fn deliver(&self, to: &Arc<Service>, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+        let gives_nothing = matches!(path, "objects/get" | "objects/put");
+        match (self.wires.planted, path) {
+            (Planted::MadeUpReceipts, "objects/take") => {
+                let mut taken = to.peer_handle("objects/receipt", Vec::new().into()).await?;
+                // Nothing is missing.
+                taken.push(0);
+                return Ok(taken);
+            }
+            (Planted::MadeUpReceipts | Planted::NothingHeals, _)
+                if gives_nothing && self.wires.hindered.load(Ordering::Relaxed) =>
+            {
+                return Err(Error::new(ErrorKind::Unavailable, "the message was lost"));
+            }
+            _ => {}
+        }
+        let answer = to.peer_handle(path, body.into()).await?;
+        Ok(self.wires.spoil(path, answer))
+    }
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn call(
+        &self,
+        address: &str,
+        path: &str,
+        body: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Vec<u8>> {
+        let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
+        let broke = || Error::new(ErrorKind::Unknown, format!("the way to {address} broke"));
+        let server = self.wires.servers.lock().unwrap().get(address).cloned();
+        let server = server.filter(|_| self.wires.joins(&self.from, address)).ok_or_else(away)?;
+        let fate = self.wires.fate();
+        match fate {
+            Fate::Lost => return Err(broke()),
+            Fate::Late(millis) => sleep(Duration::from_millis(millis)).await,
+            Fate::Twice => drop(self.deliver(&server, path, body.clone()).await),
+            Fate::Arrives | Fate::AnswerLost => {}
+        }
+        let answer = timeout(limit, self.deliver(&server, path, body)).await;
+        match answer {
+            Ok(answer) if fate != Fate::AnswerLost && self.wires.joins(&self.from, address) => {
+                answer
+            }
+            _ => Err(broke()),
+        }
+    }
+}
