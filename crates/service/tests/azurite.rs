@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_service::backup::repository::{Repository, Setup};
 use evercube_service::backup::{self, BackupHeader, ObjectEntry, Options, Sink, Target};
 use evercube_store::Hash;
 
@@ -104,6 +105,7 @@ fn backups_go_to_azure_storage_and_come_back() {
         runtime.block_on(async {
             if part == "everything" {
                 against_the_emulator().await;
+                a_repository().await;
             } else {
                 write(&part, &[b"model".to_vec()], false).await.unwrap();
                 assert_eq!(read(&part, "pw").await.unwrap(), [b"model"]);
@@ -163,13 +165,18 @@ fn target(name: &str) -> Target {
     Target::parse(&format!("az://box/{name}"), Path::new("/")).unwrap()
 }
 
-async fn write(name: &str, contents: &[Vec<u8>], overwrite: bool) -> Result<u64> {
+fn header(contents: &[Vec<u8>], seq: u64) -> BackupHeader {
     let entry = |c: &Vec<u8>| ObjectEntry { hash: blake3::hash(c).into(), length: c.len() as u64 };
-    let header = BackupHeader {
+    BackupHeader {
         database: "Sales".into(),
+        seq,
         objects: contents.iter().map(entry).collect(),
         ..BackupHeader::default()
-    };
+    }
+}
+
+async fn write(name: &str, contents: &[Vec<u8>], overwrite: bool) -> Result<u64> {
+    let header = header(contents, 0);
     let options = Options { password: Some("pw".into()), overwrite, ..Options::default() };
     let all = contents.to_vec();
     let mut rest = all.into_iter();
@@ -217,4 +224,40 @@ async fn against_the_emulator() {
     let elsewhere = Target::parse("az://absent/x.evb", Path::new("/")).unwrap();
     let e = backup::inspect(&elsewhere, None, Path::new("/")).await.unwrap_err();
     assert_eq!(e.kind, ErrorKind::NotFound, "{e}");
+}
+
+/// In a repository what versions share is kept once, and what only a removed one named goes.
+async fn a_repository() {
+    let Target::Repository(place) = target("r.evr") else { panic!("it is a repository") };
+    let setup = Setup { password: Some("pw".into()), grace_seconds: Some(0), ..Setup::default() };
+    let repository = Repository::make(&place.base, setup).await.unwrap();
+    let all = [b"first model", b"second mode"].map(|m| vec![m.to_vec(), b"shared".to_vec()]);
+    let mut placed = Vec::new();
+    for (seq, contents) in (1..).zip(&all) {
+        let options = Options { password: Some("pw".into()), ..Options::default() };
+        let of = contents.clone();
+        let next = move |hash: &Hash| {
+            let found = of.iter().find(|c| blake3::hash(c).as_bytes() == hash);
+            found.cloned().ok_or_else(|| Error::internal("no such object"))
+        };
+        let target = Target::Repository(place.clone());
+        let written = backup::write(&target, header(contents, seq), options, next).await.unwrap();
+        placed.push(written.target);
+    }
+    let read = async |target: &Target| {
+        let kept: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let sink = Keep(Arc::clone(&kept));
+        let done = backup::read(target, Some("pw".into()), Path::new("/"), sink).await;
+        let found = kept.lock().unwrap().clone();
+        done.map(|_| found)
+    };
+    for (target, contents) in placed.iter().zip(&all) {
+        assert_eq!(read(target).await.unwrap(), *contents);
+    }
+    let whole = Target::Repository(place.clone());
+    assert_eq!(backup::list(&whole).await.unwrap().len(), 2);
+    backup::remove(&placed[0]).await.unwrap();
+    assert_eq!(repository.sweep().await.unwrap().objects, 1, "the shared one stays");
+    assert_eq!(read(&placed[1]).await.unwrap(), all[1]);
+    assert_eq!(read(&placed[0]).await.unwrap_err().kind, ErrorKind::NotFound);
 }
