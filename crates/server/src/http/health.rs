@@ -27,8 +27,9 @@ pub fn tells_names(asked: &Asked) -> bool {
     asked.path == "/metrics"
 }
 
-pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
-    let mut answer = by_path(state, asked);
+/// `names`: whether the caller may read the names of databases.
+pub fn run(state: &Arc<ServerState>, asked: &Asked, names: bool) -> Answer {
+    let mut answer = by_path(state, asked, names);
     if asked.path == "/health/ready" {
         if state.service.is_writer() {
             answer.headers_mut().insert(WRITES, HeaderValue::from_static("1"));
@@ -42,19 +43,24 @@ pub fn run(state: &Arc<ServerState>, asked: &Asked) -> Answer {
     answer
 }
 
-fn by_path(state: &Arc<ServerState>, asked: &Asked) -> Answer {
+fn by_path(state: &Arc<ServerState>, asked: &Asked, names: bool) -> Answer {
     match asked.path.as_str() {
         "/health/ready" if !state.service.is_ready() => {
             let text = format!("{}\n", state.service.own_status().state);
             answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
         }
-        "/metrics" => answer(StatusCode::OK, TEXT, metrics(state)),
+        "/metrics" => answer(StatusCode::OK, TEXT, metrics(state, names)),
         _ => answer(StatusCode::OK, TEXT, "ok\n"),
     }
 }
 
+/// Whether the labels of a figure may hold the name of a database.
+fn has_names(labels: &str) -> bool {
+    ["database=\"", "schedule=\"", "what=\""].iter().any(|label| labels.contains(label))
+}
+
 /// Figures in the text format of Prometheus.
-fn metrics(state: &Arc<ServerState>) -> String {
+fn metrics(state: &Arc<ServerState>, names: bool) -> String {
     let service = &state.service;
     let status = service.own_status();
     let raft = service.metastore.status();
@@ -63,7 +69,7 @@ fn metrics(state: &Arc<ServerState>) -> String {
     let mut gauge = |name: &str, help: &str, rows: &[(String, u64)]| {
         let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         let _ = writeln!(out, "# HELP evercube_{name} {help}\n# TYPE evercube_{name} {kind}");
-        for (labels, value) in rows {
+        for (labels, value) in rows.iter().filter(|(labels, _)| names || !has_names(labels)) {
             let _ = writeln!(out, "evercube_{name}{labels} {value}");
         }
     };
