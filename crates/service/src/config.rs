@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_sources::FilePolicy;
+use evercube_sources::{Authorities, FilePolicy};
 use evercube_vault::Vault;
 
 use crate::audit::AuditConfig;
@@ -28,6 +28,8 @@ pub struct ServiceConfig {
     pub http_address: String,
     /// Folders a model may read files from.
     pub file_policy: FilePolicy,
+    /// Who vouches for the servers of databases that models read.
+    pub authorities: Authorities,
     /// Where relative paths of a model start.
     pub working_dir: PathBuf,
     pub no_auth: bool,

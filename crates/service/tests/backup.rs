@@ -69,6 +69,7 @@ impl World {
             peer_address: name.into(),
             http_address: format!("{name}:80"),
             file_policy: FilePolicy::Any,
+            authorities: Default::default(),
             working_dir: self.folder.path().into(),
             no_auth: true,
             rights_age: Duration::from_secs(60),

@@ -41,6 +41,7 @@ async fn world() -> World {
         peer_address: "one".into(),
         http_address: "one:80".into(),
         file_policy: FilePolicy::Folders(vec![folder.path().into()]),
+        authorities: Default::default(),
         working_dir: folder.path().into(),
         no_auth: true,
         rights_age: Duration::from_secs(60),

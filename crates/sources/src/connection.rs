@@ -3,7 +3,7 @@
 use evercube_base::{Error, Result};
 use evercube_model::tabular::DataSource;
 
-use crate::postgres::PgTarget;
+use crate::postgres::{PgTarget, SslMode};
 
 fn unsupported(name: &str, what: &str) -> Error {
     Error::unsupported(format!(
@@ -57,7 +57,12 @@ pub(crate) fn of_data_source(d: &DataSource) -> Result<PgTarget> {
         t.user = field("Username").or_else(|| field("username")).map(str::to_owned);
         t.password = field("Password").or_else(|| field("password")).map(str::to_owned);
         let encrypt = credential.and_then(|c| c.get("EncryptConnection"));
-        t.tls = encrypt.and_then(|v| v.as_bool()).unwrap_or(false);
+        // As Power Query means it: what is encrypted is checked as well.
+        t.mode = match encrypt.and_then(|v| v.as_bool()) {
+            Some(true) => SslMode::VerifyFull,
+            Some(false) => SslMode::Disable,
+            None => SslMode::default(),
+        };
         return Ok(t);
     }
     let Some(text) = &d.connection_string else {
@@ -80,8 +85,12 @@ pub(crate) fn of_data_source(d: &DataSource) -> Result<PgTarget> {
             "username" | "user id" | "user" | "uid" => t.user = Some(v),
             "password" | "pwd" => t.password = Some(v),
             "sslmode" | "ssl mode" => {
-                t.tls = ["require", "verify-ca", "verify-full", "verifyca", "verifyfull"]
-                    .contains(&v.to_ascii_lowercase().as_str());
+                t.mode = SslMode::parse(&v).ok_or_else(|| {
+                    Error::invalid(format!(
+                        "data source '{}': '{v}' is no SSL Mode; there are Disable, Prefer, Require, VerifyCA and VerifyFull",
+                        d.name
+                    ))
+                })?;
             }
             "provider" if !v.to_ascii_lowercase().contains("npgsql") => {
                 return Err(unsupported(&d.name, &v));

@@ -19,4 +19,5 @@ mod table;
 pub use files_read::{FileMark, FilesRead};
 pub use logins::{Login, Logins, overridden, source_named, take_login};
 pub use policy::FilePolicy;
+pub use postgres::Authorities;
 pub use read::{ColumnRequest, SourceContext, check, check_expression, read_partition, read_rows};

@@ -1,5 +1,7 @@
 //! Rows of a PostgreSQL database, streamed.
 
+mod tls;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,12 +10,16 @@ use std::time::Duration;
 use evercube_base::{DateTime, Error, ErrorKind, Result};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{FromSql, Type};
-use tokio_postgres::{Client, Config, NoTls, RowStream};
+use tokio_postgres::{Client, Config, NoTls, RowStream, Socket};
 
 use crate::m::eval::Interp;
 use crate::m::value::{Binary, Lazy, M, Num};
 use crate::table::{Batch, Column, Name, Origin, Rows, Table};
+pub use tls::Authorities;
+use tls::Encrypted;
+pub(crate) use tls::SslMode;
 
 const READ_ROWS: usize = 8192;
 /// Days from 1899-12-30 to 2000-01-01, the zero of PostgreSQL's dates.
@@ -27,7 +33,9 @@ pub(crate) struct PgTarget {
     pub database: String,
     pub user: Option<String>,
     pub password: Option<String>,
-    pub tls: bool,
+    pub mode: SslMode,
+    /// Who vouches for the server, where that is looked at.
+    pub authorities: Authorities,
 }
 
 impl Default for PgTarget {
@@ -38,7 +46,8 @@ impl Default for PgTarget {
             database: String::new(),
             user: None,
             password: None,
-            tls: false,
+            mode: SslMode::default(),
+            authorities: Authorities::default(),
         }
     }
 }
@@ -62,12 +71,6 @@ struct Link {
 }
 
 fn connect(t: &PgTarget) -> Result<Link> {
-    if t.tls {
-        return Err(Error::unsupported(
-            "the data source asks for an encrypted PostgreSQL connection, which is not supported \
-             yet: set EncryptConnection to false (or SSL Mode=Disable) on a trusted network",
-        ));
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -78,13 +81,32 @@ fn connect(t: &PgTarget) -> Result<Link> {
     if let Some(p) = &t.password {
         c.password(p);
     }
-    let (client, connection) =
-        runtime.block_on(c.connect(NoTls)).map_err(|e| fault(t, "cannot connect to", &e))?;
-    runtime.spawn(async move {
+    c.ssl_mode(match t.mode {
+        SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+        SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
+        _ => tokio_postgres::config::SslMode::Require,
+    });
+    let opened = match t.mode {
+        SslMode::Disable => runtime.block_on(open(&c, NoTls)),
+        mode => runtime.block_on(open(&c, Encrypted::new(mode, &t.authorities)?)),
+    };
+    let client = opened.map_err(|e| fault(t, "cannot connect to", &e))?;
+    Ok(Link { client, runtime })
+}
+
+async fn open<T>(c: &Config, tls: T) -> std::result::Result<Client, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::TlsConnect: Send,
+    T::Stream: Send + 'static,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let (client, connection) = c.connect(tls).await?;
+    tokio::spawn(async move {
         // A broken connection shows in the stream that uses it.
         let _ = connection.await;
     });
-    Ok(Link { client, runtime })
+    Ok(client)
 }
 
 /// The table `Source{[Schema=…,Item=…]}`, or its row where only the key is given.

@@ -16,6 +16,7 @@ use crate::m::check::Checker;
 use crate::m::eval::Interp;
 use crate::m::value::M;
 use crate::policy::FilePolicy;
+use crate::postgres::{Authorities, PgTarget};
 use crate::table::{Batch, Table};
 
 /// What a source may use besides its own text.
@@ -26,6 +27,8 @@ pub struct SourceContext {
     pub data_sources: Vec<DataSource>,
     /// For sources whose password the model does not say.
     pub logins: Logins,
+    /// Who vouches for servers of databases.
+    pub authorities: Authorities,
     pub policy: FilePolicy,
     /// Where relative paths start.
     pub working_dir: PathBuf,
@@ -33,6 +36,13 @@ pub struct SourceContext {
     pub cancel: Arc<AtomicBool>,
     /// Told every file that is opened.
     pub files: FilesRead,
+}
+
+impl SourceContext {
+    /// A target with the login there is for it, and who vouches for its server.
+    pub(crate) fn complete(&self, target: PgTarget) -> PgTarget {
+        PgTarget { authorities: self.authorities.clone(), ..self.logins.complete(target) }
+    }
 }
 
 /// A column of the model and the column of the source that fills it.
@@ -164,7 +174,7 @@ fn open(it: &Rc<Interp>, source: &PartitionSource) -> Result<Rc<Table>> {
         }
         "query" => {
             let d = data_source(&it.ctx.data_sources, source)?;
-            let target = Rc::new(it.ctx.logins.complete(crate::connection::of_data_source(d)?));
+            let target = Rc::new(it.ctx.complete(crate::connection::of_data_source(d)?));
             let sql = source.query.as_deref().unwrap_or_default();
             Ok(Rc::new(crate::postgres::query(&target, sql)?))
         }

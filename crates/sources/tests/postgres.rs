@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use evercube_base::{DataType, DateTime, Decimal, RowBatch, Value};
 use evercube_model::tabular::{DataSource, PartitionSource, Text};
-use evercube_sources::{ColumnRequest, FilePolicy, SourceContext, read_partition};
+use evercube_sources::{Authorities, ColumnRequest, FilePolicy, SourceContext, read_partition};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 struct Server {
     child: Child,
     port: u16,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Server {
@@ -50,13 +52,33 @@ fn command(program: &Path, root: bool) -> Command {
     c
 }
 
-fn start() -> Result<Server, String> {
+/// Certificates of two authorities, and one of the first for a server called `localhost`.
+fn certificates(folder: &Path) -> Result<(), String> {
+    let script = "set -e; key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        for ca in ca other; do openssl req -x509 $key -days 2 -subj /CN=$ca -keyout $ca.key -out $ca.pem; done
+        openssl req $key -subj /CN=localhost -keyout server.key -out server.csr
+        echo subjectAltName=DNS:localhost > names
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile names -out server.crt
+        chmod 600 server.key";
+    match Command::new("sh").args(["-c", script]).current_dir(folder).output() {
+        Ok(out) if out.status.success() => Ok(()),
+        Ok(out) => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// `encrypts`: whether connections may be encrypted.
+fn start(encrypts: bool) -> Result<Server, String> {
     let bin = binaries().ok_or("PostgreSQL is not installed")?;
     let id = Command::new("id").arg("-u").output().map_err(|e| e.to_string())?;
     let root = id.stdout.starts_with(b"0");
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let data = dir.path().join("data");
     std::fs::create_dir(&data).map_err(|e| e.to_string())?;
+    if encrypts {
+        certificates(dir.path())?;
+    }
     if root {
         let s = Command::new("chown").args(["-R", "postgres"]).arg(dir.path()).status();
         if !s.is_ok_and(|s| s.success()) {
@@ -78,9 +100,20 @@ fn start() -> Result<Server, String> {
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+        .args(["-c", if encrypts { "ssl=on" } else { "ssl=off" }])
+        .args(["-c", &format!("ssl_cert_file={}", dir.path().join("server.crt").display())])
+        .args(["-c", &format!("ssl_key_file={}", dir.path().join("server.key").display())])
         .spawn()
         .map_err(|e| e.to_string())?;
-    Ok(Server { child, port, _dir: dir })
+    let server = Server { child, port, dir };
+    let began = Instant::now();
+    while let Err(e) = client(port, "SELECT 1") {
+        if began.elapsed() > Duration::from_secs(20) {
+            return Err(format!("PostgreSQL did not start: {e}"));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(server)
 }
 
 fn client(port: u16, sql: &str) -> Result<(), String> {
@@ -118,22 +151,11 @@ fn read(
 
 #[test]
 fn rows_of_a_real_database() {
-    let server = match start() {
+    let server = match start(false) {
         Ok(s) => s,
-        Err(e) => {
-            println!("skipped: {e}");
-            return;
-        }
+        Err(e) => return println!("skipped: {e}"),
     };
     let port = server.port;
-    let began = Instant::now();
-    while let Err(e) = client(port, "SELECT 1") {
-        if began.elapsed() > Duration::from_secs(20) {
-            println!("skipped: PostgreSQL did not start: {e}");
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
     client(
         port,
         "CREATE SCHEMA s; CREATE TABLE s.\"T t\" (id int, big bigint, n numeric(20,6), f float8, \
@@ -161,6 +183,7 @@ fn rows_of_a_real_database() {
         expressions: vec![],
         data_sources: vec![structured, legacy],
         logins: evercube_sources::Logins::default(),
+        authorities: Authorities::default(),
         policy: FilePolicy::Any,
         working_dir: "/".into(),
         cancel: Arc::new(AtomicBool::new(false)),
@@ -225,4 +248,67 @@ fn rows_of_a_real_database() {
     assert!(e.message.contains("nonsense"), "{e}");
     let e = read(&ctx, &m("PG{[Schema=\"s\",Item=\"none\"]}[Data]"), &columns).unwrap_err();
     assert!(e.message.contains("none"), "{e}");
+}
+
+#[test]
+fn a_connection_is_encrypted_and_checked_as_its_mode_says() {
+    let (server, plain) = match (start(true), start(false)) {
+        (Ok(server), Ok(plain)) => (server, plain),
+        (Err(e), _) | (_, Err(e)) => return println!("skipped: {e}"),
+    };
+    let trusted = |name: &str| {
+        let mut roots = rustls::RootCertStore::empty();
+        if !name.is_empty() {
+            let pem = CertificateDer::from_pem_file(server.dir.path().join(name)).unwrap();
+            roots.add(pem).unwrap();
+        }
+        Authorities::new(roots)
+    };
+    let source = PartitionSource {
+        kind: Some("query".into()),
+        query: Some(Text(
+            "select ssl::text as t from pg_stat_ssl where pid = pg_backend_pid()".into(),
+        )),
+        data_source: Some("D".into()),
+        ..PartitionSource::default()
+    };
+    let asked = |port: u16, host: &str, mode: &str, authority: &str| {
+        let text = format!(
+            "Host={host};Port={port};Database=postgres;Username=tester;Password=x;SSL Mode={mode}"
+        );
+        let of = serde_json::json!({ "type": "provider", "name": "D", "connectionString": text });
+        let ctx = SourceContext {
+            expressions: vec![],
+            data_sources: vec![serde_json::from_value(of).unwrap()],
+            logins: evercube_sources::Logins::default(),
+            authorities: trusted(authority),
+            policy: FilePolicy::Any,
+            working_dir: "/".into(),
+            cancel: Arc::new(AtomicBool::new(false)),
+            files: evercube_sources::FilesRead::default(),
+        };
+        read(&ctx, &source, &[("t", DataType::String)])
+            .map(|(_, rows)| format!("{:?}", rows[0].columns[0].value(0)))
+            .unwrap_or_else(|e| e.message)
+    };
+    let (yes, no) = ("String(\"true\")", "String(\"false\")");
+    for (mode, host, authority, said) in [
+        ("Disable", "localhost", "", no),
+        ("Prefer", "localhost", "", yes),
+        ("require", "127.0.0.1", "", yes),
+        ("verify-ca", "127.0.0.1", "ca.pem", yes),
+        ("verify-ca", "localhost", "other.pem", "UnknownIssuer"),
+        ("VerifyFull", "localhost", "ca.pem", yes),
+        ("VerifyFull", "127.0.0.1", "ca.pem", "certificate"),
+        ("VerifyFull", "localhost", "other.pem", "UnknownIssuer"),
+        ("VerifyFull", "localhost", "", "trusts no authority"),
+        ("perhaps", "localhost", "", "is no SSL Mode"),
+    ] {
+        let found = asked(server.port, host, mode, authority);
+        assert!(found.contains(said), "{mode} {host} {authority}: {found}");
+    }
+    for (mode, said) in [("Disable", no), ("Prefer", no), ("Require", "TLS")] {
+        let found = asked(plain.port, "localhost", mode, "");
+        assert!(found.contains(said), "{mode}: {found}");
+    }
 }

@@ -22,6 +22,7 @@ fn context(dir: &Path) -> SourceContext {
         ],
         data_sources: vec![],
         logins: evercube_sources::Logins::default(),
+        authorities: evercube_sources::Authorities::default(),
         policy: FilePolicy::Folders(vec![dir.to_path_buf()]),
         working_dir: dir.to_path_buf(),
         cancel: Arc::new(AtomicBool::new(false)),

@@ -35,6 +35,7 @@ fn read(expression: &str) {
         cancel: std::sync::Arc::default(),
         files: evercube_sources::FilesRead::default(),
         logins: evercube_sources::Logins::default(),
+        authorities: evercube_sources::Authorities::default(),
     };
     let column = |name: &str, data_type| ColumnRequest {
         source_column: name.into(),

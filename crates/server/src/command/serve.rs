@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use evercube_metastore::Transport;
 use evercube_service::certificates::CertificateBook;
-use evercube_service::{FilePolicy, Service, ServiceConfig};
+use evercube_service::{Authorities, FilePolicy, Service, ServiceConfig};
 use evercube_vault::Vault;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -216,6 +216,7 @@ fn service_config(
         peer_address,
         http_address,
         file_policy,
+        authorities: Authorities::new(tls::roots_of_server(settings.ca.as_deref())?),
         working_dir,
         no_auth: settings.no_auth,
         rights_age: settings.rights_age,

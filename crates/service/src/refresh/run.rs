@@ -292,6 +292,7 @@ impl Service {
             expressions: shared_expressions(database),
             data_sources: database.model.data_sources.clone(),
             logins: reading.overrides.logins_over(self.logins_of(&database.name)),
+            authorities: self.config.authorities.clone(),
             policy: self.config.file_policy.clone(),
             working_dir: self.config.working_dir.clone(),
             cancel: Arc::clone(reading.cancel),
