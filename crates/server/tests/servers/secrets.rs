@@ -47,7 +47,12 @@ fn hear(mut stream: TcpStream, heard: &Mutex<Vec<(String, String)>>) -> std::io:
         stream.read_exact(&mut body)?;
         Ok(body)
     };
-    let start = message(&mut stream)?;
+    let mut start = message(&mut stream)?;
+    // Whether it encrypts; it does not.
+    if start == 80_877_103u32.to_be_bytes() {
+        stream.write_all(b"N")?;
+        start = message(&mut stream)?;
+    }
     let words: Vec<String> =
         start[4..].split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
     let user = words.iter().skip_while(|w| *w != "user").nth(1).cloned().unwrap_or_default();
