@@ -58,6 +58,9 @@ pub struct RestoreRequest {
     pub table: Option<String>,
 }
 
+/// A backup in one file that is still to be read back, and its password.
+type Unproved = (Target, Option<String>);
+
 impl Service {
     /// Writes the newest version of a database into one file; queries and writes go on.
     pub async fn backup(&self, call: &Call, request: BackupRequest) -> Result<WriteAnswer> {
@@ -112,7 +115,7 @@ impl Service {
         }
     }
 
-    /// Writes a backup; where it is one file that is still to be read back, which and by what password.
+    /// Writes a backup.
     async fn back_up(
         &self,
         call: &Call,
@@ -120,7 +123,7 @@ impl Service {
         target: &Target,
         request: BackupRequest,
         cancel: Arc<AtomicBool>,
-    ) -> Result<(WriteAnswer, Option<(Target, Option<String>)>)> {
+    ) -> Result<(WriteAnswer, Option<Unproved>)> {
         let BackupRequest { database, password, overwrite, read_back, .. } = request;
         let password = self.backup_password(target, password)?;
         let is_locked = password.is_some();
