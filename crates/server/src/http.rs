@@ -26,6 +26,7 @@ pub mod peer;
 pub mod refreshes;
 pub mod rest;
 mod schedules;
+mod schema_query;
 mod shared;
 mod sync;
 pub mod xmla;

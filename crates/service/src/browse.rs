@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{DateTime, Error, Result, Rowset, Value};
+use evercube_base::{DateTime, Result, Rowset, Value};
 use evercube_engine::functions::{ParameterKind, ReturnType};
 use evercube_engine::{QueryContext, RowsetSource};
 
@@ -112,62 +112,71 @@ struct Server {
 }
 
 impl Service {
-    /// Answers a schema request: its rows, and the newest version they speak of.
-    pub async fn discover(
+    /// Answers a schema request; `write` turns the rows into what the caller sends, under the same
+    /// limits and on the same thread. Gives the newest version they speak of too.
+    pub async fn discover<T: Send + 'static>(
         self: &Arc<Self>,
         call: &Call,
         request_type: &str,
         restrictions: &Restrictions,
         browse: Browse,
-    ) -> Result<(Rowset, u64)> {
+        write: impl FnOnce(Rowset) -> Result<T> + Send + 'static,
+    ) -> Result<(T, u64)> {
         let (name, restrictions) = (request_type.to_owned(), restrictions.to_vec());
-        self.browse(call, browse, move |context| discover::discover(&name, &restrictions, context))
-            .await
+        self.browse(call, browse, request_type, move |context| {
+            write(discover::discover(&name, &restrictions, context)?)
+        })
+        .await
     }
 
     /// Answers several schema requests on the same versions, in their order.
-    pub async fn discover_all(
+    pub async fn discover_all<T: Send + 'static>(
         self: &Arc<Self>,
         call: &Call,
         requests: Vec<SchemaRequest>,
         browse: Browse,
-    ) -> Result<(Vec<Rowset>, u64)> {
-        self.browse(call, browse, move |context| {
+        write: impl FnOnce(Vec<Rowset>) -> Result<T> + Send + 'static,
+    ) -> Result<(T, u64)> {
+        let names: Vec<&str> = requests.iter().map(|r| r.request_type.as_str()).collect();
+        let shown = names.join(", ");
+        self.browse(call, browse, &shown, move |context| {
             let answer =
                 |r: &SchemaRequest| discover::discover(&r.request_type, &r.restrictions, context);
-            requests.iter().map(answer).collect()
+            write(requests.iter().map(answer).collect::<Result<_>>()?)
         })
         .await
     }
 
     /// Answers `SELECT … FROM $SYSTEM.…`.
-    pub async fn dmv(
+    pub async fn dmv<T: Send + 'static>(
         self: &Arc<Self>,
         call: &Call,
         statement: &str,
         parameters: Vec<(String, Value)>,
         browse: Browse,
-    ) -> Result<(Rowset, u64)> {
+        write: impl FnOnce(Rowset) -> Result<T> + Send + 'static,
+    ) -> Result<(T, u64)> {
         let text = statement.to_owned();
-        self.browse(call, browse, move |context| dmv::select(&text, &parameters, context)).await
+        self.browse(call, browse, statement, move |context| {
+            write(dmv::select(&text, &parameters, context)?)
+        })
+        .await
     }
 
     async fn browse<T: Send + 'static>(
         self: &Arc<Self>,
         call: &Call,
         browse: Browse,
+        shown: &str,
         answer: impl FnOnce(&DiscoverContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<(T, u64)> {
         self.wait_fresh(call).await?;
         let seq = self.metastore.status().applied;
         let visible = self.visible(call).await?;
         let server = self.server_facts(call, browse);
-        // Members of hierarchies are queried for: not on a network thread.
-        let task = tokio::task::spawn_blocking(move || with_context(&visible, &server, answer));
-        let rows = task.await.map_err(|e| {
-            Error::internal(format!("the schema request stopped on a defect of the server: {e}"))
-        })??;
-        Ok((rows, seq))
+        let database = call.session.catalog.clone().unwrap_or_default();
+        let work = move || with_context(&visible, &server, answer);
+        Ok((self.within_limits(call, database, shown, work).await?, seq))
     }
 
     /// The databases the caller may see, each in its newest version.

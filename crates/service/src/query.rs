@@ -7,7 +7,7 @@ use std::time::Duration;
 use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::QueryContext;
-pub use evercube_engine::{Explanation, QueryResult, ResultTable, ScanSource};
+pub use evercube_engine::{Explanation, QueryResult, ResultColumn, ResultTable, ScanSource};
 use evercube_work::{Limits, Stop, Work};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -76,6 +76,21 @@ impl Service {
         let version = self.version(call, &database).await?;
         let mut context = self.query_context(call, &version, parameters)?;
         context.rowsets = Some(metadata_of(&version, &context));
+        let (name, owned) = (version.name.clone(), text.to_owned());
+        let work = move || run(&version, &owned, &context);
+        let answer = self.within_limits(call, name, text, work).await;
+        answer.map_err(|e| placed(e, text))
+    }
+
+    /// Does what a request asks for on a thread of its own, within the limits of requests and where
+    /// `Cancel` reaches it; `database` and `text` are what lists of running requests show.
+    pub(crate) async fn within_limits<T: Send + 'static>(
+        &self,
+        call: &Call,
+        database: String,
+        text: &str,
+        run: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let limits = self.limits(call);
         let (cancel, cancelled) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
         let work = Work::new(limits).among(&self.turns, &self.queries_memory);
@@ -84,20 +99,19 @@ impl Service {
             session: call.session.number,
             request_id: call.request_id.clone(),
             user: call.session.user.clone(),
-            database: version.name.clone(),
+            database,
             text: text.to_owned(),
             started: self.now(),
             cancel,
             work: Some(Arc::clone(&work)),
             cancelled: Arc::clone(&cancelled),
         });
-        let (worker, owned) = (Arc::clone(&work), text.to_owned());
+        let worker = Arc::clone(&work);
         let task = tokio::task::spawn_blocking(move || {
             let _listed = guard;
-            worker.run(|| run(&version, &owned, &context))
+            worker.run(run)
         });
-        let answer = finish_in_time(task, limits.timeout, &work, &cancelled).await;
-        answer.map_err(|e| placed(e, text))
+        finish_in_time(task, limits.timeout, &work, &cancelled).await
     }
 
     /// The limits of a query: the server's, and narrower ones of the request. Only an administrator

@@ -9,6 +9,7 @@ use evercube_base::{Error, ErrorKind, Result, Severity, Value};
 use evercube_metastore::Transport;
 use evercube_model::changes::{ObjectChange, Verb};
 use evercube_model::tmsl::RefreshKind;
+use evercube_service::browse::Browse;
 use evercube_service::call::Call;
 use evercube_service::deploy::DeployRequest;
 use evercube_service::refresh::RefreshRequest;
@@ -331,4 +332,32 @@ async fn info_functions_answer_administrators_alone() {
     reader.session.roles = vec!["Readers".into()];
     let denied = ask(&reader, tables).await.unwrap_err();
     assert!(denied.contains("administrators"), "{denied}");
+}
+
+/// Answers nothing until the request is stopped.
+fn endless<T>(_: T) -> Result<()> {
+    loop {
+        evercube_work::check()?;
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_requests_stop_at_their_time_limit_and_where_they_are_cancelled() {
+    let world = world().await;
+    let statement = "SELECT * FROM $SYSTEM.DISCOVER_KEYWORDS";
+    let mut call = Call { timeout: Some(Duration::from_millis(1)), ..admin() };
+    let found = world.service.dmv(&call, statement, Vec::new(), Browse::default(), endless).await;
+    assert_eq!(found.unwrap_err().kind, ErrorKind::TimeLimit);
+    call.timeout = None;
+    call.session.number = 7;
+    let service = Arc::clone(&world.service);
+    let asked = tokio::spawn(async move {
+        let name = "DISCOVER_KEYWORDS";
+        service.discover(&call, name, &Vec::new(), Browse::default(), endless).await
+    });
+    while world.service.cancel(7).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked.await.unwrap().unwrap_err().kind, ErrorKind::Cancelled);
 }

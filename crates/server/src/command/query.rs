@@ -1,4 +1,4 @@
-//! `evercube query`: DAX in, tables out.
+//! `evercube query`: DAX or a query of schema rowsets in, tables out.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::client::{json, percent_encode, request_id};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, Results, print};
 
-/// Run a DAX query and print its results
+/// Run a DAX query, or SELECT … FROM $SYSTEM.…, and print its results
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  evercube query --server http://127.0.0.1:8383 Sales \
     'EVALUATE TOPN(5, Orders)' --format csv")]

@@ -69,7 +69,7 @@ const OPERATIONS: &[Operation] = &[
     Operation(
         "post",
         "/databases/{database}/query",
-        "Answer a DAX query",
+        "Answer a DAX query, or SELECT … FROM $SYSTEM.…",
         &["read"],
         &["query", "at", "timeout"],
     ),

@@ -10,7 +10,8 @@ use evercube_service::backup::ReadBack;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{At, Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
-use evercube_service::query::{Explanation, QueryAnswer, ScanSource};
+use evercube_service::discover::dmv;
+use evercube_service::query::{Explanation, QueryAnswer, QueryResult, ScanSource};
 use evercube_service::refresh::RefreshRequest;
 use evercube_service::refresh::overrides::SourceOverrides;
 use evercube_service::running::NamedRequest;
@@ -23,7 +24,7 @@ use super::asked::{Asked, at, percent_decode};
 use super::backups::{self, BackupsRoute};
 use super::incoming;
 use super::schedules::{self, SchedulesRoute};
-use super::{Place, ServerState, access, credentials, group, large, openapi, shared};
+use super::{Place, ServerState, access, credentials, group, large, openapi, schema_query, shared};
 
 /// A value takes many times its bytes once it is read.
 const LARGEST_JSON: usize = 16 << 20;
@@ -236,6 +237,9 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
         }
         Route::Query(database) => {
             let text = query_text(asked, &mut call, database)?;
+            if dmv::is_dmv(&text) {
+                return schema_query::run(service, &call, &text).await;
+            }
             let write = |found: QueryAnswer| Ok((json_of(&results(&found.result)), found.seq));
             let (mut response, seq) = service.query(&call, &text, Vec::new(), write).await?;
             response.headers_mut().insert("x-evercube-version", seq.into());
@@ -412,7 +416,7 @@ fn query_text(asked: &Asked, call: &mut Call, database: String) -> Result<String
     Ok(given.query)
 }
 
-fn results(result: &evercube_service::query::QueryResult) -> Json {
+pub(super) fn results(result: &QueryResult) -> Json {
     let tables = result.results.iter().map(|t| {
         let columns =
             t.columns.iter().map(|c| json!({ "name": c.name, "type": type_name(c.data_type) }));

@@ -9,7 +9,7 @@ mod traces;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use evercube_base::{Error, Result, Severity};
+use evercube_base::{Error, Result, Rowset, Severity};
 use evercube_service::auth::Identity;
 use evercube_service::browse::Browse;
 use evercube_service::call::WriteAnswer;
@@ -163,14 +163,12 @@ pub async fn run(
     let (body, seq) = match &request.method {
         Method::Discover(d) => {
             let browse = browse(&opened, given);
-            let (rowset, seq) = state
-                .service
-                .discover(&opened.call, &d.request_type, &d.restrictions, browse)
-                .await?;
-            let id = opened.id.as_deref();
-            let mut out = Response::new(Vec::new(), Kind::Discover, id, Results::Single);
-            out.rowset(&rowset, None, Content::from_properties(given)).map_err(unwritten)?;
-            (out.finish().map_err(unwritten)?, Some(seq))
+            let (id, content) = (opened.id.clone(), Content::from_properties(given));
+            let write =
+                move |rowset: Rowset| schema_rows(Kind::Discover, id.as_deref(), &rowset, content);
+            let (call, asked) = (&opened.call, (&d.request_type, &d.restrictions));
+            let (body, seq) = state.service.discover(call, asked.0, asked.1, browse, write).await?;
+            (body, Some(seq))
         }
         Method::Execute(execute) => commands::run(state, &opened, execute).await?,
     };
@@ -206,6 +204,14 @@ fn marked(mut answer: Answer, error: &Error) -> Answer {
 
 fn unwritten(e: std::io::Error) -> Error {
     Error::internal(format!("the answer could not be written: {e}"))
+}
+
+/// The rows of a schema request as the answer to it.
+fn schema_rows(kind: Kind, id: Option<&str>, rowset: &Rowset, content: Content) -> Result<Vec<u8>> {
+    evercube_work::check()?;
+    let mut out = Response::new(Vec::new(), kind, id, Results::Single);
+    out.rowset(rowset, None, content).map_err(unwritten)?;
+    out.finish().map_err(unwritten)
 }
 
 /// Rows written before it is looked whether the request still wants them.

@@ -43,6 +43,7 @@ pub fn select(
     }
     let mut rows: Vec<&Vec<Value>> = Vec::new();
     for row in &source.rows {
+        evercube_work::tick();
         if filter.as_ref().is_none_or(|f| is_true(&evaluate(f, &source, row))) {
             rows.push(row);
         }
@@ -55,6 +56,7 @@ pub fn select(
         .map(|row| (query.order.iter().map(|(k, _)| evaluate(k, &source, row)).collect(), row))
         .collect();
     keyed.sort_by(|(a, _), (b, _)| {
+        evercube_work::tick();
         let pairs = a.iter().zip(b).zip(&query.order);
         pairs.fold(Ordering::Equal, |so_far, ((x, y), (_, descending))| {
             let one = compare(x, y).unwrap_or(Ordering::Equal);
@@ -155,6 +157,7 @@ fn project<'r>(
     let mut out = Rowset::new(source.name.clone(), columns);
     let mut seen = std::collections::HashSet::new();
     for row in rows {
+        evercube_work::tick();
         if query.top.is_some_and(|n| out.rows.len() >= n) {
             break;
         }

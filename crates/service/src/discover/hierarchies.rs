@@ -329,6 +329,7 @@ fn column_members(
         ]);
     }
     for (i, v) in values.iter().enumerate() {
+        evercube_work::tick();
         let name = match v {
             Value::Blank => format!("{hierarchy}.&"),
             v => format!("{hierarchy}.&{}", bracketed(&key_text(v))),

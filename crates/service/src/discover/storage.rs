@@ -126,6 +126,7 @@ pub(super) fn segments(
         for c in d.facts.storage() {
             let table = d.database.model.tables.iter().find(|t| t.name == c.table);
             for s in &c.segments {
+                evercube_work::tick();
                 let partition = table
                     .and_then(|t| t.partitions.iter().position(|p| p.name == s.partition))
                     .unwrap_or(0);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, ErrorKind, Result, Rowset};
 use evercube_model::changes::{ObjectChange, Verb};
 use evercube_model::tmsl::RefreshKind;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::browse::SchemaRequest;
 use evercube_service::call::WriteAnswer;
+use evercube_service::discover::metadata_object;
 use evercube_service::query::QueryAnswer;
 use evercube_service::refresh::RefreshRequest;
 use evercube_service::refresh::overrides::SourceOverrides;
@@ -15,7 +16,7 @@ use evercube_xmla::{Backup, Cancel, Discover, Execute, ObjectCommand, Restore};
 
 use super::{
     Command, Content, Engine, Kind, Language, ObjectVerb, Opened, Response, Results, ServerState,
-    browse, done, language, tables, traces, unwritten,
+    browse, done, language, schema_rows, tables, traces, unwritten,
 };
 
 /// The answer's bytes, and the version it speaks of where there is one.
@@ -75,10 +76,11 @@ async fn statement(
         Language::Script => written(id, &service.execute_tmsl(call, text).await?, None),
         Language::SchemaQuery => {
             let browse = browse(opened, &execute.properties);
-            let (rowset, seq) = service.dmv(call, text, parameters, browse).await?;
-            let mut out = Response::new(Vec::new(), Kind::Execute, id, Results::Single);
-            out.rowset(&rowset, None, content).map_err(unwritten)?;
-            Ok((out.finish().map_err(unwritten)?, Some(seq)))
+            let id = opened.id.clone();
+            let write =
+                move |rowset: Rowset| schema_rows(Kind::Execute, id.as_deref(), &rowset, content);
+            let (body, seq) = service.dmv(call, text, parameters, browse, write).await?;
+            Ok((body, Some(seq)))
         }
         Language::Dax => {
             let format =
@@ -112,14 +114,19 @@ async fn discovered(
         restrictions: d.restrictions.clone(),
     });
     let browse = browse(opened, &execute.properties);
-    let (rowsets, seq) = state.service.discover_all(&opened.call, asked.collect(), browse).await?;
-    let id = opened.id.as_deref();
-    let mut out = Response::new(Vec::new(), Kind::Execute, id, Results::Multiple);
-    for rowset in &rowsets {
-        let name = evercube_service::discover::metadata_object(&rowset.name).map(|(_, name)| name);
-        out.rowset(rowset, name, Content::SchemaData).map_err(unwritten)?;
-    }
-    Ok((out.finish().map_err(unwritten)?, Some(seq)))
+    let id = opened.id.clone();
+    let write = move |rowsets: Vec<Rowset>| {
+        let mut out = Response::new(Vec::new(), Kind::Execute, id.as_deref(), Results::Multiple);
+        for rowset in &rowsets {
+            evercube_work::check()?;
+            let name = metadata_object(&rowset.name).map(|(_, name)| name);
+            out.rowset(rowset, name, Content::SchemaData).map_err(unwritten)?;
+        }
+        out.finish().map_err(unwritten)
+    };
+    let (body, seq) =
+        state.service.discover_all(&opened.call, asked.collect(), browse, write).await?;
+    Ok((body, Some(seq)))
 }
 
 async fn batch(
