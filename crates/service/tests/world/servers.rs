@@ -119,6 +119,7 @@ impl World {
             vault: None,
             own_limits: Default::default(),
             certificates: Default::default(),
+            authorities: Default::default(),
             rights_age: Duration::ZERO,
         };
         let wire = Arc::new(Wire { wires: Arc::clone(&self.wires), from: name.to_owned() });
