@@ -1,6 +1,7 @@
 //! Timing that follows the network: the slower the members reach each other, the longer a silence
 //! must be before it means anything. The leader measures; the group's setting tells everybody.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -124,11 +125,25 @@ impl Metastore {
         if let Err(e) = self.raft().shutdown().await {
             tracing::debug!(error = %e, "consensus had already stopped");
         }
-        let forgotten = self.log.forget_leader();
-        forgotten.map_err(|e| super::unavailable(e.to_string()))?;
-        let raft = self.start_again(self.timing()).await?;
-        self.put_raft(raft);
-        Ok(())
+        let forget = || self.log.forget_leader().map_err(|e| super::unavailable(e.to_string()));
+        let mut forgotten = forget();
+        // A disk that is full now may not be so later; until then this member takes no part.
+        loop {
+            let started = match forgotten {
+                Ok(()) => self.start_again(self.timing()).await,
+                Err(e) => Err(e),
+            };
+            match started {
+                Ok(raft) => {
+                    self.put_raft(raft);
+                    return Ok(());
+                }
+                Err(e) => tracing::error!(error = %e, "consensus cannot be started again yet"),
+            }
+            self.ailing.store(true, Ordering::SeqCst);
+            tokio::time::sleep(LOOK).await;
+            forgotten = self.log.reopen().and_then(|()| forget());
+        }
     }
 
     /// A consensus on what the folder holds; the one before must have stopped.
