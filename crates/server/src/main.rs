@@ -24,6 +24,9 @@ use clap::Parser as _;
 static ALLOCATOR: evercube_work::Counting<mimalloc::MiMalloc> =
     evercube_work::Counting(mimalloc::MiMalloc);
 
+/// How long work on threads may take to end once a command is done.
+const LAST_WORK: std::time::Duration = std::time::Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let line = cli::CommandLine::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -37,7 +40,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(line.command.run()) {
+    let outcome = runtime.block_on(line.command.run());
+    // Queries that do not end have no part in how long a stop takes.
+    runtime.shutdown_timeout(LAST_WORK);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("evercube: {failure}");

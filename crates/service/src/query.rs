@@ -111,6 +111,7 @@ impl Service {
             let _listed = guard;
             worker.run(run)
         });
+        let _stops_when_dropped = StopWhenGone(Arc::clone(&work));
         finish_in_time(task, limits.timeout, &work, &cancelled).await
     }
 
@@ -149,6 +150,15 @@ impl Service {
             kept: self.kept.clone(),
             ..QueryContext::default()
         })
+    }
+}
+
+/// Stops work whose answer nobody waits for any more, because the client is gone.
+struct StopWhenGone(Arc<Work>);
+
+impl Drop for StopWhenGone {
+    fn drop(&mut self) {
+        self.0.stop(Stop::Cancelled);
     }
 }
 

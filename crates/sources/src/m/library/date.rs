@@ -210,10 +210,13 @@ const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 
+/// A text, where one was given.
+type OptionalText = Option<Arc<str>>;
+
 /// The second argument of `Date.ToText`: a format, or a record with `Format` and `Culture`.
-fn format_and_culture(a: &Args<'_>) -> Result<(Option<Arc<str>>, Option<Arc<str>>)> {
+fn format_and_culture(a: &Args<'_>) -> Result<(OptionalText, OptionalText)> {
     let M::Record(options) = a.m(1)? else { return Ok((a.opt_text(1)?, a.opt_text(2)?)) };
-    let field = |name: &str| -> Result<Option<Arc<str>>> {
+    let field = |name: &str| -> Result<OptionalText> {
         let found = options.iter().find(|f| &*f.0 == name);
         Ok(match found.map(|f| f.1.force(a.it)).transpose()? {
             Some(M::Text(t)) => Some(t),
