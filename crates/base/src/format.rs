@@ -66,7 +66,7 @@ pub fn format(value: &Value, picture: &str, locale: &str) -> String {
     }
 }
 
-/// How a locale writes numbers and dates, for those who read them.
+/// How a locale writes numbers and dates.
 #[derive(Debug, Clone, Copy)]
 pub struct Conventions {
     pub decimal: &'static str,
@@ -75,6 +75,9 @@ pub struct Conventions {
     /// January first.
     pub months: [&'static str; 12],
     pub short_months: [&'static str; 12],
+    /// Sunday first.
+    pub days: [&'static str; 7],
+    pub short_days: [&'static str; 7],
 }
 
 /// The conventions of a locale such as `de-DE`.
@@ -86,6 +89,8 @@ pub fn conventions(locale: &str) -> Conventions {
         date_order: l.date_order(),
         months: l.months_of_day.unwrap_or(l.months),
         short_months: l.short_months,
+        days: l.days,
+        short_days: l.short_days,
     }
 }
 

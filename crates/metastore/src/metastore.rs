@@ -383,8 +383,8 @@ impl Metastore {
         let metrics = self.raft().metrics();
         let m = metrics.borrow();
         let me = self.config.node_id;
-        let history = self.state().history();
-        let ailing = self.is_out(&history);
+        let history = || self.state().history();
+        let ailing = self.is_out();
         let leader = m.current_leader.filter(|_| !ailing);
         let millis = if ailing {
             None
@@ -408,7 +408,7 @@ impl Metastore {
             me,
             caught_up: self.caught_up.load(Ordering::Relaxed),
             timing: self.timing(),
-            refused: self.refused.told(in_touch, &history),
+            refused: self.refused.told(in_touch, history),
         }
     }
 
@@ -426,11 +426,15 @@ impl Metastore {
 
     /// Whether this server takes no part: its consensus has stopped, or the group went on in a
     /// history after this one.
-    fn is_out(&self, history: &str) -> bool {
-        self.ailing.load(Ordering::SeqCst) || self.refused.left_behind(history).is_some()
+    fn is_out(&self) -> bool {
+        self.ailing.load(Ordering::SeqCst) || self.left_behind().is_some()
     }
 
-    /// Notes that the member at `address` refused what this server sent it.
+    fn left_behind(&self) -> Option<String> {
+        self.refused.left_behind(|| self.state().history())
+    }
+
+    /// Notes what the member at `address` answered to this server, where it refuses it.
     pub fn refused_by(&self, address: &str, error: &Error) {
         self.refused.by(address, error);
     }
@@ -457,7 +461,7 @@ impl Metastore {
         if self.ailing.load(Ordering::SeqCst) && path != "raft/who" {
             return Err(unavailable("consensus has stopped on this server, whose disk failed"));
         }
-        if let Some(why) = self.refused.left_behind(&self.state().history())
+        if let Some(why) = self.left_behind()
             && path != "raft/who"
         {
             return Err(unavailable(why));

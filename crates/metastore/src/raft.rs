@@ -222,9 +222,7 @@ impl Peer {
         let path = addressed(path, self.id, member);
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, &path, body, limit).await.map_err(|e| {
-            if e.kind == ErrorKind::Conflict {
-                self.refused.by(address, &e);
-            }
+            self.refused.by(address, &e);
             if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Conflict) {
                 RPCError::Unreachable(Unreachable::new(&e))
             } else {

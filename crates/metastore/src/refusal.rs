@@ -2,10 +2,26 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use evercube_base::Error;
+use evercube_base::{Error, ErrorKind};
 
-/// How a member of another history of the group ends what it says to one of the history before.
-pub const NEVER_MERGED: &str = "histories are never merged";
+/// How a member ends what it says to one of another history of the group.
+const NEVER_MERGED: &str = "histories are never merged";
+
+/// What a member in the history `here` says to one in the history `from`. That it went on in another
+/// one is recognized by these words, which releases before say too.
+pub fn other_history(here: &str, from: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "this server is in history {here} of the group, the message comes {}{NEVER_MERGED}",
+            said_to(from)
+        ),
+    )
+}
+
+fn said_to(history: &str) -> String {
+    format!("from history {history}; ")
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
@@ -26,8 +42,11 @@ impl Refusal {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), why)
     }
 
-    /// The server at this address refuses this one; said once in the log.
+    /// The server at this address refuses this one, where the error says so; told once in the log.
     pub(crate) fn by(&self, address: &str, error: &Error) {
+        if error.kind != ErrorKind::Conflict {
+            return;
+        }
         let (address, message) = (address.to_owned(), error.message.clone());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = match &*known {
@@ -70,9 +89,9 @@ impl Refusal {
 
     /// Why this server, which is in this history, has no part in the group any more: somebody
     /// decided to go on without it, and what it does would be lost.
-    pub(crate) fn left_behind(&self, history: &str) -> Option<String> {
+    pub(crate) fn left_behind(&self, history: impl FnOnce() -> String) -> Option<String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Why::Left(message)) if message.contains(&format!("from history {history};")) => {
+            Some(Why::Left(message)) if message.contains(&said_to(&history())) => {
                 Some(message.clone())
             }
             _ => None,
@@ -81,7 +100,7 @@ impl Refusal {
 
     /// Why this server is refused. While it is in touch with a majority one server's word does not
     /// count: a server of another group may stand at the address of a member that is away.
-    pub(crate) fn told(&self, in_touch: bool, history: &str) -> Option<String> {
+    pub(crate) fn told(&self, in_touch: bool, history: impl FnOnce() -> String) -> Option<String> {
         let left = self.left_behind(history);
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Why::Lost(message)) => Some(message.clone()),
@@ -98,37 +117,42 @@ mod tests {
     #[test]
     fn a_stranger_at_an_address_fences_nobody_that_has_a_majority() {
         let refusal = Refusal::default();
-        refusal.by("b:1", &Error::invalid("another group"));
-        assert_eq!(refusal.told(true, "0"), None);
-        assert_eq!(refusal.told(false, "0").as_deref(), Some("another group"));
+        refusal.by("b:1", &Error::new(ErrorKind::Unavailable, "away"));
+        assert_eq!(refusal.told(false, || "0".into()), None, "nobody refuses");
+        refusal.by("b:1", &Error::new(ErrorKind::Conflict, "another group"));
+        assert_eq!(refusal.told(true, || "0".into()), None);
+        assert_eq!(refusal.told(false, || "0".into()).as_deref(), Some("another group"));
         refusal.not_by("c:1");
-        assert!(refusal.told(false, "0").is_some(), "another server's answer is no excuse");
+        assert!(
+            refusal.told(false, || "0".into()).is_some(),
+            "another server's answer is no excuse"
+        );
         refusal.not_by("b:1");
-        assert_eq!(refusal.told(false, "0"), None);
+        assert_eq!(refusal.told(false, || "0".into()), None);
     }
 
     #[test]
     fn what_was_lost_counts_until_the_leader_takes_this_server_again() {
         let refusal = Refusal::default();
         refusal.lost("lost");
-        refusal.by("b:1", &Error::invalid("another group"));
+        refusal.by("b:1", &Error::new(ErrorKind::Conflict, "another group"));
         refusal.not_by("b:1");
-        assert_eq!(refusal.told(true, "0").as_deref(), Some("lost"));
+        assert_eq!(refusal.told(true, || "0".into()).as_deref(), Some("lost"));
         refusal.heard();
-        assert_eq!(refusal.told(false, "0"), None);
+        assert_eq!(refusal.told(false, || "0".into()), None);
     }
 
     #[test]
     fn a_server_of_a_history_that_was_left_stays_out_of_it() {
         let refusal = Refusal::default();
-        let said = format!(
-            "this server is in history 1.a, the message comes from history 0; {NEVER_MERGED}"
-        );
-        refusal.by("a:1", &Error::invalid(said));
+        refusal.by("a:1", &other_history("1.a", "0"));
         refusal.heard();
         refusal.not_by("a:1");
-        assert!(refusal.left_behind("0").is_some() && refusal.told(true, "0").is_some());
+        assert!(
+            refusal.left_behind(|| "0".into()).is_some()
+                && refusal.told(true, || "0".into()).is_some()
+        );
         // It is in the new one itself by now, and had spoken too early.
-        assert_eq!(refusal.told(true, "1.a"), None);
+        assert_eq!(refusal.told(true, || "1.a".into()), None);
     }
 }

@@ -132,9 +132,7 @@ impl Service {
             let address = &member.peer_address;
             let answer = self.transport.call(address, "state/digests", Vec::new(), LIMIT).await;
             // A server that is not a member any more, and only reads, hears it here.
-            if let Err(e) = &answer
-                && e.kind == ErrorKind::Conflict
-            {
+            if let Err(e) = &answer {
                 self.metastore.refused_by(address, e);
             }
             let said: Digests = from_json(&answer.ok()?).ok()?;

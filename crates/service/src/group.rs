@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Member, MemberKind, NEVER_MERGED};
+use evercube_metastore::{Member, MemberKind, other_history};
 use tokio::time::Instant;
 
 use crate::service::Service;
@@ -96,18 +96,17 @@ impl Service {
         if state.cluster_id.is_empty() {
             return None;
         }
-        let refused = |message: String| Some(Error::new(ErrorKind::Conflict, message));
         if group != state.cluster_id {
-            return refused(format!(
-                "this server belongs to group {}, the message comes from a member of group {group}",
-                state.cluster_id
+            return Some(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "this server belongs to group {}, the message comes from a member of group {group}",
+                    state.cluster_id
+                ),
             ));
         }
         if incarnation != state.history() {
-            return refused(format!(
-                "this server is in history {} of the group, the message comes from history {incarnation}; {NEVER_MERGED}",
-                state.history()
-            ));
+            return Some(other_history(&state.history(), incarnation));
         }
         let name = state.removed.get(&member.parse().ok()?)?;
         Some(removed(name))

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use evercube_base::ErrorKind;
 use evercube_metastore::{Command, Leases, Member, MemberKind, Reply, State};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -181,9 +180,7 @@ impl Service {
             asked.spawn(async move {
                 let limit = Duration::from_millis(800);
                 let answer = transport.call(&address, "server/status", Vec::new(), limit).await;
-                if let Err(e) = &answer
-                    && e.kind == ErrorKind::Conflict
-                {
+                if let Err(e) = &answer {
                     metastore.refused_by(&address, e);
                 }
                 answer.and_then(|b| from_json::<ServerStatus>(&b)).ok().map(|s| (id, s))

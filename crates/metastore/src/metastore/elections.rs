@@ -307,9 +307,7 @@ impl Metastore {
                     Heard { silent_ms: u64::MAX, last: None }
                 }
                 Err(e) => {
-                    if e.kind == ErrorKind::Conflict
-                        && let Some(member) = self.state().members.get(&id)
-                    {
+                    if let Some(member) = self.state().members.get(&id) {
                         self.refused.by(&member.peer_address, &e);
                     }
                     continue;

@@ -18,7 +18,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(10);
 impl Metastore {
     /// The leader, or who is about to lead, and its address; `None` while there is none.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
-        if self.is_out(&self.state().history()) {
+        if self.is_out() {
             return None;
         }
         let metrics = self.raft().metrics();

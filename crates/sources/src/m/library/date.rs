@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use evercube_base::format::conventions;
 use evercube_base::{DateTime, Error, Result, datetime::MICROS_PER_DAY, datetime::days_in_month};
 
 use super::super::value::{Base, M};
@@ -237,28 +238,11 @@ fn english(a: &Args<'_>, culture: Option<&str>) -> Result<()> {
     }
 }
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] =
-    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
 /// A date as a format string of .NET says: `yyyy`, `MMM`, `dd`, text in quotes and after `\\`.
 fn picture(d: DateTime, format: &str) -> String {
     let (y, m, day) = d.ymd();
-    let month = MONTHS[(m as usize - 1).min(11)];
-    let weekday = DAYS[d.weekday() as usize % 7];
+    let names = conventions("en-US");
+    let (month, weekday) = ((m as usize - 1).min(11), d.weekday() as usize % 7);
     let (mut out, mut rest) = (String::new(), format.chars().peekable());
     while let Some(c) = rest.next() {
         if c == '\\' {
@@ -278,11 +262,11 @@ fn picture(d: DateTime, format: &str) -> String {
             ('y', 1 | 2) => out.push_str(&format!("{:0n$}", y % 100)),
             ('y', _) => out.push_str(&format!("{y:0n$}")),
             ('M', 1 | 2) => out.push_str(&format!("{m:0n$}")),
-            ('M', 3) => out.push_str(&month[..3]),
-            ('M', _) => out.push_str(month),
+            ('M', 3) => out.push_str(names.short_months[month]),
+            ('M', _) => out.push_str(names.months[month]),
             ('d', 1 | 2) => out.push_str(&format!("{day:0n$}")),
-            ('d', 3) => out.push_str(&weekday[..3]),
-            ('d', _) => out.push_str(weekday),
+            ('d', 3) => out.push_str(names.short_days[weekday]),
+            ('d', _) => out.push_str(names.days[weekday]),
             (other, _) => out.push(other),
         }
     }
