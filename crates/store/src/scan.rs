@@ -15,6 +15,7 @@ mod groups;
 mod integers;
 mod kernel;
 mod keys;
+mod part;
 mod passing;
 mod path;
 mod reals;
@@ -39,6 +40,7 @@ pub(crate) use comparison::rows_where;
 use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
 use keys::Keys;
+use part::{Block, blocks};
 pub(crate) use passing::passing;
 use rows::BLOCK;
 
@@ -203,26 +205,19 @@ impl<'s> Worker<'s> {
     }
 
     fn part(&mut self, part: usize) -> Result<()> {
-        let mut row = part * self.scan.part;
-        let end = (row + self.scan.part).min(self.scan.rows);
-        while row < end {
-            if !self.segment.contains(&row) {
-                let at = self.scan.ends.partition_point(|e| *e <= row);
-                let first = at.checked_sub(1).map_or(0, |before| self.scan.ends[before]);
-                self.segment = first..self.scan.ends[at];
-                self.selector.enter(row);
-                self.keys.enter(&self.scan.keys, row);
+        let scan = self.scan;
+        let first = part * scan.part;
+        for Block { first, n, segment } in
+            blocks(first..(first + scan.part).min(scan.rows), &scan.ends)
+        {
+            if segment != self.segment {
+                self.segment = segment;
+                self.selector.enter(first);
+                self.keys.enter(&scan.keys, first);
             }
-            let stop = end.min(self.segment.end);
-            if !self.selector.passes() {
-                row = stop;
-                continue;
+            if self.selector.passes() {
+                self.block(first, n)?;
             }
-            // Segments pack their rows in blocks of this size from their first row on.
-            let within = (row - self.segment.start) % BLOCK;
-            let n = (BLOCK - within).min(stop - row);
-            self.block(row, n)?;
-            row += n;
         }
         let passed = std::mem::take(&mut self.passed);
         self.scan.control.rows_passed.fetch_add(passed, Ordering::Relaxed);

@@ -7,8 +7,9 @@ use evercube_work::{check, for_all};
 
 use super::SCAN_PART;
 use super::integers::{Node, comparable};
+use super::part::{Block, blocks};
 use super::path::CodeReader;
-use super::rows::{BLOCK, Rows};
+use super::rows::Rows;
 use crate::scan_request::{BitSet, RowComparison, RowExpr, TableId};
 use crate::version::StoreVersion;
 
@@ -108,19 +109,15 @@ fn of_part(
     let [less, equal, greater] =
         [Ordering::Less, Ordering::Equal, Ordering::Greater].map(|o| holds.contains(&o));
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    let mut row = part.start;
-    while row < part.end {
+    for Block { first, n, .. } in blocks(part.clone(), ends) {
         check()?;
-        let segment_end = ends[ends.partition_point(|end| *end <= row)];
-        let n = BLOCK.min(segment_end.min(part.end) - row);
-        let rows = Rows { first: row, n, picked: None };
+        let rows = Rows { first, n, picked: None };
         left.evaluate(rows, &mut a);
         right.evaluate(rows, &mut b);
-        for (bit, (a, b)) in (row - part.start..).zip(a.iter().zip(&b)) {
+        for (bit, (a, b)) in (first - part.start..).zip(a.iter().zip(&b)) {
             let is_in = (less & (a < b)) | (equal & (a == b)) | (greater & (a > b));
             words[bit / 64] |= u64::from(is_in) << (bit % 64);
         }
-        row += n;
     }
     Ok(())
 }

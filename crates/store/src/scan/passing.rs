@@ -5,7 +5,7 @@ use evercube_work::{check, for_all};
 
 use super::SCAN_PART;
 use super::filter::RowFilter;
-use super::rows::BLOCK;
+use super::part::{Block, blocks};
 use crate::scan_request::{BitSet, ScanFilter, ScanRequest, TableId};
 use crate::version::StoreVersion;
 
@@ -36,20 +36,16 @@ fn of_part(
     words: &mut [u64],
 ) -> Result<()> {
     let mut selector = filter.selector();
-    let mut row = part.start;
-    while row < part.end {
-        let at = ends.partition_point(|end| *end <= row);
-        let segment = at.checked_sub(1).map_or(0, |before| ends[before])..ends[at];
-        let stop = segment.end.min(part.end);
-        selector.enter(row);
-        while selector.passes() && row < stop {
-            check()?;
-            // Segments pack their rows in blocks of this size from their first row on.
-            let n = (BLOCK - (row - segment.start) % BLOCK).min(stop - row);
-            selector.write_bits(row, n, words, row - part.start);
-            row += n;
+    let mut entered = 0..0;
+    for Block { first, n, segment } in blocks(part.clone(), ends) {
+        check()?;
+        if segment != entered {
+            entered = segment;
+            selector.enter(first);
         }
-        row = stop;
+        if selector.passes() {
+            selector.write_bits(first, n, words, first - part.start);
+        }
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use evercube_base::{Error, Result};
 
-use super::rows::{BLOCK, Rows, Source};
+use super::part::{Block, blocks};
+use super::rows::{Rows, Source};
 use crate::column::Column;
 use crate::relationship::RelationshipIndex;
 use crate::scan_request::{BitSet, PathColumn, RelationshipId};
@@ -63,16 +64,12 @@ impl<'a> CodeReader<'a> {
         out: &mut [T],
         mut narrow: impl FnMut(u32) -> T,
     ) {
-        let (mut row, end) = (first, first + out.len());
         let mut codes = Vec::new();
-        while row < end {
-            let piece_end = ends[ends.partition_point(|e| *e <= row)];
-            let n = BLOCK.min(piece_end.min(end) - row);
+        for Block { first: row, n, .. } in blocks(first..first + out.len(), ends) {
             self.read(Rows { first: row, n, picked: None }, &mut codes);
             for (o, code) in out[row - first..].iter_mut().zip(&codes) {
                 *o = narrow(*code);
             }
-            row += n;
         }
     }
 
