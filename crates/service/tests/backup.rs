@@ -1,47 +1,28 @@
 //! Backing up and restoring on servers in one process, each with a folder of its own.
 
+#[path = "in_process/config.rs"]
+mod config;
 #[path = "backup/in_repository.rs"]
 mod in_repository;
 #[path = "backup/points.rs"]
 mod points;
+#[path = "in_process/wires.rs"]
+mod wires;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::Transport;
+use evercube_base::{ErrorKind, Result};
+use evercube_service::Service;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
 use evercube_service::refresh::RefreshRequest;
 use evercube_service::versions::LoadedVersion;
-use evercube_service::{Service, ServiceConfig};
-use evercube_sources::FilePolicy;
 
-#[derive(Default)]
-struct Wires(Mutex<BTreeMap<String, Arc<Service>>>);
-
-struct Wire(Arc<Wires>);
-
-#[async_trait]
-impl Transport for Wire {
-    async fn call(
-        &self,
-        address: &str,
-        path: &str,
-        body: Vec<u8>,
-        limit: Duration,
-    ) -> Result<Vec<u8>> {
-        let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
-        let server = self.0.0.lock().unwrap().get(address).cloned().ok_or_else(away)?;
-        tokio::time::timeout(limit, server.peer_handle(path, body.into())).await.map_err(|_| {
-            Error::new(ErrorKind::Unknown, format!("{address} did not answer in time"))
-        })?
-    }
-}
+use config::config;
+use wires::{Wire, Wires};
 
 struct World {
     wires: Arc<Wires>,
@@ -60,30 +41,7 @@ impl World {
     }
 
     async fn start(&self, name: &str, join: &[&str]) -> Arc<Service> {
-        let config = ServiceConfig {
-            name: name.into(),
-            region: format!("region-{name}"),
-            kind: "data".into(),
-            node_id: None,
-            data_dir: self.path(name),
-            peer_address: name.into(),
-            http_address: format!("{name}:80"),
-            file_policy: FilePolicy::Any,
-            authorities: Default::default(),
-            working_dir: self.folder.path().into(),
-            no_auth: true,
-            rights_age: Duration::from_secs(60),
-            threads: 1,
-            join: join.iter().map(|j| (*j).to_owned()).collect(),
-            audit: evercube_service::audit::AuditConfig::default(),
-            limits: evercube_service::config::QueryLimits::default(),
-            degrade_grace: Duration::from_millis(100),
-            targets: Default::default(),
-            settings: Default::default(),
-            vault: None,
-            own_limits: Default::default(),
-            certificates: Default::default(),
-        };
+        let config = config(name, self.path(name), self.folder.path(), join);
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();
         self.wires.0.lock().unwrap().insert(name.into(), Arc::clone(&service));

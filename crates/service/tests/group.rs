@@ -1,43 +1,26 @@
 //! Three servers in one process: versions shipped, committed, loaded, proved the same, and found
 //! out when a byte is not.
 
-use std::collections::BTreeMap;
+#[path = "in_process/config.rs"]
+mod config;
+#[path = "in_process/wires.rs"]
+mod wires;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
-use evercube_metastore::{Command, Leases, Transport, VERSIONS_KEPT};
+use evercube_metastore::{Command, Leases, VERSIONS_KEPT};
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::commit::NewState;
 use evercube_service::session::Session;
 use evercube_service::versions::{LoadedVersion, StoredModel};
 use evercube_service::{Service, ServiceConfig};
-use evercube_sources::FilePolicy;
 use evercube_store::{Manifest, PartitionManifest, SegmentBuilder, SegmentRef, TableManifest};
 
-#[derive(Default)]
-struct Wires(Mutex<BTreeMap<String, Arc<Service>>>);
-
-struct Wire(Arc<Wires>);
-
-#[async_trait]
-impl Transport for Wire {
-    async fn call(
-        &self,
-        address: &str,
-        path: &str,
-        body: Vec<u8>,
-        limit: Duration,
-    ) -> Result<Vec<u8>> {
-        let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
-        let server = self.0.0.lock().unwrap().get(address).cloned().ok_or_else(away)?;
-        tokio::time::timeout(limit, server.peer_handle(path, body.into())).await.map_err(|_| {
-            Error::new(ErrorKind::Unknown, format!("{address} did not answer in time"))
-        })?
-    }
-}
+use config::config;
+use wires::{Wire, Wires};
 
 struct World {
     wires: Arc<Wires>,
@@ -61,28 +44,9 @@ impl World {
         rights_age: Option<Duration>,
     ) -> Arc<Service> {
         let config = ServiceConfig {
-            name: name.into(),
-            region: format!("region-{name}"),
-            kind: "data".into(),
-            node_id: None,
-            data_dir: self.data_dir(name),
-            peer_address: name.into(),
-            http_address: format!("{name}:80"),
-            file_policy: FilePolicy::Any,
-            authorities: Default::default(),
-            working_dir: self.folder.path().into(),
             no_auth: rights_age.is_none(),
             rights_age: rights_age.unwrap_or_default(),
-            threads: 1,
-            join: join.iter().map(|j| (*j).to_owned()).collect(),
-            audit: evercube_service::audit::AuditConfig::default(),
-            limits: evercube_service::config::QueryLimits::default(),
-            degrade_grace: Duration::from_millis(100),
-            targets: Default::default(),
-            settings: Default::default(),
-            vault: None,
-            own_limits: Default::default(),
-            certificates: Default::default(),
+            ..config(name, self.data_dir(name), self.folder.path(), join)
         };
         let wire = Arc::new(Wire(Arc::clone(&self.wires)));
         let service = Service::start(config, wire).await.unwrap();

@@ -9,6 +9,8 @@
 mod chance;
 #[path = "world/checks.rs"]
 mod checks;
+#[path = "in_process/config.rs"]
+mod config;
 #[path = "world/listening.rs"]
 mod listening;
 #[path = "world/rot.rs"]

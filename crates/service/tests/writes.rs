@@ -1,5 +1,8 @@
 //! Deploying, refreshing and changing a model whose data are files, on one server.
 
+#[path = "in_process/config.rs"]
+mod config;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,8 @@ use evercube_service::refresh::RefreshRequest;
 use evercube_service::versions::LoadedVersion;
 use evercube_service::{Service, ServiceConfig};
 use evercube_sources::FilePolicy;
+
+use config::config;
 
 struct Alone;
 
@@ -34,28 +39,8 @@ struct World {
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let config = ServiceConfig {
-        name: "one".into(),
-        region: "here".into(),
-        kind: "data".into(),
-        node_id: None,
-        data_dir: folder.path().join("data"),
-        peer_address: "one".into(),
-        http_address: "one:80".into(),
         file_policy: FilePolicy::Folders(vec![folder.path().into()]),
-        authorities: Default::default(),
-        working_dir: folder.path().into(),
-        no_auth: true,
-        rights_age: Duration::from_secs(60),
-        threads: 1,
-        join: Vec::new(),
-        audit: evercube_service::audit::AuditConfig::default(),
-        limits: evercube_service::config::QueryLimits::default(),
-        degrade_grace: Duration::from_millis(100),
-        targets: Default::default(),
-        settings: Default::default(),
-        vault: None,
-        own_limits: Default::default(),
-        certificates: Default::default(),
+        ..config("one", folder.path().join("data"), folder.path(), &[])
     };
     let service = Service::start(config, Arc::new(Alone)).await.unwrap();
     let world = World { folder, service };

@@ -7,11 +7,11 @@ use std::time::Duration;
 use evercube_base::Result;
 use evercube_service::call::Call;
 use evercube_service::{Service, ServiceConfig};
-use evercube_sources::FilePolicy;
 use tokio::time::{Instant, sleep};
 
 use super::chance::Chance;
 use super::checks::Oracle;
+use super::config::config;
 use super::wires::{Wire, Wires};
 use super::{NAMES, PATIENCE, Planted, deploy, listening};
 
@@ -99,28 +99,8 @@ impl World {
 
     pub async fn start(&self, name: &str, join: &[&str]) {
         let config = ServiceConfig {
-            name: name.into(),
-            region: format!("region-{name}"),
-            kind: "data".into(),
-            node_id: None,
-            data_dir: self.path(name),
-            peer_address: name.into(),
-            http_address: format!("{name}:80"),
-            file_policy: FilePolicy::Any,
-            working_dir: self.folder.path().into(),
-            no_auth: true,
-            threads: 1,
-            join: join.iter().map(|j| (*j).to_owned()).collect(),
-            audit: evercube_service::audit::AuditConfig::default(),
-            limits: evercube_service::config::QueryLimits::default(),
             degrade_grace: Duration::from_millis(200),
-            targets: Default::default(),
-            settings: Default::default(),
-            vault: None,
-            own_limits: Default::default(),
-            certificates: Default::default(),
-            authorities: Default::default(),
-            rights_age: Duration::ZERO,
+            ..config(name, self.path(name), self.folder.path(), join)
         };
         let wire = Arc::new(Wire { wires: Arc::clone(&self.wires), from: name.to_owned() });
         let until = Instant::now() + PATIENCE;
