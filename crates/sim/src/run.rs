@@ -139,20 +139,24 @@ async fn look(world: Arc<World>) {
                 on_a_quorum(&world, id);
             }
         }
+        world.disks_were_looked_at();
     }
 }
 
-/// A committed entry is on the disks of a majority of the voters, such that no crash takes it.
+/// A committed entry is on the disks of a majority of the voters, such that no crash takes it; a disk
+/// that was replaced since counts, because nobody had lost it when the entry was committed.
 fn on_a_quorum(world: &World, id: LogId) {
     let names = world.names();
     let (mut held, mut asked) = (0, 0);
     for name in &names {
-        let Some(disk) = world.disk(name) else { continue };
-        match holds(&disk, id) {
-            Ok(true) => held += 1,
-            Ok(false) => {}
-            Err(e) => world.note(&format!("the disk of {name} cannot be read: {e}")),
+        let mut is_held = false;
+        for disk in world.disks(name) {
+            match holds(&disk, id) {
+                Ok(holds) => is_held |= holds,
+                Err(e) => world.note(&format!("the disk of {name} cannot be read: {e}")),
+            }
         }
+        held += usize::from(is_held);
         asked += 1;
     }
     // Voters are a part of the servers; a majority of them is at least two of three or more.

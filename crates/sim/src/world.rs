@@ -48,6 +48,8 @@ struct Seat {
     kind: MemberKind,
     node: u64,
     disk: Disk,
+    /// The one that was here when the disks were looked at last, where it was replaced since.
+    disk_before: Option<Disk>,
     life: Option<Arc<Life>>,
 }
 
@@ -87,7 +89,8 @@ impl World {
     pub fn place(&self, name: &str, region: &str, kind: MemberKind) {
         let disk = Disk::default();
         self.mutation.spoils(&disk);
-        let seat = Seat { region: region.to_owned(), kind, node: self.number(), disk, life: None };
+        let (region, node) = (region.to_owned(), self.number());
+        let seat = Seat { region, kind, node, disk, disk_before: None, life: None };
         self.seats().insert(name.to_owned(), seat);
     }
 
@@ -139,6 +142,18 @@ impl World {
 
     pub fn disk(&self, name: &str) -> Option<Disk> {
         self.seats().get(name).map(|s| s.disk.clone())
+    }
+
+    /// The disks of a server since they were looked at last: the one it has, and the one it had.
+    pub fn disks(&self, name: &str) -> Vec<Disk> {
+        let seats = self.seats();
+        let disks = |s: &Seat| [Some(s.disk.clone()), s.disk_before.clone()];
+        seats.get(name).into_iter().flat_map(disks).flatten().collect()
+    }
+
+    /// What was replaced before is of no interest any more.
+    pub fn disks_were_looked_at(&self) {
+        self.seats().values_mut().for_each(|s| s.disk_before = None);
     }
 
     pub fn note(&self, what: &str) {
@@ -201,7 +216,8 @@ impl World {
     pub fn replace_disk(&self, name: &str) {
         let node = self.number();
         if let Some(seat) = self.seats().get_mut(name) {
-            seat.disk = Disk::default();
+            let gone = std::mem::take(&mut seat.disk);
+            seat.disk_before.get_or_insert(gone);
             seat.node = node;
             self.mutation.spoils(&seat.disk);
         }
