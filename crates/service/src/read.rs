@@ -82,6 +82,7 @@ impl Service {
         let deadline = Instant::now() + call.patience.unwrap_or(HOLD);
         let mut changes = self.versions.changes();
         let mut applied = self.metastore.changes();
+        let mut may_know = None;
         loop {
             let state = self.metastore.state();
             let Some(entry) = state.database(database) else {
@@ -96,7 +97,10 @@ impl Service {
             {
                 return Ok(v);
             }
-            self.may_know(&call.session, entry).await?;
+            if may_know != Some(entry.model) {
+                self.may_know(&call.session, entry).await?;
+                may_know = Some(entry.model);
+            }
             if let Some(e) = withheld {
                 return Err(e);
             }

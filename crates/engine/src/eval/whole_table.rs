@@ -10,7 +10,7 @@ use super::Evaluator;
 use super::cells::Cells;
 use super::rows::{CellTable, Rows};
 use crate::filter_context::Filter;
-use crate::plan::{Kind, Node, Schema};
+use crate::plan::{Kind, Node};
 
 /// Filter contexts that are gone through one after the other, each at the cost of a scan.
 const MOST_CONTEXTS: usize = 64;
@@ -80,7 +80,7 @@ impl Evaluator<'_> {
             sets.push(rows);
         }
         self.end(mark, sets.iter().map(|rows| rows.count()).sum());
-        let columns = self.own_rows(table, Vec::new(), &Schema::clone(&node.schema()));
+        let columns = self.own_rows(table, Vec::new(), &node.schema());
         Ok(Some(RowSets { table, columns, sets, of: explicit.of }))
     }
 }

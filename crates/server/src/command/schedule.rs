@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use evercube_metastore::{BackupTask, Task};
+use evercube_service::backup::ReadBack;
 use evercube_service::schedule::facts::{RunFacts, ScheduleFacts};
 use serde_json::{Value as Json, json as object};
 
@@ -255,10 +256,10 @@ async fn list(args: &List) -> Outcome {
 
 /// How much of a backup is read back, where it is not all of it.
 fn read_back(task: &BackupTask) -> String {
-    match (task.verify, task.sample) {
-        (false, _) => ", not read back".to_owned(),
-        (true, None) => String::new(),
-        (true, Some(percent)) => format!(", {percent} % read back"),
+    match ReadBack::of(task) {
+        ReadBack::None => ", not read back".to_owned(),
+        ReadBack::All => String::new(),
+        ReadBack::Sample(percent) => format!(", {percent} % read back"),
     }
 }
 

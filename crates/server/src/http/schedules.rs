@@ -140,9 +140,9 @@ impl ScheduleBody {
             Kind::Backup => {
                 let (retention, continuous) = (self.keep, self.continuous);
                 let how = self.verify.map_or(Ok(ReadBack::All), Verify::how)?;
-                let sample = if let ReadBack::Sample(percent) = how { Some(percent) } else { None };
-                let verify = how != ReadBack::None;
-                Task::Backup(BackupTask { database, target, retention, verify, sample, continuous })
+                let task =
+                    BackupTask { database, target, retention, continuous, ..BackupTask::default() };
+                Task::Backup(how.said_in(task))
             }
             Kind::Restore => {
                 let (source, of, roles) = (target.unwrap_or_default(), self.of, self.roles);

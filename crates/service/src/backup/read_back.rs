@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use evercube_base::Error;
+use evercube_metastore::BackupTask;
 use evercube_store::Hash;
 
 /// What proves a new backup.
@@ -20,6 +21,22 @@ pub enum ReadBack {
 }
 
 impl ReadBack {
+    /// As a schedule says it.
+    pub fn of(task: &BackupTask) -> Self {
+        match (task.verify, task.sample) {
+            (false, _) => Self::None,
+            (true, None) => Self::All,
+            (true, Some(percent)) => Self::Sample(percent),
+        }
+    }
+
+    /// The task that says so.
+    #[must_use]
+    pub fn said_in(self, task: BackupTask) -> BackupTask {
+        let sample = if let Self::Sample(percent) = self { Some(percent) } else { None };
+        BackupTask { verify: self != Self::None, sample, ..task }
+    }
+
     /// Whether an object is read that was in the repository before; `drawn` is what chance says.
     pub fn reads(self, object: &Hash, drawn: &[u8; 16]) -> bool {
         match self {
@@ -80,6 +97,10 @@ mod tests {
         assert_eq!("sample:20".parse::<ReadBack>().unwrap().to_string(), "sample:20%");
         let one = |drawn| ReadBack::Sample(50).reads(blake3::hash(b"x").as_bytes(), &[drawn; 16]);
         assert!((0..50).any(one) && !(0..50).all(one), "each time others");
+        for text in ["all", "none", "sample:20%"] {
+            let how: ReadBack = text.parse().unwrap();
+            assert_eq!(ReadBack::of(&how.said_in(BackupTask::default())), how);
+        }
         for wrong in ["", "some", "sample:", "sample:101", "sample:-1%"] {
             assert!(wrong.parse::<ReadBack>().is_err(), "{wrong}");
         }

@@ -37,11 +37,7 @@ impl Service {
             password: None,
             // What an attempt before wrote was found wanting.
             overwrite: job.attempt > 1,
-            read_back: match (task.verify, task.sample) {
-                (false, _) => ReadBack::None,
-                (true, None) => ReadBack::All,
-                (true, Some(percent)) => ReadBack::Sample(percent),
-            },
+            read_back: ReadBack::of(task),
         };
         let written = self.backup(call, request).await?;
         let place = match &repository {
