@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The emulator, ended with the test.
@@ -19,12 +20,14 @@ impl Drop for Moto {
     }
 }
 
-/// The program; the reason where it cannot be installed.
+/// The Python that has moto; the reason where it cannot be installed.
 fn installed() -> Result<PathBuf, String> {
+    static ONE_INSTALLS: Mutex<()> = Mutex::new(());
+    let _installing = ONE_INSTALLS.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
-    let program = folder.join("bin/moto_server");
-    if program.exists() {
-        return Ok(program);
+    let (python, whole) = (folder.join("bin/python"), folder.join("installed"));
+    if whole.exists() {
+        return Ok(python);
     }
     let run = |command: &mut Command| match command.output() {
         Ok(done) if done.status.success() => Ok(()),
@@ -38,17 +41,18 @@ fn installed() -> Result<PathBuf, String> {
         "--timeout=60",
         "moto[s3,server]==5.*",
     ]))?;
-    if program.exists() { Ok(program) } else { Err("moto has no moto_server".into()) }
+    std::fs::write(whole, "").map_err(|e| e.to_string())?;
+    Ok(python)
 }
 
 impl Moto {
     /// A running emulator with the bucket `box`; the reason where there is none.
     pub fn start() -> Result<Self, String> {
-        let program = installed()?;
+        let python = installed()?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let port = port.map_err(|e| e.to_string())?.port();
-        let process = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let process = Command::new(python)
+            .args(["-c", include_str!("moto.py"), &port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
