@@ -1,6 +1,7 @@
 //! Evaluation over tables of contexts: every expression is evaluated for all its cells at once.
 
 mod aggregate;
+mod alike;
 mod all_selected;
 mod by_values;
 mod calculate;
@@ -26,7 +27,6 @@ mod ordered_filter;
 mod paths;
 mod rank;
 mod regression;
-mod relevant_keys;
 mod row_condition;
 mod rows;
 mod same_rows;

@@ -13,7 +13,7 @@ use evercube_store::{ScanRequest, ScanResult};
 use crate::eval::Evaluator;
 use crate::plan::{Kind, Node};
 pub(crate) use journal::{Journal, Mark};
-pub(crate) use logical::{label, parts, tree};
+pub(crate) use logical::{label, tree};
 
 /// Where a scan's result came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The bound form of an expression: names are ids, row contexts and variables are numbered, every
 //! part has its type. It is what the evaluator runs and what `explain` prints.
 
+mod children;
+
 use std::sync::Arc;
 
 use evercube_base::{DataType, Value};
@@ -192,6 +194,16 @@ pub enum FilterArgument {
     Selected(Option<Vec<ColumnId>>),
     Use(RelationshipId),
     Direct(RelationshipId, Direction),
+}
+
+impl FilterArgument {
+    /// The table that is a filter.
+    pub fn table(&self) -> Option<&Node> {
+        match self {
+            Self::Table { table, .. } => Some(table),
+            _ => None,
+        }
+    }
 }
 
 /// A named expression of `ADDCOLUMNS` and its like.

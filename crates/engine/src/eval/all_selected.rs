@@ -20,22 +20,26 @@ impl Evaluator<'_> {
         columns: Option<&[ColumnId]>,
         outer: &Cells,
     ) {
-        let concerned = |c: &ColumnId| columns.is_none_or(|of| of.contains(c));
-        let shadow =
-            outer.shadows.iter().rev().find(|s| {
-                self.filter_columns(&s.table.rows, &s.relationships).iter().any(&concerned)
-            });
-        let Some(shadow) = shadow.cloned() else {
-            // Nothing was iterated: what is selected is what is filtered.
-            return;
-        };
-        let mut of_shadow = self.filter_columns(&shadow.table.rows, &shadow.relationships);
-        of_shadow.retain(&concerned);
+        // Where nothing was iterated, what is selected is what is filtered.
+        let Some((shadow, of_shadow)) = self.shadow_of(outer, columns) else { return };
         if let Some(outside) = &shadow.grouped {
             return self.restore_query(inner, outside, &shadow.index, &of_shadow);
         }
         inner.remove(&of_shadow);
-        self.put_shadow(inner, &shadow, &of_shadow);
+        self.put_shadow(inner, shadow, &of_shadow);
+    }
+
+    /// The innermost shadow on some of these columns, with those of them that it is on.
+    pub(super) fn shadow_of<'c>(
+        &self,
+        cells: &'c Cells,
+        columns: Option<&[ColumnId]>,
+    ) -> Option<(&'c Shadow, Vec<ColumnId>)> {
+        cells.shadows.iter().rev().find_map(|shadow| {
+            let mut on = self.filter_columns(&shadow.table.rows, &shadow.relationships);
+            on.retain(|c| columns.is_none_or(|of| of.contains(c)));
+            (!on.is_empty()).then_some((shadow, on))
+        })
     }
 
     /// The filters on columns as they are in the cells that a query's groups stand on; `of` says

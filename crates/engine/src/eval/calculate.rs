@@ -12,12 +12,10 @@ use evercube_store::{BitSet, ColumnId};
 use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget};
 use super::rows::{CellTable, Rows};
-use super::scalar_node::differing;
 use super::scan::key_code;
 use super::whole_table::FilterRows;
 use crate::filter_context::{Filter, FilterContext};
 use crate::plan::{FilterArgument, Node};
-use crate::rules::Rule;
 
 impl Evaluator<'_> {
     /// The cells inside `CALCULATE` with these arguments.
@@ -82,11 +80,10 @@ impl Evaluator<'_> {
             Some(sets) => Ok(FilterRows::Sets(sets)),
             None => self.table(cells, table).map(FilterRows::Listed),
         };
-        if !table.uses.cell() && !table.uses.is_constant() && self.has(Rule::EqualCells) {
-            let fewer = self.with_relevant_keys(cells, table);
-            if let Some((one_of_each, place)) = differing(fewer.as_ref().unwrap_or(cells)) {
-                return Ok((rows(&cells.select(&one_of_each))?, Some(place)));
-            }
+        if !table.uses.is_constant()
+            && let Some((one_of_each, place)) = self.alike(cells, table)
+        {
+            return Ok((rows(&cells.select(&one_of_each))?, Some(place)));
         }
         Ok((rows(cells)?, None))
     }

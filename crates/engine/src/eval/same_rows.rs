@@ -6,9 +6,9 @@ use evercube_base::Result;
 use evercube_store::ColumnId;
 
 use super::Evaluator;
+use super::alike::differing_contexts;
 use super::cells::{Cells, KeyTarget};
 use super::rows::CellTable;
-use super::scalar_node::differing;
 use crate::plan::{Kind, Node};
 use crate::rules::Rule;
 
@@ -46,7 +46,7 @@ impl Evaluator<'_> {
             outside.keys.retain(|k| !whole(&k.target));
         }
         outside.remove(&gone);
-        let (first, place) = differing(&outside)?;
+        let (first, place) = differing_contexts(&outside)?;
         Some((cells.select(&first), place))
     }
 }

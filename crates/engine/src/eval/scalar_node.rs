@@ -1,18 +1,12 @@
 //! Scalar expressions.
 
-use std::rc::Rc;
-use std::sync::Arc;
-
 use evercube_base::{DataType, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 use evercube_work::{interrupt_point, map_blocks, tick};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
-use super::numbering::Numbering;
-use super::variable::{Evaluated, Variable};
 use crate::plan::{Kind, Node};
-use crate::rules::Rule;
 use crate::scalar as rules;
 
 /// Texts longer than this are counted one by one.
@@ -31,13 +25,9 @@ impl Evaluator<'_> {
             let one = self.deeper(|| self.scalars_each(&cells.representative(), node))?;
             return Ok(Scalars::Same(one.get(0).clone()));
         }
-        if !node.uses.cell()
-            && !node.uses.volatile
-            && cells.n > 8
+        if cells.n > 8
             && is_heavy(&node.kind)
-            && self.has(Rule::EqualCells)
-            && let Some((one_of_each, place)) =
-                differing(self.with_relevant_keys(cells, node).as_ref().unwrap_or(cells))
+            && let Some((one_of_each, place)) = self.alike(cells, node)
         {
             let values = self.deeper(|| self.scalars_each(&cells.select(&one_of_each), node))?;
             return Ok(values.for_cells(&place));
@@ -334,57 +324,6 @@ impl Evaluator<'_> {
         0..cells.n as u32
     }
 
-    // Variables ----------------------------------------------------------------------------
-
-    pub(crate) fn with_variables(&self, cells: &Cells, bindings: &[(usize, Arc<Node>)]) -> Cells {
-        let mut inner = cells.clone();
-        for (slot, node) in bindings {
-            let variable = Rc::new(Variable::new(Arc::clone(node), inner.clone()));
-            inner.variables.push((*slot, variable, None));
-        }
-        inner
-    }
-
-    pub(crate) fn variable(
-        &self,
-        cells: &Cells,
-        slot: usize,
-    ) -> Result<(Evaluated, Option<Arc<Vec<u32>>>)> {
-        let found = cells.variables.iter().rev().find(|(s, _, _)| *s == slot);
-        let Some((_, variable, index)) = found else {
-            return Err(Error::internal("a variable was used outside of its expression"));
-        };
-        if let Some(value) = variable.value.get() {
-            return Ok((value.clone()?, index.clone()));
-        }
-        if let Some((time, value)) = &*variable.foreseen.borrow()
-            && self.foresees()
-            && *time == self.foreseeing.get()
-        {
-            return Ok((value.clone()?, index.clone()));
-        }
-        let value = if variable.node.is_table() {
-            self.table(&variable.cells, &variable.node).map(Evaluated::Table)
-        } else {
-            self.scalars(&variable.cells, &variable.node).map(Evaluated::Scalars)
-        };
-        if self.foresees() {
-            variable.foreseen.replace(Some((self.foreseeing.get(), value.clone())));
-            return Ok((value?, index.clone()));
-        }
-        Ok((variable.value.get_or_init(|| value).clone()?, index.clone()))
-    }
-
-    fn variable_scalars(&self, cells: &Cells, slot: usize) -> Result<Scalars> {
-        match self.variable(cells, slot)? {
-            (Evaluated::Scalars(v), Some(index)) => Ok(v.for_cells(&index)),
-            (Evaluated::Scalars(v), None) => Ok(v),
-            (Evaluated::Table(_), _) => {
-                Err(Error::invalid("A variable that holds a table is used as a single value."))
-            }
-        }
-    }
-
     /// A single value of the declared type of a node, for literals of functions.
     pub(crate) fn whole_number(&self, v: &Value) -> Result<i64> {
         match rules::convert(v, DataType::Int64)? {
@@ -408,27 +347,6 @@ fn is_heavy(kind: &Kind) -> bool {
             | Kind::RankX { .. }
             | Kind::IsEmpty(_)
     )
-}
-
-/// Cells that differ in their filter context, and for every cell the one that stands for it;
-/// `None` where that saves little.
-pub(crate) fn differing(cells: &Cells) -> Option<(Vec<u32>, Vec<u32>)> {
-    let mut columns: Vec<&[u32]> = cells.keys.iter().map(|k| k.codes.as_slice()).collect();
-    columns.extend(cells.of.as_ref().map(|of| of.as_slice()));
-    let mut numbering = Numbering::of_columns(&columns, cells.n);
-    let mut first = Vec::new();
-    let mut place = Vec::with_capacity(cells.n);
-    for cell in 0..cells.n {
-        let at = numbering.number(columns.iter().map(|c| c[cell]));
-        if at as usize == first.len() {
-            first.push(cell as u32);
-        }
-        place.push(at);
-        if first.len() * 2 > cells.n {
-            return None;
-        }
-    }
-    Some((first, place))
 }
 
 /// What `IFERROR` and `ISERROR` take for an error: infinity and NaN, which are values elsewhere,

@@ -12,7 +12,6 @@ use evercube_store::{
 
 use super::Evaluator;
 use super::cells::Cells;
-use crate::explain::parts;
 use crate::filter_context::FilterContext;
 use crate::plan::{Kind, Node};
 use crate::rules::Rule;
@@ -294,5 +293,5 @@ fn count_scans(node: &Node, scans: &mut usize) {
         | Kind::SelectedMeasure(_) => *scans += 2,
         _ => {}
     }
-    parts(node).into_iter().for_each(|part| count_scans(part, scans));
+    node.children().into_iter().for_each(|part| count_scans(part, scans));
 }

@@ -22,6 +22,14 @@ impl Evaluator<'_> {
             let one = self.deeper(|| self.table_each(&cells.representative(), node))?;
             return Ok(one.as_shared());
         }
+        if cells.n > 8
+            && is_heavy(&node.kind)
+            && let Some((some, place)) = self.alike(cells, node)
+        {
+            let some = cells.select(&some);
+            let found = self.deeper(|| self.table(&some, node))?;
+            return self.for_same(&some, &found, &place);
+        }
         let mark = self.begin(node, cells.n);
         let found =
             self.deeper(|| self.table_each(cells, node)).map_err(|e| e.at(node.span.place()))?;
@@ -223,4 +231,24 @@ impl CellTable {
     pub(crate) fn with_rows(&self, rows: Rows) -> Self {
         Self { rows: Arc::new(rows), starts: self.starts.clone() }
     }
+}
+
+/// Whether evaluating a table once for equal cells is worth looking for them.
+fn is_heavy(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Filter { .. }
+            | Kind::Extend { .. }
+            | Kind::Generate { .. }
+            | Kind::CrossJoin(_)
+            | Kind::Set(..)
+            | Kind::Distinct(_)
+            | Kind::NaturalJoin { .. }
+            | Kind::TopN { .. }
+            | Kind::Summarize { .. }
+            | Kind::GroupBy { .. }
+            | Kind::SummarizeColumns { .. }
+            | Kind::CalculateTable { .. }
+            | Kind::AllSelected { .. }
+    )
 }

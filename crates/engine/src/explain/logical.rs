@@ -19,7 +19,7 @@ fn write_node(model: &CompiledModel, node: &Node, depth: usize, out: &mut String
         false => format!(" -> {:?}", node.data_type()),
     };
     let _written = writeln!(out, "{:indent$}{}{shape}", "", label(model, node), indent = depth * 2);
-    for part in parts(node) {
+    for part in node.children() {
         write_node(model, part, depth + 1, out);
     }
 }
@@ -69,65 +69,4 @@ fn modifiers(model: &CompiledModel, filters: &[FilterArgument]) -> String {
     });
     let all: Vec<String> = shown.collect();
     if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
-}
-
-/// The expressions an expression is made of.
-pub(crate) fn parts(node: &Node) -> Vec<&Node> {
-    match &node.kind {
-        Kind::Measure { body, .. } => vec![body],
-        Kind::Scalar { arguments, .. } | Kind::Coalesce(arguments) => arguments.iter().collect(),
-        Kind::Binary { left, right, .. }
-        | Kind::And(left, right)
-        | Kind::Or(left, right)
-        | Kind::Pick { left, right, .. } => vec![left, right],
-        Kind::Not(inner)
-        | Kind::Negate(inner)
-        | Kind::IsError(inner)
-        | Kind::CountRows(inner)
-        | Kind::IsEmpty(inner)
-        | Kind::Unfiltered(inner)
-        | Kind::KeepFilters(inner)
-        | Kind::Distinct(inner)
-        | Kind::TreatAs(inner) => vec![inner],
-        Kind::If { condition, then, otherwise } => {
-            let mut out: Vec<&Node> = vec![condition, then];
-            out.extend(otherwise.as_deref());
-            out
-        }
-        Kind::Iterate { table, body, .. } => vec![table, body],
-        Kind::Filter { table, condition } => vec![table, condition],
-        Kind::Extend { table, columns, .. } => {
-            std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::SummarizeColumns { columns, filters, .. } => {
-            let filters = filters.iter().flat_map(|f| tables(std::slice::from_ref(&f.filter)));
-            filters.chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::MissingItems { table, combinations, .. } => vec![table, combinations],
-        Kind::Summarize { table, columns, .. } | Kind::GroupBy { table, columns, .. } => {
-            std::iter::once(table.as_ref()).chain(columns.iter().map(|c| &c.node)).collect()
-        }
-        Kind::Calculate { body, filters, .. } | Kind::CalculateTable { body, filters } => {
-            tables(filters).chain(std::iter::once(body.as_ref())).collect()
-        }
-        Kind::AllSelected { body, .. } => vec![body],
-        Kind::Let { bindings, result } => bindings
-            .iter()
-            .map(|(_, n)| n.as_ref())
-            .chain(std::iter::once(result.as_ref()))
-            .collect(),
-        Kind::SingleValue { table, .. } | Kind::TopN { table, .. } => vec![table],
-        Kind::CrossJoin(all) | Kind::Set(_, all) => all.iter().collect(),
-        Kind::Generate { outer, inner, .. } => vec![outer, inner],
-        Kind::NaturalJoin { left, right, .. } => vec![left, right],
-        Kind::Dates { dates, .. } => vec![dates],
-        _ => Vec::new(),
-    }
-}
-
-fn tables(filters: &[FilterArgument]) -> impl Iterator<Item = &Node> {
-    filters.iter().filter_map(|f| match f {
-        FilterArgument::Table { table, .. } => Some(table),
-        _ => None,
-    })
 }
