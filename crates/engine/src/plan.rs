@@ -2,12 +2,19 @@
 //! part has its type. It is what the evaluator runs and what `explain` prints.
 
 mod children;
+mod rollup;
+mod uses;
+mod window;
 
 use std::sync::Arc;
 
 use evercube_base::{DataType, Value};
 use evercube_dax::ast::{BinaryOperator, Span};
 use evercube_store::{ColumnId, RelationshipId, TableId};
+
+pub use rollup::{GroupFilter, Rollup, RollupChain, RollupLevel};
+pub use uses::Uses;
+pub use window::{Blanks, Current, WindowEnd, WindowKey, WindowKind, WindowNode};
 
 use crate::filter_context::Direction;
 use crate::functions::ScalarFunction;
@@ -31,56 +38,6 @@ pub type Schema = Arc<Vec<TableColumn>>;
 pub enum Type {
     Scalar(DataType),
     Table(Schema),
-}
-
-/// What the value of an expression may depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uses {
-    pub filter_context: bool,
-    pub volatile: bool,
-    /// The outermost row context it looks at; `NONE`: no row context.
-    pub frame: usize,
-    /// The outermost variable it looks at: its definition's cells are not those of the use.
-    pub slot: usize,
-}
-
-impl Default for Uses {
-    fn default() -> Self {
-        Self { filter_context: false, volatile: false, frame: Self::NONE, slot: Self::NONE }
-    }
-}
-
-impl Uses {
-    pub const NONE: usize = usize::MAX;
-
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            filter_context: self.filter_context || other.filter_context,
-            volatile: self.volatile || other.volatile,
-            frame: self.frame.min(other.frame),
-            slot: self.slot.min(other.slot),
-        }
-    }
-
-    /// Seen from outside of an iteration whose row context is `frame`.
-    pub fn outside_frame(self, frame: usize) -> Self {
-        Self { frame: if self.frame < frame { self.frame } else { Self::NONE }, ..self }
-    }
-
-    /// Seen from outside of the definitions from `slot` on.
-    pub fn outside_slot(self, slot: usize) -> Self {
-        Self { slot: if self.slot < slot { self.slot } else { Self::NONE }, ..self }
-    }
-
-    /// Differs between cells of equal filter contexts.
-    pub fn cell(self) -> bool {
-        self.frame != Self::NONE || self.slot != Self::NONE
-    }
-
-    /// The same value whatever the cell.
-    pub fn is_constant(self) -> bool {
-        !self.filter_context && !self.cell() && !self.volatile
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -213,103 +170,11 @@ pub struct NamedNode {
     pub node: Node,
 }
 
-/// Grouping of `SUMMARIZECOLUMNS` and `SUMMARIZE` beyond plain columns: sets of group columns that
-/// are rolled up together, with the column that tells so.
-#[derive(Debug, Clone, Default)]
-pub struct Rollup {
-    /// Rolled up independently of each other.
-    pub chains: Vec<RollupChain>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct RollupChain {
-    /// Outermost first.
-    pub levels: Vec<RollupLevel>,
-    /// Filters of the rows in which every level is rolled up.
-    pub total_filters: Vec<GroupFilter>,
-}
-
-/// The group columns a level takes away when rolled up, and the name of its subtotal flag.
-#[derive(Debug, Clone)]
-pub struct RollupLevel {
-    pub columns: Vec<usize>,
-    pub flag: Option<Arc<str>>,
-    /// Filters of the rows of which this level is the innermost.
-    pub filters: Vec<GroupFilter>,
-}
-
-/// A filter of `SUMMARIZECOLUMNS`.
-#[derive(Debug, Clone)]
-pub struct GroupFilter {
-    pub filter: FilterArgument,
-    /// Whether expressions see it; `NONVISUAL`: it only decides which groups there are.
-    pub visual: bool,
-}
-
 /// How a table is written as text.
 #[derive(Debug, Clone)]
 pub enum TextForm {
     Csv { delimiter: Box<Node>, header: Box<Node> },
     Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowKind {
-    Index,
-    Offset,
-    Window,
-    RowNumber,
-    Rank { dense: bool },
-}
-
-/// Where blanks come in an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blanks {
-    /// Among numbers between those below zero and zero, before all texts.
-    Default,
-    First,
-    Last,
-}
-
-/// A part of the order of a window function.
-#[derive(Debug, Clone)]
-pub struct WindowKey {
-    pub node: Node,
-    pub descending: bool,
-    pub blanks: Blanks,
-}
-
-/// One end of a `WINDOW`.
-#[derive(Debug, Clone)]
-pub struct WindowEnd {
-    pub position: Box<Node>,
-    pub absolute: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct WindowNode {
-    pub kind: WindowKind,
-    pub from: WindowEnd,
-    pub to: Option<WindowEnd>,
-    pub relation: Box<Node>,
-    pub order_by: Vec<WindowKey>,
-    pub partition_by: Vec<usize>,
-    /// For each column of the relation, where its current value comes from.
-    pub current: Vec<Current>,
-    /// Columns of the relation that no row context has, those of one table together, and a table
-    /// of their visible values.
-    pub visible: Vec<(Vec<usize>, Node)>,
-}
-
-/// Where the current value of a column comes from.
-#[derive(Debug, Clone)]
-pub enum Current {
-    /// A row context's column.
-    Row { frame: usize, column: usize },
-    /// Each of the combinations of values that are visible, of [`WindowNode::visible`].
-    Visible,
-    /// Nowhere: every value is current.
-    Unknown,
 }
 
 /// What is asked about the measure a calculation item is applied to.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
 
-use super::{Filter, FilterContext, Visibility, collect};
+use super::restriction::collect;
+use super::{Filter, FilterContext, Visibility};
 
 /// A table of which a filter on rows has columns that a filtered row has too.
 struct Shared {
