@@ -46,6 +46,7 @@ mod summarize_columns;
 mod table_node;
 mod text_output;
 mod transition;
+mod treat_as;
 mod variable;
 mod whole_table;
 mod window;

@@ -471,7 +471,7 @@ impl Binder<'_> {
                 table.schema().len()
             )));
         }
-        for (to, from) in schema.iter_mut().zip(table.schema().iter()) {
+        for (to, from) in schema.iter().zip(table.schema().iter()) {
             if !comparison::may_compare(from.data_type, to.data_type) {
                 return Err(Error::invalid(format!(
                     "TREATAS cannot take the values of the column '{}', of type {}, for those of '{}'[{}], of type {}.",
@@ -482,8 +482,6 @@ impl Binder<'_> {
                     comparison::type_word(to.data_type)
                 )));
             }
-            // The values stay what they are.
-            to.data_type = from.data_type;
         }
         let uses = table.uses;
         Ok(Self::node(Kind::TreatAs(Box::new(table)), table_type(schema), uses, span))

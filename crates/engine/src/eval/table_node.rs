@@ -118,7 +118,7 @@ impl Evaluator<'_> {
             }
             Kind::TreatAs(inner) => {
                 let table = self.table(cells, inner)?;
-                Ok(table.with_rows(table.rows.renamed(self.store, node.schema(), false)))
+                self.treat_as(&table, &node.schema(), cells.n)
             }
             Kind::Dates { .. } => self.dates(cells, node),
             Kind::NonBlank { table, expression, last } => {

@@ -92,8 +92,15 @@ impl Reference<'_> {
                         "TREATAS takes one column for each column of its table.",
                     ));
                 }
-                let columns = lineage.into_iter().map(|id| self.model_column(id)).collect();
-                Ok(Table { columns, rows: table.rows, ..Table::default() })
+                // Values that do not occur in the column are left out.
+                let stored = |(id, v): (&ColumnId, &Value)| {
+                    let column = self.store.table(id.table).column(id.column);
+                    column.code_of(v).map(|code| column.value(code))
+                };
+                let row = |row: &Vec<Value>| lineage.iter().zip(row).map(stored).collect();
+                let rows = table.rows.iter().filter_map(row).collect();
+                let columns = lineage.iter().map(|id| self.model_column(*id)).collect();
+                Ok(Table { columns, rows, ..Table::default() })
             }
             "SUMMARIZECOLUMNS" => self.summarize_columns(env, arguments),
             "KEEPFILTERS" => Ok(Table { keep: true, ..self.table(env, &arguments[0])? }),
