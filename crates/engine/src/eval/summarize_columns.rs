@@ -27,6 +27,10 @@ impl Evaluator<'_> {
             return Err(Error::internal("not SUMMARIZECOLUMNS"));
         };
         let schema = node.schema();
+        // Expressions in IGNORE do not decide which groups there are.
+        let decides = |i: &usize| !ignored.contains(i);
+        let deciding: Vec<NamedNode> =
+            (0..columns.len()).filter(decides).map(|i| columns[i].clone()).collect();
         let of_all = self.filtered(cells, filters, &[])?;
         let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
         let sets = grouping_sets(groups.len(), rollup);
@@ -47,12 +51,11 @@ impl Evaluator<'_> {
             // Expressions see more than what lists the groups: they do not decide which there are.
             let candidates = match listed {
                 Some(listed) => self.group_rows(listed, &of, &[], &own)?,
-                None => self.group_rows(outer, &of, columns, &own)?,
+                None => self.group_rows(outer, &of, &deciding, &own)?,
             };
             let (inner, parents, rows) = self.group_cells(outer, &of, &candidates);
             let named: Vec<_> =
                 columns.iter().map(|c| self.scalars(&inner, &c.node)).collect::<Result<_>>()?;
-            let decides = |i: &usize| !ignored.contains(i);
             let shown = |row: usize| {
                 let deciding: Vec<usize> = (0..named.len()).filter(decides).collect();
                 deciding.is_empty() || deciding.iter().any(|i| !named[*i].get(row).is_blank())
