@@ -221,6 +221,22 @@ impl Evaluator<'_> {
     }
 }
 
+/// What moves dates by a distance asks for all dates between the first and the last.
+fn check_contiguous(set: DateSet, current: &[i64], all: &[i64]) -> Result<()> {
+    let (Some(first), Some(last)) = (current.first(), current.last()) else { return Ok(()) };
+    let between = all.partition_point(|d| d <= last) - all.partition_point(|d| d < first);
+    if current.len() == between {
+        return Ok(());
+    }
+    let function = match set {
+        DateSet::DateAdd => "DATEADD",
+        _ => "SAMEPERIODLASTYEAR",
+    };
+    Err(Error::evaluation(format!(
+        "Function '{function}' only works with contiguous date selections; between the first and the last visible date there are others that a filter leaves out."
+    )))
+}
+
 fn date_set(
     set: DateSet,
     current: &[i64],
@@ -235,6 +251,9 @@ fn date_set(
             None => 0,
         })
     };
+    if matches!(set, DateSet::DateAdd | DateSet::SamePeriodLastYear) {
+        check_contiguous(set, current, all)?;
+    }
     Ok(match set {
         DateSet::ToDate(Interval::Year) => time::dates_ytd(current, all, year_end),
         DateSet::ToDate(Interval::Quarter) => time::dates_qtd(current, all),

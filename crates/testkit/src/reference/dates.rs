@@ -151,6 +151,10 @@ impl Reference<'_> {
             Some(e) if named.is_some() => self.year_end(env, e)?,
             _ => DECEMBER,
         };
+        let moves = matches!(function, "DATEADD" | "SAMEPERIODLASTYEAR");
+        if moves && all.iter().filter(|d| (first..=last).contains(*d)).count() != days.len() {
+            return Err(Error::evaluation("The dates to move are not contiguous."));
+        }
         let found: Vec<i64> = match (function, named) {
             ("FIRSTDATE", _) => vec![first],
             ("LASTDATE", _) => vec![last],
