@@ -36,6 +36,20 @@ struct Place {
     dense_rank: usize,
 }
 
+/// Columns of the relation that a row context knows: their places in the relation, the row context,
+/// and their places in it.
+struct KnownColumns(Vec<(usize, usize, usize)>);
+
+impl KnownColumns {
+    fn of(window: &WindowNode) -> Self {
+        let known = window.current.iter().enumerate().filter_map(|(at, current)| match current {
+            Current::Row { frame, column } => Some((at, *frame, *column)),
+            _ => None,
+        });
+        Self(known.collect())
+    }
+}
+
 impl Evaluator<'_> {
     pub(crate) fn window(&self, cells: &Cells, window: &WindowNode) -> Result<CellTable> {
         let table = self.table(cells, &window.relation)?;
@@ -143,6 +157,8 @@ impl Evaluator<'_> {
         for (_, values) in &window.visible {
             visible.push(self.table(cells, values)?);
         }
+        let known = KnownColumns::of(window);
+        let by_known = (same && cells.n > 1).then(|| self.rows_by_known(&known, table));
         let mut once: Option<Ordered> = None;
         let mut start = 0;
         for cell in 0..cells.n {
@@ -159,28 +175,57 @@ impl Evaluator<'_> {
                 once = fresh;
             }
             let Some(ordered) = &once else { continue };
-            let current = self.current_rows(cells, window, table, cell, &visible);
+            let key = self.known_key(&known, cells, cell);
+            let agreeing = match &by_known {
+                Some(rows) => rows.get(&key).cloned().unwrap_or_default(),
+                None => {
+                    let agrees = |row: &usize| self.key_of_row(&known, table, *row) == key;
+                    table.range(cell).filter(agrees).collect()
+                }
+            };
+            let current = self.current_rows(window, table, cell, agreeing, &visible);
             found(cell, ordered, &current)?;
         }
         Ok(())
     }
 
+    /// The rows of a relation by what they have in the columns that row contexts know.
+    fn rows_by_known(
+        &self,
+        known: &KnownColumns,
+        table: &CellTable,
+    ) -> HashMap<Vec<ValueKey>, Vec<usize>> {
+        let mut rows: HashMap<Vec<ValueKey>, Vec<usize>> = HashMap::new();
+        for row in table.range(0) {
+            evercube_work::tick();
+            rows.entry(self.key_of_row(known, table, row)).or_default().push(row);
+        }
+        rows
+    }
+
+    fn key_of_row(&self, known: &KnownColumns, table: &CellTable, row: usize) -> Vec<ValueKey> {
+        let value = |(c, ..): &(usize, usize, usize)| table.rows.value(self.store, *c, row);
+        known.0.iter().map(|k| self.key(&value(k))).collect()
+    }
+
+    /// What the row contexts of a cell know.
+    fn known_key(&self, known: &KnownColumns, cells: &Cells, cell: usize) -> Vec<ValueKey> {
+        let value = |(_, frame, of): &(usize, usize, usize)| {
+            let frame = &cells.frames[*frame];
+            frame.rows.value(self.store, *of, frame.index[cell] as usize)
+        };
+        known.0.iter().map(|k| self.key(&value(k))).collect()
+    }
+
+    /// Of the rows that agree with the row contexts those that are visible in the filter context.
     fn current_rows(
         &self,
-        cells: &Cells,
         window: &WindowNode,
         table: &CellTable,
         cell: usize,
+        agreeing: Vec<usize>,
         visible: &[CellTable],
     ) -> Vec<usize> {
-        let mut known: Vec<(usize, ValueKey)> = Vec::new();
-        for (column, current) in window.current.iter().enumerate() {
-            if let Current::Row { frame, column: of } = current {
-                let frame = &cells.frames[*frame];
-                let row = frame.index[cell] as usize;
-                known.push((column, self.key(&frame.rows.value(self.store, *of, row))));
-            }
-        }
         let combination = |table: &CellTable, columns: &mut dyn Iterator<Item = usize>, row| {
             columns.map(|c| self.key(&table.rows.value(self.store, c, row))).collect::<Vec<_>>()
         };
@@ -194,12 +239,11 @@ impl Evaluator<'_> {
             })
             .collect();
         let agrees = |row: &usize| {
-            known.iter().all(|(c, key)| self.key(&table.rows.value(self.store, *c, *row)) == *key)
-                && visible.iter().all(|(columns, values)| {
-                    values.contains(&combination(table, &mut columns.iter().copied(), *row))
-                })
+            visible.iter().all(|(columns, values)| {
+                values.contains(&combination(table, &mut columns.iter().copied(), *row))
+            })
         };
-        table.range(cell).filter(agrees).collect()
+        agreeing.into_iter().filter(agrees).collect()
     }
 
     /// Sorts the rows `range` of a relation; `start` is where their sort keys begin.
