@@ -230,16 +230,27 @@ impl Binder<'_> {
     /// Without a relation: `ALLSELECTED` of the columns named in order and partition.
     fn selected_relation(&mut self, shape: &Shape<'_>, span: Span) -> Result<Node> {
         let mut columns: Vec<ColumnId> = Vec::new();
-        for e in shape.order_by.iter().chain(shape.partition_by) {
-            if let ExprKind::Qualified { .. } = &e.kind {
-                let id = self.column_reference(e)?;
-                if !columns.contains(&id) {
-                    columns.push(id);
+        for e in shape.order_by.iter().step_by(2).chain(shape.partition_by) {
+            let id = match &e.kind {
+                ExprKind::Qualified { .. } => self.column_reference(e)?,
+                _ => {
+                    return Err(Error::invalid(
+                        "A window function without a table orders and partitions by columns alone, written as Table[Column]; to order by something else give it a table.",
+                    )
+                    .at(e.span.place()));
                 }
+            };
+            if !columns.contains(&id) {
+                columns.push(id);
             }
         }
-        if columns.is_empty() {
+        let Some(first) = columns.first() else {
             return Err(Error::invalid("A window function needs a table, or columns to order by."));
+        };
+        if columns.iter().any(|c| c.table != first.table) {
+            return Err(Error::invalid(
+                "A window function without a table orders and partitions by columns of one table; give it a table to go over columns of several.",
+            ));
         }
         let body = self.values(columns.clone(), true, span);
         let ty = body.ty.clone();
