@@ -14,6 +14,7 @@ mod lookup_call;
 mod measure;
 mod missing_items_call;
 mod model_check;
+mod name_of;
 mod names;
 mod object_call;
 mod reference;

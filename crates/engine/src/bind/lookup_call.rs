@@ -54,7 +54,7 @@ impl Binder<'_> {
                 let uses = all_uses(&bound);
                 Self::node(Kind::NetworkDays(bound), WHOLE, uses, span)
             }
-            "NAMEOF" => literal(Value::from(self.name_of(&arguments[0])?), span),
+            "NAMEOF" => literal(Value::from(self.name_of(arguments)?), span),
             "TOCSV" | "TOJSON" => self.text_of_table(scope, name, arguments, span)?,
             _ => return Ok(None),
         }))
@@ -114,28 +114,6 @@ impl Binder<'_> {
         let otherwise = otherwise.map(Box::new);
         let kind = Kind::LookupValue { result, table: Box::new(table), pairs, otherwise };
         Ok(Self::node(kind, Type::Scalar(data_type), uses, span))
-    }
-
-    /// `'Table'[Column]` or `[Measure]`.
-    fn name_of(&self, e: &Expr) -> Result<String> {
-        match &e.kind {
-            ExprKind::Name { name, .. } => {
-                let id = self.model_table_id(name)?;
-                Ok(format!("'{}'", self.model.table(id).name.replace('\'', "''")))
-            }
-            ExprKind::Bracketed(name) | ExprKind::Qualified { name, .. }
-                if self.is_measure(name) =>
-            {
-                let measure = self.model.measure(name);
-                let table = measure.map(|m| &self.model.table(m.table).name);
-                let shown: &str = measure.map_or(name, |m| &m.name);
-                Ok(match table {
-                    Some(t) => format!("'{}'[{shown}]", t.replace('\'', "''")),
-                    None => format!("[{shown}]"),
-                })
-            }
-            _ => Ok(self.model.column_name(self.column_reference(e)?)),
-        }
     }
 
     fn text_of_table(
