@@ -189,6 +189,8 @@ impl Binder<'_> {
         let mut columns = Vec::new();
         self.columns_in(e, &mut columns)?;
         let Some(first) = columns.first() else {
+            // A name that is not known says more.
+            self.scalar(scope, e)?;
             return Err(Error::invalid(
                 "The True/False expression does not specify a column. A condition used as a filter must refer to a column.",
             ));
