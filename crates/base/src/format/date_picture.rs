@@ -49,9 +49,10 @@ fn tokens(picture: &str) -> Vec<Token> {
             }
             _ => {
                 let l = c.to_ascii_lowercase();
-                if "dmyhnsqwtc".contains(l) {
-                    let n = rest.chars().take_while(|x| x.to_ascii_lowercase() == l).count();
-                    let half = l == 't' && n <= 2;
+                let n = rest.chars().take_while(|x| x.to_ascii_lowercase() == l).count();
+                // A single T stands between date and time.
+                if "dmyhnsqwtc".contains(l) && (l != 't' || n > 1) {
+                    let half = l == 't' && n == 2;
                     out.push(if half { Token::Half("AM", "PM") } else { Token::Run(l, n) });
                     rest = rest.get(n..).unwrap_or("");
                 } else {

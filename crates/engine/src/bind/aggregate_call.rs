@@ -1,10 +1,10 @@
 //! Aggregations of columns and iterators over tables.
 
 use evercube_base::{DataType, Error, Result, Value};
-use evercube_dax::ast::{Expr, ExprKind, Span};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 
 use super::call::WHOLE;
-use super::{Binder, Scope, common_type};
+use super::{Binder, Scope, common_type, literal};
 use crate::plan::{Fold, Kind, Node, SortKey, Type};
 
 /// What an aggregation folds, by the name of the function over a column.
@@ -100,6 +100,10 @@ impl Binder<'_> {
             "AVERAGEA" | "MINA" | "MAXA" if body.data_type() == DataType::Boolean => {
                 Self::converted(body, DataType::Int64)?
             }
+            // Text counts as zero.
+            "AVERAGEA" | "MINA" | "MAXA" if body.data_type() == DataType::String => {
+                Self::zero_where_filled(body)
+            }
             _ => body,
         };
         let extra = self.scalars_of(scope, &arguments[1..])?;
@@ -112,6 +116,19 @@ impl Binder<'_> {
             }
             e
         })
+    }
+
+    /// Zero in place of each value that is not blank.
+    fn zero_where_filled(value: Node) -> Node {
+        let (uses, span) = (value.uses, value.span);
+        let blank = || literal(Value::Blank, span);
+        let condition = Self::binary(value, BinaryOperator::StrictEqual, blank(), span);
+        let kind = Kind::If {
+            condition: Box::new(condition),
+            then: Box::new(blank()),
+            otherwise: Some(Box::new(literal(Value::Int(0), span))),
+        };
+        Self::node(kind, WHOLE, uses, span)
     }
 
     /// The rows over which a column is aggregated: of its model table, or of a table of the query.
@@ -135,7 +152,13 @@ impl Binder<'_> {
     ) -> Result<Node> {
         let table = self.table(scope, &arguments[0])?;
         let inner = self.inside(scope, &table);
-        let body = self.scalar(&inner, &arguments[1])?;
+        let mut body = self.scalar(&inner, &arguments[1])?;
+        // Of a column MEDIANX is what MEDIAN is; of other expressions it does not leave blanks out.
+        if name == "MEDIANX" && !matches!(body.kind, Kind::RowColumn { .. }) {
+            let (ty, uses, at) = (body.ty.clone(), body.uses, body.span);
+            let kind = Kind::Coalesce(vec![body, literal(Value::Int(0), at)]);
+            body = Self::node(kind, ty, uses, at);
+        }
         let rest = &arguments[2..];
         let (mut extra, mut order_by) = (Vec::new(), Vec::new());
         match fold {
@@ -149,7 +172,9 @@ impl Binder<'_> {
                 extra.push(self.scalar(&inner, &rest[0])?);
                 extra.extend(self.scalars_of(scope, &rest[1..])?);
             }
-            Fold::PercentileInc | Fold::PercentileExc => extra = self.scalars_of(scope, rest)?,
+            Fold::Min | Fold::Max | Fold::PercentileInc | Fold::PercentileExc => {
+                extra = self.scalars_of(scope, rest)?
+            }
             _ => {}
         }
         self.folded(scope, name, fold, table, body, extra, order_by, span)
@@ -185,11 +210,16 @@ impl Binder<'_> {
         let given = arguments.get(2).filter(|e| !matches!(e.kind, ExprKind::Omitted));
         let value = self.scalar(scope, given.unwrap_or(&arguments[1]))?;
         let ascending = self.is_ascending(arguments.get(3), false)?;
-        let dense = match arguments.get(4).map(|e| &e.kind) {
-            Some(ExprKind::Name { name, .. }) if name.eq_ignore_ascii_case("dense") => true,
-            Some(ExprKind::Name { name, .. }) if name.eq_ignore_ascii_case("skip") => false,
-            None | Some(ExprKind::Omitted) => false,
-            Some(_) => return Err(Error::invalid("The ties of RANKX are SKIP or DENSE.")),
+        let ties = match arguments.get(4).map(|e| &e.kind) {
+            None | Some(ExprKind::Omitted) => "skip".to_owned(),
+            Some(ExprKind::Name { name, .. }) => name.to_lowercase(),
+            Some(ExprKind::Literal(Value::String(text))) => text.to_lowercase(),
+            Some(_) => String::new(),
+        };
+        let dense = match ties.as_str() {
+            "dense" => true,
+            "skip" => false,
+            _ => return Err(Error::invalid("The ties of RANKX are SKIP or DENSE.")),
         };
         let uses = expression.uses.outside_frame(scope.frames.len());
         let uses = uses.and(table.uses).and(value.uses);
@@ -259,15 +289,15 @@ fn folded_type(name: &str, fold: Fold, of: DataType) -> Result<DataType> {
     use DataType as D;
     let no_text = matches!(of, D::String | D::Boolean);
     Ok(match fold {
-        Fold::Count | Fold::CountBlank | Fold::DistinctCount | Fold::DistinctCountNoBlank => {
-            D::Int64
-        }
-        Fold::Min | Fold::Max
-            if of == D::Boolean && !name.ends_with('A') && !name.ends_with('X') =>
+        _ if of == D::Boolean
+            && matches!(name, "MIN" | "MAX" | "MINX" | "MAXX" | "COUNT" | "COUNTX") =>
         {
             return Err(Error::invalid(format!(
                 "The function {name} cannot work with values of type Boolean."
             )));
+        }
+        Fold::Count | Fold::CountBlank | Fold::DistinctCount | Fold::DistinctCountNoBlank => {
+            D::Int64
         }
         Fold::Min | Fold::Max => of,
         Fold::Concatenate => D::String,

@@ -5,7 +5,7 @@ use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 
 use super::names::nearest;
 use super::{Binder, Scope, common_type, literal, shared_type};
-use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFunction};
+use crate::functions::{self, FunctionDef, FunctionKind, ReturnType, ScalarFunction, math};
 use crate::plan::{Kind, Node, Type, Uses};
 
 /// Scalar functions whose arguments at these positions are bare words, such as `MONTH`.
@@ -113,6 +113,13 @@ impl Binder<'_> {
         let uses = all_uses(&bound);
         let uses = Uses { volatile: uses.volatile || def.volatile, ..uses };
         let data_type = match def.return_type {
+            // The alternate may be anything.
+            ReturnType::Fixed(t) if def.name == "DIVIDE" => match bound.get(2) {
+                Some(n) if !n.is_blank_literal() && !n.data_type().is_numeric() => {
+                    DataType::Variant
+                }
+                _ => t,
+            },
             ReturnType::Fixed(t) => t,
             ReturnType::SameAsArgument(i) => {
                 match bound.get(i).map_or(DataType::Variant, Node::data_type) {
@@ -185,6 +192,11 @@ impl Binder<'_> {
             }
             "MIN" | "MAX" if arguments.len() == 2 => {
                 let [left, right] = self.two(scope, arguments)?;
+                if [&left, &right].iter().any(|n| n.data_type() == DataType::Boolean) {
+                    return Err(Error::invalid(format!(
+                        "The function {name} cannot work with values of type Boolean."
+                    )));
+                }
                 let ty = Type::Scalar(shared_type([&left, &right]));
                 let uses = left.uses.and(right.uses);
                 let (left, right) = (Box::new(left), Box::new(right));
@@ -267,6 +279,10 @@ pub(super) fn all_uses<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Uses {
 
 /// The type that `CONVERT` or `PATHITEM` names.
 fn converted_type(name: &str, arguments: &[Node]) -> DataType {
+    if let ("CEILING" | "ISO.CEILING", [number, rest @ ..]) = (name, arguments) {
+        let multiple = rest.first().filter(|n| !n.is_blank_literal());
+        return math::type_of_multiple(number.data_type(), multiple.map(Node::data_type));
+    }
     let at = if name == "CONVERT" { 1 } else { 2 };
     match (name, arguments.get(at).map(|n| &n.kind)) {
         ("CONVERT", Some(Kind::Literal(Value::String(s)))) => {

@@ -1,5 +1,6 @@
 //! Folding the values of an iteration, cell by cell.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use evercube_base::{Decimal, Error, Result, Value};
@@ -84,23 +85,20 @@ impl Evaluator<'_> {
                 })
             }
             Fold::Min | Fold::Max => {
-                let mut best: Option<&Value> = None;
-                for v in filled() {
-                    let better = match best {
-                        None => true,
-                        Some(b) => {
-                            let order = rules::compare(v, b, &self.collation)?;
-                            if fold == Fold::Max { order.is_gt() } else { order.is_lt() }
-                        }
-                    };
-                    if better {
-                        best = Some(v);
-                    }
+                let is_larger = fold == Fold::Max;
+                if matches!(argument, Some(Value::Boolean(true))) {
+                    let order =
+                        |a: &Value, b: &Value| Ok(rules::total_order(a, b, &self.collation));
+                    return extreme(is_larger, filled(), order);
                 }
-                Ok(best.cloned().unwrap_or_default())
+                let order = |a: &Value, b: &Value| rules::compare(a, b, &self.collation);
+                // Among values of several types numbers alone count.
+                extreme(is_larger, filled(), order)
+                    .or_else(|_| extreme(is_larger, filled().filter(|v| is_number(v)), order))
             }
             Fold::Count => Ok(not_zero(filled().count() as i64)),
-            Fold::CountBlank => Ok(not_zero((values.len() - filled().count()) as i64)),
+            Fold::CountBlank if values.is_empty() => Ok(Value::Blank),
+            Fold::CountBlank => Ok(Value::Int((values.len() - filled().count()) as i64)),
             Fold::DistinctCount | Fold::DistinctCountNoBlank => {
                 let keep = |v: &&Value| fold == Fold::DistinctCount || !v.is_blank();
                 let seen: HashSet<ValueKey> =
@@ -136,6 +134,30 @@ impl Evaluator<'_> {
             }
         }
     }
+}
+
+/// The largest or the smallest of values; blank where there are none.
+fn extreme<'v>(
+    is_larger: bool,
+    values: impl Iterator<Item = &'v Value>,
+    order: impl Fn(&Value, &Value) -> Result<Ordering>,
+) -> Result<Value> {
+    let mut best: Option<&Value> = None;
+    for v in values {
+        let better = match best {
+            None => true,
+            Some(b) if is_larger => order(v, b)?.is_gt(),
+            Some(b) => order(v, b)?.is_lt(),
+        };
+        if better {
+            best = Some(v);
+        }
+    }
+    Ok(best.cloned().unwrap_or_default())
+}
+
+fn is_number(v: &Value) -> bool {
+    matches!(v, Value::Int(_) | Value::Decimal(_) | Value::Double(_) | Value::DateTime(_))
 }
 
 /// Sum that is exact for whole numbers and fixed decimals.

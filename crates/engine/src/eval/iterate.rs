@@ -98,7 +98,7 @@ impl Evaluator<'_> {
                     _ => Value::Blank,
                 },
                 Fold::CountBlank => match (a(0), a(1)) {
-                    (Value::Int(all), Value::Int(filled)) => not_zero(all - filled),
+                    (Value::Int(all), Value::Int(filled)) if all > 0 => Value::Int(all - filled),
                     _ => Value::Blank,
                 },
                 Fold::Count | Fold::DistinctCount | Fold::DistinctCountNoBlank => match a(0) {

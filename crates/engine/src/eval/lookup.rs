@@ -212,6 +212,9 @@ impl Evaluator<'_> {
         let date = |v: &Value| crate::functions::arguments::to_date(v);
         self.each(cells.n, |cell| {
             let given = |i: usize| values.get(i).map_or(&Value::Blank, |v| v.get(cell));
+            if given(0).is_blank() && given(1).is_blank() {
+                return Ok(Value::Blank);
+            }
             let mut free = Vec::new();
             if let Some(table) = &holidays {
                 for row in table.range(cell) {

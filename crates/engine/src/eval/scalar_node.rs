@@ -1,6 +1,6 @@
 //! Scalar expressions.
 
-use evercube_base::{DataType, Error, ErrorKind, Result, Value};
+use evercube_base::{DataType, Decimal, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 use evercube_work::{interrupt_point, map_blocks, tick};
 
@@ -159,7 +159,14 @@ impl Evaluator<'_> {
                 self.each(n, |i| {
                     let order = rules::compare(a.get(i), b.get(i), &self.collation)?;
                     let first = if *larger { order.is_ge() } else { order.is_le() };
-                    Ok(if first { a.get(i) } else { b.get(i) }.clone())
+                    let (picked, other) = if first { (&a, &b) } else { (&b, &a) };
+                    Ok(match (picked.get(i), other.get(i)) {
+                        // A blank counts as zero among numbers.
+                        (Value::Blank, Value::Int(_)) => Value::Int(0),
+                        (Value::Blank, Value::Decimal(_)) => Value::Decimal(Decimal(0)),
+                        (Value::Blank, Value::Double(_)) => Value::Double(0.0),
+                        (value, _) => value.clone(),
+                    })
                 })
             }
             Kind::Let { bindings, result } => {

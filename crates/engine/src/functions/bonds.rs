@@ -440,7 +440,36 @@ fn accrued(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     let (f, b) = (frequency(NAME, a, 5)?, basis(NAME, a, 6)?);
     require(NAME, issue.days() < settlement.days())?;
     let from_issue = a.get(7).is_none_or(Value::is_blank) || flag(a, 7)?;
-    let from = if from_issue || settlement <= first { issue } else { first };
-    let periods = periods_between(NAME, from, settlement, first, f, b)?;
+    let periods = match from_issue {
+        true => periods_between(NAME, issue, settlement, first, f, b)?,
+        false => periods_around(NAME, issue, settlement, first, f, b)?,
+    };
     real(NAME, par * rate / f as f64 * periods)
+}
+
+/// The coupon periods of the other method of `ACCRINT`: what lies before and after the whole
+/// periods between issue and the last coupon before the first interest.
+fn periods_around(
+    function: &str,
+    issue: DateTime,
+    settlement: DateTime,
+    first: DateTime,
+    frequency: i64,
+    basis: i64,
+) -> Result<f64> {
+    let coupon = |k| coupon_date(first, frequency, k).ok_or_else(|| domain_error(function));
+    let (mut end, mut start) = (first, coupon(1)?);
+    let part = |from: DateTime, to: DateTime, start: DateTime, end: DateTime| {
+        days_between(from, to, basis) / period_days(start, end, frequency, basis)
+    };
+    let mut sum = part(issue.max(start), settlement, start, end);
+    let mut k = 2;
+    while issue < start {
+        (end, start) = (start, coupon(k)?);
+        if issue > start {
+            sum += part(issue, end, start, end);
+        }
+        k += 1;
+    }
+    Ok(sum)
 }

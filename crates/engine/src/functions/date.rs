@@ -134,7 +134,8 @@ const DATES: &[Row] = &[
         "The last day of the month some months later.",
         T,
         F(|c, a| {
-            let months = int(a, 1)?;
+            // Unlike EDATE, it rounds.
+            let months = num(a, 1)?.round() as i64;
             end_of_month(date(c, a, 0)?, months)
                 .map(Value::from)
                 .ok_or_else(|| domain_error("EOMONTH"))

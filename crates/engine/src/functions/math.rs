@@ -1,10 +1,10 @@
 //! Arithmetic, rounding, trigonometry, bits and combinatorics.
 
 use evercube_base::DataType::{Boolean, Double, Int64};
-use evercube_base::{Decimal, Error, Result, Value};
+use evercube_base::{DataType, Decimal, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
-use super::ReturnType::{self, Fixed, Numeric, SameAsArgument};
+use super::ReturnType::{self, Fixed, Numeric, SameAsArgument, Variant};
 use super::arguments::{arg, domain_error, flag, int, num, num_or, real, require};
 use super::value_conversion;
 use super::{Family, Row, ScalarContext};
@@ -220,7 +220,7 @@ const MATH: &[Row] = &[
         D,
         F(|_, a| {
             let (x, m) = (num(a, 0)?, num(a, 1)?);
-            if m == 0.0 {
+            if m == 0.0 || x == 0.0 {
                 return Ok(0.0.into());
             }
             require("MROUND", x * m >= 0.0)?;
@@ -231,8 +231,8 @@ const MATH: &[Row] = &[
         "CEILING",
         "Number,Significance",
         "Rounds up to a multiple.",
-        D,
-        F(|_, a| multiple("CEILING", a, true)),
+        Variant,
+        F(|_, a| in_type_of_multiple("CEILING", a, multiple("CEILING", a, true)?)),
     ),
     Row(
         "FLOOR",
@@ -245,13 +245,14 @@ const MATH: &[Row] = &[
         "ISO.CEILING",
         "Number,[Significance]",
         "Rounds up to a multiple, whatever the signs.",
-        D,
+        Variant,
         F(|_, a| {
             if arg(a, 0).is_blank() {
                 return Ok(Value::Blank);
             }
             let (x, m) = (num(a, 0)?, num_or(a, 1, 1.0)?.abs());
-            Ok(Value::Double(if m == 0.0 { 0.0 } else { tidy(near(x / m).ceil() * m) }))
+            let rounded = Value::Double(if m == 0.0 { 0.0 } else { tidy(near(x / m).ceil() * m) });
+            in_type_of_multiple("ISO.CEILING", a, rounded)
         }),
     ),
     Row(
@@ -543,6 +544,31 @@ fn multiple(function: &str, a: &[Value], up: bool) -> Result<Value> {
     require(function, m > 0.0 || x <= 0.0)?;
     let q = near(x / m);
     Ok(Value::Double(tidy(if up { q.ceil() } else { q.floor() } * m)))
+}
+
+/// The type of what `CEILING` makes of a number and a multiple, of which the latter may be left out;
+/// of unknown types: the value tells.
+pub(crate) fn type_of_multiple(number: DataType, multiple: Option<DataType>) -> DataType {
+    use DataType as T;
+    match (number, multiple) {
+        (T::Decimal, _) => T::Decimal,
+        (T::Variant, _) | (_, Some(T::Variant)) => T::Variant,
+        (_, None | Some(T::Int64 | T::Boolean)) => T::Int64,
+        (_, Some(T::Decimal)) => T::Decimal,
+        _ => T::Double,
+    }
+}
+
+fn in_type_of_multiple(function: &str, a: &[Value], rounded: Value) -> Result<Value> {
+    let of = |at: usize| a.get(at).and_then(Value::data_type);
+    let Value::Double(v) = rounded else { return Ok(rounded) };
+    match type_of_multiple(of(0).unwrap_or(DataType::Double), of(1)) {
+        DataType::Int64 => whole(function, v),
+        DataType::Decimal => {
+            Decimal::from_f64(v).map(Value::Decimal).ok_or_else(|| domain_error(function))
+        }
+        _ => Ok(rounded),
+    }
 }
 
 /// Rounds the first argument to the digits of the second by `f` on the scaled number.

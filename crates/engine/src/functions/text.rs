@@ -146,7 +146,11 @@ const TEXT: &[Row] = &[
         S,
         F(|_, a| {
             let (t, n) = (text(a, 0), count("REPT", int(a, 1)?)?);
-            require("REPT", t.len().saturating_mul(n) <= 16_000_000)?;
+            if n == 0 {
+                return Ok(Value::Blank);
+            }
+            // As long as a cell of a worksheet may be.
+            require("REPT", t.chars().count().saturating_mul(n) <= 32_767)?;
             Ok(t.repeat(n).into())
         }),
     ),

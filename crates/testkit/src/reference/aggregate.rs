@@ -38,7 +38,7 @@ impl Reference<'_> {
                 let mut values = self.column_values(env, &arguments[0])?;
                 if function == "COUNTBLANK" {
                     let n = values.iter().filter(|v| v.is_blank()).count();
-                    return Ok(if n == 0 { Value::Blank } else { count(n) });
+                    return Ok(if values.is_empty() { Value::Blank } else { count(n) });
                 }
                 values.retain(|v| function == "DISTINCTCOUNT" || !v.is_blank());
                 values.sort_by(|a, b| rules::total_order(a, b, &Collation::default()));
