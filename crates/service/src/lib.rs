@@ -61,7 +61,7 @@ pub mod watch;
 
 pub use backup::NamedTargets;
 pub use config::ServiceConfig;
-pub use evercube_sources::{Authorities, FilePolicy, Login, source_named};
+pub use evercube_sources::{Authorities, ClientCertificate, FilePolicy, Login, source_named};
 pub use service::Service;
 
 /// Stack of threads that evaluate expressions: nesting is limited, and the limit fits in it.

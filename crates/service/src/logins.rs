@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use evercube_base::{Error, Result};
+use evercube_base::Result;
 use evercube_metastore::{Command, LoginChange, SealedLogin};
 use evercube_sources::{Login, Logins, source_named};
 use serde::{Deserialize, Serialize};
@@ -55,9 +55,7 @@ impl Service {
     ) -> Result<String> {
         require_admin(call.session.rules(), "Changing the logins of data sources")?;
         let source = source_named(kind, path)?;
-        if login.password.is_empty() {
-            return Err(Error::invalid("a login needs a password"));
-        }
+        login.check()?;
         if let Some(database) = database
             && self.metastore.state().database(database).is_none()
         {

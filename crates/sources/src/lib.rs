@@ -17,7 +17,7 @@ mod steps;
 mod table;
 
 pub use files_read::{FileMark, FilesRead};
-pub use logins::{Login, Logins, overridden, source_named, take_login};
+pub use logins::{ClientCertificate, Login, Logins, overridden, source_named, take_login};
 pub use policy::FilePolicy;
 pub use postgres::Authorities;
 pub use read::{ColumnRequest, SourceContext, check, check_expression, read_partition, read_rows};

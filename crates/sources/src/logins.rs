@@ -11,6 +11,7 @@ use evercube_model::tabular::DataSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub use crate::postgres::ClientCertificate;
 use crate::postgres::PgTarget;
 
 /// Who logs in.
@@ -18,7 +19,25 @@ use crate::postgres::PgTarget;
 pub struct Login {
     /// `None`: the user that the model names.
     pub user: Option<String>,
+    /// Empty where the certificate is all that is asked for.
     pub password: String,
+    /// Shown to a server that knows its clients by their certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<ClientCertificate>,
+}
+
+impl Login {
+    /// # Errors
+    /// `Invalid` where there is nothing to log in with, or the certificate cannot be used.
+    pub fn check(&self) -> Result<()> {
+        match &self.certificate {
+            Some(certificate) => certificate.check(),
+            None if self.password.is_empty() => {
+                Err(Error::invalid("a login needs a password, or a certificate with its key"))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Debug for Login {
@@ -45,7 +64,8 @@ impl Logins {
         let names = [format!("{server};{}", target.database), server].map(|p| named(POSTGRES, &p));
         if let Some(login) = names.iter().find_map(|name| self.0.get(name)) {
             target.user = login.user.clone().or(target.user);
-            target.password = Some(login.password.clone());
+            target.password = Some(login.password.clone()).filter(|p| !p.is_empty());
+            target.certificate.clone_from(&login.certificate);
         }
         target
     }
@@ -102,7 +122,10 @@ fn take_structured(source: &mut DataSource) -> Option<Login> {
         let found = credential.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted));
         found.and_then(|(_, v)| v.as_str()).filter(|v| !v.is_empty()).map(str::to_owned)
     };
-    let login = text("password").map(|password| Login { user: text("username"), password });
+    let login = text("password").map(|password| {
+        let user = text("username");
+        Login { user, password, certificate: None }
+    });
     credential.retain(|key, _| !is_secret(key));
     login
 }
@@ -118,7 +141,7 @@ fn take_legacy(source: &mut DataSource) -> Option<Login> {
     };
     let login = part(&["password", "pwd"]).filter(|p| !p.is_empty()).map(|password| {
         let user = part(&["username", "user id", "user", "uid"]);
-        Login { user: user.filter(|u| !u.is_empty()), password }
+        Login { user: user.filter(|u| !u.is_empty()), password, certificate: None }
     });
     *text = evercube_model::without_password(text);
     login
@@ -194,7 +217,10 @@ mod tests {
 
     #[test]
     fn the_login_of_a_database_goes_before_that_of_its_server() {
-        let login = |p: &str| Login { user: Some(p.to_owned()), password: p.to_owned() };
+        let login = |p: &str| {
+            let (user, password) = (Some(p.to_owned()), p.to_owned());
+            Login { user, password, certificate: None }
+        };
         let name = |path: &str| source_named("PostgreSQL", path).unwrap();
         let all = [(name("DB:5432"), login("server")), (name("db; Sales"), login("database"))];
         let logins = Logins(BTreeMap::from(all));

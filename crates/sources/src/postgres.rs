@@ -17,9 +17,9 @@ use tokio_postgres::{Client, Config, NoTls, RowStream, Socket};
 use crate::m::eval::Interp;
 use crate::m::value::{Binary, Lazy, M, Num};
 use crate::table::{Batch, Column, Name, Origin, Rows, Table};
-pub use tls::Authorities;
 use tls::Encrypted;
 pub(crate) use tls::SslMode;
+pub use tls::{Authorities, ClientCertificate};
 
 const READ_ROWS: usize = 8192;
 /// Days from 1899-12-30 to 2000-01-01, the zero of PostgreSQL's dates.
@@ -33,6 +33,7 @@ pub(crate) struct PgTarget {
     pub database: String,
     pub user: Option<String>,
     pub password: Option<String>,
+    pub certificate: Option<ClientCertificate>,
     pub mode: SslMode,
     /// Who vouches for the server, where that is looked at.
     pub authorities: Authorities,
@@ -46,6 +47,7 @@ impl Default for PgTarget {
             database: String::new(),
             user: None,
             password: None,
+            certificate: None,
             mode: SslMode::default(),
             authorities: Authorities::default(),
         }
@@ -71,6 +73,13 @@ struct Link {
 }
 
 fn connect(t: &PgTarget) -> Result<Link> {
+    // Through a socket in the file system the database would see the account this server runs as.
+    if t.host.starts_with(['/', '@']) || t.host.trim().is_empty() {
+        return Err(Error::invalid(format!(
+            "'{}' is no host of a PostgreSQL server; name one, as db.example.com or db.example.com:5432",
+            t.host
+        )));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -87,8 +96,17 @@ fn connect(t: &PgTarget) -> Result<Link> {
         _ => tokio_postgres::config::SslMode::Require,
     });
     let opened = match t.mode {
+        SslMode::Disable if t.certificate.is_some() => {
+            return Err(Error::invalid(format!(
+                "the login for PostgreSQL {}:{} is a certificate, which is shown over encrypted connections only, and SSL Mode is Disable; use Require, VerifyCA or VerifyFull",
+                t.host, t.port
+            )));
+        }
         SslMode::Disable => runtime.block_on(open(&c, NoTls)),
-        mode => runtime.block_on(open(&c, Encrypted::new(mode, &t.authorities)?)),
+        mode => {
+            let encrypted = Encrypted::new(mode, &t.authorities, t.certificate.as_ref())?;
+            runtime.block_on(open(&c, encrypted))
+        }
     };
     let client = opened.map_err(|e| fault(t, "cannot connect to", &e))?;
     Ok(Link { client, runtime })

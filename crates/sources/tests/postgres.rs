@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use evercube_base::{DataType, DateTime, Decimal, RowBatch, Value};
 use evercube_model::tabular::{DataSource, PartitionSource, Text};
-use evercube_sources::{Authorities, ColumnRequest, FilePolicy, SourceContext, read_partition};
+use evercube_sources::{
+    Authorities, ClientCertificate, ColumnRequest, FilePolicy, Login, Logins, SourceContext,
+    read_partition, source_named,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -60,6 +63,9 @@ fn certificates(folder: &Path) -> Result<(), String> {
         echo subjectAltName=DNS:localhost > names
         openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
             -extfile names -out server.crt
+        openssl req $key -subj /CN=etl -keyout etl.key -out etl.csr
+        openssl x509 -req -in etl.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out etl.pem
+        openssl x509 -req -in etl.csr -CA other.pem -CAkey other.key -CAcreateserial -days 2 -extfile names -out foreign.pem
         chmod 600 server.key";
     match Command::new("sh").args(["-c", script]).current_dir(folder).output() {
         Ok(out) if out.status.success() => Ok(()),
@@ -92,11 +98,21 @@ fn start(encrypts: bool) -> Result<Server, String> {
     if !s.is_ok_and(|s| s.success()) {
         return Err("initdb did not work".into());
     }
+    if encrypts {
+        // The user etl is known by a certificate and by nothing else.
+        let file = data.join("pg_hba.conf");
+        let rules = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        let rules = format!("hostssl all etl all cert\nhostnossl all etl all reject\n{rules}");
+        std::fs::write(&file, rules).map_err(|e| e.to_string())?;
+    }
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|l| l.local_addr())
         .map_err(|e| e.to_string())?
         .port();
+    let ca = format!("ssl_ca_file={}", dir.path().join("ca.pem").display());
+    let by_certificate = ["-c", ca.as_str()];
     let child = command(&bin.join("postgres"), root)
+        .args(if encrypts { &by_certificate[..] } else { &[] })
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
@@ -272,15 +288,13 @@ fn a_connection_is_encrypted_and_checked_as_its_mode_says() {
         data_source: Some("D".into()),
         ..PartitionSource::default()
     };
-    let asked = |port: u16, host: &str, mode: &str, authority: &str| {
-        let text = format!(
-            "Host={host};Port={port};Database=postgres;Username=tester;Password=x;SSL Mode={mode}"
-        );
+    let asked_as = |who: &str, port: u16, host: &str, mode: &str, authority: &str, logins| {
+        let text = format!("Host={host};Port={port};Database=postgres;SSL Mode={mode};{who}");
         let of = serde_json::json!({ "type": "provider", "name": "D", "connectionString": text });
         let ctx = SourceContext {
             expressions: vec![],
             data_sources: vec![serde_json::from_value(of).unwrap()],
-            logins: evercube_sources::Logins::default(),
+            logins,
             authorities: trusted(authority),
             policy: FilePolicy::Any,
             working_dir: "/".into(),
@@ -290,6 +304,10 @@ fn a_connection_is_encrypted_and_checked_as_its_mode_says() {
         read(&ctx, &source, &[("t", DataType::String)])
             .map(|(_, rows)| format!("{:?}", rows[0].columns[0].value(0)))
             .unwrap_or_else(|e| e.message)
+    };
+    let asked = |port: u16, host: &str, mode: &str, authority: &str| {
+        let who = "Username=tester;Password=x";
+        asked_as(who, port, host, mode, authority, evercube_sources::Logins::default())
     };
     let (yes, no) = ("String(\"true\")", "String(\"false\")");
     for (mode, host, authority, said) in [
@@ -311,4 +329,39 @@ fn a_connection_is_encrypted_and_checked_as_its_mode_says() {
         let found = asked(plain.port, "localhost", mode, "");
         assert!(found.contains(said), "{mode}: {found}");
     }
+
+    // Who is known by a certificate shows the one that was kept for this server.
+    client(server.port, "CREATE ROLE etl LOGIN").unwrap();
+    let read = |name: &str| std::fs::read_to_string(server.dir.path().join(name)).unwrap();
+    let login = |certificate: &str| {
+        let certificate = ClientCertificate { chain: read(certificate), key: read("etl.key") };
+        Login { user: Some("etl".into()), password: String::new(), certificate: Some(certificate) }
+    };
+    let by = |certificate: Option<&str>, host: &str, mode: &str| {
+        let path = format!("localhost:{}", server.port);
+        let name = source_named("PostgreSQL", &path).unwrap();
+        let logins = certificate.map(|c| (name, login(c))).into_iter().collect();
+        asked_as("Username=etl", server.port, host, mode, "ca.pem", Logins(logins))
+    };
+    assert_eq!(by(Some("etl.pem"), "localhost", "VerifyFull"), yes);
+    assert_eq!(by(Some("etl.pem"), "localhost", "Prefer"), yes);
+    for (certificate, host, mode) in [
+        (None, "localhost", "Require"),
+        (Some("foreign.pem"), "localhost", "Require"),
+        (Some("etl.pem"), "127.0.0.1", "Require"),
+        (Some("etl.pem"), "localhost", "Disable"),
+    ] {
+        let found = by(certificate, host, mode);
+        assert!(found != yes && found != no, "{certificate:?} {host} {mode}: {found}");
+    }
+    assert!(by(Some("etl.pem"), "localhost", "Disable").contains("is a certificate"));
+    login("etl.pem").check().unwrap();
+    let wrong = ClientCertificate { chain: read("etl.pem"), key: read("server.key") };
+    for wrong in [wrong, ClientCertificate { chain: "x".into(), key: read("etl.key") }] {
+        let e = wrong.check().unwrap_err();
+        assert!(e.message.contains("certificate"), "{e}");
+    }
+    // Nothing on this machine is reached by a path.
+    let found = asked(server.port, "/var/run/postgresql", "Disable", "");
+    assert!(found.contains("is no host"), "{found}");
 }

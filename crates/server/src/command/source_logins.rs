@@ -55,8 +55,14 @@ struct Add {
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
     /// File that holds the password
-    #[arg(long, value_name = "FILE")]
-    secret_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "certificate_file")]
+    secret_file: Option<PathBuf>,
+    /// File with a certificate in PEM, for a server that knows its clients by theirs
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    certificate_file: Option<PathBuf>,
+    /// File with the key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate_file")]
+    key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,11 +88,18 @@ pub async fn run(args: &Credentials) -> Outcome {
         Action::List(args) => list(args).await,
         Action::Add(args) => {
             let Source { kind, path, database } = &args.source;
-            let password = secret_of(&args.secret_file)?;
-            let body = json!({
-                "kind": kind, "path": path, "database": database,
-                "username": args.username, "password": password,
+            let mut body = json!({
+                "kind": kind, "path": path, "database": database, "username": args.username,
             });
+            for (part, file) in [
+                ("password", &args.secret_file),
+                ("certificate", &args.certificate_file),
+                ("key", &args.key_file),
+            ] {
+                if let Some(file) = file {
+                    body[part] = secret_of(file)?.into();
+                }
+            }
             let client = args.account.client()?;
             let done = client.post_json("/api/v1/credentials", &body, &request_id()?).await?;
             print(&format!("kept for {}\n", json::<Done>(&done)?.source))

@@ -2,7 +2,7 @@
 
 use evercube_base::{Error, Result};
 use evercube_service::call::Call;
-use evercube_service::{Login, Service, source_named};
+use evercube_service::{ClientCertificate, Login, Service, source_named};
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -36,7 +36,25 @@ pub struct AddBody {
     path: String,
     database: Option<String>,
     username: Option<String>,
+    #[serde(default)]
     password: String,
+    /// PEM, with its `key`.
+    certificate: Option<String>,
+    key: Option<String>,
+}
+
+fn login(
+    user: Option<String>,
+    password: String,
+    certificate: Option<String>,
+    key: Option<String>,
+) -> Result<Login> {
+    let certificate = match (certificate, key) {
+        (None, None) => None,
+        (Some(chain), Some(key)) => Some(ClientCertificate { chain, key }),
+        _ => return Err(Error::invalid("'certificate' and 'key' go together")),
+    };
+    Ok(Login { user, password, certificate })
 }
 
 impl AddBody {
@@ -49,7 +67,9 @@ impl AddBody {
             return Err(Error::invalid("the login of a refresh is of no other database"));
         }
         let source = source_named(&self.kind, &self.path)?;
-        Ok((source, Login { user: self.username, password: self.password }))
+        let login = login(self.username, self.password, self.certificate, self.key)?;
+        login.check()?;
+        Ok((source, login))
     }
 }
 
@@ -66,9 +86,10 @@ pub async fn run(service: &Service, call: &Call, asked: &Asked, verb: Verb) -> R
         Verb::List => return Ok(json_of(&json!({ "credentials": service.logins(call)? }))),
         Verb::Add => {
             let given: AddBody = body(asked)?;
-            let login = Login { user: given.username, password: given.password };
-            let of = (given.kind.as_str(), given.path.as_str());
-            service.put_login(call, of, given.database.as_deref(), &login).await?
+            let AddBody { kind, path, database, username, password, certificate, key } = given;
+            let login = login(username, password, certificate, key)?;
+            let of = (kind.as_str(), path.as_str());
+            service.put_login(call, of, database.as_deref(), &login).await?
         }
         Verb::Remove => {
             let given: RemoveBody = body(asked)?;

@@ -9,10 +9,12 @@ use evercube_base::{Error, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
@@ -76,6 +78,42 @@ impl std::fmt::Debug for Authorities {
     }
 }
 
+/// What a client shows that is known by its certificate.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// PEM: its own certificate, and those between it and the authority.
+    pub chain: String,
+    /// PEM.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate")
+    }
+}
+
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl ClientCertificate {
+    /// # Errors
+    /// `Invalid` where certificate and key cannot be read or do not belong together; never with
+    /// what was read.
+    pub fn check(&self) -> Result<()> {
+        Encrypted::new(SslMode::Require, &Authorities::default(), Some(self)).map(|_| ())
+    }
+
+    fn read(&self) -> Result<Pair> {
+        let wrong =
+            |what: &str| Error::invalid(format!("the client's {what} cannot be read as PEM"));
+        let chain: std::result::Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
+        let chain = chain.ok().filter(|c| !c.is_empty()).ok_or_else(|| wrong("certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
+        Ok((chain, key.map_err(|_| wrong("key"))?))
+    }
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
@@ -85,7 +123,11 @@ fn provider() -> Arc<CryptoProvider> {
 pub(super) struct Encrypted(Arc<ClientConfig>);
 
 impl Encrypted {
-    pub fn new(mode: SslMode, authorities: &Authorities) -> Result<Self> {
+    pub fn new(
+        mode: SslMode,
+        authorities: &Authorities,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Self> {
         let failed = |e: &dyn std::fmt::Display| {
             Error::internal(format!("encrypted connections cannot be set up: {e}"))
         };
@@ -107,8 +149,16 @@ impl Encrypted {
             .with_safe_default_protocol_versions()
             .map_err(|e| failed(&e))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let config = match certificate {
+            None => config.with_no_client_auth(),
+            Some(certificate) => {
+                let (chain, key) = certificate.read()?;
+                config.with_client_auth_cert(chain, key).map_err(|e| {
+                    Error::invalid(format!("the client's certificate cannot be used: {e}"))
+                })?
+            }
+        };
         Ok(Self(Arc::new(config)))
     }
 }
