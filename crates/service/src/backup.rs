@@ -19,6 +19,7 @@ pub mod preamble;
 mod probe;
 mod read_back;
 pub mod repository;
+pub mod slots;
 pub mod target;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use self::hashing::Hashing;
 pub use self::header::{BackupHeader, BackupSummary, ObjectEntry};
 pub use self::keep::Keep;
 pub use self::named::NamedTargets;
-use self::preamble::{Chance, KdfCost, Preamble};
+use self::preamble::{Chance, KdfCost, Preamble, Secrets};
 pub use self::probe::{Check, ProbeReport};
 pub use self::read_back::ReadBack;
 pub use self::target::Target;
@@ -47,6 +48,8 @@ use crate::objects::blocking;
 #[derive(Clone, Default)]
 pub struct Options {
     pub password: Option<String>,
+    /// What a file is sealed under that has no password.
+    pub keys: Option<slots::Keys>,
     pub overwrite: bool,
     /// The group's own folder on this server.
     pub own_folder: PathBuf,
@@ -80,7 +83,7 @@ pub async fn write(
         Target::Cloud(at) => {
             let blob = Blob::for_backup(at)?;
             blob.check_free(options.overwrite).await?;
-            upload(&blob, header, options.password, options.overwrite, objects).await?
+            upload(&blob, header, options, objects).await?
         }
         Target::File(path) => write_file(path.clone(), header, options, objects).await?,
         Target::Own(name) => {
@@ -96,10 +99,9 @@ async fn write_file(
     options: Options,
     objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
 ) -> Result<BackupSummary> {
-    let Options { password, overwrite, .. } = options;
     blocking(move || {
-        let file = local::NewFile::create(&path, overwrite)?;
-        let (file, summary) = write_to(file, header, password.as_deref(), objects)?;
+        let file = local::NewFile::create(&path, options.overwrite)?;
+        let (file, summary) = write_to(file, header, &options, objects)?;
         file.keep()?;
         Ok(summary)
     })
@@ -130,13 +132,13 @@ pub async fn test(target: &Target, own_folder: &Path) -> Result<ProbeReport> {
 async fn upload(
     blob: &Blob,
     header: BackupHeader,
-    password: Option<String>,
-    overwrite: bool,
+    options: Options,
     objects: impl FnMut(&Hash) -> Result<Vec<u8>> + Send + 'static,
 ) -> Result<BackupSummary> {
+    let overwrite = options.overwrite;
     let (out, pieces) = pipe::writer(cloud::BLOCK);
     let mut writing: JoinHandle<Result<BackupSummary>> = tokio::task::spawn_blocking(move || {
-        write_to(out, header, password.as_deref(), objects).map(|(_, summary)| summary)
+        write_to(out, header, &options, objects).map(|(_, summary)| summary)
     });
     let mut written = None;
     let finished = async {
@@ -162,10 +164,14 @@ async fn ended<T>(task: &mut JoinHandle<Result<T>>) -> Result<T> {
 fn write_to<W: Write>(
     out: W,
     header: BackupHeader,
-    password: Option<&str>,
+    options: &Options,
     mut objects: impl FnMut(&Hash) -> Result<Vec<u8>>,
 ) -> Result<(W, BackupSummary)> {
-    let preamble = Preamble::new(password, KdfCost::default(), &Chance::draw()?)?;
+    let chance = Chance::draw()?;
+    let preamble = match (&options.password, &options.keys) {
+        (None, Some(keys)) => Preamble::sealed(keys, &chance)?,
+        (password, _) => Preamble::new(password.as_deref(), KdfCost::default(), &chance)?,
+    };
     let hashes: Vec<Hash> = header.objects.iter().map(|o| o.hash).collect();
     let mut archive = ArchiveWriter::new(Hashing::new(out), preamble, header)?;
     for hash in &hashes {
@@ -196,30 +202,26 @@ pub struct WholeBackup {
 /// Reads a whole backup; what it was once the last byte of it is proved.
 pub async fn read(
     source: &Target,
-    password: Option<String>,
+    secrets: Secrets,
     own_folder: &Path,
     sink: impl Sink,
 ) -> Result<WholeBackup> {
     if let Target::Repository(place) = source {
-        let repository = place.open(password.as_deref()).await?;
+        let repository = place.open(secrets.password.as_deref()).await?;
         let snapshot = repository.snapshot(place.picked()?).await?;
         return Box::pin(repository.read(&snapshot, sink)).await;
     }
-    with_reader(source, own_folder, move |input| read_all(input, password.as_deref(), sink)).await
+    with_reader(source, own_folder, move |input| read_all(input, &secrets, sink)).await
 }
 
 /// Reads the header of a backup and nothing of its objects.
-pub async fn inspect(
-    source: &Target,
-    password: Option<String>,
-    own_folder: &Path,
-) -> Result<BackupHeader> {
+pub async fn inspect(source: &Target, secrets: Secrets, own_folder: &Path) -> Result<BackupHeader> {
     if let Target::Repository(place) = source {
-        let repository = place.open(password.as_deref()).await?;
+        let repository = place.open(secrets.password.as_deref()).await?;
         return Ok(repository.snapshot(place.picked()?).await?.header);
     }
     with_reader(source, own_folder, move |input| {
-        Ok(ArchiveReader::open(input, password.as_deref())?.header().clone())
+        Ok(ArchiveReader::open(input, &secrets)?.header().clone())
     })
     .await
 }
@@ -250,13 +252,9 @@ async fn with_reader<T: Send + 'static>(
     .await
 }
 
-fn read_all(
-    input: Box<dyn Read>,
-    password: Option<&str>,
-    mut sink: impl Sink,
-) -> Result<WholeBackup> {
+fn read_all(input: Box<dyn Read>, secrets: &Secrets, mut sink: impl Sink) -> Result<WholeBackup> {
     let mut input = Hashing::new(input);
-    let mut archive = ArchiveReader::open(&mut input, password)?;
+    let mut archive = ArchiveReader::open(&mut input, secrets)?;
     sink.begin(archive.header())?;
     while let Some((hash, content)) = archive.object()? {
         sink.object(hash, content)?;

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub(crate) mod continuous;
 pub mod in_repository;
+mod one_partition;
 mod one_table;
 pub(crate) mod restore;
 
@@ -15,6 +16,8 @@ use evercube_model::tmsl::{BackupCommand, RestoreCommand};
 use evercube_store::Hash;
 
 use crate::backup::header::History;
+use crate::backup::preamble::Secrets;
+use crate::backup::slots::Keys;
 use crate::backup::{
     self, BackupHeader, ObjectEntry, Options, ProbeReport, ReadBack, Target, local,
 };
@@ -56,10 +59,12 @@ pub struct RestoreRequest {
     pub at: Option<At>,
     /// Brings this table back and leaves the rest of the database as it is.
     pub table: Option<String>,
+    /// Brings this partition of the table back alone.
+    pub partition: Option<String>,
 }
 
 /// A backup in one file that is still to be read back, and its password.
-type Unproved = (Target, Option<String>);
+type Unproved = (Target, Secrets);
 
 impl Service {
     /// Writes the newest version of a database into one file; queries and writes go on.
@@ -86,9 +91,9 @@ impl Service {
         let cancel = Arc::clone(&listed.cancel);
         let written = Box::pin(self.back_up(call, &id, &target, request, cancel)).await;
         let answer = match written {
-            Ok((answer, Some((target, password)))) => {
+            Ok((answer, Some((target, secrets)))) => {
                 self.progress.update(&id, |p| p.state = "reading back".into());
-                Box::pin(self.prove_file(&target, password)).await.map(|()| answer)
+                Box::pin(self.prove_file(&target, secrets)).await.map(|()| answer)
             }
             written => written.map(|(answer, _)| answer),
         };
@@ -126,7 +131,10 @@ impl Service {
     ) -> Result<(WriteAnswer, Option<Unproved>)> {
         let BackupRequest { database, password, overwrite, read_back, .. } = request;
         let password = self.backup_password(target, password)?;
+        let secrets = Secrets { password: password.clone(), keys: self.backup_keys() };
         let is_locked = password.is_some();
+        let in_own_folder = matches!(target, Target::Own(_));
+        let keys = Some(&secrets.keys).filter(|k| k.vault.is_some() && in_own_folder).cloned();
         self.see_all_commits().await?;
         let name = self.committed_name(&database);
         let name = name.ok_or_else(|| self.no_such_database(&database))?;
@@ -151,7 +159,8 @@ impl Service {
                     p.current = target.describe();
                 });
                 let options = Options {
-                    password: password.clone(),
+                    password,
+                    keys,
                     overwrite,
                     own_folder: own_folder.clone(),
                     server: self.config.name.clone(),
@@ -182,13 +191,13 @@ impl Service {
                     tracing::warn!(place = target.describe(), error = %e, "a backup could not be recorded");
                 }
                 if !in_repository && read_back != ReadBack::None {
-                    unproved = Some((placed.target, password));
+                    unproved = Some((placed.target, secrets));
                 }
                 version.seq
             }
             // Where the request had been carried out and only its answer was lost, it is done.
             Err(e) if matches!(e.kind, ErrorKind::Conflict | ErrorKind::Source) => {
-                let found = backup::inspect(target, password, &own_folder).await;
+                let found = backup::inspect(target, secrets, &own_folder).await;
                 found.ok().filter(|h| h.request == id).ok_or(e)?.seq
             }
             Err(e) => return Err(e),
@@ -224,15 +233,28 @@ impl Service {
         }
     }
 
-    /// Warns where a backup lies readable on a disk beside a data folder that is encrypted. Other
-    /// groups must be able to read it, so it is not encrypted with the keys of this one.
+    /// What opens a backup: its password where it has one, else the keys of the operator and of the
+    /// group.
+    pub(crate) fn backup_secrets(&self, target: &Target, given: Option<String>) -> Result<Secrets> {
+        Ok(Secrets { password: self.backup_password(target, given)?, keys: self.backup_keys() })
+    }
+
+    fn backup_keys(&self) -> Keys {
+        Keys {
+            vault: self.config.vault.clone(),
+            group: self.metastore.state().cluster_id.clone(),
+            of_group: self.keys(),
+        }
+    }
+
+    /// Warns where a backup lies readable on a disk while the data folder is encrypted. Whoever is
+    /// told of a place outside reads it with neither these servers nor their keys.
     fn in_the_clear(&self, target: &Target, is_locked: bool) -> Option<Diagnostic> {
-        let on_disk = matches!(target, Target::Own(_)) || target.path().is_some();
-        if is_locked || !on_disk || self.config.vault.is_none() {
+        if is_locked || target.path().is_none() || self.config.vault.is_none() {
             return None;
         }
         let text = format!(
-            "The data folder is encrypted and the backup at {} is not: backups are encrypted with their own password only; give it one.",
+            "The data folder is encrypted and the backup at {} is not: outside of the group's own folder backups are encrypted with their own password only; give it one.",
             target.describe()
         );
         Some(warning(String::new(), text, None))
@@ -357,7 +379,8 @@ impl From<RestoreCommand> for RestoreRequest {
             overwrite: command.allow_overwrite,
             roles: roles.to_owned(),
             at: None,
-            table: None,
+            table: command.table,
+            partition: command.partition,
         }
     }
 }
@@ -389,6 +412,7 @@ impl std::fmt::Debug for RestoreRequest {
             .field("roles", &self.roles)
             .field("at", &self.at)
             .field("table", &self.table)
+            .field("partition", &self.partition)
             .finish()
     }
 }

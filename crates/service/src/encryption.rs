@@ -1,6 +1,7 @@
 //! Encryption of this server's data folder while it runs: files that are plain, or encrypted with an
 //! older data key, are written anew one after another; keys are rotated when somebody asks.
 
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ pub(crate) fn spawn(service: &Arc<Service>) {
     });
 }
 
+/// Whether a file is a backup that whoever finds it can read.
+fn is_plain_backup(path: &std::path::Path) -> bool {
+    let mut start = [0; 12];
+    let read = std::fs::File::open(path).and_then(|mut f| f.read_exact(&mut start));
+    read.is_ok() && crate::backup::preamble::is_plain(&start)
+}
+
 impl Service {
     /// Writes every file anew that is not encrypted with the current data key, and forgets older
     /// keys once there was none.
@@ -152,8 +160,13 @@ impl Service {
         let book = self.renewal.book.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = |name: &&str| {
             let path = self.config.data_dir.join(name);
-            let is_empty = std::fs::read_dir(&path).is_ok_and(|mut of| of.next().is_none());
-            path.exists() && !is_empty
+            match std::fs::read_dir(&path) {
+                Ok(mut files) if *name == "backup" => {
+                    files.any(|f| f.is_ok_and(|f| is_plain_backup(&f.path())))
+                }
+                Ok(mut files) => files.next().is_some(),
+                Err(_) => path.exists(),
+            }
         };
         Some(EncryptionStatus {
             data_key: vault.data_key(),

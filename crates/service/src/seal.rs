@@ -28,6 +28,8 @@ pub enum Purpose {
     OtherGroup,
     /// The login of a data source.
     SourceLogin,
+    /// The key of a backup.
+    Backup,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Login => b"evercube login 1",
             Self::OtherGroup => b"evercube other group 1",
             Self::SourceLogin => b"evercube source login 1",
+            Self::Backup => b"evercube backup 1",
             Self::Audit => b"evercube audit head 1",
         }
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_service::backup::preamble::Secrets;
 use evercube_service::backup::repository::{Repository, Setup};
 use evercube_service::backup::{self, BackupHeader, ObjectEntry, Options, Sink, Target};
 use evercube_store::Hash;
@@ -193,7 +194,7 @@ async fn write(name: &str, contents: &[Vec<u8>], overwrite: bool) -> Result<u64>
 async fn read(name: &str, password: &str) -> Result<Vec<Vec<u8>>> {
     let kept = Arc::default();
     let sink = Keep(Arc::clone(&kept));
-    backup::read(&target(name), Some(password.into()), Path::new("/"), sink).await?;
+    backup::read(&target(name), Secrets::of_password(Some(password)), Path::new("/"), sink).await?;
     let found = kept.lock().unwrap().clone();
     Ok(found)
 }
@@ -225,7 +226,7 @@ async fn against_the_emulator() {
         assert_eq!(read("s/small.evb", "pw").await.unwrap(), small);
     }
     let elsewhere = Target::parse("az://absent/x.evb", Path::new("/")).unwrap();
-    let e = backup::inspect(&elsewhere, None, Path::new("/")).await.unwrap_err();
+    let e = backup::inspect(&elsewhere, Secrets::default(), Path::new("/")).await.unwrap_err();
     assert_eq!(e.kind, ErrorKind::NotFound, "{e}");
 }
 
@@ -250,7 +251,8 @@ async fn a_repository() {
     let read = async |target: &Target| {
         let kept: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let sink = Keep(Arc::clone(&kept));
-        let done = backup::read(target, Some("pw".into()), Path::new("/"), sink).await;
+        let done =
+            backup::read(target, Secrets::of_password(Some("pw")), Path::new("/"), sink).await;
         let found = kept.lock().unwrap().clone();
         done.map(|_| found)
     };

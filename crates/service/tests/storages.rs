@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::NamedTargets;
+use evercube_service::backup::preamble::Secrets;
 use evercube_service::backup::{self, BackupHeader, ObjectEntry, Options, Sink, Target};
 use evercube_store::Hash;
 use moto::Moto;
@@ -65,7 +66,13 @@ impl Storage {
     async fn read(&self, name: &str, password: &str) -> Result<Vec<Vec<u8>>> {
         let kept = Arc::default();
         let sink = Keep(Arc::clone(&kept));
-        backup::read(&self.target(name), Some(password.into()), Path::new("/"), sink).await?;
+        backup::read(
+            &self.target(name),
+            Secrets::of_password(Some(password)),
+            Path::new("/"),
+            sink,
+        )
+        .await?;
         let found = kept.lock().unwrap().clone();
         Ok(found)
     }
@@ -268,7 +275,7 @@ async fn add(target: Target, contents: &[Vec<u8>]) -> Result<backup::Placed> {
 async fn taken(placed: backup::Placed) -> Result<Vec<Vec<u8>>> {
     let kept = Arc::default();
     let sink = Keep(Arc::clone(&kept));
-    backup::read(&placed.target, None, Path::new("/"), sink).await?;
+    backup::read(&placed.target, Secrets::default(), Path::new("/"), sink).await?;
     let found = kept.lock().unwrap().clone();
     Ok(found)
 }

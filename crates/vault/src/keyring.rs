@@ -78,14 +78,14 @@ fn failed(path: &Path, what: &str, e: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Source, format!("{} cannot be {what}: {e}", path.display()))
 }
 
-fn seal(key: &Key, place: &str, plain: &[u8]) -> Result<String> {
+pub(crate) fn seal(key: &Key, place: &str, plain: &[u8]) -> Result<String> {
     let mut out = Vec::new();
     seal_to((0, key), place.as_bytes(), plain, &mut out)
         .map_err(|e| Error::internal(e.to_string()))?;
     Ok(STANDARD.encode(out))
 }
 
-fn open(key: &Key, place: &str, sealed: &str) -> Option<Vec<u8>> {
+pub(crate) fn open(key: &Key, place: &str, sealed: &str) -> Option<Vec<u8>> {
     let sealed = STANDARD.decode(sealed).ok()?;
     let mut from = sealed.as_slice();
     let header = Header::read(&mut from, sealed.len() as u64).ok()?;

@@ -56,6 +56,11 @@ impl OperatorKey {
         hex::encode(&hash[..8])
     }
 
+    /// What the keys of backups are sealed under.
+    pub(crate) fn for_backups(&self) -> Key {
+        blake3::derive_key("evercube 2026-11 backups under an operator's key", &self.0)
+    }
+
     pub(crate) fn wrapping(&self) -> Key {
         blake3::derive_key("evercube 2026-11 slot of an operator's key", &self.0)
     }

@@ -8,7 +8,7 @@ use evercube_base::{Error, ErrorKind, Result};
 
 use crate::frames::{Header, Key, Pieces, seal_to};
 use crate::key_source::KeySources;
-use crate::keyring::{Closed, Keyring};
+use crate::keyring::{self, Closed, Keyring};
 use crate::operator_key::OperatorKey;
 
 /// The keys of one data folder.
@@ -16,6 +16,9 @@ pub struct Vault {
     data: PathBuf,
     sources: KeySources,
     ring: RwLock<Keyring>,
+    /// Keys of the operator's: what the keys of backups are sealed under, by name. As the sources
+    /// gave them last.
+    operator: RwLock<Vec<(String, Key)>>,
     /// One change of the keys at a time.
     changing: Mutex<()>,
 }
@@ -43,7 +46,7 @@ impl Vault {
     /// damaged; what a source of keys says.
     pub fn open(data: &Path, sources: &KeySources) -> Result<Option<Arc<Self>>> {
         let closed = Closed::load(data)?;
-        let ring = match (closed, sources.is_empty()) {
+        let (ring, keys) = match (closed, sources.is_empty()) {
             (None, _) if is_encrypted(data) => {
                 return Err(refused(format!(
                     "the data folder {0} is encrypted and its keys are gone: put {0}/encryption.json back from a copy; without it nothing in the folder can be read, and the server starts again in an empty folder with --join",
@@ -52,13 +55,14 @@ impl Vault {
             }
             (None, true) => return Ok(None),
             (None, false) => {
-                let ring = Keyring::new(&sources.all()?)?;
+                let keys = sources.all()?;
+                let ring = Keyring::new(&keys)?;
                 std::fs::create_dir_all(data).map_err(|e| {
                     let message = format!("{} cannot be made: {e}", data.display());
                     Error::new(ErrorKind::Source, message)
                 })?;
                 ring.save(data)?;
-                ring
+                (ring, keys)
             }
             (Some(closed), true) => {
                 return Err(refused(format!(
@@ -73,6 +77,7 @@ impl Vault {
             data: data.to_owned(),
             sources: sources.clone(),
             ring: RwLock::new(ring),
+            operator: RwLock::new(for_backups(&keys)),
             changing: Mutex::default(),
         })))
     }
@@ -105,6 +110,26 @@ impl Vault {
     /// Names of the operator's keys that open the folder.
     pub fn slots(&self) -> Vec<String> {
         self.ring().slots()
+    }
+
+    /// A key of a backup sealed under each key of the operator's, and the names of those.
+    ///
+    /// # Errors
+    /// `Internal` where there is no chance to be had.
+    pub fn seal_for_operator(&self, key: &[u8; 32]) -> Result<Vec<(String, String)>> {
+        let all = self.operator.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = |(name, under): &(String, Key)| {
+            Ok((name.clone(), keyring::seal(under, &backup_place(name), key)?))
+        };
+        all.iter().map(sealed).collect()
+    }
+
+    /// What [`Vault::seal_for_operator`] sealed under the key of this name; `None` where the
+    /// operator gives no such key, or it is not what was sealed.
+    pub fn open_for_operator(&self, name: &str, sealed: &str) -> Option<Vec<u8>> {
+        let all = self.operator.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, under) = all.iter().find(|(known, _)| known == name)?;
+        keyring::open(under, &backup_place(name), sealed)
     }
 
     /// The name under which an object lies in the folder: who does not have the keys cannot tell
@@ -181,7 +206,9 @@ impl Vault {
                 ring.keys.add()?;
             }
             ring.rewrap(&slots)
-        })
+        })?;
+        *self.operator.write().unwrap_or_else(PoisonError::into_inner) = for_backups(&slots);
+        Ok(())
     }
 
     /// Forgets the data keys before one, under which nothing is sealed any more.
@@ -237,7 +264,17 @@ fn is_encrypted(data: &Path) -> bool {
     data.join("store").join("sealed").exists()
 }
 
-fn open(closed: &Closed, data: &Path, sources: &KeySources) -> Result<Keyring> {
+fn for_backups(keys: &[OperatorKey]) -> Vec<(String, Key)> {
+    keys.iter().map(|k| (k.name(), k.for_backups())).collect()
+}
+
+/// What the key of a backup is sealed for.
+fn backup_place(name: &str) -> String {
+    format!("backup {name}")
+}
+
+/// The keys of a folder, and those of the operator that are given.
+fn open(closed: &Closed, data: &Path, sources: &KeySources) -> Result<(Keyring, Vec<OperatorKey>)> {
     let (mut keys, mut failures) = (Vec::<OperatorKey>::new(), Vec::<String>::new());
     for found in sources.ask() {
         match found {
@@ -266,7 +303,7 @@ fn open(closed: &Closed, data: &Path, sources: &KeySources) -> Result<Keyring> {
     if !new.is_empty() || !closed.is_whole() {
         ring.save(data)?;
     }
-    Ok(ring)
+    Ok((ring, keys))
 }
 
 #[cfg(test)]
@@ -339,6 +376,25 @@ mod tests {
         assert!(e.message.contains("data key 1"), "{e}");
         assert_eq!(vault.open_sealed(b"here", &new).unwrap(), b"words");
         assert_eq!(vault.data_keys(), [2]);
+    }
+
+    #[test]
+    fn any_key_of_the_operator_opens_a_backup_elsewhere_and_no_other_does() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let vault = Vault::open(here.path(), &text(&["11", "22"])).unwrap().unwrap();
+        let sealed = vault.seal_for_operator(&[7; 32]).unwrap();
+        assert_eq!(sealed.len(), 2);
+        let opens = |vault: &Vault| -> Vec<bool> {
+            let opened = sealed.iter().map(|(name, s)| vault.open_for_operator(name, s));
+            opened.map(|k| k.as_deref() == Some(&[7; 32][..])).collect()
+        };
+        assert_eq!(opens(&vault), [true, true]);
+        let other = Vault::open(there.path(), &text(&["22"])).unwrap().unwrap();
+        assert_eq!(opens(&other), [false, true]);
+        let stranger = tempfile::tempdir().unwrap();
+        let stranger = Vault::open(stranger.path(), &text(&["33"])).unwrap().unwrap();
+        assert_eq!(opens(&stranger), [false, false]);
+        assert_eq!(vault.open_for_operator(&sealed[0].0, &sealed[1].1), None);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use evercube_base::{Collation, ColumnData, DataType, Result, RowBatch, Value};
 use evercube_service::backup::archive::{ArchiveReader, ArchiveWriter};
-use evercube_service::backup::preamble::{Chance, KdfCost, Preamble};
+use evercube_service::backup::preamble::{Chance, KdfCost, Preamble, Secrets};
+use evercube_service::backup::slots::Keys;
 use evercube_service::backup::{BackupHeader, ObjectEntry};
+use evercube_service::seal::SealingKey;
 use evercube_store::{Bytes, Manifest, Segment, SegmentBuilder};
 
 use super::{Target, judged, texts};
@@ -60,23 +62,27 @@ pub const MANIFEST: Target = Target {
     words: &[],
 };
 
-/// An archive of two objects, whose password costs little to try.
-fn archive(password: Option<&str>) -> Result<Vec<u8>> {
+/// An archive of two objects.
+fn archive(protected: impl FnOnce(&Chance) -> Result<Preamble>) -> Result<Vec<u8>> {
     let contents = [b"model".as_slice(), b"manifest"];
     let entry = |c: &&[u8]| ObjectEntry { hash: blake3::hash(c).into(), length: c.len() as u64 };
     let objects = contents.iter().map(entry).collect();
     let header = BackupHeader { database: "d".into(), objects, ..BackupHeader::default() };
-    let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
-    let chance = Chance { salt: [1; 16], nonce: [2; 16] };
-    let preamble = Preamble::new(password, cost, &chance)?;
+    let preamble = protected(&Chance { salt: [1; 16], nonce: [2; 16] })?;
     let mut writer = ArchiveWriter::new(Vec::new(), preamble, header)?;
     contents.iter().try_for_each(|c| writer.object(c))?;
     Ok(writer.finish()?.0)
 }
 
+/// The keys of a group.
+fn keys() -> Keys {
+    let of_group = vec![SealingKey { id: 1, bytes: [7; 32] }];
+    Keys { vault: None, group: "g".into(), of_group }
+}
+
 /// Reads an archive to its end, or to what is wrong with it.
-fn unpack(bytes: &[u8], password: Option<&str>) {
-    let Some(mut reader) = judged(ArchiveReader::open(bytes, password)) else { return };
+fn unpack(bytes: &[u8], secrets: &Secrets) {
+    let Some(mut reader) = judged(ArchiveReader::open(bytes, secrets)) else { return };
     let _named: &BackupHeader = reader.header();
     while let Some(Some(_)) = judged(reader.object()) {}
 }
@@ -84,13 +90,15 @@ fn unpack(bytes: &[u8], password: Option<&str>) {
 pub const BACKUP: Target = Target {
     name: "backup",
     run: |bytes| {
-        unpack(bytes, None);
-        unpack(bytes, Some("secret"));
+        unpack(bytes, &Secrets { keys: keys(), ..Secrets::default() });
+        unpack(bytes, &Secrets::of_password(Some("secret")));
     },
     seeds: || {
-        let (plain, sealed) = (archive(None), archive(Some("secret")));
+        let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
+        let with = |password| archive(move |chance| Preamble::new(password, cost, chance));
+        let sealed = archive(|chance| Preamble::sealed(&keys(), chance));
         let mut all = texts(&["", "EVBACKUP"]);
-        all.extend([plain, sealed].into_iter().flat_map(Result::ok));
+        all.extend([with(None), with(Some("secret")), sealed].into_iter().flat_map(Result::ok));
         all
     },
     words: &[],

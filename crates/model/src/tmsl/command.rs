@@ -168,6 +168,10 @@ pub struct RestoreCommand {
     pub allow_overwrite: bool,
     /// `copyAll`, `skipMembership` or `ignoreSecurity`, in this spelling.
     pub security: Option<String>,
+    /// This table alone, into the database that is there. Not known to the original.
+    pub table: Option<String>,
+    /// This partition of the table alone.
+    pub partition: Option<String>,
 }
 
 /// Passwords never reach a log.
@@ -195,6 +199,8 @@ impl std::fmt::Debug for RestoreCommand {
             .field("password", &hidden(self.password.as_ref()))
             .field("allow_overwrite", &self.allow_overwrite)
             .field("security", &self.security)
+            .field("table", &self.table)
+            .field("partition", &self.partition)
             .finish()
     }
 }

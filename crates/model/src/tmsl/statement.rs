@@ -149,6 +149,8 @@ fn restore(body: &Json) -> Result<Command> {
         file: args.required_text("file")?,
         password: args.text("password")?.filter(|p| !p.is_empty()),
         allow_overwrite: args.flag("allowOverwrite")?.unwrap_or(false),
+        table: args.text("table")?,
+        partition: args.text("partition")?,
         security: security.map(|word| spelled(&word)).transpose()?,
     };
     // Where the original keeps its files has no meaning here.

@@ -31,6 +31,9 @@ pub struct Restore {
     /// Bring back this table alone, into the database as it is now
     #[arg(long, value_name = "T")]
     table: Option<String>,
+    /// Bring back this partition of the table alone
+    #[arg(long, value_name = "P", requires = "table")]
+    partition: Option<String>,
 }
 
 pub async fn run(args: &Restore) -> Outcome {
@@ -40,7 +43,7 @@ pub async fn run(args: &Restore) -> Outcome {
     if let Some(name) = &args.database {
         body["database"] = name.as_str().into();
     }
-    for (key, value) in [("at", &args.at), ("table", &args.table)] {
+    for (key, value) in [("at", &args.at), ("table", &args.table), ("partition", &args.partition)] {
         if let Some(value) = value {
             body[key] = value.as_str().into();
         }

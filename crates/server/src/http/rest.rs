@@ -232,6 +232,7 @@ pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Resu
                 roles: given.roles,
                 at: given.at.as_ref().map(version_or_time).transpose()?,
                 table: given.table,
+                partition: given.partition,
             };
             written(service.restore(&call, request).await?)
         }
@@ -373,6 +374,7 @@ struct RestoreBody {
     roles: String,
     at: Option<Json>,
     table: Option<String>,
+    partition: Option<String>,
 }
 
 fn keep() -> String {

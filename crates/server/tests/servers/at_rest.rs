@@ -118,15 +118,43 @@ fn a_folder_becomes_encrypted_and_its_keys_change_while_queries_go_on() {
     assert_eq!(total(&group.url(0)), "7.5");
     assert_eq!(singing(&group.data(0)), Vec::<PathBuf>::new());
 
-    // A backup is encrypted with its own password only, and says where it has none.
-    let warned = |words: &[&str]| {
-        let (status, said) = group.run(&[&["backup", "Shop"], words].concat());
+    // In the group's own folder a backup is encrypted with the folder's keys; elsewhere with its own
+    // password only, and it says where it has none.
+    let done = |words: &[&str]| {
+        let (status, said) = group.run(words);
         assert_eq!(status, Some(0), "{said}");
+        said
+    };
+    let warned = |words: &[&str]| {
+        let said = done(&[&["backup", "Shop"], words].concat());
         said.contains("The data folder is encrypted and the backup")
     };
-    assert!(warned(&["clear.evb"]));
+    assert!(!warned(&["own.evb"]));
+    assert_eq!(singing(&group.data(0)), Vec::<PathBuf>::new());
+    let status = group.status_of(0);
+    let clear = encryption(&status, 0)["in_the_clear"].to_string();
+    assert!(!clear.contains("backup"), "{clear}");
+    assert!(done(&["backups", "verify"]).contains("ok"));
+    done(&["restore", "own.evb", "--database", "Copy"]);
     let secret = group.file("secret", "Backup-1");
     assert!(!warned(&["locked.evb", "--password-file", &secret]));
+    assert!(warned(&[&group.beside("clear.evb")]));
+
+    // Elsewhere one of the operator's keys opens it, and what is missing is said.
+    let mut other = Group::start(1);
+    let own = group.data(0).join("backup/own.evb");
+    let own = own.to_str().unwrap();
+    let (status, said) = other.run(&["restore", own]);
+    let name = opened_by(&group)[0].as_str().unwrap().to_owned();
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("operator's keys") && said.contains(&name), "{said}");
+    other.kill(0);
+    other.extra = vec![format!("--encryption-key-file={key}")];
+    other.restart(0);
+    other.wait_ready(1);
+    let (status, said) = other.run(&["restore", own]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(total(&other.url(0)), "7.5");
 }
 
 /// Each server has a key of its own, or none; what they hold is the same, and a file that is cut,

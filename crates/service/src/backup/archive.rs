@@ -9,7 +9,7 @@ use evercube_store::Hash;
 use crate::backup::foreign::refuse_foreign;
 use crate::backup::frame::{FrameReader, FrameWriter, Kind, fill};
 use crate::backup::header::{BackupHeader, BackupSummary, ObjectEntry};
-use crate::backup::preamble::{LENGTH, MAGIC, Preamble, damaged};
+use crate::backup::preamble::{LENGTH, MAGIC, Preamble, Secrets, damaged};
 
 /// Longest header that is read; a list of three million objects is shorter.
 const HEADER_MOST: usize = 512 << 20;
@@ -74,9 +74,9 @@ pub struct ArchiveReader<R> {
 
 impl<R: Read> ArchiveReader<R> {
     /// Reads up to the first object.
-    pub fn open(mut input: R, password: Option<&str>) -> Result<Self> {
+    pub fn open(mut input: R, secrets: &Secrets) -> Result<Self> {
         let start = read_start(&mut input)?;
-        let preamble = Preamble::open(start, password)?;
+        let preamble = Preamble::open(start, &mut input, secrets)?;
         let mut frames = FrameReader::new(input, preamble);
         let mut json = Vec::new();
         loop {

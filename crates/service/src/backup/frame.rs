@@ -124,8 +124,11 @@ pub struct FrameWriter<W> {
 
 impl<W: Write> FrameWriter<W> {
     pub fn new(mut out: W, preamble: Preamble) -> Result<Self> {
-        out.write_all(&preamble.bytes).map_err(|e| writing(&e))?;
-        Ok(Self { out, chain: Chain::new(preamble), written: LENGTH as u64 })
+        for part in [preamble.bytes.as_slice(), &preamble.slots] {
+            out.write_all(part).map_err(|e| writing(&e))?;
+        }
+        let written = (LENGTH + preamble.slots.len()) as u64;
+        Ok(Self { out, chain: Chain::new(preamble), written })
     }
 
     /// Writes frames alone; what they are bound to was written before.

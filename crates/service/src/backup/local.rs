@@ -27,6 +27,11 @@ pub fn file_for_restore(path: &Path) -> Result<PathBuf> {
 }
 
 pub fn open(path: &Path) -> Result<BufReader<File>> {
+    // A pipe or device may give bytes for ever, or none.
+    let is = fs::metadata(path).map_err(|e| failed_or_absent(path, &e))?;
+    if !is.is_file() {
+        return Err(Error::invalid(format!("{} is no file, so no backup", path.display())));
+    }
     let file = File::open(path).map_err(|e| failed_or_absent(path, &e))?;
     Ok(BufReader::with_capacity(1 << 18, file))
 }
@@ -157,6 +162,17 @@ pub fn failed(what: &str, path: &Path, e: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        for path in ["/dev/zero", "/dev/stdin", "/proc"] {
+            let e = open(Path::new(path)).unwrap_err();
+            assert!(e.message.contains("is no file"), "{path}: {e}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let e = open(&folder.path().join("none")).unwrap_err();
+        assert_eq!(e.kind, ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_file_is_there_whole_or_not_at_all() {

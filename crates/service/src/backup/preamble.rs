@@ -7,16 +7,24 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use evercube_base::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::backup::frame::fill;
+use crate::backup::slots::{self, Keys};
+
 /// What an Evercube backup starts with.
 pub const MAGIC: [u8; 8] = *b"EVBACKUP";
-/// The newest format written and read here.
-pub const VERSION: u16 = 1;
+/// The newest format read here.
+pub const VERSION: u16 = 2;
+/// The format of archives that are plain or have a password.
+const FIRST: u16 = 1;
 /// Length of the preamble: magic 8, version 2, protection 1, zero 1, memory 4, passes 4, lanes 4,
-/// salt 16, nonce 16, check of the key 16, checksum 32.
+/// salt 16, nonce 16, check of the key 16, checksum 32. Where slots follow, their length stands in
+/// the place of memory, and the start of their hash in that of the salt.
 pub const LENGTH: usize = 104;
 
 const CHECKED: usize = 56;
 const SUMMED: usize = 72;
+/// The protection of archives whose key is sealed under others.
+const SLOTS: u8 = 2;
 /// Counter of the frame that proves the key; no archive has so many frames.
 const KEY_PROOF: u64 = u64::MAX;
 
@@ -134,15 +142,31 @@ impl FrameKey {
 #[derive(Clone)]
 pub struct Preamble {
     pub bytes: [u8; LENGTH],
-    /// `None` where no password was given.
+    /// What follows them: the key of the archive, sealed under others. Empty where it has a password
+    /// or none.
+    pub slots: Vec<u8>,
+    /// `None` where nothing is encrypted.
     pub key: Option<FrameKey>,
+}
+
+/// What may open an archive.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    pub password: Option<String>,
+    pub keys: Keys,
+}
+
+impl Secrets {
+    pub fn of_password(password: Option<&str>) -> Self {
+        Self { password: password.map(str::to_owned), keys: Keys::default() }
+    }
 }
 
 impl Preamble {
     pub fn new(password: Option<&str>, cost: KdfCost, chance: &Chance) -> Result<Self> {
         let mut head = Vec::with_capacity(LENGTH);
         head.extend_from_slice(&MAGIC);
-        head.extend_from_slice(&VERSION.to_le_bytes());
+        head.extend_from_slice(&FIRST.to_le_bytes());
         head.extend_from_slice(&[u8::from(password.is_some()), 0]);
         let key = match password {
             None => {
@@ -160,15 +184,46 @@ impl Preamble {
                 Some(key)
             }
         };
+        Self::summed(head, Vec::new(), key)
+    }
+
+    /// Of an archive that is sealed under a key of its own, which `keys` open.
+    pub fn sealed(keys: &Keys, chance: &Chance) -> Result<Self> {
+        let mut own = [0; 32];
+        crate::seal::random(&mut own)?;
+        let slots = keys.seal(&own)?;
+        let length = u32::try_from(slots.len()).ok().filter(|_| slots.len() <= slots::MOST);
+        let length = length.ok_or_else(|| {
+            Error::invalid("the operator gives more keys than fit into a backup; give fewer")
+        })?;
+        let mut head = Vec::with_capacity(LENGTH);
+        head.extend_from_slice(&MAGIC);
+        head.extend_from_slice(&VERSION.to_le_bytes());
+        head.extend_from_slice(&[SLOTS, 0]);
+        head.extend_from_slice(&length.to_le_bytes());
+        head.extend_from_slice(&[0; 8]);
+        head.extend_from_slice(&start_of_hash(&slots));
+        head.extend_from_slice(&chance.nonce);
+        let key = FrameKey::new(own, chance.nonce);
+        head.extend_from_slice(&key.seal(KEY_PROOF, &head, &[])?);
+        Self::summed(head, slots, Some(key))
+    }
+
+    fn summed(mut head: Vec<u8>, slots: Vec<u8>, key: Option<FrameKey>) -> Result<Self> {
         head.extend_from_slice(blake3::hash(&head).as_bytes());
         let bytes = head
             .try_into()
             .map_err(|_| Error::internal("the start of a backup has another length"))?;
-        Ok(Self { bytes, key })
+        Ok(Self { bytes, slots, key })
     }
 
-    /// Reads a preamble and tries the password.
-    pub fn open(bytes: [u8; LENGTH], password: Option<&str>) -> Result<Self> {
+    /// Reads a preamble, and what of it follows its first bytes, and tries what may open it.
+    pub fn open(
+        bytes: [u8; LENGTH],
+        rest: &mut impl std::io::Read,
+        secrets: &Secrets,
+    ) -> Result<Self> {
+        let password = secrets.password.as_deref();
         let (version, protected) = recognise(&bytes)?;
         if version > VERSION {
             return Err(Error::unsupported(format!(
@@ -179,6 +234,7 @@ impl Preamble {
         if blake3::hash(summed).as_bytes() != sum {
             return Err(damaged("its first bytes were changed"));
         }
+        let mut slots = Vec::new();
         let key = match (protected, password) {
             (0, None) => None,
             (0, Some(_)) => {
@@ -192,12 +248,62 @@ impl Preamble {
                 ));
             }
             (1, Some(password)) => Some(unlock(&bytes, password)?),
+            (SLOTS, None) => {
+                slots = read_slots(&bytes, rest)?;
+                let key = FrameKey::new(secrets.keys.open(&slots)?, sixteen(&bytes, 40));
+                Some(proved(key, &bytes).ok_or_else(|| damaged("its key does not open it"))?)
+            }
+            (SLOTS, Some(_)) => {
+                return Err(Error::invalid(
+                    "the backup has no password, but one was given; leave the password out if this is the backup that is meant",
+                ));
+            }
             (other, _) => {
                 return Err(damaged(&format!("it names the unknown protection {other}")));
             }
         };
-        Ok(Self { bytes, key })
+        Ok(Self { bytes, slots, key })
     }
+}
+
+/// The keys that open an archive, as they stand behind the first bytes.
+fn read_slots(bytes: &[u8; LENGTH], rest: &mut impl std::io::Read) -> Result<Vec<u8>> {
+    let length = usize::try_from(number(bytes, 12)).unwrap_or(usize::MAX);
+    if length > slots::MOST {
+        return Err(damaged("its list of keys is longer than any that is written"));
+    }
+    let mut slots = vec![0; length];
+    fill(rest, &mut slots, "the list of the keys that open it")?;
+    match start_of_hash(&slots) == sixteen(bytes, 24) {
+        true => Ok(slots),
+        false => Err(damaged("the list of the keys that open it was changed")),
+    }
+}
+
+fn start_of_hash(slots: &[u8]) -> [u8; 16] {
+    let hash = blake3::hash(slots);
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+fn number(bytes: &[u8], at: usize) -> u32 {
+    let found = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+    found.map_or(0, u32::from_le_bytes)
+}
+
+fn sixteen(bytes: &[u8], at: usize) -> [u8; 16] {
+    bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or_default()
+}
+
+/// The key, where it is the one that sealed the archive.
+fn proved(key: FrameKey, bytes: &[u8]) -> Option<FrameKey> {
+    let (head, proof) = bytes.split_at(CHECKED);
+    let proof = proof.get(..SUMMED - CHECKED).unwrap_or_default();
+    key.open(KEY_PROOF, head, proof).map(|_| key)
+}
+
+/// Whether what starts so is a backup that nothing protects.
+pub(crate) fn is_plain(start: &[u8; 12]) -> bool {
+    start.starts_with(&MAGIC) && start.get(10) == Some(&0)
 }
 
 /// Format and protection of what starts with an Evercube backup's first bytes.
@@ -209,22 +315,16 @@ fn recognise(bytes: &[u8; LENGTH]) -> Result<(u16, u8)> {
 }
 
 fn unlock(bytes: &[u8; LENGTH], password: &str) -> Result<FrameKey> {
-    let number = |at: usize| {
-        let found = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
-        found.map_or(0, u32::from_le_bytes)
+    let cost = KdfCost {
+        memory_kib: number(bytes, 12),
+        passes: number(bytes, 16),
+        lanes: number(bytes, 20),
     };
-    let sixteen =
-        |at: usize| bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or([0u8; 16]);
-    let cost = KdfCost { memory_kib: number(12), passes: number(16), lanes: number(20) };
     cost.check()?;
-    let chance = Chance { salt: sixteen(24), nonce: sixteen(40) };
+    let chance = Chance { salt: sixteen(bytes, 24), nonce: sixteen(bytes, 40) };
     let key = FrameKey::derive(password, cost, &chance)?;
-    let (head, proof) = bytes.split_at(CHECKED);
-    let proof = proof.get(..SUMMED - CHECKED).unwrap_or_default();
-    match key.open(KEY_PROOF, head, proof) {
-        Some(_) => Ok(key),
-        None => Err(Error::invalid("the password is not the one the backup was made with")),
-    }
+    proved(key, bytes)
+        .ok_or_else(|| Error::invalid("the password is not the one the backup was made with"))
 }
 
 pub fn damaged(how: &str) -> Error {

@@ -256,7 +256,12 @@ fn own(name: &str) -> Result<Target> {
 pub fn file_name(database: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || " -_.()".contains(c);
     let safe: String = database.chars().map(|c| if plain(c) { c } else { '_' }).take(60).collect();
-    format!("{}.{EXTENSION}", safe.trim_start_matches('.'))
+    // What begins with a dot is hidden, and not listed.
+    let safe = match safe.trim_start_matches('.') {
+        "" => "_",
+        safe => safe,
+    };
+    format!("{safe}.{EXTENSION}")
 }
 
 /// The one backup among the names in a folder.

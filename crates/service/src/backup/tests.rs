@@ -2,10 +2,13 @@
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_store::Hash;
+use evercube_vault::{KeySources, Vault};
 
 use crate::backup::archive::{ArchiveReader, ArchiveWriter};
 use crate::backup::header::{BackupHeader, ObjectEntry};
-use crate::backup::preamble::{Chance, KdfCost, Preamble};
+use crate::backup::preamble::{Chance, KdfCost, LENGTH, Preamble, Secrets};
+use crate::backup::slots::Keys;
+use crate::seal::SealingKey;
 
 /// Cheap enough to try thousands of times.
 const CHEAP: KdfCost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -32,7 +35,10 @@ fn header(contents: &[Vec<u8>]) -> BackupHeader {
 }
 
 fn archive(contents: &[Vec<u8>], password: Option<&str>) -> Vec<u8> {
-    let preamble = Preamble::new(password, CHEAP, &Chance::draw().unwrap()).unwrap();
+    written(contents, Preamble::new(password, CHEAP, &Chance::draw().unwrap()).unwrap())
+}
+
+fn written(contents: &[Vec<u8>], preamble: Preamble) -> Vec<u8> {
     let mut writer = ArchiveWriter::new(Vec::new(), preamble, header(contents)).unwrap();
     for c in contents {
         writer.object(c).unwrap();
@@ -43,7 +49,11 @@ fn archive(contents: &[Vec<u8>], password: Option<&str>) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], password: Option<&str>) -> Result<Vec<(Hash, Vec<u8>)>> {
-    let mut reader = ArchiveReader::open(bytes, password)?;
+    read_with(bytes, &Secrets::of_password(password))
+}
+
+fn read_with(bytes: &[u8], secrets: &Secrets) -> Result<Vec<(Hash, Vec<u8>)>> {
+    let mut reader = ArchiveReader::open(bytes, secrets)?;
     let mut found = Vec::new();
     while let Some(object) = reader.object()? {
         found.push(object);
@@ -62,7 +72,8 @@ fn what_was_written_comes_back() {
         let bytes = archive(&contents, password);
         let found = read(&bytes, password).unwrap();
         assert!(found.iter().map(|(_, c)| c).eq(&contents));
-        let reader = ArchiveReader::open(bytes.as_slice(), password).unwrap();
+        let reader =
+            ArchiveReader::open(bytes.as_slice(), &Secrets::of_password(password)).unwrap();
         assert_eq!(*reader.header(), header(&contents));
     }
 }
@@ -103,6 +114,50 @@ fn every_truncation_is_found_and_said() {
         let longer = [good.as_slice(), b"!"].concat();
         assert!(refused(&longer, password).message.contains("after its end"));
     }
+}
+
+/// The keys of a group, and of an operator where one is named.
+fn keys(of_group: u8, operator: Option<(&str, &tempfile::TempDir)>) -> Secrets {
+    let vault = operator.map(|(word, folder)| {
+        let sources = KeySources { text: Some(word.repeat(32)), ..KeySources::default() };
+        Vault::open(folder.path(), &sources).unwrap().unwrap()
+    });
+    let of_group = vec![SealingKey { id: 1, bytes: [of_group; 32] }];
+    Secrets { password: None, keys: Keys { vault, group: "g".into(), of_group } }
+}
+
+#[test]
+fn without_a_password_the_keys_of_the_group_or_of_the_operator_open_and_nothing_else() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let here = keys(1, Some(("11", &folders[0])));
+    let contents = [b"a secret model".to_vec(), vec![7; 300]];
+    let preamble = Preamble::sealed(&here.keys, &Chance::draw().unwrap()).unwrap();
+    let good = written(&contents, preamble);
+    for secret in ["secret", "Sales"] {
+        assert!(!good.windows(secret.len()).any(|w| w == secret.as_bytes()));
+    }
+    let opened = |secrets: &Secrets| read_with(&good, secrets).map(|o| o.len());
+    assert_eq!(opened(&keys(1, None)).unwrap(), 2);
+    assert_eq!(opened(&keys(2, Some(("11", &folders[1])))).unwrap(), 2);
+    for other in [keys(2, None), keys(2, Some(("22", &folders[2]))), Secrets::default()] {
+        let e = opened(&other).unwrap_err();
+        let names = here.keys.vault.as_ref().unwrap().slots();
+        assert!(e.kind == ErrorKind::Invalid && e.message.contains(&names[0]), "{e}");
+    }
+    let e = opened(&Secrets::of_password(Some("x"))).unwrap_err();
+    assert!(e.message.contains("leave the password out"), "{e}");
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        assert!(read_with(&bad, &here).is_err(), "byte {at}");
+        let e = read_with(&good[..at], &here).unwrap_err();
+        assert!(e.message.contains("truncated"), "{at}: {e}");
+    }
+    // A slot that belongs to another archive opens nothing of this one.
+    let other = written(&contents, Preamble::sealed(&here.keys, &Chance::draw().unwrap()).unwrap());
+    let end = LENGTH + usize::from(u16::from_le_bytes([good[12], good[13]]));
+    let swapped = [&good[..LENGTH], &other[LENGTH..end], &good[end..]].concat();
+    assert_eq!(read_with(&swapped, &here).unwrap_err().kind, ErrorKind::Corrupt);
 }
 
 /// The frames after the preamble, each with its head.

@@ -7,6 +7,7 @@ use evercube_metastore::{BackupRecord, Command, Reply, State};
 use evercube_store::Hash;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::preamble::Secrets;
 use crate::backup::repository::Pick;
 use crate::backup::target::{EXTENSION, file_name};
 use crate::backup::{self, BackupHeader, Found, Keep, Sink, Target};
@@ -276,12 +277,13 @@ impl Service {
     ) -> Result<BackupFacts> {
         let record = self.record_of(&found.target);
         let mut facts = about(found, record.as_ref());
-        let password = self.backup_password(&found.target, password)?;
+        let secrets = self.backup_secrets(&found.target, password)?;
         if let Target::Own(name) = &found.target {
             self.bring_backup_here(name).await?;
         }
+        let password = secrets.password.clone();
         let locked = password.is_none();
-        match backup::inspect(&found.target, password.clone(), &self.backup_folder()).await {
+        match backup::inspect(&found.target, secrets, &self.backup_folder()).await {
             Ok(header) => {
                 facts.say(&header);
                 self.say_proof(&found.target, password, &mut facts).await;
@@ -305,12 +307,12 @@ impl Service {
     async fn prove(&self, found: &Found, password: Option<String>) -> Result<BackupFacts> {
         let record = self.record_of(&found.target);
         let mut facts = about(found, record.as_ref());
-        let password = self.backup_password(&found.target, password)?;
+        let secrets = self.backup_secrets(&found.target, password)?;
         if let Target::Own(name) = &found.target {
             self.bring_backup_here(name).await?;
         }
         let folder = self.backup_folder();
-        let whole = match backup::read(&found.target, password, &folder, Nowhere).await {
+        let whole = match backup::read(&found.target, secrets, &folder, Nowhere).await {
             Ok(whole) => whole,
             Err(e) => {
                 state_of(&e).clone_into(&mut facts.state);
@@ -333,8 +335,8 @@ impl Service {
     ///
     /// # Errors
     /// `Corrupt` where it is not what was written.
-    pub(super) async fn prove_file(&self, target: &Target, password: Option<String>) -> Result<()> {
-        let whole = backup::read(target, password, &self.backup_folder(), Nowhere).await;
+    pub(super) async fn prove_file(&self, target: &Target, secrets: Secrets) -> Result<()> {
+        let whole = backup::read(target, secrets, &self.backup_folder(), Nowhere).await;
         let whole = whole.map_err(|e| {
             e.context("The backup was written and read back, and is not good; make it again")
         })?;

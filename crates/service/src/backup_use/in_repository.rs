@@ -197,6 +197,12 @@ impl Service {
         if is_newest && !matches!(place.pick, Pick::Text(ref t) if t.contains(['@', '/'])) {
             self.none_newer_was_written(place, shelf, chosen, at)?;
         }
+        if !matches!(place.pick, Pick::Text(ref t) if t.contains(['@', '/'])) {
+            let lost = repository.lost().await?;
+            let of_shelf: Vec<&SnapshotName> =
+                lost.iter().filter(|n| n.database == shelf.folder).collect();
+            none_is_lost(place, shelf, chosen, newest_not_after(&of_shelf, at)?)?;
+        }
         let words = format!("{}@{}", shelf.database, chosen.seq);
         Ok(Target::Repository(place.one(chosen.clone(), Some(words))))
     }
@@ -303,6 +309,7 @@ impl Service {
             facts.push(one);
         }
         let Ok(repository) = opened else { return Ok(facts) };
+        facts.extend(self.lost_in(place, &repository).await?);
         let snapshots: Vec<Snapshot> = read.iter().map(|(_, s, _)| s.clone()).collect();
         let outcomes = repository.prove(&snapshots, |_| true).await?;
         for ((i, snapshot, target), outcome) in read.into_iter().zip(outcomes) {
@@ -311,6 +318,51 @@ impl Service {
                 Some(e) => wrong(one, e),
                 None => self.proved_in(&repository, &snapshot, &target, one).await?,
             }
+        }
+        Ok(facts)
+    }
+
+    /// What is said of the backups of a place that were proved there and are gone.
+    async fn lost_in(
+        &self,
+        place: &RepositoryPlace,
+        repository: &Repository,
+    ) -> Result<Vec<BackupFacts>> {
+        let lost = repository.lost().await?;
+        if lost.is_empty() || matches!(place.pick, Pick::One(..)) {
+            return Ok(Vec::new());
+        }
+        let shelves = shelves(repository).await?;
+        let wanted = match &place.pick {
+            Pick::Text(text) => Some(split_pick(text, &shelves)),
+            _ => None,
+        };
+        let mut facts = Vec::new();
+        for name in lost {
+            let shelf = shelves.iter().find(|s| s.folder == name.database);
+            let database = shelf.map_or(name.database.as_str(), |s| s.database.as_str());
+            if wanted.is_some_and(|(of, seq)| {
+                of.to_lowercase() != database.to_lowercase() || seq.is_some_and(|s| s != name.seq)
+            }) {
+                continue;
+            }
+            let words = format!("{database}@{}", name.seq);
+            let found = Found {
+                name: name.text(),
+                length: 0,
+                modified_micros: name.created_micros,
+                target: Target::Repository(place.one(name.clone(), Some(words))),
+            };
+            // What the group remembers of itself is told with its other records.
+            if self.record_of(&found.target).is_some() {
+                continue;
+            }
+            let mut one = about(&found, None);
+            one.database = Some(database.to_owned());
+            one.version = Some(name.seq);
+            let gone = format!("its manifest {} is missing in the repository", name.path());
+            wrong(&mut one, Error::new(ErrorKind::Corrupt, gone));
+            facts.push(one);
         }
         Ok(facts)
     }
@@ -458,6 +510,28 @@ fn split_pick<'a>(text: &'a str, shelves: &[Shelf]) -> (&'a str, Option<u64>) {
     }
     let parts = text.rsplit_once('@').and_then(|(name, seq)| Some((name, seq.parse().ok()?)));
     parts.map_or((text, None), |(name, seq)| (name, Some(seq)))
+}
+
+/// Refuses a backup where a later one is meant that is there no more.
+fn none_is_lost(
+    place: &RepositoryPlace,
+    shelf: &Shelf,
+    chosen: &SnapshotName,
+    lost: Option<&SnapshotName>,
+) -> Result<()> {
+    let rank = |n: &SnapshotName| (n.history.incarnation, n.seq);
+    let Some(lost) = lost.filter(|lost| rank(lost) > rank(chosen)) else { return Ok(()) };
+    let base = place.base.describe();
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "version {1} of '{0}' is what was asked for, it was proved at {base}, and its manifest {2} is missing in the repository; nothing of it is used. The version before it that is there is {3}: if it will do, name it: {base}/{0}@{3}",
+            shelf.database,
+            lost.seq,
+            lost.path(),
+            chosen.seq
+        ),
+    ))
 }
 
 /// The newest of some names that is not after a version or time. Of two histories the later one

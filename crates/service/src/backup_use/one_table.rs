@@ -1,4 +1,4 @@
-//! Bringing one table back from a backup into the database as it is now.
+//! Bringing one table, or one partition of it, back from a backup into the database as it is now.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 use evercube_base::{Error, Result, Severity};
 use evercube_engine::QueryContext;
 use evercube_model::ids::ObjectIds;
-use evercube_model::tabular::Database;
+use evercube_model::tabular::{Database, Table};
 use evercube_model::validate::validate;
-use evercube_store::Manifest;
+use evercube_store::{Manifest, TableManifest};
 use evercube_work::Work;
 
+use super::one_partition::with_partition;
 use super::restore::stored;
 use crate::backup::BackupHeader;
 use crate::backup_use::not_cancelled;
@@ -22,20 +23,62 @@ use crate::objects::blocking;
 use crate::service::Service;
 use crate::versions::{LoadedVersion, StoredModel};
 
+/// What alone is brought back.
+pub(super) struct Piece {
+    pub table: String,
+    /// The whole table where absent.
+    pub partition: Option<String>,
+}
+
+impl Piece {
+    /// What a request names, if it does not mean the whole database.
+    pub(super) fn of(table: Option<String>, partition: Option<String>) -> Result<Option<Self>> {
+        match (table, partition) {
+            (Some(table), partition) => Ok(Some(Self { table, partition })),
+            (None, None) => Ok(None),
+            (None, Some(partition)) => Err(Error::invalid(format!(
+                "the partition '{partition}' is to be brought back, but not of which table"
+            ))),
+        }
+    }
+}
+
+/// The tables of a backup and what is in them.
+#[derive(Clone, Copy)]
+pub(super) struct Tables<'a> {
+    pub database: &'a Database,
+    pub manifest: &'a Manifest,
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn find(self, name: &str) -> Result<(&'a Table, &'a TableManifest)> {
+        let i = position(self.database, name);
+        i.and_then(|i| Some((self.database.model.tables.get(i)?, self.manifest.tables.get(i)?)))
+            .ok_or_else(|| Error::not_found(format!("the backup has no table '{name}'")))
+    }
+}
+
+fn position(database: &Database, table: &str) -> Option<usize> {
+    let wanted = table.to_lowercase();
+    database.model.tables.iter().position(|t| t.name.to_lowercase() == wanted)
+}
+
 impl Service {
-    /// The table as it was in the backup: its definition, measures and rows. The rest of the
-    /// database stays as it is, and what depends on the table is calculated again.
-    pub(super) async fn bring_table_back(
+    /// A table as it was in the backup: its definition, measures and rows; or one partition: its
+    /// source and rows. The rest of the database stays as it is, and what depends on the table is
+    /// calculated again.
+    pub(super) async fn bring_piece_back(
         &self,
         id: &str,
         header: BackupHeader,
         name: &str,
-        table: &str,
+        piece: Piece,
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
         if self.metastore.state().database(name).is_none() {
             return Err(Error::not_found(format!(
-                "there is no database '{name}' to bring the table '{table}' back to; restore the whole backup"
+                "there is no database '{name}' to bring the table '{}' back to; restore the whole backup",
+                piece.table
             )));
         }
         let newest = Call::of_server(ReadLevel::Strong);
@@ -48,12 +91,11 @@ impl Service {
             ..QueryContext::default()
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
-        let table = table.to_owned();
         self.progress.update(id, |p| p.state = "calculating".into());
         let work = Arc::new(Work::default().cancelled_by(Arc::clone(&cancel)));
         let merge = move || {
             let backup = stored(&objects, &header)?;
-            finish(&objects, with_table(&backup, current, &table)?, &context)
+            finish(&objects, with_piece(&backup, current, &piece)?, &context)
         };
         let done = blocking(move || pool.install(|| work.run(merge))).await?;
         not_cancelled(&cancel)?;
@@ -65,46 +107,47 @@ impl Service {
     }
 }
 
-/// The current database with one table of the backup in it.
-fn with_table(
+/// The current database with a piece of the backup in it.
+fn with_piece(
     (backup, rows): &(StoredModel, Manifest),
     current: Arc<LoadedVersion>,
-    table: &str,
+    piece: &Piece,
 ) -> Result<Parts> {
-    let wanted = table.to_lowercase();
-    let position =
-        |d: &Database| d.model.tables.iter().position(|t| t.name.to_lowercase() == wanted);
-    let from = position(&backup.database).and_then(|i| {
-        Some((backup.database.model.tables.get(i)?.clone(), rows.tables.get(i)?.clone()))
-    });
-    let (table, rows) =
-        from.ok_or_else(|| Error::not_found(format!("the backup has no table '{table}'")))?;
-    let mut database = current.model.database.clone();
+    let backup = Tables { database: &backup.database, manifest: rows };
+    let database = current.model.database.clone();
     let mut manifest = current.manifest.clone();
     let missing = database.model.tables.iter().skip(manifest.tables.len());
-    let empty: Vec<_> = missing.map(empty_table).collect();
-    manifest.tables.extend(empty);
-    match position(&database) {
-        Some(i) => {
-            if let (Some(old), Some(old_rows)) =
-                (database.model.tables.get_mut(i), manifest.tables.get_mut(i))
-            {
-                (*old, *old_rows) = (table, rows);
-            }
-        }
-        None => {
-            database.model.tables.push(table);
-            manifest.tables.push(rows);
-            bring_relationships_back(&mut database, &backup.database, &wanted);
-        }
+    manifest.tables.extend(missing.map(empty_table));
+    let ids = current.model.ids.clone();
+    let mut now = Parts { database, ids, manifest, data_changed: true, current: Some(current) };
+    match &piece.partition {
+        Some(partition) => with_partition(backup, &mut now, &piece.table, partition)?,
+        None => with_table(backup, &mut now, &piece.table)?,
     }
-    let findings = validate(&database);
+    let findings = validate(&now.database);
     let faults: Vec<_> = findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
     if !faults.is_empty() {
-        return Err(refused(&database.name, &faults));
+        return Err(refused(&now.database.name, &faults));
     }
-    let ids = ObjectIds::assign(Some(&current.model.ids), &database);
-    Ok(Parts { database, ids, manifest, data_changed: true, current: Some(current) })
+    now.ids = ObjectIds::assign(Some(&now.ids), &now.database);
+    Ok(now)
+}
+
+fn with_table(backup: Tables<'_>, now: &mut Parts, name: &str) -> Result<()> {
+    let (table, rows) = backup.find(name)?;
+    let (table, rows) = (table.clone(), rows.clone());
+    let (tables, manifests) = (&mut now.database.model.tables, &mut now.manifest.tables);
+    let there = tables.iter().position(|t| t.name.to_lowercase() == table.name.to_lowercase());
+    match there.and_then(|i| Some((tables.get_mut(i)?, manifests.get_mut(i)?))) {
+        Some((old, old_rows)) => (*old, *old_rows) = (table, rows),
+        None => {
+            tables.push(table);
+            manifests.push(rows);
+            let wanted = name.to_lowercase();
+            bring_relationships_back(&mut now.database, backup.database, &wanted);
+        }
+    }
+    Ok(())
 }
 
 /// The relationships of a table that is there again, where both of their columns are.

@@ -10,6 +10,7 @@ use evercube_model::tabular::Role;
 use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, state_root};
 
 use crate::backup::{self, BackupHeader, Sink, Target};
+use crate::backup_use::one_table::Piece;
 use crate::backup_use::{RestoreRequest, not_cancelled};
 use crate::call::{At, Call, WriteAnswer};
 use crate::commit::NewState;
@@ -116,17 +117,19 @@ impl Service {
         request: RestoreRequest,
         cancel: Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
-        let RestoreRequest { database, password, overwrite, at, table, .. } = request;
-        let password = self.backup_password(source, password)?;
+        let RestoreRequest { database, password, overwrite, at, table, partition, .. } = request;
+        let piece = Piece::of(table, partition)?;
+        let secrets = self.backup_secrets(source, password)?;
+        let password = secrets.password.as_ref();
         let folder = self.backup_folder();
         self.see_all_commits().await?;
         let source = &match (source, at) {
             (Target::Repository(place), _) if source.is_folder() => {
                 let wanted = database.as_deref();
-                Box::pin(self.pick_in(place, at, wanted, password.as_ref())).await?
+                Box::pin(self.pick_in(place, at, wanted, password)).await?
             }
             (_, Some(at)) if source.is_folder() => {
-                self.backup_as_of(source, at, database.as_deref(), password.as_ref()).await?
+                self.backup_as_of(source, at, database.as_deref(), password).await?
             }
             _ => source.clone(),
         };
@@ -134,7 +137,7 @@ impl Service {
             Some(name) => name,
             None => {
                 self.have_here(source).await?;
-                backup::inspect(source, password.clone(), &folder).await?.database
+                backup::inspect(source, secrets.clone(), &folder).await?.database
             }
         };
         let (name, _alone) = self.alone(&wanted).await;
@@ -146,7 +149,7 @@ impl Service {
         }
         let existing = self.metastore.state().database(&name).map(|e| (e.name.clone(), e.seq));
         let exists = existing.as_ref();
-        if let Some((name, _)) = exists.filter(|_| !overwrite && table.is_none()) {
+        if let Some((name, _)) = exists.filter(|_| !overwrite && piece.is_none()) {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
@@ -162,14 +165,14 @@ impl Service {
             request_id: id.to_owned(),
             place: source.describe(),
         };
-        let whole = backup::read(source, password, &folder, taking).await?;
+        let whole = backup::read(source, secrets, &folder, taking).await?;
         self.is_what_was_written(source, &whole)?;
         let header = whole.header;
         if let Some(at) = at {
             not_after(&header, at)?;
         }
-        if let Some(table) = table {
-            return self.bring_table_back(id, header, &name, &table, cancel).await;
+        if let Some(piece) = piece {
+            return self.bring_piece_back(id, header, &name, piece, cancel).await;
         }
         let (name, seq) = existing.unwrap_or((name, 0));
         let taken_ids = self.ids_of_others(&name);

@@ -13,7 +13,7 @@ pub(crate) struct Side<'a> {
 }
 
 /// A place in a segment that belongs to no column any more.
-const NO_COLUMN: u32 = u32::MAX;
+pub(crate) const NO_COLUMN: u32 = u32::MAX;
 
 /// The source data of `old` as `new` still uses it. A partition keeps its rows when it is still
 /// there with the same source and no column of it is read differently. What is calculated is not
@@ -121,7 +121,7 @@ fn keep_table(
 }
 
 /// The segments with source columns, their columns renumbered.
-fn source_groups(groups: &[Vec<SegmentRef>], places: &[u32]) -> Vec<Vec<SegmentRef>> {
+pub(crate) fn source_groups(groups: &[Vec<SegmentRef>], places: &[u32]) -> Vec<Vec<SegmentRef>> {
     let place = |c: &u32| places.get(*c as usize).copied().unwrap_or(NO_COLUMN);
     let first = groups.iter().filter_map(|g| g.first());
     first
@@ -143,7 +143,7 @@ pub(crate) fn source_name(column: &Column) -> &str {
     column.source_column.as_deref().unwrap_or(&column.name)
 }
 
-fn reads_the_same(a: &Column, b: &Column) -> bool {
+pub(crate) fn reads_the_same(a: &Column, b: &Column) -> bool {
     let (renamed_by_source, same_type) =
         (source_name(a) == source_name(b), a.data_type == b.data_type);
     renamed_by_source && same_type

@@ -62,14 +62,14 @@ impl Service {
         let place = task.target.as_deref();
         let (newest, target) = self.newest_backup(place, Some(&task.database)).await?;
         let failed = |e: Error| e.context(format!("the backup {}", newest.place));
-        let password = self.backup_password(&target, None)?;
+        let secrets = self.backup_secrets(&target, None)?;
         let mut number = [0_u8; 8];
         crate::seal::random(&mut number)?;
         let folder = self.scratch_folder().join(hex::encode(number));
         let objects = Arc::new(ObjectDir::open_with(&folder, self.config.vault.clone())?);
         let scratch = Scratch(folder);
         let aside = Aside(Arc::clone(&objects));
-        let whole = backup::read(&target, password, &self.backup_folder(), aside).await;
+        let whole = backup::read(&target, secrets, &self.backup_folder(), aside).await;
         let whole = whole.map_err(failed)?;
         self.is_what_was_written(&target, &whole).map_err(failed)?;
         let (header, queries) = (whole.header.clone(), task.queries.clone());

@@ -89,7 +89,9 @@ impl Service {
     pub(super) async fn take_newest(&self, database: &str, of: &StandbyOf) -> Result<StandbyOf> {
         let folder = self.target(&of.source)?;
         let newest = self.backup_as_of(&folder, At::Seq(u64::MAX), Some(database), None).await?;
-        let header = backup::inspect(&newest, None, &self.backup_folder()).await?;
+        let header =
+            backup::inspect(&newest, self.backup_secrets(&newest, None)?, &self.backup_folder())
+                .await?;
         if header.database.to_lowercase() != database.to_lowercase() || header.cluster != of.group {
             return Err(Error::not_found(format!(
                 "there is no backup of database '{database}' of group {} in {}",

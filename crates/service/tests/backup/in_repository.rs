@@ -9,6 +9,7 @@ use evercube_metastore::{BackupTask, Task};
 use evercube_service::Service;
 use evercube_service::backup::Keep;
 use evercube_service::backup::repository::Setup;
+use evercube_service::backup_use::catalog::BackupFacts;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{At, Call};
 use evercube_service::schedule::ScheduleRequest;
@@ -261,6 +262,57 @@ async fn every_version_survives_the_loss_of_every_server() {
     assert_eq!(seqs, once);
     assert!(made.iter().all(|(seq, ..)| seqs.contains(seq)), "{seqs:?}");
     println!("{} versions, each restored by number and by time", made.len());
+}
+
+/// A version that was taken out of the log is missed: the one before it is not restored in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_in_the_log_is_told() {
+    let world = world();
+    let one = world.start("one", &[]).await;
+    retail(&one).await;
+    let place = world.path("group.evr");
+    one.put_schedule(&admin(), following(Some(&place))).await.unwrap();
+    let mut made = Vec::new();
+    for n in 1..4 {
+        made.push(refreshed(&world, &one, &amounts(n)).await);
+        shipped(&one).await;
+    }
+    let base = place.to_str().unwrap();
+    let copy = |at| RestoreRequest {
+        at,
+        database: Some("Copy".into()),
+        overwrite: true,
+        ..from(place.join("Retail"))
+    };
+    let states = async || {
+        let verified = one.verify_backups(&admin(), Some(base), None).await.unwrap();
+        let of = |f: &BackupFacts| (f.version.unwrap(), f.state.clone());
+        verified.iter().map(of).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert!(states().await.values().all(|s| s == "ok"));
+    let shelf = std::fs::read_dir(place.join("man")).unwrap().next().unwrap().unwrap().path();
+    let digits = format!("-{:016x}-", made[1]);
+    let files = std::fs::read_dir(&shelf).unwrap().map(|f| f.unwrap().path());
+    let middle = files.filter(|f| f.to_str().unwrap().contains(&digits)).next().unwrap();
+    std::fs::rename(&middle, world.path("taken")).unwrap();
+    for at in [made[1], made[2] - 1] {
+        let e = restore(&one, copy(Some(At::Seq(at)))).await.unwrap_err();
+        assert!(e.kind == ErrorKind::Corrupt && e.message.contains("is missing in"), "{e}");
+    }
+    // What is there is restored, and so is the version before where it is named.
+    restore(&one, copy(Some(At::Seq(made[0])))).await.unwrap();
+    restore(&one, copy(None)).await.unwrap();
+    assert_eq!(rows(&*version(&one, "Copy").await), rows(&*version(&one, "Retail").await));
+    let named = format!("{base}/Retail@{}", made[0]);
+    restore(&one, RestoreRequest { source: named, ..copy(None) }).await.unwrap();
+    assert_eq!(states().await[&made[1]], "missing");
+    std::fs::rename(world.path("taken"), &middle).unwrap();
+    restore(&one, copy(Some(At::Seq(made[1])))).await.unwrap();
+    // What is pruned is not missed.
+    let keep = Keep { last: 1, ..Keep::default() };
+    one.prune_backups(&admin(), Some(base), None, keep, false).await.unwrap();
+    let left = states().await;
+    assert_eq!(left.into_iter().collect::<Vec<_>>(), [(made[2], "ok".to_owned())]);
 }
 
 /// While the place is away versions wait and the lag grows; when it is back all of them get there.

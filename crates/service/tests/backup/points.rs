@@ -154,6 +154,119 @@ async fn one_table_comes_back_and_the_rest_stays() {
     assert_eq!(restore(&one, elsewhere).await.unwrap_err().kind, ErrorKind::NotFound);
 }
 
+/// A table of two partitions, each read from a file of its own.
+async fn two_years(world: &World, server: &Service, first: &str, second: &str) {
+    let file = |name: &str, text: &str| {
+        std::fs::write(world.folder.path().join(format!("{name}.csv")), text).unwrap();
+    };
+    file("first", first);
+    file("second", second);
+    let partition = |name: &str| {
+        format!(
+            r#"{{ "name": "{name}", "source": {{ "type": "m", "expression": "Table.TransformColumnTypes(Table.PromoteHeaders(Csv.Document(File.Contents(\"{name}.csv\"))), {{{{\"Amount\", Int64.Type}}, {{\"Kind\", type text}}}})" }} }}"#
+        )
+    };
+    let model = format!(
+        r#"{{ "name": "Retail", "compatibilityLevel": 1600, "model": {{ "culture": "en-US", "tables": [ {{
+          "name": "Sales", "columns": [
+            {{ "name": "Amount", "dataType": "int64", "sourceColumn": "Amount" }},
+            {{ "name": "Kind", "dataType": "string", "sourceColumn": "Kind" }},
+            {{ "type": "calculated", "name": "Twice", "dataType": "int64", "expression": "[Amount] * 2" }} ],
+          "partitions": [ {}, {} ] }} ] }} }}"#,
+        partition("first"),
+        partition("second"),
+    );
+    let request =
+        evercube_service::deploy::DeployRequest { text: model.into(), ..Default::default() };
+    server.deploy(&admin(), request).await.unwrap();
+    let request = RefreshRequest {
+        kind: evercube_model::tmsl::RefreshKind::Full,
+        objects: Vec::new(),
+        readers: None,
+        overrides: Default::default(),
+    };
+    server.refresh(&admin(), "Retail", request).await.unwrap();
+}
+
+async fn asked(server: &Service, text: &str) -> String {
+    let call = Call {
+        session: evercube_service::session::Session {
+            catalog: Some("Retail".into()),
+            ..admin().session
+        },
+        ..admin()
+    };
+    let read = |found: evercube_service::query::QueryAnswer| {
+        let results = &found.result;
+        Ok((format!("{results:?}"), found.seq))
+    };
+    server.query(&call, text, Vec::new(), read).await.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_partition_comes_back_and_its_neighbour_stays() {
+    let world = world();
+    let one = world.start("one", &[]).await;
+    two_years(&world, &one, "Amount,Kind\n1,a\n2,b\n", "Amount,Kind\n10,c\n").await;
+    let file = world.path("b.evb");
+    let shelf = world.path("r.evr");
+    back_up(&one, to(&file)).await.unwrap();
+    back_up(&one, to(&shelf)).await.unwrap();
+    let sums = "EVALUATE ROW(\"all\", SUM(Sales[Amount]), \"twice\", SUM(Sales[Twice]))";
+    let sources = [file.clone(), shelf.join("Retail")];
+    for source in &sources {
+        two_years(&world, &one, "Amount,Kind\n3,a\n", "Amount,Kind\n20,c\n").await;
+        let said = asked(&one, sums).await;
+        assert!(said.contains("23") && said.contains("46"), "{said}");
+        let partition = |table: &str, name: &str| RestoreRequest {
+            table: Some(table.into()),
+            partition: Some(name.into()),
+            ..from(source)
+        };
+        restore(&one, partition("sales", "FIRST")).await.unwrap();
+        // What is calculated from the rows that came back is calculated again.
+        let said = asked(&one, sums).await;
+        assert!(said.contains("23") && said.contains("46"), "{said}");
+        assert_eq!(rows(&*version(&one, "Retail").await), 3);
+        let e = restore(&one, partition("Sales", "third")).await.unwrap_err();
+        assert!(e.message.contains("has no partition 'third'"), "{e}");
+        let e = restore(&one, partition("Nothing", "first")).await.unwrap_err();
+        assert!(e.message.contains("has no table 'Nothing'"), "{e}");
+        let alone = RestoreRequest { table: None, ..partition("", "first") };
+        assert_eq!(restore(&one, alone).await.unwrap_err().kind, ErrorKind::Invalid);
+    }
+    // One that was deleted comes back beside the others; TMSL says it too.
+    let gone = r#"{ "delete": { "object": { "database": "Retail", "table": "Sales", "partition": "second" } } }"#;
+    one.execute_tmsl(&admin(), gone).await.unwrap();
+    assert_eq!(rows(&*version(&one, "Retail").await), 2);
+    let back = serde_json::json!({ "restore": { "database": "Retail", "file": file.to_str().unwrap(),
+        "table": "Sales", "partition": "second" } });
+    one.execute_tmsl(&admin(), &back.to_string()).await.unwrap();
+    assert!(asked(&one, sums).await.contains("13"));
+    // Rows that do not fit the columns of today are refused, not put into the wrong ones.
+    let column = |name: &str, kind: &str, source: &str| {
+        serde_json::json!({ "createOrReplace": {
+            "object": { "database": "Retail", "table": "Sales", "column": name },
+            "column": { "name": name, "dataType": kind, "sourceColumn": source } } })
+    };
+    for (change, word) in [
+        (column("New", "int64", "New"), "Sales[New] was not there"),
+        (column("Amount", "int64", "Other"), "Sales[Amount] is read from another column"),
+        (column("Amount", "double", "Amount"), "with another type"),
+    ] {
+        let before = version(&one, "Retail").await;
+        one.execute_tmsl(&admin(), &change.to_string()).await.unwrap();
+        let request = RestoreRequest {
+            table: Some("Sales".into()),
+            partition: Some("first".into()),
+            ..from(&file)
+        };
+        let e = restore(&one, request).await.unwrap_err();
+        assert!(e.kind == ErrorKind::Conflict && e.message.contains(word), "{e}");
+        one.roll_back(&admin(), "Retail", At::Seq(before.seq)).await.unwrap();
+    }
+}
+
 /// Each way a backup is not what was written has its own word, and restoring it changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn tampered_backups_are_told_apart_and_change_nothing() {

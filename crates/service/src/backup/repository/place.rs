@@ -138,8 +138,9 @@ impl RepositoryPlace {
             // Whoever dies in between leaves it in both places.
             store.put(&name.gone(), bytes.into()).await?;
         }
-        store.delete(&name.path()).await?;
-        store.delete(&name.proved()).await
+        // The proof goes first: one without its backup tells that this was taken away.
+        store.delete(&name.proved()).await?;
+        store.delete(&name.path()).await
     }
 
     /// The one backup it stands for, where it was listed before.

@@ -51,6 +51,9 @@ impl Repository {
             }
         }
         for path in over {
+            // One that was verified while it was pruned got its proof back.
+            let name = SnapshotName::parse(path.strip_prefix("gone/").unwrap_or(path))?;
+            self.store.delete(&name.proved()).await?;
             self.store.delete(path).await?;
         }
         Ok(swept)

@@ -1,5 +1,7 @@
 //! Manifests: which version of which database a backup is, and what it consists of.
 
+use std::collections::BTreeSet;
+
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_store::Hash;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,24 @@ impl Repository {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Backups that were proved here and are gone without having been pruned, oldest version first.
+    pub async fn lost(&self) -> Result<Vec<SnapshotName>> {
+        let mut lost = BTreeSet::new();
+        for path in self.store.list("ok").await?.keys() {
+            // What has no such name is nothing of a repository's.
+            lost.extend(SnapshotName::parse(path.strip_prefix("ok/").unwrap_or(path)).ok());
+        }
+        for folder in ["gone", "man"] {
+            for path in self.store.list(folder).await?.keys() {
+                let name = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
+                if let Ok(name) = SnapshotName::parse(name) {
+                    lost.remove(&name);
+                }
+            }
+        }
+        Ok(lost.into_iter().collect())
     }
 
     /// Reads a manifest.
