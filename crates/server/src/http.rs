@@ -137,6 +137,10 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             format!("The firewall of the group lets no client in from {address}."),
         ));
     }
+    if request.headers().get_all(http::header::HOST).iter().count() > 1 {
+        return failed(&Error::invalid("the request names several hosts"));
+    }
+    let near = is_near(from) && !audit::is_forwarded(request.headers());
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();
     let mut asked = Asked::of_head(head);
@@ -147,9 +151,9 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             Err(e) => failed(&e),
         },
         found if health::is_endpoint(&asked) => match found {
-            Err(refusal) if health::tells_names(&asked) && !is_near(from) => refusal,
+            Err(refusal) if health::tells_names(&asked) && !near => refusal,
             found => {
-                let names = is_near(from) || found.is_ok_and(|c| c.identity.is_admin);
+                let names = near || found.is_ok_and(|c| c.identity.is_admin);
                 health::run(&state, &asked, names)
             }
         },

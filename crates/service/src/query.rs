@@ -8,6 +8,7 @@ use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::QueryContext;
 pub use evercube_engine::{Explanation, QueryResult, ResultColumn, ResultTable, ScanSource};
+use evercube_model::tabular::Role;
 use evercube_work::{Limits, Stop, Work};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -183,17 +184,27 @@ pub(crate) fn effective_roles(call: &Call, version: &LoadedVersion) -> Result<Ve
         }
     }
     if !session.roles.is_empty() {
-        return Ok(session.roles.clone());
+        let asked = |r: &&Role| session.roles.iter().any(|a| r.name.eq_ignore_ascii_case(a));
+        return readable(model.roles.iter().filter(asked), call, version);
     }
     let rights = session.rights(model);
     if rights.administer {
         return Ok(Vec::new());
     }
-    let member_of = model.roles.iter().filter(|role| {
-        let reads = matches!(role.model_permission.as_deref(), Some("read" | "readRefresh"));
-        reads && session.is_member(role)
-    });
-    let roles: Vec<String> = member_of.map(|r| r.name.clone()).collect();
+    readable(model.roles.iter().filter(|r| session.is_member(r)), call, version)
+}
+
+/// The names of those roles that let their members read; the others add nothing to what is seen.
+fn readable<'a>(
+    roles: impl Iterator<Item = &'a Role>,
+    call: &Call,
+    version: &LoadedVersion,
+) -> Result<Vec<String>> {
+    let reads = |role: &&Role| {
+        let permission = role.model_permission.as_deref();
+        matches!(permission, Some("read" | "readRefresh" | "administrator"))
+    };
+    let roles: Vec<String> = roles.filter(reads).map(|r| r.name.clone()).collect();
     if roles.is_empty() {
         return Err(no_access(call.session.catalog.as_deref().unwrap_or(&version.name)));
     }

@@ -62,6 +62,13 @@ impl Asked {
     }
 
     async fn take_body_of(&mut self, body: Incoming, largest: usize) -> Result<()> {
+        if let Some(how) =
+            self.header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity"))
+        {
+            return Err(Error::unsupported(format!(
+                "the request's body is compressed ({how}), which is not taken; send it as it is"
+            )));
+        }
         let (body, held) = incoming::read(body, largest).await?;
         (self.body, self.held) = (body, Arc::new(held));
         Ok(())

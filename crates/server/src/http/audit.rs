@@ -22,9 +22,25 @@ pub const FAILED: HeaderName = HeaderName::from_static("x-evercube-failed");
 pub const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Parts of a request's body that are names.
-const NAMES: [&str; 17] = [
-    "name", "user", "target", "source", "database", "table", "to", "server", "kill", "kind",
-    "policy", "version", "at", "first", "last", "type", "path",
+const NAMES: [&str; 18] = [
+    "name",
+    "user",
+    "target",
+    "source",
+    "database",
+    "table",
+    "partition",
+    "to",
+    "server",
+    "kill",
+    "kind",
+    "policy",
+    "version",
+    "at",
+    "first",
+    "last",
+    "type",
+    "path",
 ];
 
 /// A request that is going to be answered.
@@ -83,6 +99,12 @@ fn forwarded_for(headers: &HeaderMap) -> Option<&str> {
 pub fn behind_gateway(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get(RELAYED)?;
     forwarded_for(headers)?.parse().ok()
+}
+
+/// Whether somebody stands between the client and this server, and says so.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    let said = [RELAYED, FORWARDED_FOR, "forwarded"];
+    said.into_iter().any(|name| headers.contains_key(name))
 }
 
 /// An event with where its request came from.

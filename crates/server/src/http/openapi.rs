@@ -41,7 +41,7 @@ const OPERATIONS: &[Operation] = &[
         "/credentials",
         "Keep a login for a data source, for one database or all",
         &[],
-        &["kind", "path", "database", "username", "password"],
+        &["kind", "path", "database", "username", "password", "certificate", "key"],
     ),
     Operation(
         "post",
@@ -85,14 +85,14 @@ const OPERATIONS: &[Operation] = &[
         "/databases/{database}/backup",
         "Back up a database into one file",
         &[],
-        &["target", "password", "overwrite"],
+        &["target", "password", "overwrite", "verify"],
     ),
     Operation(
         "post",
         "/restore",
         "Restore a database from a backup",
         &[],
-        &["source", "database", "password", "overwrite", "roles", "at", "table"],
+        &["source", "database", "password", "overwrite", "roles", "at", "table", "partition"],
     ),
     Operation(
         "get",
@@ -366,7 +366,83 @@ const OPERATIONS: &[Operation] = &[
     Operation("get", "/schedules/{name}", "The runs of a schedule, newest first", &[], &[]),
     Operation("post", "/schedules/{name}/run", "Run a schedule now", &[], &[]),
     Operation("delete", "/schedules/{name}", "Remove a schedule", &[], &[]),
+    Operation("get", "/openapi.json", "This description", &[], &[]),
+    Operation(
+        "post",
+        "/servers/{server}/models/{model}/refreshes",
+        "Begin a refresh that goes on in the background, as in Azure Analysis Services",
+        &[],
+        &[
+            "type",
+            "commitMode",
+            "maxParallelism",
+            "retryCount",
+            "objects",
+            "timeout",
+            "applyRefreshPolicy",
+            "effectiveDate",
+            "notifyOption",
+        ],
+    ),
+    Operation(
+        "get",
+        "/servers/{server}/models/{model}/refreshes",
+        "Refreshes of a model, newest first",
+        &["$top"],
+        &[],
+    ),
+    Operation(
+        "get",
+        "/servers/{server}/models/{model}/refreshes/{id}",
+        "How far a refresh is",
+        &[],
+        &[],
+    ),
+    Operation(
+        "delete",
+        "/servers/{server}/models/{model}/refreshes/{id}",
+        "Cancel a refresh",
+        &[],
+        &[],
+    ),
+    Operation(
+        "post",
+        "/servers/{server}/models/{model}/sync",
+        "Begin to wait until every server serves the newest version",
+        &[],
+        &[],
+    ),
+    Operation(
+        "get",
+        "/servers/{server}/models/{model}/sync",
+        "Which version every server serves",
+        &[],
+        &[],
+    ),
+    Operation(
+        "get",
+        "/servers/{server}/models/{model}/sync/{id}",
+        "Whether every server serves the version that was waited for",
+        &[],
+        &[],
+    ),
 ];
+
+/// The path as it is asked for.
+fn whole(path: &str) -> String {
+    match path.starts_with("/servers/") {
+        true => path.to_owned(),
+        false => format!("/api/v1{path}"),
+    }
+}
+
+/// The statuses of an operation that went well: what goes on in the background is accepted.
+fn done(method: &str, path: &str) -> &'static str {
+    match method == "post" && path.starts_with("/servers/") {
+        true => "202",
+        false => "200",
+    }
+}
 
 /// The document as text.
 pub fn document() -> String {
@@ -378,8 +454,8 @@ pub fn document() -> String {
         let mut operation = json!({
             "summary": summary,
             "parameters": in_path.chain(in_query).collect::<Vec<Json>>(),
-            "responses": { "200": { "description": "Done" }, "default": { "description":
-                "{\"error\": {\"kind\", \"message\"}}" } },
+            "responses": { done(method, path): { "description": "Done" }, "default": {
+                "description": "{\"error\": {\"kind\", \"message\"}}" } },
         });
         if !properties.is_empty() {
             let of: serde_json::Map<String, Json> =
@@ -387,7 +463,7 @@ pub fn document() -> String {
             operation["requestBody"] = json!({ "content": { "application/json": {
                 "schema": { "type": "object", "properties": of } } } });
         }
-        let at = paths.entry(format!("/api/v1{path}")).or_insert_with(|| json!({}));
+        let at = paths.entry(whole(path)).or_insert_with(|| json!({}));
         at[*method] = operation;
     }
     json!({
@@ -400,4 +476,102 @@ pub fn document() -> String {
 
 fn parameter(name: &str, place: &str, required: bool) -> Json {
     json!({ "name": name, "in": place, "required": required, "schema": { "type": "string" } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use bytes::Bytes;
+    use http::Method;
+
+    use super::super::asked::Asked;
+    use super::super::{refreshes, rest};
+    use super::*;
+
+    /// What stands where a path has a name of the caller's.
+    const NAME: &str = "a-name";
+
+    fn is_served(method: &Method, path: &str) -> bool {
+        let asked = Asked {
+            method: method.clone(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Bytes::new(),
+            held: std::sync::Arc::default(),
+            patience: None,
+        };
+        rest::route(&asked).is_some() || refreshes::route(&asked).is_some()
+    }
+
+    /// The words in quotes that choices are made by in the sources of the interface: those of paths
+    /// are among them.
+    fn words() -> BTreeSet<String> {
+        fn read(folder: &std::path::Path, words: &mut BTreeSet<String>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    read(&path, words);
+                    continue;
+                }
+                let text = std::fs::read_to_string(path).unwrap();
+                let is_plain = |c: char| c.is_ascii_lowercase() || "-._".contains(c);
+                let arms = text.lines().filter(|l| l.contains("=>") || l.contains("] if"));
+                let quoted = arms.flat_map(|l| l.split('"'));
+                let quoted = quoted.filter(|w| !w.is_empty() && w.chars().all(is_plain));
+                words.extend(quoted.map(str::to_owned));
+            }
+        }
+        let mut words = BTreeSet::from([NAME.to_owned()]);
+        read(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http")), &mut words);
+        words
+    }
+
+    fn described() -> Vec<(String, Vec<String>)> {
+        let parts = |path: &str| whole(path).split('/').map(str::to_owned).collect();
+        OPERATIONS.iter().map(|o| (o.0.to_uppercase(), parts(o.1))).collect()
+    }
+
+    fn is_described(all: &[(String, Vec<String>)], method: &Method, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        let fits = |of: &[String]| {
+            let same = |(a, b): (&String, &&str)| a.starts_with('{') || a == b;
+            of.len() == parts.len() && of.iter().zip(&parts).all(same)
+        };
+        all.iter().any(|(m, of)| m == method.as_str() && fits(of))
+    }
+
+    #[test]
+    fn every_route_is_described_and_what_is_described_is_served() {
+        let all = described();
+        for (method, parts) in &all {
+            let named = |p: &String| if p.starts_with('{') { NAME.to_owned() } else { p.clone() };
+            let path = parts.iter().map(named).collect::<Vec<_>>().join("/");
+            let method = method.parse().unwrap();
+            assert!(is_served(&method, &path), "{method} {path} is described and not served");
+        }
+        let words = words();
+        assert!(words.len() > 60 && words.contains("databases"), "{}", words.len());
+        let methods = [Method::GET, Method::POST, Method::DELETE, Method::PUT, Method::PATCH];
+        let mut served = 0;
+        let mut try_path = |path: String| {
+            for method in &methods {
+                if is_served(method, &path) {
+                    served += 1;
+                    assert!(is_described(&all, method, &path), "{method} {path} is not described");
+                }
+            }
+        };
+        for a in &words {
+            try_path(format!("/api/v1/{a}"));
+            try_path(format!("/servers/{NAME}/models/{NAME}/{a}"));
+            try_path(format!("/servers/{NAME}/models/{NAME}/{a}/{NAME}"));
+            for b in &words {
+                try_path(format!("/api/v1/{a}/{b}"));
+                try_path(format!("/api/v1/{a}/{NAME}/{b}"));
+            }
+        }
+        assert!(served >= all.len(), "{served} of {}", all.len());
+    }
 }

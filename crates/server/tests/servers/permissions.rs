@@ -52,8 +52,13 @@ impl Server {
     }
 
     fn ask(&self, user: Option<&str>, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.ask_with(&self.header(user), method, path, body)
+    }
+
+    /// `who` are lines of the head.
+    fn ask_with(&self, who: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let (length, who) = (body.len(), self.header(user));
+        let length = body.len();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nhost: x\r\n{who}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -133,6 +138,7 @@ fn routes(server: &Server) -> Vec<Asked> {
             let body = body_of(&name);
             let ends = path.ends_with("/query") || path.ends_with("/explain");
             let changes = method != "get" && !ends;
+            let path = path.replace("{server}", "any").replace("{model}", "Ward");
             let named = match path.contains("/databases/") {
                 true => path.replace("{database}", "Ward").replace("{name}", "Ward"),
                 // Somebody there is not, so that nobody is lost.
@@ -142,13 +148,6 @@ fn routes(server: &Server) -> Vec<Asked> {
             let kind = Kind::Rest { method, path: named, body };
             all.push(Asked { name, kind, changes });
         }
-    }
-    // What clients of the cloud ask for is described elsewhere.
-    for (method, what) in [("GET", "refreshes"), ("POST", "sync"), ("GET", "sync")] {
-        let path = format!("/servers/any/models/Ward/{what}");
-        let name = format!("{method} /servers/{{server}}/models/{{model}}/{what}");
-        let kind = Kind::Rest { method: method.into(), path, body: String::new() };
-        all.push(Asked { name, kind, changes: false });
     }
     all
 }
@@ -460,7 +459,9 @@ const ATTACKS: &[&str] = &[
 fn outcome(asked: &Asked, status: u16, text: &str) -> String {
     let word = match (&asked.kind, status) {
         (_, 401) => "login",
-        (Kind::Rest { .. }, 200) => "yes",
+        (Kind::Rest { .. }, 200 | 202) => "yes",
+        // The refresh of the one before goes on.
+        (Kind::Rest { path, .. }, 409) if path.ends_with("/refreshes") => "yes",
         (Kind::Rest { .. }, 403) => "denied",
         (Kind::Rest { .. }, 404) => "unknown",
         (Kind::Rest { .. }, other) => return other.to_string(),
@@ -516,6 +517,31 @@ fn told<'a>(principal: &str, asked: &Asked, text: &'a str) -> Option<&'a str> {
     text.get(start..(at + 20).min(text.len())).or(Some("…"))
 }
 
+/// Figures name databases to administrators, and to who asks on the machine itself; not to who asks
+/// through somebody on it.
+fn figures_name_databases_to_administrators(server: &Server) {
+    let named = "database=\"Ward\"";
+    for (user, status, names) in [
+        (None, 401, false),
+        (Some("stranger"), 200, false),
+        (Some("reader"), 200, false),
+        (Some("owner"), 200, false),
+        (Some("admin"), 200, true),
+    ] {
+        let who = server.header(user);
+        for through in ["x-forwarded-for: 203.0.113.9", "forwarded: for=203.0.113.9"] {
+            let head = format!("{who}{through}\r\n");
+            let (is, text) = server.ask_with(&head, "GET", "/metrics", "");
+            assert_eq!((is, text.contains(named)), (status, names), "{user:?} {through}: {text}");
+            assert_eq!(text.contains("Ward"), names, "{user:?}: {text}");
+            let is_told = text.contains("evercube_ready 1");
+            assert_eq!(is_told, status == 200, "{user:?}: {text}");
+        }
+        let (is, text) = server.ask_with(&who, "GET", "/metrics", "");
+        assert_eq!((is, text.contains(named)), (200, true), "{user:?}: {text}");
+    }
+}
+
 #[test]
 fn everybody_may_what_the_table_says() {
     let group = Group::secured();
@@ -529,6 +555,8 @@ fn everybody_may_what_the_table_says() {
     let backup = json!({ "target": "ward.abf" }).to_string();
     let path = "/api/v1/databases/Ward/backup";
     assert_eq!(server.ask(Some("admin"), "POST", path, &backup).0, 200);
+
+    figures_name_databases_to_administrators(&server);
 
     let all = routes(&server)
         .into_iter()

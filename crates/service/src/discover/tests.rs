@@ -74,6 +74,8 @@ fn with_context<T>(is_admin: bool, run: impl FnOnce(&DiscoverContext<'_>) -> T) 
         SessionInfo { id: "s1".into(), spid: 11, user: "ann".into(), ..Default::default() },
         SessionInfo { id: "s2".into(), spid: 12, user: "bob".into(), ..Default::default() },
     ];
+    let trace =
+        crate::traces::TraceInfo { id: "t1".into(), name: "Of the boss".into(), created: day };
     let other = DatabaseInfo { name: "Zoo", id: "zoo", ..info };
     run(&DiscoverContext {
         server: &server,
@@ -87,9 +89,19 @@ fn with_context<T>(is_admin: bool, run: impl FnOnce(&DiscoverContext<'_>) -> T) 
         commands: &[],
         functions: &functions,
         keywords: &["EVALUATE", "DEFINE"],
-        traces: &[],
+        traces: &[trace],
         now: day,
     })
+}
+
+#[test]
+fn traces_are_told_to_administrators_only() {
+    let told = |is_admin| {
+        let found = with_context(is_admin, |c| discover("DISCOVER_TRACES", &[], c)).unwrap();
+        cells(&found, "TraceName")
+    };
+    assert_eq!(told(true), ["Of the boss"]);
+    assert!(told(false).is_empty());
 }
 
 fn restrictions(pairs: &[(&str, &str)]) -> Vec<(String, Vec<String>)> {
