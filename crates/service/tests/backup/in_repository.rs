@@ -292,8 +292,8 @@ async fn a_gap_in_the_log_is_told() {
     assert!(states().await.values().all(|s| s == "ok"));
     let shelf = std::fs::read_dir(place.join("man")).unwrap().next().unwrap().unwrap().path();
     let digits = format!("-{:016x}-", made[1]);
-    let files = std::fs::read_dir(&shelf).unwrap().map(|f| f.unwrap().path());
-    let middle = files.filter(|f| f.to_str().unwrap().contains(&digits)).next().unwrap();
+    let mut files = std::fs::read_dir(&shelf).unwrap().map(|f| f.unwrap().path());
+    let middle = files.find(|f| f.to_str().unwrap().contains(&digits)).unwrap();
     std::fs::rename(&middle, world.path("taken")).unwrap();
     for at in [made[1], made[2] - 1] {
         let e = restore(&one, copy(Some(At::Seq(at)))).await.unwrap_err();
