@@ -61,12 +61,31 @@ impl Manifest {
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => postcard::from_bytes(rest)
-                .map_err(|_| Error::new(ErrorKind::Corrupt, "the manifest is unreadable")),
+            Some((&VERSION, rest)) => {
+                let read: Self = postcard::from_bytes(rest)
+                    .map_err(|_| Error::new(ErrorKind::Corrupt, "the manifest is unreadable"))?;
+                read.can_be_counted()
+            }
             Some((v, _)) => Err(Error::unsupported(format!(
                 "the manifest has format {v}; this server reads format {VERSION}"
             ))),
             None => Err(Error::new(ErrorKind::Corrupt, "the manifest is empty")),
+        }
+    }
+
+    /// Rows and bytes are claims until the segments are read: their sums must be numbers all the same.
+    fn can_be_counted(self) -> Result<Self> {
+        let partitions = self.tables.iter().flat_map(|t| &t.partitions);
+        let mut all = partitions.flat_map(|p| p.groups.iter().flatten());
+        let sums = all.try_fold((0_u64, 0_u64), |(rows, bytes), s| {
+            Some((rows.checked_add(s.rows)?, bytes.checked_add(s.bytes)?))
+        });
+        match sums.filter(|(rows, _)| i64::try_from(*rows).is_ok()) {
+            Some(_) => Ok(self),
+            None => Err(Error::new(
+                ErrorKind::Corrupt,
+                "the manifest names more rows than there can be",
+            )),
         }
     }
 
@@ -143,5 +162,17 @@ mod tests {
         assert!(a.difference(&b).unwrap().contains("'Sales' partition '2024' segment 1"));
         assert_eq!(a.difference(&a), None);
         assert!(Manifest::from_bytes(&[9, 9]).is_err());
+    }
+
+    #[test]
+    fn a_manifest_of_more_rows_than_there_can_be_is_refused() {
+        for (rows, bytes) in [(u64::MAX, 9), (i64::MAX as u64, 9), (5, u64::MAX)] {
+            let mut m = manifest(1);
+            let groups = &mut m.tables[0].partitions[0].groups;
+            groups[0][0] = SegmentRef { rows, bytes, ..groups[0][0].clone() };
+            groups.push(groups[0].clone());
+            let e = Manifest::from_bytes(&m.to_bytes().unwrap()).unwrap_err();
+            assert_eq!(e.kind, ErrorKind::Corrupt, "{e}");
+        }
     }
 }

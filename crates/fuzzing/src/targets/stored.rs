@@ -6,7 +6,9 @@ use evercube_service::backup::preamble::{Chance, KdfCost, Preamble, Secrets};
 use evercube_service::backup::slots::Keys;
 use evercube_service::backup::{BackupHeader, ObjectEntry};
 use evercube_service::seal::SealingKey;
-use evercube_store::{Bytes, Manifest, Segment, SegmentBuilder};
+use evercube_store::{
+    Bytes, Manifest, PartitionManifest, Segment, SegmentBuilder, SegmentRef, TableManifest,
+};
 
 use super::{Target, judged, texts};
 
@@ -51,16 +53,21 @@ pub const MANIFEST: Target = Target {
     },
     seeds: || {
         let empty = Manifest::default().to_bytes().unwrap_or_default();
-        let with_tables = Manifest {
-            tables: vec![
-                evercube_store::TableManifest::default(),
-                evercube_store::TableManifest::default(),
-            ],
-        };
-        vec![empty, with_tables.to_bytes().unwrap_or_default()]
+        let with_tables =
+            Manifest { tables: vec![TableManifest::default(), TableManifest::default()] };
+        vec![empty, with_tables.to_bytes().unwrap_or_default(), too_many_rows()]
     },
     words: &[],
 };
+
+/// Two segments whose rows together are no number: found by a coverage-guided run.
+fn too_many_rows() -> Vec<u8> {
+    let segment = SegmentRef { hash: [1; 32], rows: u64::MAX, bytes: 1, columns: vec![0] };
+    let groups = vec![vec![segment.clone()], vec![segment]];
+    let partition = PartitionManifest { groups, ..PartitionManifest::default() };
+    let table = TableManifest { partitions: vec![partition], ..TableManifest::default() };
+    Manifest { tables: vec![table] }.to_bytes().unwrap_or_default()
+}
 
 /// An archive of two objects.
 fn archive(protected: impl FnOnce(&Chance) -> Result<Preamble>) -> Result<Vec<u8>> {
