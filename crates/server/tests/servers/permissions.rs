@@ -542,6 +542,39 @@ fn figures_name_databases_to_administrators(server: &Server) {
     }
 }
 
+/// Roles that do not let their members read add nothing to what an administrator sees in them.
+fn roles_that_do_not_read_show_nothing(server: &Server) {
+    let ask = |roles: &str, text: &str| {
+        let with = format!("<Catalog>Ward</Catalog><Roles>{roles}</Roles>");
+        server.xmla(Some("admin"), &statement(text).replace("@@", &with)).1
+    };
+    for (roles, text, shows) in [
+        ("Both", "EVALUATE Vault", true),
+        ("Reader,Nothing", "EVALUATE Sales", true),
+        ("Reader,Nothing", "EVALUATE Vault", false),
+        ("Nothing", "EVALUATE Sales", false),
+        ("Refresher", "EVALUATE Sales", false),
+    ] {
+        let answer = ask(roles, text);
+        assert_eq!(fault(&answer).is_none(), shows, "{roles}: {text}: {answer}");
+    }
+}
+
+/// What would be read otherwise by somebody in between is not read at all.
+fn heads_of_two_minds_are_refused(server: &Server) {
+    let who = server.header(Some("reader"));
+    for (line, status) in [
+        ("x: y", 200),
+        ("content-encoding: identity", 200),
+        ("content-encoding: gzip", 501),
+        ("host: elsewhere", 400),
+    ] {
+        let head = format!("{who}{line}\r\n");
+        let (is, text) = server.ask_with(&head, "GET", "/api/v1/members", "");
+        assert_eq!(is, status, "{line}: {text}");
+    }
+}
+
 #[test]
 fn everybody_may_what_the_table_says() {
     let group = Group::secured();
@@ -557,6 +590,8 @@ fn everybody_may_what_the_table_says() {
     assert_eq!(server.ask(Some("admin"), "POST", path, &backup).0, 200);
 
     figures_name_databases_to_administrators(&server);
+    roles_that_do_not_read_show_nothing(&server);
+    heads_of_two_minds_are_refused(&server);
 
     let all = routes(&server)
         .into_iter()
