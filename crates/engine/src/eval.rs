@@ -47,6 +47,7 @@ mod table_node;
 mod text_output;
 mod transition;
 mod treat_as;
+mod values_by_scan;
 mod variable;
 mod whole_table;
 mod window;

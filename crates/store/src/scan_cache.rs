@@ -111,7 +111,8 @@ fn hash_expression(e: &RowExpr, h: &mut impl Hasher) {
         RowExpr::Add(a, b)
         | RowExpr::Subtract(a, b)
         | RowExpr::Multiply(a, b)
-        | RowExpr::Divide(a, b) => {
+        | RowExpr::Divide(a, b)
+        | RowExpr::SafeDivide(a, b) => {
             hash_expression(a, h);
             hash_expression(b, h);
         }

@@ -152,6 +152,8 @@ pub enum RowExpr {
     Multiply(Box<RowExpr>, Box<RowExpr>),
     /// Division by zero gives infinity or NaN as in DAX's `/`; the result is a double.
     Divide(Box<RowExpr>, Box<RowExpr>),
+    /// The function `DIVIDE`: a double, and blank over zero.
+    SafeDivide(Box<RowExpr>, Box<RowExpr>),
 }
 
 /// A comparison of two expressions on one row, blank being zero.

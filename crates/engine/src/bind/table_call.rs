@@ -25,7 +25,7 @@ impl Binder<'_> {
             }
             "VALUES" | "DISTINCT" => self.distinct(scope, name, &arguments[0], span)?,
             "ALL" | "ALLNOBLANKROW" | "ALLSELECTED" | "ALLEXCEPT" => {
-                self.all(name, arguments, span)?
+                self.all(scope, name, arguments, span)?
             }
             "FILTERS" => {
                 let id = self.column_reference(&arguments[0])?;
@@ -114,7 +114,7 @@ impl Binder<'_> {
     }
 
     /// `ALL` and its relatives where they give a table.
-    fn all(&mut self, name: &str, arguments: &[Expr], span: Span) -> Result<Node> {
+    fn all(&mut self, scope: &Scope, name: &str, arguments: &[Expr], span: Span) -> Result<Node> {
         let blank_row = name != "ALLNOBLANKROW";
         let body = match arguments.first().map(|a| &a.kind) {
             None => {
@@ -143,16 +143,23 @@ impl Binder<'_> {
                 Kind::ModelTable { table, .. } => self.expanded_columns(*table),
                 _ => Vec::new(),
             };
-            // What was selected is up to the rows around, too.
-            let uses = Uses { frame: 0, ..super::CONTEXT };
-            return Ok(Self::node(
-                Kind::AllSelected { columns, body: Box::new(body) },
-                ty,
-                uses,
-                span,
-            ));
+            return Ok(Self::all_selected(scope, columns, body, span));
         }
         Ok(Self::node(Kind::Unfiltered(Box::new(body)), ty, Uses::default(), span))
+    }
+
+    /// A table as it is without the filters of iterations on columns.
+    pub(super) fn all_selected(
+        scope: &Scope,
+        columns: Vec<ColumnId>,
+        body: Node,
+        span: Span,
+    ) -> Node {
+        let ty = body.ty.clone();
+        // What was selected is up to the rows around, too.
+        let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
+        let uses = Uses { frame, ..super::CONTEXT };
+        Self::node(Kind::AllSelected { columns, body: Box::new(body) }, ty, uses, span)
     }
 
     /// A constant text: the name of a new column.

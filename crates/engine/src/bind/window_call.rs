@@ -115,7 +115,7 @@ impl Binder<'_> {
     ) -> Result<Node> {
         let relation = match shape.relation {
             Some(e) => self.table(scope, e)?,
-            None => self.selected_relation(shape, span)?,
+            None => self.selected_relation(scope, shape, span)?,
         };
         let inner = self.inside(scope, &relation);
         let schema = relation.schema();
@@ -228,7 +228,7 @@ impl Binder<'_> {
     }
 
     /// Without a relation: `ALLSELECTED` of the columns named in order and partition.
-    fn selected_relation(&mut self, shape: &Shape<'_>, span: Span) -> Result<Node> {
+    fn selected_relation(&mut self, scope: &Scope, shape: &Shape<'_>, span: Span) -> Result<Node> {
         let mut columns: Vec<ColumnId> = Vec::new();
         for e in shape.order_by.iter().step_by(2).chain(shape.partition_by) {
             let id = match &e.kind {
@@ -253,9 +253,7 @@ impl Binder<'_> {
             ));
         }
         let body = self.values(columns.clone(), true, span);
-        let ty = body.ty.clone();
-        let uses = Uses { frame: 0, ..CONTEXT };
-        Ok(Self::node(Kind::AllSelected { columns, body: Box::new(body) }, ty, uses, span))
+        Ok(Self::all_selected(scope, columns, body, span))
     }
 }
 

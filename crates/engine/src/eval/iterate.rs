@@ -31,6 +31,12 @@ impl Evaluator<'_> {
         if let Some(values) = self.scanned_where(cells, *fold, table, body)? {
             return Ok(values);
         }
+        if extra.is_empty()
+            && order_by.is_empty()
+            && let Some(values) = self.folded_by_scan(cells, *fold, table, body)?
+        {
+            return Ok(values);
+        }
         if let (Fold::Sum, Kind::ModelTable { table, blank_row: false }) = (fold, &table.kind)
             && let Some(values) = self.case_sum(cells, *table, body)?
         {
@@ -129,6 +135,9 @@ impl Evaluator<'_> {
                 && let Some(inner) = self.cells_where(cells, id, condition)?
             {
                 return self.count_rows(&inner, table);
+            }
+            if let Some(counts) = self.passing_by_scan(cells, table, condition)? {
+                return Ok(counts);
             }
             let table = self.table(cells, table)?;
             if let Some((some, place)) = self.same_rows(cells, &table, condition) {
@@ -244,6 +253,17 @@ pub(crate) fn row_expression(node: &Node, frame: usize, table: TableId) -> Optio
                 BinaryOperator::Divide => RowExpr::Divide(l, r),
                 _ => return None,
             }
+        }
+        Kind::Scalar { name: "DIVIDE", arguments, .. } => {
+            let (numerator, denominator) = match arguments.as_slice() {
+                [n, d] => (n, d),
+                [n, d, alternate] if alternate.is_blank_literal() => (n, d),
+                _ => return None,
+            };
+            RowExpr::SafeDivide(
+                Box::new(row_expression(numerator, frame, table)?),
+                Box::new(row_expression(denominator, frame, table)?),
+            )
         }
         _ => return None,
     })

@@ -88,7 +88,7 @@ impl ScanText<'_> {
             RowExpr::Add(a, b) => both(a, "+", b),
             RowExpr::Subtract(a, b) => both(a, "-", b),
             RowExpr::Multiply(a, b) => both(a, "*", b),
-            RowExpr::Divide(a, b) => both(a, "/", b),
+            RowExpr::Divide(a, b) | RowExpr::SafeDivide(a, b) => both(a, "/", b),
         }
     }
 
@@ -186,7 +186,8 @@ fn expression_columns<'r>(e: &'r RowExpr, out: &mut Vec<&'r PathColumn>) {
         RowExpr::Add(a, b)
         | RowExpr::Subtract(a, b)
         | RowExpr::Multiply(a, b)
-        | RowExpr::Divide(a, b) => {
+        | RowExpr::Divide(a, b)
+        | RowExpr::SafeDivide(a, b) => {
             expression_columns(a, out);
             expression_columns(b, out);
         }

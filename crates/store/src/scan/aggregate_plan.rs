@@ -87,6 +87,13 @@ impl<'a> Plan<'a> {
                 let column = codes(c)?;
                 if column.is_never_blank() { Self::CountRows } else { Self::CountColumn(column) }
             }
+            // It has a value in every row.
+            Aggregate::Count(e)
+                if Integers::new(version, scan, e, rows)?.is_some()
+                    || Reals::new(version, scan, e)?.is_some() =>
+            {
+                Self::CountRows
+            }
             Aggregate::Count(e) => Self::Count(row(e)?),
             Aggregate::DistinctCount { column, with_blank } => {
                 Self::Distinct { column: codes(column)?, with_blank: *with_blank, rows }

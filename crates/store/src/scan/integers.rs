@@ -194,7 +194,7 @@ impl<'a> Typed<'a> {
                 return Ok(Self::column(reader));
             }
             RowExpr::Constant(value) => return Ok(Self::constant(value)),
-            RowExpr::Divide(..) => return Ok(None),
+            RowExpr::Divide(..) | RowExpr::SafeDivide(..) => return Ok(None),
             RowExpr::Add(a, b) => (Operator::Add, a, b),
             RowExpr::Subtract(a, b) => (Operator::Subtract, a, b),
             RowExpr::Multiply(a, b) => (Operator::Multiply, a, b),

@@ -90,6 +90,7 @@ impl<'a> Typed<'a> {
             RowExpr::Subtract(a, b) => (Operator::Subtract, a, b),
             RowExpr::Multiply(a, b) => (Operator::Multiply, a, b),
             RowExpr::Divide(a, b) => (Operator::Divide, a, b),
+            RowExpr::SafeDivide(a, b) => (Operator::SafeDivide, a, b),
         };
         let (Some(a), Some(b)) = (Self::new(version, scan, a)?, Self::new(version, scan, b)?)
         else {
@@ -107,6 +108,7 @@ impl<'a> Typed<'a> {
             (Operator::Divide, Decimal, Whole | Real) | (Operator::Divide, Whole, Decimal) => {
                 b.is_never_zero.then_some(Decimal)?
             }
+            (Operator::SafeDivide, ..) => b.is_never_zero.then_some(Real)?,
             (Operator::Divide, ..) | (_, Real, _) | (_, _, Real) => Real,
             _ => return None,
         };
@@ -162,6 +164,6 @@ fn apply(operator: Operator, left: &mut [f64], right: impl Iterator<Item = f64>)
         Operator::Add => pairs.for_each(|(l, r)| *l += r),
         Operator::Subtract => pairs.for_each(|(l, r)| *l -= r),
         Operator::Multiply => pairs.for_each(|(l, r)| *l *= r),
-        Operator::Divide => pairs.for_each(|(l, r)| *l /= r),
+        Operator::Divide | Operator::SafeDivide => pairs.for_each(|(l, r)| *l /= r),
     }
 }

@@ -21,6 +21,7 @@ pub(super) enum Operator {
     Subtract,
     Multiply,
     Divide,
+    SafeDivide,
 }
 
 impl<'a> RowPlan<'a> {
@@ -36,6 +37,7 @@ impl<'a> RowPlan<'a> {
             RowExpr::Subtract(a, b) => binary(Operator::Subtract, a, b),
             RowExpr::Multiply(a, b) => binary(Operator::Multiply, a, b),
             RowExpr::Divide(a, b) => binary(Operator::Divide, a, b),
+            RowExpr::SafeDivide(a, b) => binary(Operator::SafeDivide, a, b),
         }
     }
 
@@ -62,7 +64,7 @@ fn combine(op: Operator, a: &Value, b: &Value) -> Result<Value> {
         (_, true, true) | (Operator::Multiply, true, _) | (Operator::Multiply, _, true) => {
             return Ok(Value::Blank);
         }
-        (Operator::Divide, true, false) => return Ok(Value::Blank),
+        (Operator::Divide | Operator::SafeDivide, true, false) => return Ok(Value::Blank),
         _ => {}
     }
     let number =
@@ -73,6 +75,8 @@ fn combine(op: Operator, a: &Value, b: &Value) -> Result<Value> {
         Operator::Subtract => arithmetic::subtract(a, b),
         Operator::Multiply => arithmetic::multiply(a, b),
         Operator::Divide => Ok(arithmetic::divide(a, b)),
+        Operator::SafeDivide if b.f64() == 0.0 => Ok(Value::Blank),
+        Operator::SafeDivide => Ok(Value::Double(a.f64() / b.f64())),
     }
 }
 

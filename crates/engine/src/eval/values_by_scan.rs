@@ -1,0 +1,241 @@
+//! `AVERAGEX ( VALUES ( Orders[Key] ), [Sales] )` and the like by one scan: what a plain aggregate is
+//! for each value is a scan grouped by the column, without a list of the values and a cell for each.
+
+use evercube_base::{DataType, Result, Value};
+use evercube_dax::ast::BinaryOperator;
+use evercube_store::{Aggregate, ColumnId, TableId};
+
+use super::Evaluator;
+use super::cells::{Cells, KeyTarget, Scalars};
+use super::iterate::{not_zero, plain_aggregates};
+use super::scan::Grouped;
+use crate::filter_context::Filter;
+use crate::plan::{Fold, Kind, Node};
+use crate::rules::Rule;
+use crate::scalar as rules;
+
+/// An aggregate over a model table.
+struct Plain<'n> {
+    table: TableId,
+    fold: Fold,
+    /// What is folded; nothing where rows are counted.
+    body: Option<&'n Node>,
+    /// The number of the row context of the table.
+    frame: usize,
+}
+
+/// Rows that are asked for a plain aggregate each.
+struct Asked<'n> {
+    columns: Vec<ColumnId>,
+    plain: Plain<'n>,
+    /// The rows are those that the aggregate's table has, and not all values of the columns.
+    is_of_table: bool,
+}
+
+impl Evaluator<'_> {
+    /// An iteration over the values of columns whose body is a plain aggregate; `None` where it is
+    /// another one.
+    pub(super) fn folded_by_scan(
+        &self,
+        cells: &Cells,
+        fold: Fold,
+        table: &Node,
+        body: &Node,
+    ) -> Result<Option<Scalars>> {
+        let is_exact = matches!(body.data_type(), DataType::Int64 | DataType::Decimal);
+        let is_known = match fold {
+            Fold::Sum | Fold::Average => is_exact,
+            Fold::Min | Fold::Max | Fold::Count => true,
+            _ => false,
+        };
+        let Kind::Values { columns, blank_row: true } = &table.kind else { return Ok(None) };
+        let Some(plain) = plain(body, cells.frames.len()).filter(|_| is_known) else {
+            return Ok(None);
+        };
+        let asked = Asked { columns: columns.clone(), plain, is_of_table: false };
+        let Some(found) = self.asked_values(cells, &asked)? else { return Ok(None) };
+        let mut of_cells: Vec<Vec<&Value>> = vec![Vec::new(); cells.n];
+        for (cell, value) in found.cells.iter().zip(asked.plain.values(&found)) {
+            of_cells[*cell as usize].push(value);
+        }
+        let folded = of_cells.iter().map(|values| self.fold(fold, values, None));
+        Ok(Some(Scalars::each(folded.collect::<Result<_>>()?)))
+    }
+
+    /// How many rows of a table pass a comparison of a plain aggregate with a constant; `None`
+    /// where something else is counted.
+    pub(super) fn passing_by_scan(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        condition: &Node,
+    ) -> Result<Option<Scalars>> {
+        let Some((asked, test)) = self.comparison(cells, table, condition) else {
+            return Ok(None);
+        };
+        // What has no rows is blank.
+        if !asked.is_of_table && test(&Value::Blank)? {
+            return Ok(None);
+        }
+        let Some(found) = self.asked_values(cells, &asked)? else { return Ok(None) };
+        let mut counts = vec![0_i64; cells.n];
+        for (cell, value) in found.cells.iter().zip(asked.plain.values(&found)) {
+            evercube_work::tick();
+            counts[*cell as usize] += i64::from(test(value)?);
+        }
+        Ok(Some(Scalars::each(counts.into_iter().map(not_zero).collect())))
+    }
+
+    fn comparison<'n>(
+        &'n self,
+        cells: &Cells,
+        table: &'n Node,
+        condition: &'n Node,
+    ) -> Option<(Asked<'n>, impl Fn(&Value) -> Result<bool> + 'n)> {
+        let Kind::Binary { operator, left, right } = &condition.kind else { return None };
+        let (asked_first, value, constant) = match (&left.kind, &right.kind) {
+            (_, Kind::Literal(constant)) => (true, left, constant),
+            (Kind::Literal(constant), _) => (false, right, constant),
+            _ => return None,
+        };
+        if !is_comparison(*operator) {
+            return None;
+        }
+        let asked = match (&table.kind, &value.kind) {
+            (Kind::Values { columns, blank_row: true }, _) => Asked {
+                columns: columns.clone(),
+                plain: plain(value, cells.frames.len())?,
+                is_of_table: false,
+            },
+            (
+                Kind::Summarize { table, groups, rollup, columns },
+                Kind::RowColumn { frame, column },
+            ) if *frame == cells.frames.len() && rollup.chains.is_empty() => {
+                let Kind::ModelTable { table, blank_row: false } = table.kind else { return None };
+                let own = |group: &Node| match group.kind {
+                    Kind::RowColumn { frame: f, column } if f == *frame => {
+                        Some(ColumnId { table, column: column as u32 })
+                    }
+                    _ => None,
+                };
+                let named = columns.get(column.checked_sub(groups.len())?)?;
+                let plain = plain(&named.node, *frame).filter(|p| p.table == table)?;
+                let columns = groups.iter().map(own).collect::<Option<_>>()?;
+                Asked { columns, plain, is_of_table: true }
+            }
+            _ => return None,
+        };
+        let test = move |value: &Value| {
+            let (a, b) = if asked_first { (value, constant) } else { (constant, value) };
+            rules::to_bool(&rules::binary(*operator, a, b, &self.collation)?)
+        };
+        Some((asked, test))
+    }
+
+    /// The aggregate of each combination of values that has rows, cell by cell; `None` where that
+    /// is not what an iteration would find.
+    fn asked_values(&self, cells: &Cells, asked: &Asked<'_>) -> Result<Option<Grouped>> {
+        let Asked { columns, plain, .. } = asked;
+        let is_alike = self.has(Rule::GroupsByScan)
+            && !columns.is_empty()
+            // Rows around the iteration would become filters in it, and not of its table.
+            && cells.transitioned == cells.frames.len()
+            && self.model.calculation_groups().is_empty()
+            && cells.distinct.iter().all(|context| {
+                let reach = self.reach(context, plain.table);
+                context.filters.iter().all(|f| is_apart(f, columns))
+                    && columns.iter().all(|c| reach.path(c.table).is_some())
+            })
+            && cells.keys.iter().all(|key| match &key.target {
+                KeyTarget::Column(_) => true,
+                KeyTarget::Row { table, .. } => columns.iter().all(|c| c.table != *table),
+            });
+        if !is_alike {
+            return Ok(None);
+        }
+        let aggregates = match plain.body {
+            None => vec![Aggregate::CountRows],
+            Some(body) => plain_aggregates(plain.fold, plain.table, body, plain.frame),
+        };
+        if aggregates.len() != 1 {
+            return Ok(None);
+        }
+        let found = self.scan(cells, plain.table, columns, false, &|_| Ok(aggregates.clone()))?;
+        Ok(Some(found))
+    }
+}
+
+impl Plain<'_> {
+    /// The aggregate of each group; counts of nothing are blank.
+    fn values<'g>(&self, found: &'g Grouped) -> impl Iterator<Item = &'g Value> {
+        const NOTHING: &Value = &Value::Blank;
+        let counts = !matches!(self.fold, Fold::Sum | Fold::Min | Fold::Max);
+        let of_groups = found.aggregates.first().into_iter().flatten();
+        of_groups.map(move |v| if counts && *v == Value::Int(0) { NOTHING } else { v })
+    }
+}
+
+/// Whether a filter stays what it is where a column of these gets one value of its own.
+fn is_apart(filter: &Filter, columns: &[ColumnId]) -> bool {
+    match filter {
+        Filter::Column { .. } => true,
+        Filter::Tuples { columns: of, .. } => !columns.iter().any(|c| of.contains(c)),
+        Filter::Rows { .. } => false,
+    }
+}
+
+fn is_comparison(operator: BinaryOperator) -> bool {
+    use BinaryOperator as Op;
+    matches!(
+        operator,
+        Op::Equal
+            | Op::StrictEqual
+            | Op::NotEqual
+            | Op::Less
+            | Op::LessEqual
+            | Op::Greater
+            | Op::GreaterEqual
+    )
+}
+
+/// The plain aggregate that a measure or `CALCULATE` without filters is; `frame` is the row context
+/// it is asked in.
+fn plain(node: &Node, frame: usize) -> Option<Plain<'_>> {
+    if node.uses.volatile {
+        return None;
+    }
+    let (mut at, mut frame) = match &node.kind {
+        Kind::Measure { body, .. } => (body.as_ref(), 0),
+        Kind::Calculate { body, filters, transition: true } if filters.is_empty() => {
+            (body.as_ref(), frame + 1)
+        }
+        _ => return None,
+    };
+    while let Kind::Measure { body, .. } = &at.kind {
+        (at, frame) = (body.as_ref(), 0);
+    }
+    let (table, fold, body) = match &at.kind {
+        Kind::CountRows(table) => (table, Fold::Count, None),
+        Kind::Iterate { fold, table, body, extra, order_by }
+            if extra.is_empty() && order_by.is_empty() =>
+        {
+            (table, *fold, Some(body.as_ref()))
+        }
+        _ => return None,
+    };
+    let is_known = matches!(
+        fold,
+        Fold::Sum
+            | Fold::Min
+            | Fold::Max
+            | Fold::Count
+            | Fold::DistinctCount
+            | Fold::DistinctCountNoBlank
+    );
+    match table.kind {
+        Kind::ModelTable { table, blank_row: false } if is_known => {
+            Some(Plain { table, fold, body, frame })
+        }
+        _ => None,
+    }
+}
