@@ -173,7 +173,7 @@ impl Binder<'_> {
                 extra.extend(self.scalars_of(scope, &rest[1..])?);
             }
             Fold::Min | Fold::Max | Fold::PercentileInc | Fold::PercentileExc => {
-                extra = self.scalars_of(scope, rest)?
+                extra = self.scalars_of(scope, rest)?;
             }
             _ => {}
         }

@@ -448,6 +448,11 @@ impl Binder<'_> {
         let Some((table, keys)) = rest.split_first() else {
             return Err(Error::invalid(format!("{name} needs a table.")));
         };
+        if name == "TOPNSKIP" && skip.iter().chain([&count]).any(|n| n.uses.frame != Uses::NONE) {
+            return Err(Error::invalid(
+                "The numbers of TOPNSKIP cannot depend on columns of a row context around it; put them into variables of the query.",
+            ));
+        }
         let table = self.table(scope, table)?;
         let inner = self.inside(scope, &table);
         let order_by = self.sort_keys(&inner, keys, true)?;

@@ -9,6 +9,7 @@ use evercube_store::ColumnId;
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::rows::{CellTable, RowColumn, Rows};
+use super::summarize_columns::schema_of;
 use crate::functions::time_intelligence::{self as time, Interval, YearEnd};
 use crate::plan::{DateSet, Kind, Node};
 use crate::scalar as rules;
@@ -30,7 +31,7 @@ impl Evaluator<'_> {
         let arguments: Vec<Scalars> =
             arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
         let all = match column {
-            Some(c) => self.days_of(*c)?,
+            Some(c) => self.days_of(cells, *c)?,
             None => Vec::new(),
         };
         let (mut rows, mut of) = (Vec::new(), Vec::new());
@@ -65,12 +66,27 @@ impl Evaluator<'_> {
         Ok(CellTable::from_cells(&Rows::from_values(node.schema(), rows), &of, cells.n))
     }
 
-    /// All days of a date column, sorted.
-    fn days_of(&self, column: ColumnId) -> Result<Vec<i64>> {
+    /// All days that occur in a date column, sorted.
+    fn days_of(&self, cells: &Cells, column: ColumnId) -> Result<Vec<i64>> {
         let of = self.store.table(column.table).column(column.column);
         let mut days = Vec::new();
-        for code in 1..of.cardinality() {
-            days.extend(day(&of.value(code))?);
+        if of.has_dictionary() {
+            for code in 1..of.cardinality() {
+                days.extend(day(&of.value(code))?);
+            }
+        } else {
+            // Codes count from the first day on, whether or not each occurs.
+            let mut free = cells.representative();
+            free.remove_all();
+            free.edit(|c| {
+                c.used.clear();
+                c.directions.clear();
+            });
+            let schema = schema_of(self.model, &[column]);
+            let found = self.distinct_values(&free, &[column], false, &schema)?;
+            for row in 0..found.rows.len {
+                days.extend(day(&found.rows.value(self.store, 0, row))?);
+            }
         }
         days.sort_unstable();
         days.dedup();
@@ -158,7 +174,7 @@ impl Evaluator<'_> {
                     continue;
                 }
                 let id = ColumnId { table: evercube_store::TableId(t), column: c };
-                let days = self.days_of(id)?;
+                let days = self.days_of(cells, id)?;
                 low = low.into_iter().chain(days.first().copied()).min();
                 high = high.into_iter().chain(days.last().copied()).max();
             }

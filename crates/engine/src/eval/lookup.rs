@@ -175,7 +175,20 @@ impl Evaluator<'_> {
         let mut parent_of: HashMap<String, String> = HashMap::new();
         for row in 0..data.rows() {
             let key = rules::to_text(&id_column.value(id_column.code(row)));
-            parent_of.insert(key, rules::to_text(&parent_column.value(parent_column.code(row))));
+            let parent = rules::to_text(&parent_column.value(parent_column.code(row)));
+            if key.contains('|') {
+                return Err(Error::evaluation(format!(
+                    "PATH puts | between ids, and the id '{key}' has one in it."
+                )));
+            }
+            let before = (!key.is_empty()).then(|| parent_of.insert(key.clone(), parent.clone()));
+            if let Some(Some(other)) = before
+                && other != parent
+            {
+                return Err(Error::evaluation(format!(
+                    "PATH found several parents of the id '{key}', '{other}' and '{parent}'."
+                )));
+            }
         }
         self.each(cells.n, |cell| {
             if own.get(cell).is_blank() {

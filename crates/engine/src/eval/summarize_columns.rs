@@ -261,7 +261,10 @@ impl Evaluator<'_> {
 }
 
 /// Columns of the model as a schema.
-fn schema_of(model: &crate::compiled_model::CompiledModel, columns: &[ColumnId]) -> Schema {
+pub(super) fn schema_of(
+    model: &crate::compiled_model::CompiledModel,
+    columns: &[ColumnId],
+) -> Schema {
     let of = |c: &ColumnId| {
         let info = model.column_info(*c);
         TableColumn {

@@ -267,6 +267,9 @@ fn normal(z: f64) -> f64 {
 }
 
 fn normal_inverse(p: f64) -> f64 {
+    if p == 0.5 {
+        return 0.0;
+    }
     bisect(-40.0, 40.0, |z| normal(z) - p)
 }
 
