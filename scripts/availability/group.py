@@ -12,14 +12,13 @@ from wan import enter, inside
 CLIENT, PEER, GATEWAY = 8400, 8500, 8399
 
 
-def ask(namespace, address, method, path, body=None, headers=None, timeout=10):
+def ask(namespace, door, address, method, path, body=None, timeout=10):
     """One request from a place; status and body."""
-    host, port = address.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+    connection = door.connect(address, timeout)
     try:
         with inside(namespace):
             connection.connect()
-        connection.request(method, path, body, headers or {})
+        connection.request(method, path, body, door.headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
     finally:
@@ -29,18 +28,18 @@ def ask(namespace, address, method, path, body=None, headers=None, timeout=10):
 class Server:
     def __init__(self, group, name, region, place, kind, n):
         self.group, self.name, self.region, self.place, self.kind = group, name, region, place, kind
-        self.client = f"127.99.{place}.1:{CLIENT + n}"
-        self.peer = f"127.99.{place}.1:{PEER + n}"
+        self.client = f"{group.door.network}.{place}.1:{CLIENT + n}"
+        self.peer = f"{group.door.network}.{place}.1:{PEER + n}"
         self.process = None
 
     def start(self, binary=None):
         # Told to join whoever was there first; one that knows its group does not ask.
         first = self.group.servers[0]
-        words = ["serve", "--no-auth", "--name", self.name, "--region", self.region,
+        words = ["serve", "--name", self.name, "--region", self.region,
                  "--kind", self.kind, "--listen", self.client, "--peer-listen", self.peer,
-                 "--data", os.path.join(self.group.folder, self.name)]
+                 "--data", os.path.join(self.group.folder, self.name), *self.group.lock(self.place)]
         if first is not self:
-            words += ["--join", first.peer]
+            words += ["--join", first.peer, *self.group.join_words()]
         self.process = self.group.spawn(self.place, self.name, words, binary)
 
     def kill(self):
@@ -52,13 +51,13 @@ class Server:
 
 
 class Group:
-    def __init__(self, wan, binary, folder, servers, users):
+    def __init__(self, wan, binary, folder, servers, users, door):
         """`servers`: (name, region, place, kind). `users`: the place of the gateway and of clients."""
-        self.wan, self.binary, self.folder, self.users = wan, binary, folder, users
+        self.wan, self.binary, self.folder, self.users, self.door = wan, binary, folder, users, door
         self.servers = []
         for n, (name, region, place, kind) in enumerate(servers):
             self.servers.append(Server(self, name, region, place, kind, n))
-        self.gateway_address = f"127.99.{users}.1:{GATEWAY}"
+        self.gateway_address = f"{door.network}.{users}.1:{GATEWAY}"
         self.gateway = None
         self.earlier = None
 
@@ -73,12 +72,47 @@ class Group:
 
     def start(self):
         # The gateway first: it waits for servers.
-        urls = ",".join(f"http://{s.client}" for s in self.servers)
+        urls = ",".join(f"{self.door.scheme}://{s.client}" for s in self.servers)
         words = ["gateway", "--listen", self.gateway_address, "--servers", urls]
+        if self.door.authority:
+            certificate, key = self.door.certificate(self.users)
+            words += ["--ca", self.door.authority, "--tls-certificate", certificate, "--tls-key", key]
         self.gateway = self.spawn(self.users, "gateway", words)
-        for server in self.servers:
+        self.servers[0].start()
+        if self.door.authority:
+            self.make_tokens()
+        for server in self.servers[1:]:
             server.start()
         self.wait_ready()
+
+    def lock(self, place):
+        """How a server lets clients in."""
+        if not self.door.authority:
+            return ["--no-auth"]
+        certificate, key = self.door.certificate(place)
+        return ["--tls-certificate", certificate, "--tls-key", key, "--source-dir", self.folder]
+
+    def join_words(self):
+        return ["--join-token-file", os.path.join(self.folder, "join")] if self.door.authority else []
+
+    def make_tokens(self):
+        """One for clients, one for the servers that join, made with the first administrator's password."""
+        password = os.path.join(self.folder, self.servers[0].name, "admin-password")
+        deadline = time.monotonic() + 60
+        while not os.path.exists(password):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{password} is not made")
+            time.sleep(0.1)
+        signed_in = ["--user", "admin", "--password-file", password]
+        code, text = self.command("token", "add", "regions", "--for-user", "admin", *signed_in)
+        if code != 0:
+            raise RuntimeError(f"no token for clients: {text}")
+        self.door.take_token(text.split()[-1])
+        code, text = self.command("join-token", "create", "--uses", str(len(self.servers)))
+        if code != 0:
+            raise RuntimeError(f"no token for servers: {text}")
+        with open(os.path.join(self.folder, "join"), "w") as file:
+            file.write(text.splitlines()[0].strip() + "\n")
 
     def stop(self):
         for process in [self.gateway, *(s.process for s in self.servers)]:
@@ -89,7 +123,7 @@ class Group:
 
     def ask(self, address, method, path, body=None, timeout=60):
         """A request from the users' place."""
-        return ask(self.wan.names[self.users], address, method, path, body, timeout=timeout)
+        return ask(self.wan.names[self.users], self.door, address, method, path, body, timeout=timeout)
 
     def status(self):
         """The group as a server sees it that has a leader; None where none answers."""
@@ -128,7 +162,8 @@ class Group:
 
     def command(self, *words, timeout=120):
         """A command of the binary, given at the users' place through the gateway."""
-        done = subprocess.run([self.binary, *words, "--server", f"http://{self.gateway_address}"],
+        server = f"{self.door.scheme}://{self.gateway_address}"
+        done = subprocess.run([self.binary, *words, "--server", server, *self.door.words()],
                               capture_output=True, text=True, timeout=timeout, cwd=self.folder,
                               preexec_fn=lambda: enter(self.wan.names[self.users]))
         return done.returncode, (done.stdout + done.stderr).strip()

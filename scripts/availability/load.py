@@ -65,7 +65,7 @@ def adomd_missing(folder):
 class Load:
     """Runs in processes of its own, at the users' place, until stopped."""
 
-    def __init__(self, namespace, gateway, folder, readers=2, writes=True, adomd=None):
+    def __init__(self, namespace, gateway, folder, door, readers=2, writes=True, adomd=None):
         self.adomd = None
         if adomd:
             program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "adomd.py")
@@ -77,7 +77,7 @@ class Load:
                                           preexec_fn=lambda: enter(namespace))
         self.stopping = multiprocessing.Event()
         self.mine, theirs = multiprocessing.Pipe()
-        work = (namespace, gateway, folder, readers, writes, self.stopping, theirs)
+        work = (namespace, (gateway, door), folder, readers, writes, self.stopping, theirs)
         self.process = multiprocessing.Process(target=_run, args=work, daemon=True)
         self.process.start()
 
@@ -120,14 +120,14 @@ def _run(namespace, gateway, folder, readers, writes, stopping, result):
 
 
 def _open(gateway):
-    host, port = gateway.split(":")
-    return http.client.HTTPConnection(host, int(port), timeout=60)
+    address, door = gateway
+    return door.connect(address, 60)
 
 
 def _read(gateway, level, who, stopping, events):
     connection, session, cookie = _open(gateway), None, None
     while not stopping.is_set():
-        header, headers = "", {"Content-Type": "text/xml"}
+        header, headers = "", {"Content-Type": "text/xml", **gateway[1].headers}
         if level == "session":
             header = (f'<Session xmlns="{URN}" SessionId="{session}"/>' if session
                       else f'<BeginSession xmlns="{URN}"/>')
@@ -166,16 +166,16 @@ def _write(gateway, folder, stopping, events):
             write_source(folder, table, values[table])
             event = {"who": "writer", "level": "write", "table": table, "value": values[table],
                      "start": time.monotonic(), "asked": 0}
-            _refresh(connection, event)
+            _refresh(connection, event, gateway[1].headers)
             event["end"] = time.monotonic()
             events.append(event)
             stopping.wait(0.05)
 
 
-def _refresh(connection, event):
+def _refresh(connection, event, signed):
     """One refresh; an unknown outcome is settled by asking under the same request id, and counted."""
     body = json.dumps({"objects": [{"table": event["table"]}]})
-    headers = {"Content-Type": "application/json", "X-Evercube-Request-Id": uuid.uuid4().hex}
+    headers = {"Content-Type": "application/json", "X-Evercube-Request-Id": uuid.uuid4().hex, **signed}
     deadline = time.monotonic() + 90
     while "version" not in event and time.monotonic() < deadline:
         event["asked"] += 1
