@@ -133,12 +133,16 @@ pub enum Command {
     },
     /// The login of a data source.
     Login(LoginChange),
+    /// A move of leases that was planned: who held them may still commit what it has under way.
+    Planned(Box<Command>),
 }
 
 /// The newest commands this release understands.
-pub const LEVEL: u32 = 3;
+pub const LEVEL: u32 = 4;
 /// The level from which on changes are recorded under request ids.
 pub(crate) const RECORDED: u32 = 3;
+/// The level from which on what is under way goes on while leases and leadership change hands.
+pub(crate) const HANDED_ON: u32 = 4;
 
 impl Command {
     /// The level a member must have to understand the command. A command is proposed only when
@@ -170,7 +174,8 @@ impl Command {
             | Self::SetStandby { .. } => 2,
             Self::Links(_) | Self::Authority(_) | Self::Shared(_) | Self::Login(_) => 3,
             Self::Commit(c) if !c.logins.is_empty() => 3,
-            Self::Once { .. } => RECORDED,
+            Self::Planned(_) => HANDED_ON,
+            Self::Once { command, .. } => command.level().max(RECORDED),
             _ => 0,
         }
     }

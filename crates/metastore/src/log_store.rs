@@ -63,6 +63,14 @@ fn meta_place(key: &str) -> Vec<u8> {
 }
 
 fn cannot_open(what: &str, e: &redb::Error) -> Error {
+    if matches!(e, redb::Error::DatabaseAlreadyOpen) {
+        return Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "the metadata log {what} is already open: another server runs on this folder; stop it first, or name another folder with --data"
+            ),
+        );
+    }
     Error::new(
         ErrorKind::Corrupt,
         format!(

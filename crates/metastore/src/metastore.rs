@@ -7,13 +7,14 @@ mod heartbeats;
 mod history;
 mod membership;
 mod propose;
+mod relay;
 mod revive;
 mod timing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,12 +28,12 @@ use tokio::time::Instant;
 use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
 use crate::log_store::LogStore;
-use crate::raft::{Acknowledged, Metrics, Raft, Types};
+use crate::raft::{Acknowledged, Coming, Metrics, Raft, Types};
 use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
-use handover::HandOver;
+use handover::{HandOver, Yielding};
 pub(crate) use membership::LOST;
 use membership::{JoinRequest, Removal};
 use propose::HOLD;
@@ -119,6 +120,8 @@ pub struct Status {
 
 /// This server's part of the replicated metadata.
 pub struct Metastore {
+    /// For work that goes on when nobody waits for it any more.
+    own: Weak<Self>,
     /// Replaced as a whole when the timing changes.
     raft: RwLock<Raft>,
     timing: RwLock<Timing>,
@@ -136,16 +139,19 @@ pub struct Metastore {
     heard_from: AtomicU64,
     /// Milliseconds after `started` of this member's last vote for another one.
     voted_at: AtomicU64,
-    /// For whom this member votes at once, until when: the leadership is being handed over.
-    yielding: Mutex<Option<(u64, Instant)>>,
+    /// To whom the leadership is being handed over.
+    yielding: Mutex<Option<Yielding>>,
     /// The newest entry the leader said is committed.
     heard_commit: AtomicU64,
     /// Whether this server has once applied all it had heard of since its start.
     caught_up: AtomicBool,
     /// One change of the membership at a time.
     membership: tokio::sync::Mutex<()>,
-    /// Held by every proposal at the leader; closed while the leadership is handed over.
+    /// Held by every proposal on its way into the log; closed while the leadership is handed over.
     gate: tokio::sync::RwLock<()>,
+    /// Held by every proposal until it is committed.
+    under_way: tokio::sync::RwLock<()>,
+    coming: Arc<Coming>,
     /// Whether this member, as the leader, sends no heartbeats.
     quiet: AtomicBool,
     restarting: tokio::sync::Mutex<()>,
@@ -213,12 +219,14 @@ impl Metastore {
         transport.introduce(&introduction(&state.state(), config_in.node_id));
         let refused = Arc::default();
         let acknowledged = Acknowledged::default();
+        let coming = Arc::<Coming>::default();
         let parts = timing::Parts {
             transport: Arc::clone(&transport),
             log: log.clone(),
             state: state.clone(),
             refused: Arc::clone(&refused),
             acknowledged: acknowledged.clone(),
+            coming: Arc::clone(&coming),
         };
         let raft = parts.start(&runtime, config_in.node_id, timing).await?;
         // A server that stopped before its group took it in, or was formed, begins anew.
@@ -226,7 +234,8 @@ impl Metastore {
             .is_initialized()
             .await
             .map_err(|e| Error::internal(format!("what the folder holds cannot be told: {e}")))?;
-        let store = Arc::new(Self {
+        let store = Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             raft: RwLock::new(raft),
             timing: RwLock::new(timing),
             log,
@@ -243,6 +252,8 @@ impl Metastore {
             caught_up: AtomicBool::new(false),
             membership: tokio::sync::Mutex::new(()),
             gate: tokio::sync::RwLock::new(()),
+            under_way: tokio::sync::RwLock::new(()),
+            coming,
             quiet: AtomicBool::new(false),
             restarting: tokio::sync::Mutex::new(()),
             run: AtomicU64::new(0),
@@ -502,7 +513,9 @@ impl Metastore {
             "raft/leads-no-more" => self.leader_left(decode(body)?).await.map(|()| Vec::new()),
             "raft/kind" => self.change_kind_here(decode(body)?).await.map(|()| Vec::new()),
             "raft/propose" => encode(&self.propose_here(decode(body)?).await?),
+            "raft/propose-next" => encode(&self.propose_when_leading(decode(body)?).await?),
             "raft/read-index" => encode(&self.read_index_here().await?),
+            "raft/read-index-next" => encode(&self.read_index_when_leading().await?),
             "raft/who" => encode(&self.config.node_id),
             "raft/remove" => {
                 self.remove_here(decode(body)?, |c| self.propose(c)).await.map(|()| Vec::new())

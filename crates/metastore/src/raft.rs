@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use openraft::{BasicNode, Config, LogId, SnapshotPolicy, Vote};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use crate::coding;
@@ -34,6 +35,8 @@ pub(crate) const ADDRESSED: u32 = 2;
 /// in the log it learns in one step that a member holds it.
 const MOST_SENT: u64 = 300;
 const MOST_OFFERED: u64 = 3000;
+/// How long a new leader gathers what waited for it: no more than a moment.
+const GATHERING: Duration = Duration::from_millis(10);
 /// How long a member may take to hear that it has lost something.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -80,6 +83,37 @@ pub(crate) struct Network {
     /// Why other members refuse this server, where they do.
     pub(crate) refused: Arc<Refusal>,
     pub(crate) acknowledged: Acknowledged,
+    pub(crate) coming: Arc<Coming>,
+}
+
+/// What a server has been given that is about to lead.
+#[derive(Default)]
+pub(crate) struct Coming {
+    /// Proposals that wait until it leads.
+    pub(crate) held: AtomicUsize,
+    vote: Mutex<Option<Given>>,
+}
+
+/// A member's vote for a candidate that has not asked for it yet. It is on that member's disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Given {
+    pub(crate) by: u64,
+    pub(crate) answer: VoteResponse<u64>,
+    /// Whether it makes a majority, so that nobody else is asked: who votes stops for a moment.
+    #[serde(skip)]
+    pub(crate) suffices: bool,
+}
+
+impl Coming {
+    pub(crate) fn is_given(&self, vote: Given) {
+        *self.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(vote);
+    }
+
+    /// The vote that was given for this candidate of this term.
+    fn vote_for(&self, candidate: &Vote<u64>) -> Option<Given> {
+        let given = self.vote.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        given.filter(|g| g.answer.is_granted_to(candidate))
+    }
 }
 
 pub(crate) struct Peer {
@@ -92,6 +126,9 @@ pub(crate) struct Peer {
     acknowledged: Acknowledged,
     /// Whether it was tried if the member holds all that leaders before this one wrote.
     tried_tail: bool,
+    coming: Arc<Coming>,
+    /// Whether it was waited for what is held.
+    gathered: bool,
 }
 
 /// A folder that was emptied is another member at the same address: its votes and
@@ -189,6 +226,8 @@ impl RaftNetworkFactory<Types> for Network {
             refused: Arc::clone(&self.refused),
             acknowledged: self.acknowledged.clone(),
             tried_tail: false,
+            coming: Arc::clone(&self.coming),
+            gathered: false,
         }
     }
 }
@@ -262,6 +301,24 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// A leader's first entry goes together with the proposals that waited for it to lead: the library
+    /// would send them only after the first is answered, a round trip later. Whether there were any,
+    /// and the message is to be made anew.
+    async fn gather(&mut self) -> bool {
+        if std::mem::replace(&mut self.gathered, true)
+            || self.coming.held.load(Ordering::SeqCst) == 0
+        {
+            return false;
+        }
+        let until = Instant::now() + GATHERING;
+        while self.coming.held.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        true
+    }
+}
+
 impl RaftNetwork<Types> for Peer {
     /// A new leader does not know what the others hold, and the library offers them up to half of the
     /// log, or all of it: over a long way that takes several round trips, while nothing is committed.
@@ -272,6 +329,10 @@ impl RaftNetwork<Types> for Peer {
         option: RPCOption,
     ) -> Appended {
         let until = Instant::now() + option.hard_ttl();
+        if !request.entries.is_empty() && self.gather().await {
+            let more = Error::new(ErrorKind::Unavailable, "more entries came for this message");
+            return Err(RPCError::Network(NetworkError::new(&more)));
+        }
         if !self.tried_tail
             && let Some(tail) = tail(&request)
         {
@@ -300,6 +361,14 @@ impl RaftNetwork<Types> for Peer {
         request: VoteRequest<u64>,
         option: RPCOption,
     ) -> Rpc<VoteResponse<u64>, openraft::error::Infallible> {
+        match self.coming.vote_for(&request.vote) {
+            Some(given) if given.by == self.id => return Ok(given.answer),
+            Some(given) if given.suffices => {
+                let why = Error::new(ErrorKind::Unavailable, "its vote is not needed");
+                return Err(RPCError::Unreachable(Unreachable::new(&why)));
+            }
+            _ => {}
+        }
         self.send("raft/vote", &request, option.hard_ttl()).await
     }
 

@@ -311,7 +311,7 @@ impl State {
         let mut new = self.clone();
         let member = Member { kind: MemberKind::Data, ..member.clone() };
         new.members = BTreeMap::from([(me, member)]);
-        new.lease = Some(Lease { holder: me, epoch: index, home: None });
+        new.lease = Some(Lease { holder: me, epoch: index, home: None, ending: None });
         new.databases.values_mut().for_each(|d| d.lease = None);
         new.degraded.clear();
         new.draining.clear();
@@ -354,6 +354,7 @@ impl State {
             }
             Command::Probe => {}
             Command::Commit(commit) => return self.apply_commit(index, commit),
+            Command::Planned(command) => return self.move_as_planned(index, *command),
             Command::Once { request_id, command } => {
                 return self.apply_once(index, request_id, *command);
             }

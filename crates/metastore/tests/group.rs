@@ -1,6 +1,7 @@
 //! Three members in one process over a transport whose links can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -299,6 +300,47 @@ async fn the_leadership_is_handed_over_and_back_at_once() {
     group.cut("a");
     assert_eq!(m[1].hand_over(1).await.unwrap_err().kind, ErrorKind::Unavailable);
     assert!(done(m[1].propose(commit("last", Some(seq))).await.unwrap()) > seq);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_while_the_leadership_changes_hands_is_answered_by_the_next_leader() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut asking = tokio::task::JoinSet::new();
+    for (i, member) in m.iter().enumerate() {
+        let (reader, reading) = (Arc::clone(member), Arc::clone(&stop));
+        asking.spawn(async move {
+            let mut newest = 0;
+            while !reading.load(Ordering::SeqCst) {
+                let index = reader.read_index().await.unwrap();
+                assert!(index >= newest, "{index} after {newest}");
+                newest = index;
+            }
+        });
+        let (writer, writing) = (Arc::clone(member), Arc::clone(&stop));
+        asking.spawn(async move {
+            let mut made = 0;
+            while !writing.load(Ordering::SeqCst) {
+                made += 1;
+                let put = Command::PutSetting { name: format!("of {i}"), value: made.to_string() };
+                let seq = done(writer.propose_once(&format!("{i}/{made}"), put).await.unwrap());
+                assert!(writer.read_index().await.unwrap() >= seq);
+                // Made by then, and not made again by a proposal that was sent twice.
+                writer.wait_applied(seq, Duration::from_secs(10)).await.unwrap();
+                assert_eq!(writer.state().settings[&format!("of {i}")], made.to_string());
+            }
+        });
+    }
+    for (round, to) in [2, 3, 1, 2, 1, 3, 2, 1].into_iter().enumerate() {
+        m[round % 3].hand_over(to).await.unwrap();
+        eventually("the new leader is known", || m.iter().all(|m| m.status().leader == Some(to)))
+            .await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

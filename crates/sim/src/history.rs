@@ -1,6 +1,6 @@
 //! What was asked, answered and done, in order, and its hash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct Op {
 #[derive(Default)]
 struct Book {
     ops: Vec<Op>,
-    leases: BTreeSet<u64>,
+    leases: BTreeMap<u64, bool>,
     notes: Vec<(Duration, String)>,
     violations: Vec<String>,
     faults: BTreeMap<String, u64>,
@@ -106,12 +106,12 @@ impl History {
         self.book().ops.push(op);
     }
 
-    /// The lease of the group has this epoch.
-    pub fn leased(&self, epoch: u64) {
-        self.book().leases.insert(epoch);
+    /// The lease of the group has this epoch; `planned`: it was handed on.
+    pub fn leased(&self, epoch: u64, planned: bool) {
+        self.book().leases.insert(epoch, planned);
     }
 
-    pub fn leases(&self) -> BTreeSet<u64> {
+    pub fn leases(&self) -> BTreeMap<u64, bool> {
         self.book().leases.clone()
     }
 

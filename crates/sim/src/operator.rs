@@ -52,7 +52,10 @@ impl Operator {
         let done = match what {
             0 | 1 => life.until_the_end(life.metastore.hand_over(member)).await,
             2 => self.propose(life, Command::Grant { leases: Leases::All, to: member }).await,
-            3 => self.propose(life, Command::Return { database: None }).await,
+            3 => {
+                let back = Command::Return { database: None };
+                self.propose(life, Command::Planned(Box::new(back))).await
+            }
             4 => {
                 let value = (*self.chance.of(&["50", "80", "120"])).to_owned();
                 let name = "heartbeat_ms".to_owned();

@@ -134,7 +134,7 @@ pub fn follow(world: &Arc<World>, name: &str, life: &Arc<Life>) {
             if let Ok(bytes) = serde_json::to_vec(&*state) {
                 world.watch.applied(&name, seq, blake3::hash(&bytes));
             }
-            state.lease.iter().for_each(|l| world.history.leased(l.epoch));
+            state.lease.iter().for_each(|l| world.history.leased(l.epoch, l.ending.is_some()));
             drop(alive);
             if changes.changed().await.is_err() {
                 return;

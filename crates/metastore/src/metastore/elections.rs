@@ -12,7 +12,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evercube_base::{ErrorKind, Result};
-use openraft::raft::VoteRequest;
+use openraft::error::RaftError;
+use openraft::raft::{VoteRequest, VoteResponse};
 use openraft::storage::RaftLogStorage as _;
 use openraft::{LogId, ServerState};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ const TURN: Duration = Duration::from_millis(50);
 /// How long an election may take at least: votes are written to disks.
 const ELECTION: Duration = Duration::from_millis(300);
 
+/// How long a leader that is to vote for the next one waits for what is under way.
+const LAST_ANSWERS: Duration = Duration::from_millis(60);
+
 /// How long a leader must be silent at least: on a busy machine one is late by as much as a few of
 /// the shortest heartbeats.
 const QUIET: Duration = Duration::from_millis(450);
@@ -42,6 +46,9 @@ pub(super) struct Heard {
     silent_ms: u64,
     last: Option<LogId<u64>>,
 }
+
+/// What comes of a vote.
+pub(super) type Voted = std::result::Result<VoteResponse<u64>, RaftError<u64>>;
 
 /// What a leader says that leads no more.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -166,7 +173,7 @@ impl Metastore {
 
     /// Whether these members and this one are a majority: while the voters change, of those before
     /// and of those after.
-    fn makes_majority(&self, others: &BTreeSet<u64>) -> bool {
+    pub(super) fn makes_majority(&self, others: &BTreeSet<u64>) -> bool {
         let metrics = self.raft().metrics();
         let metrics = metrics.borrow();
         let configurations = metrics.membership_config.membership().get_joint_config();
@@ -346,14 +353,24 @@ impl Metastore {
             return Err(super::unavailable("this server holds nothing and does not vote"));
         }
         let request: VoteRequest<u64> = decode(body)?;
+        encode(&self.vote_here(request).await?)
+    }
+
+    /// Votes, and notes when it was.
+    pub(super) async fn vote_here(&self, request: VoteRequest<u64>) -> Result<Voted> {
         if self.yields_to(&request) {
+            if self.is_leader() {
+                // What it has sent is acknowledged before it stops; the others need not wait for it.
+                let ends = tokio::time::timeout(LAST_ANSWERS, self.under_way.write());
+                let _ended = ends.await;
+            }
             self.restart_as_follower().await?;
         }
         let answer = self.raft().vote(request).await;
         if answer.as_ref().is_ok_and(|a| a.vote_granted) {
             self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);
         }
-        encode(&answer)
+        Ok(answer)
     }
 }
 

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::relay::Leading;
 use super::{Metastore, unavailable};
 use crate::coding::{decode, encode};
-use crate::command::{Command, RECORDED, Reply};
+use crate::command::{Command, HANDED_ON, RECORDED, Reply};
 
 /// How long a proposal or a read waits through elections.
 pub(super) const HOLD: Duration = Duration::from_secs(30);
-const CALL: Duration = Duration::from_secs(10);
+pub(super) const CALL: Duration = Duration::from_secs(10);
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 impl Metastore {
@@ -43,16 +44,17 @@ impl Metastore {
         let mut last = None;
         let mut perhaps_made = false;
         while Instant::now() < deadline {
-            let tried = match self.leader() {
+            let leading = self.leading();
+            let tried = match &leading {
                 None => Err(unavailable("no leader is elected")),
-                Some((id, _)) if id == self.config.node_id => {
-                    let written = self.propose_here(command.clone());
-                    self.while_leading(id, written).await
+                Some(to) if to.id == self.config.node_id && to.is_next => {
+                    self.while_leading(to, self.propose_when_leading(command.clone())).await
                 }
-                Some((id, address)) => {
-                    let answer = self.transport.call(&address, "raft/propose", body.clone(), CALL);
-                    let reply = async { answer.await.and_then(|b| decode(&b)) };
-                    self.while_leading(id, reply).await
+                Some(to) if to.id == self.config.node_id => {
+                    self.while_leading(to, self.propose_here(command.clone())).await
+                }
+                Some(to) => {
+                    self.while_leading(to, self.asked(to, "raft/propose", &body, CALL)).await
                 }
             };
             match tried {
@@ -107,19 +109,54 @@ impl Metastore {
         knows.then(|| Command::Once { request_id, command: Box::new(command.clone()) })
     }
 
+    /// What the leader, or who is about to lead, answers.
+    async fn asked<T: DeserializeOwned>(
+        &self,
+        to: &Leading,
+        path: &str,
+        body: &[u8],
+        limit: Duration,
+    ) -> Result<T> {
+        let answer = self.transport.call(&to.address, &to.path(path), body.to_vec(), limit).await;
+        if answer.is_err() && to.is_next {
+            self.yield_no_more(to.id);
+        }
+        answer.and_then(|b| decode(&b))
+    }
+
+    /// The move of leases such that what is under way goes on; the move itself where a member of an
+    /// earlier release would not know of that.
+    pub fn planned(&self, command: Command) -> Command {
+        match self.state().members.values().all(|m| m.level >= HANDED_ON) {
+            true => Command::Planned(Box::new(command)),
+            false => command,
+        }
+    }
+
     /// The answer to `asked`, unless another leader is elected before it comes: one that cannot be
     /// reached any more would be waited for in vain.
     async fn while_leading<T>(
         &self,
-        leader: u64,
+        to: &Leading,
         asked: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let mut metrics = self.raft().metrics();
+        // While the leadership is handed over, the one before still leads.
+        let before = metrics.borrow().current_leader;
         let replaced = async {
-            while metrics.borrow_and_update().current_leader.is_none_or(|now| now == leader) {
+            let is_other = |now: &u64| *now != to.id && Some(*now) != before;
+            let now = loop {
+                let now = metrics.borrow_and_update().current_leader.filter(is_other);
+                if let Some(now) = now {
+                    break now;
+                }
                 if metrics.changed().await.is_err() {
                     return;
                 }
+            };
+            // The one before has passed it on, and its answer is on the way.
+            if self.was_handed_to(now) {
+                tokio::time::sleep(self.timing().heartbeat()).await;
             }
         };
         tokio::select! {
@@ -139,42 +176,23 @@ impl Metastore {
         }
     }
 
-    pub(super) async fn propose_here(&self, command: Command) -> Result<Reply> {
-        let Ok(_open) = tokio::time::timeout(CALL, self.gate.read()).await else {
-            return Err(unavailable("the leadership is being handed over"));
-        };
-        let raft = self.raft();
-        let written = tokio::time::timeout(CALL, raft.client_write(command)).await;
-        match written {
-            Ok(Ok(r)) => Ok(r.data),
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                Err(unavailable("this server does not lead any more"))
-            }
-            // The entry may have reached others before consensus ended here.
-            Ok(Err(e)) => Err(Error::new(
-                ErrorKind::Unknown,
-                format!("consensus stopped on the server that leads: {e}"),
-            )),
-            Err(_) => Err(Error::new(ErrorKind::Unknown, "a majority did not answer in time")),
-        }
-    }
-
     /// An index such that every change acknowledged before this call is at or below it.
     pub async fn read_index(&self) -> Result<u64> {
         let deadline = Instant::now() + HOLD;
         let mut last = None;
         while Instant::now() < deadline {
-            let tried = match self.leader() {
+            let leading = self.leading();
+            let tried = match &leading {
                 None => Err(unavailable("no leader is elected")),
-                Some((id, _)) if id == self.config.node_id => {
-                    self.while_leading(id, self.read_index_here()).await
+                Some(to) if to.id == self.config.node_id && to.is_next => {
+                    self.while_leading(to, self.read_index_when_leading()).await
                 }
-                Some((id, address)) => {
+                Some(to) if to.id == self.config.node_id => {
+                    self.while_leading(to, self.read_index_here()).await
+                }
+                Some(to) => {
                     let limit = Duration::from_secs(2);
-                    let answer =
-                        self.transport.call(&address, "raft/read-index", Vec::new(), limit);
-                    let index = async { answer.await.and_then(|b| decode(&b)) };
-                    self.while_leading(id, index).await
+                    self.while_leading(to, self.asked(to, "raft/read-index", &[], limit)).await
                 }
             };
             match tried {
@@ -185,18 +203,5 @@ impl Metastore {
         }
         let why = last.map_or_else(String::new, |e| format!(" ({e})"));
         Err(unavailable(format!("no leader confirmed the newest version in time{why}")))
-    }
-
-    pub(super) async fn read_index_here(&self) -> Result<u64> {
-        let limit = Duration::from_secs(2);
-        let raft = self.raft();
-        let confirmed = tokio::time::timeout(limit, raft.ensure_linearizable());
-        match confirmed.await {
-            Ok(Ok(read)) => Ok(read.map_or(0, |l| l.index)),
-            Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) | Err(_) => {
-                Err(unavailable("a majority did not answer in time"))
-            }
-            Ok(Err(_)) => Err(unavailable("this server does not lead any more")),
-        }
     }
 }

@@ -14,7 +14,7 @@ use super::{Metastore, introduction};
 use crate::command::Command;
 use crate::log_store::LogStore;
 use crate::metastore::Transport;
-use crate::raft::{Acknowledged, Network, Raft, config};
+use crate::raft::{Acknowledged, Coming, Network, Raft, config};
 use crate::refusal::Refusal;
 use crate::state_machine::StateMachine;
 
@@ -76,6 +76,7 @@ pub(super) struct Parts {
     pub state: StateMachine,
     pub refused: Arc<Refusal>,
     pub acknowledged: Acknowledged,
+    pub coming: Arc<Coming>,
 }
 
 impl Parts {
@@ -87,8 +88,8 @@ impl Parts {
     ) -> Result<Raft> {
         let config = config(timing.lease())
             .map_err(|e| Error::invalid(format!("the consensus timing is not usable: {e}")))?;
-        let Self { transport, log, state, refused, acknowledged } = self;
-        let network = Network { transport, state: state.clone(), refused, acknowledged };
+        let Self { transport, log, state, refused, acknowledged, coming } = self;
+        let network = Network { transport, state: state.clone(), refused, acknowledged, coming };
         runtime
             .spawn(async move { Raft::new(id, Arc::new(config), network, log, state).await })
             .await
@@ -119,8 +120,17 @@ impl Metastore {
     }
 
     /// As [`Self::restart_consensus`], but a leader leads no more, and who follows one does not wait
-    /// for it before it votes.
+    /// for it before it votes. It is done also where the one who waits for it is gone meanwhile, as
+    /// when the connection of a candidate breaks: half of it would leave this member stopped.
     pub(super) async fn restart_as_follower(&self) -> Result<()> {
+        let Some(store) = self.own.upgrade() else {
+            return Err(super::unavailable("this server is stopping"));
+        };
+        let restarted = self.runtime.spawn(async move { store.restart_as_follower_here().await });
+        restarted.await.map_err(|e| Error::internal(format!("a restart ended early: {e}")))?
+    }
+
+    async fn restart_as_follower_here(&self) -> Result<()> {
         let _one = self.restarting.lock().await;
         if let Err(e) = self.raft().shutdown().await {
             tracing::debug!(error = %e, "consensus had already stopped");
@@ -154,6 +164,7 @@ impl Metastore {
             state: self.state.clone(),
             refused: Arc::clone(&self.refused),
             acknowledged: self.acknowledged.clone(),
+            coming: Arc::clone(&self.coming),
         };
         parts.start(&self.runtime, self.config.node_id, timing).await
     }

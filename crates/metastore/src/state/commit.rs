@@ -60,8 +60,9 @@ impl State {
             );
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        let is_as_it_was = c.expected_seq == Some(seq);
         if let Some(epoch) = c.lease
-            && self.lease_of(name).map(|l| l.epoch) != Some(epoch)
+            && !self.lease_of(name).is_some_and(|l| l.lets_commit(epoch, is_as_it_was))
         {
             let message = format!("another server takes the writes of database '{name}' now");
             return Err(Error::new(ErrorKind::Unavailable, message));

@@ -1,12 +1,14 @@
 //! Processing leases: which member writes a database. Every grant has a number of its own, its
 //! epoch, and a commit under an older one is refused, so that a member that lost a lease without
-//! noticing writes nothing.
+//! noticing writes nothing; but for one that handed it on, and has begun a change before.
+
+use std::collections::BTreeMap;
 
 use evercube_base::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
 use super::{MemberKind, State};
-use crate::command::Reply;
+use crate::command::{Command, Reply};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
@@ -16,6 +18,17 @@ pub struct Lease {
     /// Who held it before it was moved, and gets it back on request.
     #[serde(default)]
     pub home: Option<u64>,
+    /// Who held it until it was moved as planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// A lease that was handed on: its holder may commit what it had under way, as long as the database is
+/// as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    pub holder: u64,
+    pub epoch: u64,
 }
 
 /// The leases a grant speaks of.
@@ -32,11 +45,16 @@ impl Lease {
             return self;
         }
         let home = self.home.or(Some(self.holder)).filter(|h| *h != to);
-        Self { holder: to, epoch, home }
+        Self { holder: to, epoch, home, ending: None }
     }
 
     fn returned(self, epoch: u64) -> Self {
-        self.home.map_or(self, |home| Self { holder: home, epoch, home: None })
+        self.home.map_or(self, |home| Self { holder: home, epoch, home: None, ending: None })
+    }
+
+    /// Whether a commit under `epoch` counts; `is_as_it_was`: it was made from the newest version.
+    pub(super) fn lets_commit(self, epoch: u64, is_as_it_was: bool) -> bool {
+        self.epoch == epoch || (is_as_it_was && self.ending.is_some_and(|e| e.epoch == epoch))
     }
 
     /// A lease is not handed to an empty disk; it comes home to the server, though.
@@ -77,6 +95,26 @@ impl State {
         holders
     }
 
+    /// Applies a move of leases that was planned.
+    pub(super) fn move_as_planned(&mut self, index: u64, command: Command) -> Reply {
+        let of_group = self.lease;
+        let own = self.databases.iter().filter_map(|(key, d)| Some((key.clone(), d.lease?)));
+        let own: BTreeMap<String, Lease> = own.collect();
+        let reply = self.apply(index, command);
+        let hand_on = |lease: &mut Lease, before: Option<Lease>| {
+            let before = before.filter(|b| b.epoch != lease.epoch && b.holder != lease.holder);
+            if let Some(Lease { holder, epoch, .. }) = before {
+                lease.ending = Some(Ending { holder, epoch });
+            }
+        };
+        self.lease.iter_mut().for_each(|lease| hand_on(lease, of_group));
+        for (key, entry) in &mut self.databases {
+            let before = own.get(key).copied().or(of_group);
+            entry.lease.iter_mut().for_each(|lease| hand_on(lease, before));
+        }
+        reply
+    }
+
     pub(super) fn grant(&mut self, index: u64, leases: &Leases, to: u64) -> Reply {
         let refused = |message: String| Reply::Refused(Error::new(ErrorKind::Conflict, message));
         let Some(member) = self.members.get(&to) else {
@@ -94,7 +132,7 @@ impl State {
                 member.name
             ));
         }
-        let new = Lease { holder: to, epoch: index, home: None };
+        let new = Lease { holder: to, epoch: index, home: None, ending: None };
         match leases {
             Leases::Of(name) => {
                 let of_group = self.lease;

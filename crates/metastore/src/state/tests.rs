@@ -1,3 +1,4 @@
+use super::lease::Ending;
 use super::*;
 use crate::command::Commit;
 
@@ -166,12 +167,46 @@ fn a_commit_under_a_lease_that_was_moved_is_refused() {
 }
 
 #[test]
+fn what_is_under_way_when_a_lease_is_handed_on_is_committed_if_nobody_wrote_since() {
+    let mut s = group(&[("a", "x"), ("b", "x")]);
+    s.apply(5, Command::Grant { leases: Leases::All, to: 1 });
+    let under = |lease, id: &str, expected| {
+        let Command::Commit(c) = commit(id, expected, &[(1, 1), (2, 1)]) else { unreachable!() };
+        Command::Commit(Commit { lease: Some(lease), ..c })
+    };
+    let planned = |command| Command::Planned(Box::new(command));
+    s.apply(10, under(5, "r1", 0));
+    s.apply(11, planned(Command::Grant { leases: Leases::All, to: 2 }));
+    assert_eq!(s.lease.unwrap().ending, Some(Ending { holder: 1, epoch: 5 }));
+    assert_eq!(s.apply(12, under(5, "r2", 10)), Reply::Done { seq: 12 });
+    assert_eq!(s.apply(13, under(11, "r3", 12)), Reply::Done { seq: 13 });
+    // The new holder was first: the request is made again there.
+    assert_eq!(refused(&s.apply(14, under(5, "r4", 12))), ErrorKind::Unavailable);
+    let Command::Commit(any) = under(5, "r5", 0) else { unreachable!() };
+    let any = Command::Commit(Commit { expected_seq: None, ..any });
+    assert_eq!(refused(&s.apply(15, any)), ErrorKind::Unavailable);
+    // Whoever held it before that holds nothing any more, and after a move that was not planned
+    // nobody ends anything.
+    s.apply(16, planned(Command::Return { database: None }));
+    assert_eq!(s.lease.unwrap().ending, Some(Ending { holder: 2, epoch: 11 }));
+    assert_eq!(refused(&s.apply(17, under(5, "r6", 13))), ErrorKind::Unavailable);
+    assert_eq!(s.apply(18, under(11, "r7", 13)), Reply::Done { seq: 18 });
+    s.apply(19, Command::Grant { leases: Leases::HeldBy(1), to: 2 });
+    assert_eq!(s.lease.unwrap().ending, None);
+    assert_eq!(refused(&s.apply(20, under(16, "r8", 18))), ErrorKind::Unavailable);
+    // One database alone, that followed the group before.
+    s.apply(21, planned(Command::Grant { leases: Leases::Of("Retail".into()), to: 1 }));
+    assert_eq!(s.apply(22, under(19, "r9", 18)), Reply::Done { seq: 22 });
+    assert_eq!(s.lease.unwrap().ending, None);
+}
+
+#[test]
 fn leases_come_home_through_several_moves() {
     let mut s = group(&[("a", "x"), ("b", "y"), ("c", "z")]);
     s.apply(5, Command::Grant { leases: Leases::All, to: 1 });
     s.apply(6, Command::Grant { leases: Leases::HeldBy(1), to: 2 });
     s.apply(7, Command::Grant { leases: Leases::All, to: 3 });
-    assert_eq!(s.lease, Some(Lease { holder: 3, epoch: 7, home: Some(1) }));
+    assert_eq!(s.lease, Some(Lease { holder: 3, epoch: 7, home: Some(1), ending: None }));
     // Nobody else's leases move with those of a member that is gone.
     s.apply(8, Command::Grant { leases: Leases::HeldBy(2), to: 1 });
     assert_eq!(holder(&s), Some(3));
@@ -184,7 +219,7 @@ fn leases_come_home_through_several_moves() {
     ));
     s.apply(12, Command::Drain { member: 1, draining: false });
     s.apply(13, Command::Return { database: None });
-    assert_eq!(s.lease, Some(Lease { holder: 1, epoch: 13, home: None }));
+    assert_eq!(s.lease, Some(Lease { holder: 1, epoch: 13, home: None, ending: None }));
 }
 
 #[test]
