@@ -34,15 +34,17 @@ impl Service {
     /// Stores, ships and commits a state; the version's number once a quorum has it and enough
     /// failure domains hold its objects.
     pub async fn commit(&self, request_id: &str, new: NewState) -> Result<u64> {
-        self.commit_as(request_id, new, None).await
+        self.commit_as(request_id, new, None, async { Ok(()) }).await
     }
 
-    /// As [`Service::commit`]; the same commit gives the database another name.
+    /// As [`Service::commit`]; the same commit gives the database another name. `judged` comes to be
+    /// while the objects are shipped, and without it nothing is committed.
     pub(crate) async fn commit_as(
         &self,
         request_id: &str,
         new: NewState,
         rename_to: Option<String>,
+        judged: impl Future<Output = Result<()>>,
     ) -> Result<u64> {
         let served_as = rename_to.clone().unwrap_or_else(|| new.name.clone());
         let objects = Arc::clone(&self.objects);
@@ -62,13 +64,15 @@ impl Service {
         .await?;
         let parcel = Arc::new(parcel);
         let root = state_root(&model_hash, &new.manifest);
-        let receipts = self.ship(&parcel, policy).await?;
+        let (receipts, judged) = tokio::join!(self.ship(&parcel, policy), judged);
+        judged?;
+        let receipts = receipts?;
         let command = Command::Commit(Commit {
             request_id: request_id.to_owned(),
             database: new.name.clone(),
             expected_seq: Some(new.expected_seq),
             epoch: self.metastore.status().term,
-            lease: self.epoch_of(&new.name)?,
+            lease: self.epoch_to_end(&new.name)?,
             drop: false,
             rename_to,
             model: model_hash,
@@ -91,7 +95,7 @@ impl Service {
             database: name.to_owned(),
             expected_seq: Some(seq),
             epoch: self.metastore.status().term,
-            lease: self.epoch_of(name)?,
+            lease: self.epoch_to_end(name)?,
             drop: true,
             now_micros: self.now().unix_micros(),
             ..Commit::default()

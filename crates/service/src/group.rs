@@ -88,6 +88,25 @@ impl Service {
         }
     }
 
+    /// As [`Self::epoch_of`], for a change that was begun while this server wrote the database: one
+    /// under way when the writes moved, as planned, is ended here.
+    pub(crate) fn epoch_to_end(&self, database: &str) -> Result<Option<u64>> {
+        let ending = self.metastore.state().lease_of(database).and_then(|l| l.ending);
+        match ending.filter(|e| e.holder == self.identity.node_id) {
+            Some(ending) => Ok(Some(ending.epoch)),
+            None => self.epoch_of(database),
+        }
+    }
+
+    /// Whether a member ends what it had under way when its writes moved.
+    fn is_ending(&self, writer: &Writer) -> bool {
+        let state = self.metastore.state();
+        let own = state.databases.values().filter_map(|d| d.lease);
+        let ending = state.lease.into_iter().chain(own).filter_map(|l| l.ending);
+        let mut members = ending.filter_map(|e| state.members.get(&e.holder));
+        members.any(|m| m.peer_address == writer.peer_address)
+    }
+
     /// Why a message from another server is not for this one; `sender` is what it says of itself.
     pub fn refusal(&self, sender: &str) -> Option<Error> {
         let state = self.metastore.state();
@@ -130,13 +149,24 @@ impl Service {
         }
     }
 
-    /// Returns when a member takes writes no longer.
+    /// Returns when a member takes writes no longer, nor ends those it had begun.
     pub async fn writer_replaced(&self, writer: &Writer) {
         let mut changes = self.metastore.changes();
         while self.writers().contains(writer) {
             if changes.changed().await.is_err() {
                 return std::future::pending().await;
             }
+        }
+        let ended = async {
+            while self.is_ending(writer) {
+                if changes.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = self.member_silent(&writer.peer_address) => {}
         }
     }
 }

@@ -129,6 +129,7 @@ impl Service {
         leader: Option<u64>,
     ) -> Result<u64> {
         let id = part_of_order(call, &command)?;
+        let command = self.metastore.planned(command);
         if let Some(leader) = leader {
             self.lead(progress, leader, self.metastore.once(&id, &command)).await;
         }

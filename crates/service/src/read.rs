@@ -17,8 +17,8 @@ use crate::versions::{LoadedVersion, StoredModel};
 pub const HOLD: Duration = Duration::from_secs(30);
 
 impl Service {
-    /// The applied index a read must not be older than.
-    async fn freshness_floor(&self, call: &Call) -> Result<u64> {
+    /// The applied index a read must not be older than, and how long it may take to be here.
+    async fn freshness_floor(&self, call: &Call) -> Result<(u64, Duration)> {
         let status = self.metastore.status();
         let known = match (call.read, call.min_seq) {
             _ if self.rights_are_old(&call.session) => None,
@@ -38,9 +38,14 @@ impl Service {
                 fresh.then(|| self.metastore.heard_commit())
             }
         };
+        let patience = call.patience.unwrap_or(HOLD);
         match known {
-            Some(floor) => Ok(floor),
-            None => self.metastore.read_index().await,
+            Some(floor) => Ok((floor, patience)),
+            // What the leader has confirmed comes with its next message; to ask elsewhere takes longer.
+            None => {
+                let index = self.metastore.read_index().await?;
+                Ok((index, patience.max(self.metastore.timing().heartbeat())))
+            }
         }
     }
 
@@ -58,8 +63,8 @@ impl Service {
     /// Waits until this server has applied what the call must see.
     pub async fn wait_fresh(&self, call: &Call) -> Result<()> {
         let waiting = async {
-            let floor = self.freshness_floor(call).await?;
-            self.metastore.wait_applied(floor, call.patience.unwrap_or(HOLD)).await
+            let (floor, patience) = self.freshness_floor(call).await?;
+            self.metastore.wait_applied(floor, patience).await
         };
         if !call.is_relayed {
             return waiting.await;

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::service::Service;
 
+/// Silence after which another member is asked.
+const SILENT: Duration = Duration::from_secs(1);
+
 /// What `asked` of the member at `address` comes to, unless that is silent for `limit` meanwhile.
 async fn unless_silent<T>(
     transport: &Arc<dyn Transport>,
@@ -49,7 +52,12 @@ impl Service {
         address: &str,
         asked: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        unless_silent(&self.transport, address, Duration::from_secs(1), asked).await
+        unless_silent(&self.transport, address, SILENT, asked).await
+    }
+
+    /// Returns when a member has been silent for as long as nobody waits for.
+    pub(crate) async fn member_silent(&self, address: &str) {
+        falls_silent(&self.transport, address, SILENT).await;
     }
 }
 

@@ -11,6 +11,8 @@ use evercube_model::changes::{Verb, apply_changes};
 use evercube_model::tmsl::{RefreshKind, without_secrets};
 use evercube_work::Work;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::call::{Call, ReadLevel, WriteAnswer};
@@ -89,40 +91,82 @@ impl Service {
         Ok(now)
     }
 
-    /// Reads what can be read beside others, and makes the change alone. What is read is read while
-    /// a majority is asked for the newest state: mostly this server knows it already, since it made
-    /// all the changes since it was granted the lease.
+    /// Makes the change while a majority is asked for the newest state: mostly this server knows it
+    /// already, since it made all the changes since it was granted the lease. Where it turns out that it
+    /// did not, nothing is committed, and the change is made again.
     async fn write_steps(
         &self,
         call: &Call,
         request_id: &str,
-        (asked, now): (&str, &str),
+        names: (&str, &str),
         steps: Vec<Step>,
         cancel: &Arc<AtomicBool>,
     ) -> Result<WriteAnswer> {
-        let seq = |name: &str| self.metastore.state().database(name).map(|d| d.seq);
-        let known = seq(now);
-        let ahead = Box::pin(self.read_ahead(request_id, now, &steps, cancel));
-        let (seen, ahead) = tokio::join!(self.see_all_commits(), ahead);
-        seen?;
-        let ahead = match ahead {
-            Err(_) if seq(now) != known => {
-                Box::pin(self.read_ahead(request_id, now, &steps, cancel)).await?
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let seen: Seen<'_> = self.see_all_commits().boxed().shared();
+            let mut from = self.version_number(names.1);
+            let attempt = Box::pin(async {
+                let attempt = Attempt { call, request_id, names, steps: &steps, cancel };
+                self.attempt(attempt, &mut from, seen.clone()).await
+            });
+            let ended = beside(seen.clone(), attempt).await;
+            if ended.is_ok() || tries == TRIES {
+                return ended;
             }
-            ahead => ahead?,
-        };
+            seen.await?;
+            let now = self.committed_name(names.0);
+            let now = now.as_deref().unwrap_or(names.1);
+            // What was under way when the writes moved is ended, and not begun again.
+            if self.version_number(now) == from || self.epoch_of(now).is_err() {
+                return ended;
+            }
+        }
+    }
+
+    fn version_number(&self, database: &str) -> Option<u64> {
+        self.metastore.state().database(database).map(|d| d.seq)
+    }
+
+    /// Reads what can be read beside others, and makes the change alone. `from` comes to be the version
+    /// it is made from.
+    async fn attempt(
+        &self,
+        Attempt { call, request_id, names: (asked, now), steps, cancel }: Attempt<'_>,
+        from: &mut Option<u64>,
+        seen: Seen<'_>,
+    ) -> Result<WriteAnswer> {
+        let ahead = Box::pin(self.read_ahead(request_id, now, steps, cancel)).await?;
         let (name, _alone) = self.alone(asked).await;
         if let Some(answer) = self.answered(request_id) {
+            seen.await?;
             return answer;
         }
-        self.epoch_of(&name)?;
+        self.epoch_to_end(&name)?;
         let current = self.current(&name).await?;
-        self.check_rights(call, asked, current.as_deref(), &steps)?;
+        *from = current.as_ref().map(|v| v.seq);
+        self.check_rights(call, asked, current.as_deref(), steps)?;
         self.not_a_standby(&name)?;
-        let mut draft = Draft::new(request_id.to_owned(), name, current, Arc::clone(cancel));
+        let made_from = *from;
+        let judged = async {
+            seen.await?;
+            // Rights may have been taken away, and the version may not be the newest.
+            if self.version_number(&name) != made_from {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("another server has changed database '{name}' meanwhile"),
+                ));
+            }
+            let current = self.current(&name).await?;
+            self.check_rights(call, asked, current.as_deref(), steps)?;
+            self.not_a_standby(&name)
+        };
+        let mut draft =
+            Draft::new(request_id.to_owned(), name.clone(), current, Arc::clone(cancel));
         let ReadAhead { read, held: _held } = ahead;
         draft.ahead = read;
-        self.run_steps(draft, steps).await
+        self.run_steps(draft, steps, judged).await
     }
 
     /// The newest version of a database, where there is one.
@@ -178,20 +222,25 @@ impl Service {
         self.need_right(&call.session, name, current, &need)
     }
 
-    async fn run_steps(&self, mut draft: Draft, steps: Vec<Step>) -> Result<WriteAnswer> {
+    async fn run_steps(
+        &self,
+        mut draft: Draft,
+        steps: &[Step],
+        judged: impl Future<Output = Result<()>>,
+    ) -> Result<WriteAnswer> {
         for step in steps {
             match step {
-                Step::Command(command) => match apply(draft.database.as_ref(), &command)? {
+                Step::Command(command) => match apply(draft.database.as_ref(), command)? {
                     Change::Put(database) => draft.put(database, None),
                     Change::Drop => draft.remove(),
                     Change::Unchanged => {}
                 },
                 Step::Properties { fields, allow_create } => {
-                    draft.set_properties(&fields, allow_create)?;
+                    draft.set_properties(fields, *allow_create)?;
                 }
-                Step::Refresh(request) => self.checked_refresh(&mut draft, &request).await?,
+                Step::Refresh(request) => self.checked_refresh(&mut draft, request).await?,
                 Step::Objects(changes) => {
-                    let changed = apply_changes(draft.existing()?, &draft.ids, &changes)?;
+                    let changed = apply_changes(draft.existing()?, &draft.ids, changes)?;
                     // A request for nothing but a refresh leaves the model as it is.
                     if Some(&changed.database) != draft.database.as_ref() {
                         draft.put(changed.database, Some(changed.ids));
@@ -202,7 +251,7 @@ impl Service {
                 }
             }
         }
-        self.finish_draft(draft).await
+        self.finish_draft(draft, judged).await
     }
 
     async fn checked_refresh(&self, draft: &mut Draft, request: &RefreshRequest) -> Result<()> {
@@ -213,11 +262,15 @@ impl Service {
     }
 
     /// Commits, and has another group follow where the database has a partner there.
-    async fn finish_draft(&self, mut draft: Draft) -> Result<WriteAnswer> {
+    async fn finish_draft(
+        &self,
+        mut draft: Draft,
+        judged: impl Future<Output = Result<()>>,
+    ) -> Result<WriteAnswer> {
         let turn = draft.partner.take();
         let changed = draft.model_changed && draft.database.is_some();
         let name = draft.current.as_ref().map_or_else(|| draft.name.clone(), |v| v.name.clone());
-        let mut answer = self.commit_draft(draft).await?;
+        let mut answer = self.commit_draft(draft, judged).await?;
         // First the model: what was read is for the new one.
         if changed {
             answer.messages.extend(Box::pin(self.model_to_partner(&name)).await);
@@ -228,7 +281,11 @@ impl Service {
         Ok(answer)
     }
 
-    async fn commit_draft(&self, draft: Draft) -> Result<WriteAnswer> {
+    async fn commit_draft(
+        &self,
+        draft: Draft,
+        judged: impl Future<Output = Result<()>>,
+    ) -> Result<WriteAnswer> {
         let id = draft.request_id.clone();
         let (name, seq) = match &draft.current {
             Some(v) => (v.name.clone(), v.seq),
@@ -245,6 +302,7 @@ impl Service {
             if seq == 0 {
                 return Err(self.no_such_database(&name));
             }
+            judged.await?;
             let seq = self.commit_drop(&id, &name, seq).await?;
             return Ok(WriteAnswer { seq, messages });
         };
@@ -275,10 +333,37 @@ impl Service {
         let logins = self.sealed_logins(&name, &logins)?;
         let (model, manifest) = (done.model, done.manifest);
         let new = NewState { name, expected_seq: seq, model, manifest, logins };
-        let seq = self.commit_as(&id, new, rename_to).await?;
+        let seq = self.commit_as(&id, new, rename_to, judged).await?;
         drop(done.tables);
         Ok(WriteAnswer { seq, messages })
     }
+}
+
+/// What a majority says of the newest state, for all that wait for it.
+type Seen<'a> = Shared<BoxFuture<'a, Result<()>>>;
+
+/// How often a change is made again because another server was the first.
+const TRIES: u32 = 3;
+
+/// A change that is tried.
+struct Attempt<'a> {
+    call: &'a Call,
+    request_id: &'a str,
+    /// What the caller calls the database, and its name.
+    names: (&'a str, &'a str),
+    steps: &'a [Step],
+    cancel: &'a Arc<AtomicBool>,
+}
+
+/// What `work` comes to; the other goes on beside it.
+async fn beside<T>(other: Seen<'_>, work: impl Future<Output = T> + Unpin) -> T {
+    let mut work = work;
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        _ = other => {}
+    }
+    work.await
 }
 
 fn strong() -> Call {
