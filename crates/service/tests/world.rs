@@ -13,6 +13,8 @@ mod checks;
 mod config;
 #[path = "world/listening.rs"]
 mod listening;
+#[path = "world/moves.rs"]
+mod moves;
 #[path = "world/rot.rs"]
 mod rot;
 #[path = "world/servers.rs"]
@@ -87,11 +89,16 @@ async fn live(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
         if world.is_broken() {
             break;
         }
-        match chance.within(5) {
+        // Numbers of the changes that are under way while something moves.
+        let meanwhile = number + 500;
+        match chance.within(8) {
             0 => rot(&world, &mut chance).await,
             1 => crash(&world, &mut chance).await,
             2 => cut_off(&world, &mut chance).await,
             3 => back_up_and_restore(&world, &mut chance, number).await,
+            4 => moves::writes_move(&world, &mut chance, meanwhile).await,
+            5 => moves::a_server_is_emptied(&world, &mut chance, meanwhile).await,
+            6 => moves::a_guest_comes_and_goes(&world, meanwhile).await,
             _ => {}
         }
     }

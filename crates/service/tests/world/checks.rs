@@ -8,6 +8,7 @@ use evercube_base::Value;
 use evercube_store::Hash;
 use tokio::time::{Instant, sleep};
 
+use super::moves::GUEST;
 use super::servers::{World, admin};
 use super::{NAMES, PATIENCE, is_whole, listening, rot, rows_of};
 
@@ -117,6 +118,7 @@ pub fn is_on_two_disks(world: &World, seq: u64) {
     for hash in objects {
         let on: Vec<&str> = NAMES
             .into_iter()
+            .chain([GUEST])
             .filter(|name| is_whole(&file_of(&world.objects_of(name), &hash), &hash))
             .collect();
         if on.len() < 2 {

@@ -98,7 +98,13 @@ impl World {
     }
 
     pub async fn start(&self, name: &str, join: &[&str]) {
+        self.start_as(name, join, "data").await;
+    }
+
+    /// As [`Self::start`], as a server of this kind.
+    pub async fn start_as(&self, name: &str, join: &[&str], kind: &str) {
         let config = ServiceConfig {
+            kind: kind.to_owned(),
             degrade_grace: Duration::from_millis(200),
             ..config(name, self.path(name), self.folder.path(), join)
         };
