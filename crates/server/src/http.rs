@@ -160,7 +160,11 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
         Ok(Caller { identity, cookie }) => match asked.take_body(body).await {
             Ok(()) => {
                 asked.ensure_request_id();
+                let is_relayed = asked.is_relayed();
                 let mut answer = noted(&state, asked, &identity, from).await;
+                if let Some(servers) = is_relayed.then(|| servers(&state)).flatten() {
+                    answer.headers_mut().insert(asked::SERVERS, servers);
+                }
                 let login = cookie.map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly"));
                 if let Some(value) = login.and_then(|c| HeaderValue::from_str(&c).ok()) {
                     answer.headers_mut().append(http::header::SET_COOKIE, value);
@@ -183,6 +187,13 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
     if cloud { azure::carried(answer) } else { answer }
+}
+
+/// Where the servers of the group are, for a gateway that follows them.
+fn servers(state: &ServerState) -> Option<HeaderValue> {
+    let group = state.service.metastore.state();
+    let addresses: Vec<&str> = group.members.values().map(|m| m.http_address.as_str()).collect();
+    HeaderValue::from_str(&addresses.join(",")).ok()
 }
 
 /// The answer to who looks for a server.

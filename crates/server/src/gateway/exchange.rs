@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::long_answer::LongAnswer;
 use super::pool::{InFlight, Standing};
 use super::{AnswerBody, Gateway, outgoing};
-use crate::http::asked::Asked;
+use crate::http::asked::{Asked, SERVERS};
 
 /// On every answer of a server; what lacks it comes from something else at that address.
 const VERSION: &str = "x-evercube-version";
@@ -116,7 +116,10 @@ pub(super) async fn open(
         answered = gateway.pool.client.open(request) => answered?,
         () = fell_silent(&mut standing) => return Err(Error::internal("the server fell silent")),
     };
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    if let Some(servers) = head.headers.remove(SERVERS) {
+        gateway.pool.follow(member, servers.to_str().unwrap_or_default());
+    }
     Ok((head, Coming { body, standing, _counted: counted }))
 }
 

@@ -175,18 +175,30 @@ impl Pool {
         self.client.send(request, LIMIT).await
     }
 
-    /// Adds members of the group that nobody named. Where status needs a login there is nothing
-    /// to learn, and the named servers are all there are.
+    /// Adds members of the group that nobody named. Where status needs a login they are told with
+    /// the answers to those who signed in.
     async fn learn(self: &Arc<Self>, member: &Member) {
         let Ok(answer) = self.ask(member, "/api/v1/status").await else { return };
         if answer.status() != StatusCode::OK {
             return;
         }
         let Ok(group) = serde_json::from_slice::<GroupMembers>(answer.body()) else { return };
+        self.add_all(member, group.servers.iter().map(|s| s.address.as_str()));
+    }
+
+    /// Adds the members that one of them tells of, as `host:port`, with commas between.
+    pub(super) fn follow(self: &Arc<Self>, index: usize, servers: &str) {
+        let teller = self.members().into_iter().nth(index);
+        if let Some(teller) = teller.filter(|m| !m.foreign.load(Ordering::Relaxed)) {
+            self.add_all(&teller, servers.split(','));
+        }
+    }
+
+    fn add_all<'a>(self: &Arc<Self>, teller: &Member, addresses: impl Iterator<Item = &'a str>) {
         // Members of a group are reached alike.
-        let scheme = if member.base.starts_with("https:") { "https" } else { "http" };
-        for found in group.servers.into_iter().filter(|s| !s.address.is_empty()) {
-            if let Some(new) = self.add(format!("{scheme}://{}", found.address)) {
+        let scheme = if teller.base.starts_with("https:") { "https" } else { "http" };
+        for address in addresses.filter(|a| !a.is_empty()) {
+            if let Some(new) = self.add(format!("{scheme}://{address}")) {
                 self.watch_member(new);
             }
         }

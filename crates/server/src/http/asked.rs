@@ -17,6 +17,8 @@ use super::{rest, xmla};
 const SMALL: usize = 64 << 10;
 /// On a request of a gateway, which looks further by itself.
 pub const RELAYED: &str = "x-evercube-relayed";
+/// On the answer to a gateway, for somebody who signed in: where the servers of the group are.
+pub const SERVERS: &str = "x-evercube-servers";
 pub const REQUEST_ID: &str = "x-evercube-request-id";
 
 #[derive(Debug, Clone)]

@@ -85,10 +85,9 @@ pub async fn send(
         _ => e,
     })?;
     if is_elsewhere(&answer) {
-        return Err(Error::new(
-            ErrorKind::Unavailable,
-            String::from_utf8_lossy(answer.body()).into_owned(),
-        ));
+        let why = reason(&answer);
+        let why = why.unwrap_or_else(|| String::from_utf8_lossy(answer.body()).into_owned());
+        return Err(Error::new(ErrorKind::Unavailable, why));
     }
     if let Some(why) = refusal(&answer) {
         return Ok(failed(&Error::new(
