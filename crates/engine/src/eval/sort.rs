@@ -1,6 +1,7 @@
 //! Sorting rows within their cells: `TOPN`, `SAMPLE` and the orders of other functions.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
@@ -100,38 +101,23 @@ impl Evaluator<'_> {
             tick();
             compare(&keys, *a as usize, *b as usize, &self.collation)
         };
-        // Equal rows keep their order.
-        let by_place = |a: &u32, b: &u32| by_keys(a, b).then_with(|| a.cmp(b));
         let (_, rows) = table.pairs(cells.n);
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         let (mut kept, mut kept_of) = (Vec::new(), Vec::new());
         let mut start = 0;
         for cell in 0..cells.n {
-            let len = table.range(cell).len();
-            let here = &mut order[start..start + len];
-            start += len;
-            let first =
-                usize::try_from(self.whole_number(skips.map_or(&Value::Blank, |s| s.get(cell)))?)
-                    .unwrap_or(0)
-                    .min(len);
-            let wanted = usize::try_from(self.whole_number(counts.get(cell))?).unwrap_or(0);
-            let end = first.saturating_add(wanted).min(len);
+            let here = start..start + table.range(cell).len();
+            start = here.end;
+            let number = |v: &Value| Ok(usize::try_from(self.whole_number(v)?).unwrap_or(0));
+            let first = number(skips.map_or(&Value::Blank, |s| s.get(cell)))?.min(here.len());
+            let wanted = number(counts.get(cell))?;
+            let end = first.saturating_add(wanted).min(here.len());
             if end == first {
                 continue;
             }
-            let mut ties = Vec::new();
-            if end < len {
-                let (_, last, after) = here.select_nth_unstable_by(end - 1, by_place);
-                if skips.is_none() && !order_by.is_empty() {
-                    ties.extend(after.iter().copied().filter(|i| by_keys(last, i).is_eq()));
-                    ties.sort_unstable();
-                }
-            }
-            here[..end].sort_unstable_by(by_place);
-            for i in here[first..end].iter().chain(&ties) {
-                kept.push(rows[*i as usize]);
-                kept_of.push(cell as u32);
-            }
+            let with_ties = skips.is_none() && !order_by.is_empty();
+            let found = first_places(here, end, with_ties, &by_keys);
+            kept.extend(found[first..].iter().map(|i| rows[*i as usize]));
+            kept_of.resize(kept.len(), cell as u32);
         }
         Ok(CellTable::from_cells(&table.rows.take(&kept), &kept_of, cells.n))
     }
@@ -191,9 +177,83 @@ impl Evaluator<'_> {
     }
 }
 
+/// The first `n` places of a range in an order, equal ones as they come, and after them those that
+/// tie with the last where these are wanted. `n` is at most as long as the range and not 0.
+fn first_places(
+    range: Range<usize>,
+    n: usize,
+    with_ties: bool,
+    order: &impl Fn(&u32, &u32) -> Ordering,
+) -> Vec<u32> {
+    let by_place = |a: &u32, b: &u32| order(a, b).then_with(|| a.cmp(b));
+    // The best so far, and what has come since that may be better.
+    let most = (2 * n).max(1 << 10);
+    let mut best: Vec<u32> = Vec::with_capacity(most.min(range.len()));
+    let mut ties = Vec::new();
+    let mut last: Option<u32> = None;
+    let keep_best = |best: &mut Vec<u32>, ties: &mut Vec<u32>| {
+        let (_, last, after) = best.select_nth_unstable_by(n - 1, by_place);
+        let last = *last;
+        if with_ties {
+            ties.retain(|i| order(i, &last).is_eq());
+            ties.extend(after.iter().copied().filter(|i| order(i, &last).is_eq()));
+        }
+        best.truncate(n);
+        last
+    };
+    for place in range.start as u32..range.end as u32 {
+        match last.as_ref().map(|last| order(&place, last)) {
+            Some(Ordering::Greater) => continue,
+            // It comes after the ones it equals.
+            Some(Ordering::Equal) => {
+                if with_ties {
+                    ties.push(place);
+                }
+                continue;
+            }
+            _ => best.push(place),
+        }
+        if best.len() >= most {
+            last = Some(keep_best(&mut best, &mut ties));
+        }
+    }
+    keep_best(&mut best, &mut ties);
+    best.sort_unstable_by(by_place);
+    ties.sort_unstable();
+    best.extend(ties);
+    best
+}
+
 impl CellTable {
     /// Empty for every cell.
     pub(crate) fn none(rows: super::rows::Rows) -> Self {
         Self { rows: Arc::new(rows), starts: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_places_are_those_of_a_sorted_list() {
+        let mut seed = 1_u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            seed >> 33
+        };
+        for (len, values) in [(1, 1), (5, 3), (3000, 7), (5000, 100_000), (4000, 1)] {
+            let keys: Vec<u64> = (0..len).map(|_| next() % values).collect();
+            let order = |a: &u32, b: &u32| keys[*a as usize].cmp(&keys[*b as usize]);
+            let from = len / 10;
+            let mut sorted: Vec<u32> = (from as u32..len as u32).collect();
+            sorted.sort_by(order);
+            for n in [1, 2, 10, 1000, len].into_iter().filter(|n| *n <= len - from) {
+                let of_last = keys[sorted[n - 1] as usize];
+                let tied = sorted[n..].iter().take_while(|i| keys[**i as usize] == of_last).count();
+                assert_eq!(first_places(from..len, n, false, &order), sorted[..n]);
+                assert_eq!(first_places(from..len, n, true, &order), sorted[..n + tied]);
+            }
+        }
     }
 }
