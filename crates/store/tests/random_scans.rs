@@ -226,7 +226,7 @@ fn value_at(v: &StoreVersion, e: &RowExpr, row: usize) -> Value {
             let scale = |n: i128, is: bool| if (x || y) && !is { n * 10_000 } else { n };
             number(scale(a, x) + sign * scale(b, y), x || y)
         }
-        RowExpr::Divide(..) => panic!("not asked for"),
+        RowExpr::Divide(..) | RowExpr::SafeDivide(..) => panic!("not asked for"),
     }
 }
 
