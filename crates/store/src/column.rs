@@ -309,6 +309,11 @@ impl Column {
         })
     }
 
+    /// Whether codes are in the order of their values.
+    pub fn has_sorted_codes(&self) -> bool {
+        matches!(self.dictionary, Dictionary::Range { .. } | Dictionary::Integers(_))
+    }
+
     /// Place of each code in the order of the values, blank first.
     pub fn sorted_ranks(&self) -> Arc<Vec<u32>> {
         Arc::clone(self.ranks.get_or_init(|| {

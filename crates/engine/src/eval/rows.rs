@@ -116,16 +116,25 @@ impl Rows {
     pub fn detached(&self, store: &StoreVersion, column: usize) -> RowColumn {
         match &self.columns[column] {
             RowColumn::Own(c) => {
-                let of = store.table(c.table).column(c.column);
-                let code = |r| {
-                    tick();
-                    of.code(self.base_row(r))
-                };
-                let codes = (0..self.len).map(code).collect();
-                RowColumn::Codes { column: *c, codes: Arc::new(codes) }
+                RowColumn::Codes { column: *c, codes: Arc::new(self.own_codes(store, *c)) }
             }
             other => other.clone(),
         }
+    }
+
+    /// Codes of a column of the model table that the rows are rows of.
+    pub fn own_codes(&self, store: &StoreVersion, column: ColumnId) -> Vec<u32> {
+        let of = store.table(column.table).column(column.column);
+        let numbers = self.base.as_ref().map_or(&[][..], |(_, rows)| rows.as_slice());
+        let follow = |pair: &[u32]| pair[0].checked_add(1) == Some(pair[1]);
+        if let Some(first) = numbers.first()
+            && numbers.windows(2).all(follow)
+        {
+            let mut codes = vec![0; numbers.len()];
+            of.read_codes(*first as usize, &mut codes);
+            return codes;
+        }
+        map_blocks(numbers, |row| of.code(*row as usize))
     }
 
     /// The same rows under another schema of equal width; row numbers are dropped where `keep_base`

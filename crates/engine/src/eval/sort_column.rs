@@ -1,8 +1,11 @@
 //! Sort keys as columns of numbers where their values allow it, so that sorting compares numbers.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use evercube_base::{Collation, Decimal, Result, Value};
+
+use evercube_work::map_blocks;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -49,19 +52,20 @@ impl Evaluator<'_> {
     fn ranks(&self, inner: &Cells, key: &SortKey) -> Option<Vec<u64>> {
         let Kind::RowColumn { frame, column } = key.expression.kind else { return None };
         let frame = &inner.frames[frame];
-        let (of, code): (_, &dyn Fn(usize) -> u32) = match &frame.rows.columns[column] {
-            RowColumn::Codes { column, codes } => {
-                (self.store.table(column.table).column(column.column), &|i| codes[i])
-            }
+        let (column, codes) = match &frame.rows.columns[column] {
+            RowColumn::Codes { column, codes } => (*column, Arc::clone(codes)),
             RowColumn::Own(column) => {
-                let of = self.store.table(column.table).column(column.column);
-                (of, &|i| of.code(frame.rows.base_row(i)))
+                (*column, Arc::new(frame.rows.own_codes(self.store, *column)))
             }
             RowColumn::Values(_) => return None,
         };
+        let of = self.store.table(column.table).column(column.column);
+        if of.has_sorted_codes() {
+            return Some(map_blocks(&frame.index, |i| u64::from(codes[*i as usize])));
+        }
         let ranks = of.sorted_ranks();
-        let rank = |i: &u32| u64::from(ranks[code(*i as usize) as usize]);
-        Some(frame.index.iter().map(rank).collect())
+        let rank = |i: &u32| u64::from(ranks[codes[*i as usize] as usize]);
+        Some(map_blocks(&frame.index, rank))
     }
 }
 

@@ -111,7 +111,10 @@ impl Evaluator<'_> {
                 Kind::Summarize { table, groups, rollup, columns },
                 Kind::RowColumn { frame, column },
             ) if *frame == cells.frames.len() && rollup.chains.is_empty() => {
-                let Kind::ModelTable { table, blank_row: false } = table.kind else { return None };
+                let Kind::ModelTable { table, blank_row } = table.kind else { return None };
+                if blank_row && self.store.has_blank_row(table) {
+                    return None;
+                }
                 let own = |group: &Node| match group.kind {
                     Kind::RowColumn { frame: f, column } if f == *frame => {
                         Some(ColumnId { table, column: column as u32 })
@@ -119,7 +122,10 @@ impl Evaluator<'_> {
                     _ => None,
                 };
                 let named = columns.get(column.checked_sub(groups.len())?)?;
-                let plain = plain(&named.node, *frame).filter(|p| p.table == table)?;
+                // Expressions of SUMMARIZE are asked where the group is a filter already.
+                let plain = plain(&named.node, *frame)
+                    .or_else(|| aggregate(&named.node, frame + 1))
+                    .filter(|p| p.table == table)?;
                 let columns = groups.iter().map(own).collect::<Option<_>>()?;
                 Asked { columns, plain, is_of_table: true }
             }
@@ -214,7 +220,12 @@ fn plain(node: &Node, frame: usize) -> Option<Plain<'_>> {
     while let Kind::Measure { body, .. } = &at.kind {
         (at, frame) = (body.as_ref(), 0);
     }
-    let (table, fold, body) = match &at.kind {
+    aggregate(at, frame)
+}
+
+/// An aggregate over a model table whose row context has the number `frame`.
+fn aggregate(node: &Node, frame: usize) -> Option<Plain<'_>> {
+    let (table, fold, body) = match &node.kind {
         Kind::CountRows(table) => (table, Fold::Count, None),
         Kind::Iterate { fold, table, body, extra, order_by }
             if extra.is_empty() && order_by.is_empty() =>
