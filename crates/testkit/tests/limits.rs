@@ -50,7 +50,9 @@ fn each_limit_has_its_error() {
             ErrorKind::MemoryLimit,
         ),
         (
-            row("LEN(SUBSTITUTE(REPT(\"a\", 1000000), \"a\", REPT(\"b\", 1000)))"),
+            row(
+                "LEN(SUBSTITUTE(SUBSTITUTE(REPT(\"a\", 1000), \"a\", REPT(\"b\", 1000)), \"b\", REPT(\"c\", 1000)))",
+            ),
             ErrorKind::MemoryLimit,
         ),
         (row(&format!("VAR a0 = \"abcd\"{doubling} RETURN LEN(a30)")), ErrorKind::MemoryLimit),
