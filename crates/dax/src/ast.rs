@@ -219,3 +219,19 @@ pub enum BinaryOperator {
     Divide,
     Power,
 }
+
+impl BinaryOperator {
+    /// Whether it gives true or false for any two values that may be compared.
+    pub fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal
+                | Self::StrictEqual
+                | Self::NotEqual
+                | Self::Less
+                | Self::LessEqual
+                | Self::Greater
+                | Self::GreaterEqual
+        )
+    }
+}

@@ -27,7 +27,7 @@ mod window_call;
 pub(crate) use comparison::{may_compare, type_word};
 pub(crate) use model_check::{failures, types_under_groups};
 pub(crate) use types::{common_type, shared_type};
-use types::{is_comparison, negated_type, operator_type};
+use types::{negated_type, operator_type};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -413,7 +413,7 @@ impl<'a> Binder<'a> {
             }
             ExprKind::Binary { operator, left, right } => {
                 let (l, r) = (self.scalar(scope, left)?, self.scalar(scope, right)?);
-                if is_comparison(*operator) {
+                if operator.is_comparison() {
                     self.check_operands(&l, &r)?;
                 }
                 let uses = l.uses.and(r.uses);

@@ -19,6 +19,16 @@ mod compile;
 pub(crate) const FORMAT_OF: &str = "/formatStringDefinition";
 const FORMAT_NAME: &str = " FormatString";
 
+/// A table's name as expressions write it.
+pub(crate) fn quoted(table: &str) -> String {
+    format!("'{}'", table.replace('\'', "''"))
+}
+
+/// The own name of a column or measure as expressions write it.
+pub(crate) fn bracketed(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
 /// Names are compared without regard to letter case.
 fn key(name: &str) -> String {
     name.to_lowercase()
@@ -148,8 +158,7 @@ impl CompiledModel {
 
     /// A column's name as expressions write it: `'Table'[Column]`.
     pub fn column_name(&self, id: ColumnId) -> String {
-        let table = self.table(id.table).name.replace('\'', "''");
-        format!("'{table}'[{}]", self.column_info(id).name.replace(']', "]]"))
+        quoted(&self.table(id.table).name) + &bracketed(&self.column_info(id).name)
     }
 
     pub fn measure(&self, name: &str) -> Option<&MeasureInfo> {

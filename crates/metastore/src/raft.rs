@@ -299,9 +299,7 @@ impl Peer {
         }
         Ok(answer)
     }
-}
 
-impl Peer {
     /// A leader's first entry goes together with the proposals that waited for it to lead: the library
     /// would send them only after the first is answered, a round trip later. Whether there were any,
     /// and the message is to be made anew.

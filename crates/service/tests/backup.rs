@@ -74,15 +74,25 @@ const MODEL: &str = r#"{ "name": "Retail", "id": "retail-id", "compatibilityLeve
 
 /// Deploys and fills the database on `server`.
 async fn retail(server: &Service) {
-    let request = DeployRequest { text: MODEL.into(), ..DeployRequest::default() };
+    filled(server, MODEL).await;
+}
+
+/// Deploys a model of the database and reads its rows.
+async fn filled(server: &Service, model: &str) {
+    let request = DeployRequest { text: model.into(), ..DeployRequest::default() };
     server.deploy(&admin(), request).await.unwrap();
+    read_anew(server, &[]).await;
+}
+
+/// Reads all rows of these tables of the database; of all where none is named.
+async fn read_anew(server: &Service, tables: &[&str]) -> u64 {
     let request = RefreshRequest {
         kind: evercube_model::tmsl::RefreshKind::Full,
-        objects: Vec::new(),
+        objects: tables.iter().map(|t| ((*t).to_owned(), None)).collect(),
         readers: None,
         overrides: Default::default(),
     };
-    server.refresh(&admin(), "Retail", request).await.unwrap();
+    server.refresh(&admin(), "Retail", request).await.unwrap().seq
 }
 
 /// Three servers that know each other, the first of which has the database.

@@ -282,7 +282,7 @@ impl Column {
     }
 
     /// The codes some row has. Offsets of a range may have no row, others always have one.
-    pub(crate) fn present(&self) -> &BitSet {
+    pub fn present(&self) -> &BitSet {
         self.present.get_or_init(|| {
             let mut present = BitSet::new(self.cardinality() as usize, false);
             for piece in self.pieces.iter().filter(|p| p.source.rows > 0) {

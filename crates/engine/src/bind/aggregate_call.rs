@@ -3,7 +3,7 @@
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span};
 
-use super::call::WHOLE;
+use super::call::{WHOLE, no_booleans};
 use super::{Binder, Scope, common_type, literal};
 use crate::plan::{Fold, Kind, Node, SortKey, Type};
 
@@ -292,9 +292,7 @@ fn folded_type(name: &str, fold: Fold, of: DataType) -> Result<DataType> {
         _ if of == D::Boolean
             && matches!(name, "MIN" | "MAX" | "MINX" | "MAXX" | "COUNT" | "COUNTX") =>
         {
-            return Err(Error::invalid(format!(
-                "The function {name} cannot work with values of type Boolean."
-            )));
+            return Err(no_booleans(name));
         }
         Fold::Count | Fold::CountBlank | Fold::DistinctCount | Fold::DistinctCountNoBlank => {
             D::Int64

@@ -193,9 +193,7 @@ impl Binder<'_> {
             "MIN" | "MAX" if arguments.len() == 2 => {
                 let [left, right] = self.two(scope, arguments)?;
                 if [&left, &right].iter().any(|n| n.data_type() == DataType::Boolean) {
-                    return Err(Error::invalid(format!(
-                        "The function {name} cannot work with values of type Boolean."
-                    )));
+                    return Err(no_booleans(name));
                 }
                 let ty = Type::Scalar(shared_type([&left, &right]));
                 let uses = left.uses.and(right.uses);
@@ -275,6 +273,10 @@ pub(super) const WHOLE: Type = Type::Scalar(DataType::Int64);
 
 pub(super) fn all_uses<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Uses {
     nodes.into_iter().fold(Uses::default(), |u, n| u.and(n.uses))
+}
+
+pub(super) fn no_booleans(function: &str) -> Error {
+    Error::invalid(format!("The function {function} cannot work with values of type Boolean."))
 }
 
 /// The type that `CONVERT` or `PATHITEM` names.

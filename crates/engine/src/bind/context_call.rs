@@ -150,10 +150,7 @@ impl Binder<'_> {
 
     /// What the arguments and the body of a `CALCULATE` depend on.
     fn calculated_uses(scope: &Scope, body: &Node, filters: &[FilterArgument]) -> Uses {
-        let tables = filters.iter().filter_map(|f| match f {
-            FilterArgument::Table { table, .. } => Some(table),
-            _ => None,
-        });
+        let tables = filters.iter().filter_map(FilterArgument::table);
         // All rows around become filters.
         let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
         all_uses(tables).and(body.uses).and(Uses { frame, ..CONTEXT })

@@ -91,10 +91,8 @@ impl Binder<'_> {
         let of_chains = chains.flat_map(|c| {
             c.total_filters.iter().chain(c.levels.iter().flat_map(|level| &level.filters))
         });
-        let tables = parts.filters.iter().chain(of_chains).filter_map(|f| match &f.filter {
-            FilterArgument::Table { table, .. } => Some(table),
-            _ => None,
-        });
+        let filters = parts.filters.iter().chain(of_chains);
+        let tables = filters.filter_map(|f| f.filter.table());
         let frame = if scope.frames.is_empty() { Uses::NONE } else { 0 };
         let uses = all_uses(columns.iter().map(|c| &c.node).chain(tables));
         let uses = uses.and(Uses { frame, ..CONTEXT });

@@ -5,6 +5,7 @@ use evercube_base::{Error, Result};
 use evercube_dax::ast::{Expr, ExprKind};
 
 use super::Binder;
+use crate::compiled_model::{bracketed, quoted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -91,14 +92,6 @@ fn word(e: Option<&Expr>, otherwise: &str) -> Result<String> {
             "NAMEOF takes keywords after the object: a part such as COLUMN, and a form such as UNESCAPED.",
         )),
     }
-}
-
-fn quoted(table: &str) -> String {
-    format!("'{}'", table.replace('\'', "''"))
-}
-
-fn bracketed(name: &str) -> String {
-    format!("[{}]", name.replace(']', "]]"))
 }
 
 /// Whether a name can do without quotes.

@@ -26,20 +26,6 @@ pub(crate) fn shared_type<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Data
     typed.map(Node::data_type).reduce(common_type).unwrap_or(DataType::Variant)
 }
 
-pub(super) fn is_comparison(operator: BinaryOperator) -> bool {
-    use BinaryOperator as Op;
-    matches!(
-        operator,
-        Op::Equal
-            | Op::StrictEqual
-            | Op::NotEqual
-            | Op::Less
-            | Op::LessEqual
-            | Op::Greater
-            | Op::GreaterEqual
-    )
-}
-
 /// As arithmetic sees a value; `None` where only the value tells (text, or of any type).
 fn arithmetic_type(t: DataType) -> Option<DataType> {
     match t {

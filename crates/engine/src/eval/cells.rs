@@ -193,6 +193,18 @@ impl Cells {
         one
     }
 
+    /// The first cell alone, with no filter but those of security and every relationship as the
+    /// model has it.
+    pub fn unfiltered(&self) -> Self {
+        let mut free = self.representative();
+        free.remove_all();
+        free.edit(|c| {
+            c.used.clear();
+            c.directions.clear();
+        });
+        free
+    }
+
     /// Drops filters on columns from contexts and keys.
     pub fn remove(&mut self, columns: &[ColumnId]) {
         if self.distinct.iter().any(|c| !c.filters.is_empty()) {

@@ -70,20 +70,14 @@ impl Evaluator<'_> {
     fn days_of(&self, cells: &Cells, column: ColumnId) -> Result<Vec<i64>> {
         let of = self.store.table(column.table).column(column.column);
         let mut days = Vec::new();
-        if of.has_dictionary() {
-            for code in 1..of.cardinality() {
-                days.extend(day(&of.value(code))?);
+        if cells.distinct.iter().all(|c| c.secured.is_empty()) {
+            for code in of.present().iter().filter(|code| *code > 0) {
+                days.extend(day(&of.value(code as u32))?);
             }
         } else {
-            // Codes count from the first day on, whether or not each occurs.
-            let mut free = cells.representative();
-            free.remove_all();
-            free.edit(|c| {
-                c.used.clear();
-                c.directions.clear();
-            });
+            // Those of rows that roles let through.
             let schema = schema_of(self.model, &[column]);
-            let found = self.distinct_values(&free, &[column], false, &schema)?;
+            let found = self.distinct_values(&cells.unfiltered(), &[column], false, &schema)?;
             for row in 0..found.rows.len {
                 days.extend(day(&found.rows.value(self.store, 0, row))?);
             }

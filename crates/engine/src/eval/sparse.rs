@@ -5,7 +5,7 @@ use evercube_store::{ColumnId, TableId};
 use super::Evaluator;
 use super::cells::Cells;
 use crate::filter_context::Filter;
-use crate::plan::{FilterArgument, Fold, Kind, NamedNode, Node};
+use crate::plan::{FilterArgument, Fold, Kind, Node};
 use evercube_dax::ast::BinaryOperator;
 
 impl Evaluator<'_> {
@@ -13,14 +13,14 @@ impl Evaluator<'_> {
     /// `None` where that cannot be told.
     pub(crate) fn deciding_tables(
         &self,
-        named: &[NamedNode],
+        named: &[&Node],
         groups: &[ColumnId],
         outer: &Cells,
     ) -> Option<Vec<TableId>> {
         let mut out = Vec::new();
         let plain = self.measures_are_plain(groups, outer);
-        for column in named {
-            self.deciding(&column.node, groups, plain, &mut out)?;
+        for node in named {
+            self.deciding(node, groups, plain, &mut out)?;
         }
         out.sort_unstable();
         out.dedup();

@@ -29,8 +29,8 @@ impl Evaluator<'_> {
         let schema = node.schema();
         // Expressions in IGNORE do not decide which groups there are.
         let decides = |i: &usize| !ignored.contains(i);
-        let deciding: Vec<NamedNode> =
-            (0..columns.len()).filter(decides).map(|i| columns[i].clone()).collect();
+        let deciding: Vec<&Node> =
+            (0..columns.len()).filter(decides).map(|i| &columns[i].node).collect();
         let of_all = self.filtered(cells, filters, &[])?;
         let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
         let sets = grouping_sets(groups.len(), rollup);
@@ -88,12 +88,13 @@ impl Evaluator<'_> {
         if is_plain || outer.n != 1 || !self.may_share(named.iter().map(|n| &n.node), sets.len()) {
             return Ok(());
         }
+        let nodes: Vec<&Node> = named.iter().map(|n| &n.node).collect();
         self.share_scans(|| {
             for set in sets {
                 let kept: Vec<ColumnId> =
                     (0..groups.len()).filter(|g| !set.columns[*g]).map(|g| groups[g]).collect();
                 let schema = schema_of(self.model, &kept);
-                drop(self.group_rows(outer, &kept, named, &schema));
+                drop(self.group_rows(outer, &kept, &nodes, &schema));
                 let probes = self.probes(outer, &kept)?;
                 let (cells, _, _) = self.group_cells(outer, &kept, &probes);
                 for n in named {
@@ -183,7 +184,7 @@ impl Evaluator<'_> {
         &self,
         outer: &Cells,
         columns: &[ColumnId],
-        named: &[NamedNode],
+        named: &[&Node],
         schema: &Schema,
     ) -> Result<CellTable> {
         if columns.is_empty() {

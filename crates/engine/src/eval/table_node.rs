@@ -45,15 +45,7 @@ impl Evaluator<'_> {
             Kind::Values { columns, blank_row } => {
                 self.distinct_values(cells, columns, *blank_row, &node.schema())
             }
-            Kind::Unfiltered(inner) => {
-                let mut free = cells.representative();
-                free.remove_all();
-                free.edit(|c| {
-                    c.used.clear();
-                    c.directions.clear();
-                });
-                Ok(self.table(&free, inner)?.as_shared())
-            }
+            Kind::Unfiltered(inner) => Ok(self.table(&cells.unfiltered(), inner)?.as_shared()),
             Kind::KeepFilters(inner) => {
                 let mut found = self.table(cells, inner)?;
                 Arc::make_mut(&mut found.rows).keep = true;

@@ -2,7 +2,6 @@
 //! for each value is a scan grouped by the column, without a list of the values and a cell for each.
 
 use evercube_base::{DataType, Result, Value};
-use evercube_dax::ast::BinaryOperator;
 use evercube_store::{Aggregate, ColumnId, TableId};
 
 use super::Evaluator;
@@ -98,7 +97,7 @@ impl Evaluator<'_> {
             (Kind::Literal(constant), _) => (false, right, constant),
             _ => return None,
         };
-        if !is_comparison(*operator) {
+        if !operator.is_comparison() {
             return None;
         }
         let asked = match (&table.kind, &value.kind) {
@@ -188,20 +187,6 @@ fn is_apart(filter: &Filter, columns: &[ColumnId]) -> bool {
         Filter::Tuples { columns: of, .. } => !columns.iter().any(|c| of.contains(c)),
         Filter::Rows { .. } => false,
     }
-}
-
-fn is_comparison(operator: BinaryOperator) -> bool {
-    use BinaryOperator as Op;
-    matches!(
-        operator,
-        Op::Equal
-            | Op::StrictEqual
-            | Op::NotEqual
-            | Op::Less
-            | Op::LessEqual
-            | Op::Greater
-            | Op::GreaterEqual
-    )
 }
 
 /// The plain aggregate that a measure or `CALCULATE` without filters is; `frame` is the row context

@@ -1,6 +1,8 @@
 //! The expressions an expression is made of.
 
-use super::{FilterArgument, GroupFilter, Kind, NamedNode, Node, SortKey, TextForm, WindowNode};
+use super::{
+    FilterArgument, GroupFilter, Kind, NamedNode, Node, Rollup, SortKey, TextForm, WindowNode,
+};
 
 impl Node {
     /// Every expression that is evaluated as a part of this one, tables before what is asked of
@@ -93,23 +95,15 @@ impl Node {
                 one(table).chain(one(count)).chain(keys(order_by)).collect()
             }
             Kind::Summarize { table, groups, rollup, columns } => {
-                let chains = rollup.chains.iter();
-                let filters = chains.flat_map(|c| {
-                    let of_levels = c.levels.iter().flat_map(|l| &l.filters);
-                    group_filters(c.total_filters.iter().chain(of_levels))
-                });
+                let filters = of_rollup(rollup);
                 one(table).chain(groups).chain(filters).chain(named(columns)).collect()
             }
             Kind::GroupBy { table, groups, columns } => {
                 one(table).chain(groups).chain(named(columns)).collect()
             }
             Kind::SummarizeColumns { filters, rollup, columns, .. } => {
-                let chains = rollup.chains.iter();
-                let rolled = chains.flat_map(|c| {
-                    let of_levels = c.levels.iter().flat_map(|l| &l.filters);
-                    group_filters(c.total_filters.iter().chain(of_levels))
-                });
-                group_filters(filters.iter()).chain(rolled).chain(named(columns)).collect()
+                let filters = group_filters(filters.iter());
+                filters.chain(of_rollup(rollup)).chain(named(columns)).collect()
             }
             Kind::Dates { dates, arguments, .. } => one(dates).chain(arguments).collect(),
             Kind::SubstituteWithIndex { table, index, order_by, .. } => {
@@ -143,6 +137,13 @@ fn group_filters<'n>(
     filters: impl Iterator<Item = &'n GroupFilter>,
 ) -> impl Iterator<Item = &'n Node> {
     filters.filter_map(|f| f.filter.table())
+}
+
+fn of_rollup(rollup: &Rollup) -> impl Iterator<Item = &Node> {
+    rollup.chains.iter().flat_map(|chain| {
+        let of_levels = chain.levels.iter().flat_map(|level| &level.filters);
+        group_filters(chain.total_filters.iter().chain(of_levels))
+    })
 }
 
 fn of_window(window: &WindowNode) -> Vec<&Node> {

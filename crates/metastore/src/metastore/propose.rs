@@ -117,7 +117,7 @@ impl Metastore {
         body: &[u8],
         limit: Duration,
     ) -> Result<T> {
-        let answer = self.transport.call(&to.address, &to.path(path), body.to_vec(), limit).await;
+        let answer = self.relay(to, path, body.to_vec(), limit).await;
         if answer.is_err() && to.is_next {
             self.yield_no_more(to.id);
         }

@@ -142,7 +142,8 @@ impl Metastore {
         }
     }
 
-    async fn relay(
+    /// What a member answers that leads, or is about to.
+    pub(super) async fn relay(
         &self,
         to: &Leading,
         path: &str,

@@ -188,9 +188,15 @@ impl Pool {
 
     /// Adds the members that one of them tells of, as `host:port`, with commas between.
     pub(super) fn follow(self: &Arc<Self>, index: usize, servers: &str) {
-        let teller = self.members().into_iter().nth(index);
+        // Every answer tells it, and hardly one something new.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == servers {
+            return;
+        }
+        let teller = self.member(index);
         if let Some(teller) = teller.filter(|m| !m.foreign.load(Ordering::Relaxed)) {
             self.add_all(&teller, servers.split(','));
+            servers.clone_into(&mut told);
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Pool {
     pub client: PeerClient,
     /// The group of the server that was ready first, and the newest history of it.
     group: Mutex<Option<(String, String)>>,
+    /// Where servers are, as one of them told last.
+    pub(super) told: Mutex<String>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -66,7 +68,12 @@ impl Drop for InFlight {
 impl Pool {
     /// `servers` are `http://host:port`, or with https.
     pub fn new(servers: Vec<String>, client: PeerClient) -> Self {
-        let pool = Self { members: RwLock::default(), client, group: Mutex::default() };
+        let pool = Self {
+            members: RwLock::default(),
+            client,
+            group: Mutex::default(),
+            told: Mutex::default(),
+        };
         for server in servers {
             pool.add(server);
         }
@@ -77,7 +84,7 @@ impl Pool {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn member(&self, index: usize) -> Option<Arc<Member>> {
+    pub(super) fn member(&self, index: usize) -> Option<Arc<Member>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
     }
 

@@ -193,11 +193,11 @@ impl Service {
                 place.describe()
             ))
         })?;
-        let is_newest = of_shelf.iter().all(|n| n.seq <= chosen.seq);
-        if is_newest && !matches!(place.pick, Pick::Text(ref t) if t.contains(['@', '/'])) {
-            self.none_newer_was_written(place, shelf, chosen, at)?;
-        }
-        if !matches!(place.pick, Pick::Text(ref t) if t.contains(['@', '/'])) {
+        let is_named = matches!(place.pick, Pick::Text(ref t) if t.contains(['@', '/']));
+        if !is_named {
+            if of_shelf.iter().all(|n| n.seq <= chosen.seq) {
+                self.none_newer_was_written(place, shelf, chosen, at)?;
+            }
             let lost = repository.lost().await?;
             let of_shelf: Vec<&SnapshotName> =
                 lost.iter().filter(|n| n.database == shelf.folder).collect();

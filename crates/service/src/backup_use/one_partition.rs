@@ -4,7 +4,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_model::tabular::{Column, Partition, Table};
 use evercube_store::PartitionManifest;
 
-use super::one_table::Tables;
+use super::one_table::{Tables, position};
 use crate::change::finish::Parts;
 use crate::change::keep::{
     NO_COLUMN, is_calculated, is_source_column, reads_the_same, source_groups,
@@ -38,8 +38,8 @@ pub(super) fn with_partition(
             before.name
         )));
     }
+    let i = position(&now.database, table);
     let tables = &mut now.database.model.tables;
-    let i = tables.iter().position(|t| t.name.to_lowercase() == before.name.to_lowercase());
     let here = i.and_then(|i| Some((tables.get_mut(i)?, now.manifest.tables.get_mut(i)?)));
     let (here, rows_here) = here.ok_or_else(|| {
         Error::not_found(format!(

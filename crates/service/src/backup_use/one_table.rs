@@ -58,7 +58,8 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn position(database: &Database, table: &str) -> Option<usize> {
+/// Where a table of this name is.
+pub(super) fn position(database: &Database, table: &str) -> Option<usize> {
     let wanted = table.to_lowercase();
     database.model.tables.iter().position(|t| t.name.to_lowercase() == wanted)
 }
@@ -136,8 +137,8 @@ fn with_piece(
 fn with_table(backup: Tables<'_>, now: &mut Parts, name: &str) -> Result<()> {
     let (table, rows) = backup.find(name)?;
     let (table, rows) = (table.clone(), rows.clone());
+    let there = position(&now.database, name);
     let (tables, manifests) = (&mut now.database.model.tables, &mut now.manifest.tables);
-    let there = tables.iter().position(|t| t.name.to_lowercase() == table.name.to_lowercase());
     match there.and_then(|i| Some((tables.get_mut(i)?, manifests.get_mut(i)?))) {
         Some((old, old_rows)) => (*old, *old_rows) = (table, rows),
         None => {

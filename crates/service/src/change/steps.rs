@@ -356,8 +356,7 @@ struct Attempt<'a> {
 }
 
 /// What `work` comes to; the other goes on beside it.
-async fn beside<T>(other: Seen<'_>, work: impl Future<Output = T> + Unpin) -> T {
-    let mut work = work;
+async fn beside<T>(other: Seen<'_>, mut work: impl Future<Output = T> + Unpin) -> T {
     tokio::select! {
         biased;
         done = &mut work => return done,

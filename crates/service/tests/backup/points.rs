@@ -6,20 +6,15 @@ use evercube_service::Service;
 use evercube_service::backup::Keep;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{At, Call};
-use evercube_service::refresh::RefreshRequest;
 
-use super::{World, admin, back_up, from, restore, retail, rows, to, version, world};
+use super::{
+    World, admin, back_up, filled, from, read_anew, restore, retail, rows, to, version, world,
+};
 
 /// Gives the database other rows.
 pub async fn refreshed(world: &World, server: &Service, text: &str) -> u64 {
     std::fs::write(world.folder.path().join("sales.csv"), text).unwrap();
-    let request = RefreshRequest {
-        kind: evercube_model::tmsl::RefreshKind::Full,
-        objects: Vec::new(),
-        readers: None,
-        overrides: Default::default(),
-    };
-    server.refresh(&admin(), "Retail", request).await.unwrap().seq
+    read_anew(server, &[]).await
 }
 
 fn at(seq: u64) -> Call {
@@ -130,13 +125,7 @@ async fn one_table_comes_back_and_the_rest_stays() {
         "table": { "name": "Other", "columns": [ { "name": "X", "dataType": "int64", "sourceColumn": "X" } ],
         "partitions": [ { "name": "p", "source": { "type": "m", "expression": "#table({\"X\"},{{5}})" } } ] } } }"##;
     one.execute_tmsl(&admin(), more).await.unwrap();
-    let request = RefreshRequest {
-        kind: evercube_model::tmsl::RefreshKind::Full,
-        objects: vec![("Other".into(), None)],
-        readers: None,
-        overrides: Default::default(),
-    };
-    one.refresh(&admin(), "Retail", request).await.unwrap();
+    read_anew(&one, &["Other"]).await;
     assert_eq!(rows(&*version(&one, "Retail").await), 2);
     let table = |name: &str| RestoreRequest { table: Some(name.into()), ..from(&path) };
     restore(&one, table("sales")).await.unwrap();
@@ -176,16 +165,7 @@ async fn two_years(world: &World, server: &Service, first: &str, second: &str) {
         partition("first"),
         partition("second"),
     );
-    let request =
-        evercube_service::deploy::DeployRequest { text: model.into(), ..Default::default() };
-    server.deploy(&admin(), request).await.unwrap();
-    let request = RefreshRequest {
-        kind: evercube_model::tmsl::RefreshKind::Full,
-        objects: Vec::new(),
-        readers: None,
-        overrides: Default::default(),
-    };
-    server.refresh(&admin(), "Retail", request).await.unwrap();
+    filled(server, &model).await;
 }
 
 async fn asked(server: &Service, text: &str) -> String {

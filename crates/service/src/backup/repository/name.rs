@@ -83,6 +83,14 @@ impl SnapshotName {
         self.which == LOG
     }
 
+    /// Reads the name of a file in one of the folders of manifests, proofs and what is gone.
+    ///
+    /// # Errors
+    /// `Corrupt` where it is no such name.
+    pub fn of_file(path: &str) -> Result<Self> {
+        Self::parse(path.split_once('/').map_or(path, |(_, name)| name))
+    }
+
     /// Reads `DATABASE/FILE`, as it follows `man/`.
     pub fn parse(text: &str) -> Result<Self> {
         let read = || {

@@ -123,7 +123,7 @@ impl RepositoryPlace {
         let listed = Store::at(&self.base).await?.list("man").await?;
         let mut names = Vec::new();
         for (path, listed) in listed {
-            let name = SnapshotName::parse(path.strip_prefix("man/").unwrap_or(&path))?;
+            let name = SnapshotName::of_file(&path)?;
             names.push((name, listed));
         }
         names.sort_by(|a, b| a.0.cmp(&b.0));

@@ -35,7 +35,7 @@ impl Repository {
         let gone = self.store.list("gone").await?;
         let mut over = Vec::new();
         for (path, listed) in &gone {
-            let name = SnapshotName::parse(path.strip_prefix("gone/").unwrap_or(path))?;
+            let name = SnapshotName::of_file(path)?;
             if clock.saturating_sub(listed.modified) >= grace {
                 over.push(path);
             } else {
@@ -52,7 +52,7 @@ impl Repository {
         }
         for path in over {
             // One that was verified while it was pruned got its proof back.
-            let name = SnapshotName::parse(path.strip_prefix("gone/").unwrap_or(path))?;
+            let name = SnapshotName::of_file(path)?;
             self.store.delete(&name.proved()).await?;
             self.store.delete(path).await?;
         }

@@ -58,7 +58,7 @@ impl Repository {
         let listed = self.store.list("man").await?;
         let mut names = Vec::new();
         for path in listed.keys() {
-            names.push(SnapshotName::parse(path.strip_prefix("man/").unwrap_or(path))?);
+            names.push(SnapshotName::of_file(path)?);
         }
         names.sort();
         Ok(names)
@@ -69,12 +69,11 @@ impl Repository {
         let mut lost = BTreeSet::new();
         for path in self.store.list("ok").await?.keys() {
             // What has no such name is nothing of a repository's.
-            lost.extend(SnapshotName::parse(path.strip_prefix("ok/").unwrap_or(path)).ok());
+            lost.extend(SnapshotName::of_file(path).ok());
         }
         for folder in ["gone", "man"] {
             for path in self.store.list(folder).await?.keys() {
-                let name = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
-                if let Ok(name) = SnapshotName::parse(name) {
+                if let Ok(name) = SnapshotName::of_file(path) {
                     lost.remove(&name);
                 }
             }
