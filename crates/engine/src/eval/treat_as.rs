@@ -23,9 +23,14 @@ impl Evaluator<'_> {
             let Some(of) = column.lineage else {
                 return Err(Error::internal("TREATAS without a column of the model"));
             };
+            let column = self.store.table(of.table).column(of.column);
+            // Between the first and the last value there may be some that no row has.
+            let is_there = |code: &u32| {
+                *code == 0 || column.has_dictionary() || column.present().get(*code as usize)
+            };
             let code = |row: usize| {
                 tick();
-                rows.code(self.store, at, of, row)
+                rows.code(self.store, at, of, row).filter(is_there)
             };
             codes.push((of, (0..rows.len).map(code).collect::<Vec<Option<u32>>>()));
         }

@@ -95,7 +95,9 @@ impl Reference<'_> {
                 // Values that do not occur in the column are left out.
                 let stored = |(id, v): (&ColumnId, &Value)| {
                     let column = self.store.table(id.table).column(id.column);
-                    column.code_of(v).map(|code| column.value(code))
+                    let has = |code: &u32| (0..column.rows()).any(|row| column.code(row) == *code);
+                    let code = column.code_of(v).filter(|code| *code == 0 || has(code));
+                    code.map(|code| column.value(code))
                 };
                 let row = |row: &Vec<Value>| lineage.iter().zip(row).map(stored).collect();
                 let rows = table.rows.iter().filter_map(row).collect();
