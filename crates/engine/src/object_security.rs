@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use evercube_base::Error;
 use evercube_dax::ast::Expr;
 use evercube_model::tabular::Role;
 use evercube_store::{ColumnId, TableId};
@@ -52,9 +53,27 @@ impl Hidden {
         self.functions.contains(&name.to_lowercase())
     }
 
-    fn touches(&self, references: &References<'_>) -> bool {
+    /// Whether what an expression names is hidden.
+    fn names(&self, references: &References<'_>) -> bool {
         references.tables.iter().any(|t| self.table(*t))
-            || references.columns.iter().any(|c| self.column(*c))
+            || references.columns.iter().chain(&references.perhaps_columns).any(|c| self.column(*c))
+    }
+
+    /// Whether values that were worked out before anybody asked may be those of hidden columns.
+    fn feeds(&self, model: &CompiledModel, references: &References<'_>) -> bool {
+        let has_hidden = |t: &TableId| {
+            let mut columns = (0..).zip(&model.table(*t).columns);
+            columns.any(|(column, _)| self.column(ColumnId { table: *t, column }))
+        };
+        self.names(references)
+            || references.beside_measures.iter().any(|c| self.column(*c))
+            || (references.takes_unnamed && references.whole_tables.iter().any(has_hidden))
+    }
+
+    /// Whether an expression goes through measures or functions that are hidden.
+    fn goes_through(&self, references: &References<'_>) -> bool {
+        references.measures.iter().any(|m| self.measures.contains(m))
+            || references.functions.iter().any(|f| self.functions.contains(f))
     }
 }
 
@@ -112,48 +131,84 @@ impl CompiledModel {
     }
 
     fn hide_dependents(&self, hidden: &mut Hidden) {
-        let refers = |hidden: &Hidden, home: Option<TableId>, names: TableId, e: &Expr| {
+        self.hide_calculated(hidden);
+        for measure in self.measures() {
+            if hidden.table(measure.table) {
+                hidden.measures.insert(measure.name.to_lowercase());
+            }
+        }
+        loop {
+            let before = (hidden.functions.len(), hidden.measures.len());
+            for function in self.functions() {
+                let mut references = References::new(self, None);
+                if let Ok((_, body)) = &function.definition {
+                    references.visit(body);
+                }
+                if hidden.names(&references) || hidden.goes_through(&references) {
+                    hidden.functions.insert(function.name.to_lowercase());
+                }
+            }
+            for measure in self.measures() {
+                let mut references = References::named_in(self, None, measure.table);
+                let of = [Some(&measure.expression), measure.format.as_ref()];
+                of.into_iter().flatten().flatten().for_each(|e| references.visit(e));
+                if hidden.names(&references) || hidden.goes_through(&references) {
+                    hidden.measures.insert(measure.name.to_lowercase());
+                }
+            }
+            if (hidden.functions.len(), hidden.measures.len()) == before {
+                return;
+            }
+        }
+    }
+
+    /// Columns and tables whose values were computed from hidden ones.
+    fn hide_calculated(&self, hidden: &mut Hidden) {
+        let references = |home: Option<TableId>, names: TableId, e: &Expr| {
             let mut references = References::named_in(self, home, names);
             references.visit(e);
-            hidden.touches(&references)
+            references
         };
         loop {
             let before = (hidden.tables.len(), hidden.columns.len());
             for (id, table) in (0..).map(TableId).zip(self.tables()) {
-                if let Some(Ok(e)) = &table.expression
-                    && refers(hidden, None, id, e)
-                {
+                for (column, info) in (0..).zip(&table.columns) {
+                    if let Some(Ok(e)) = &info.expression
+                        && hidden.feeds(self, &references(Some(id), id, e))
+                    {
+                        hidden.columns.insert(ColumnId { table: id, column });
+                    }
+                }
+                let Some(Ok(e)) = &table.expression else { continue };
+                let of = references(None, id, e);
+                if hidden.feeds(self, &of) {
                     hidden.tables.insert(id);
                 }
                 for (column, info) in (0..).zip(&table.columns) {
-                    if let Some(Ok(e)) = &info.expression
-                        && refers(hidden, Some(id), id, e)
-                    {
+                    let source = info.source.as_deref().unwrap_or(&info.name).to_lowercase();
+                    if self.is_passed_on(hidden, &of, &source) {
                         hidden.columns.insert(ColumnId { table: id, column });
                     }
                 }
             }
             if (hidden.tables.len(), hidden.columns.len()) == before {
-                break;
+                return;
             }
         }
-        for function in self.functions() {
-            let mut references = References::new(self, None);
-            if let Ok((_, body)) = &function.definition {
-                references.visit(body);
-            }
-            if hidden.touches(&references) {
-                hidden.functions.insert(function.name.to_lowercase());
-            }
-        }
-        for measure in self.measures() {
-            let of = [Some(&measure.expression), measure.format.as_ref()];
-            let mut parsed = of.into_iter().flatten().flatten();
-            let depends = parsed.any(|e| refers(hidden, None, measure.table, e));
-            if depends || hidden.table(measure.table) {
-                hidden.measures.insert(measure.name.to_lowercase());
-            }
-        }
+    }
+
+    /// Whether what a calculated table gives under this name may be a hidden column that comes along
+    /// with the rest of its table.
+    fn is_passed_on(&self, hidden: &Hidden, of: &References<'_>, source: &str) -> bool {
+        of.whole_tables.iter().any(|t| {
+            let table = self.table(*t);
+            let mut columns = (0..).zip(&table.columns);
+            columns.any(|(column, info)| {
+                let whole = || format!("{}[{}]", table.name, info.name).to_lowercase();
+                hidden.column(ColumnId { table: *t, column })
+                    && (info.name.to_lowercase() == source || whole() == source)
+            })
+        })
     }
 
     /// Whether members of these roles do not know of some objects.
@@ -161,6 +216,16 @@ impl CompiledModel {
         !self.hidden_objects().is_empty()
             && !roles.is_empty()
             && !self.hidden_from(roles).is_empty()
+    }
+
+    /// An error in an expression of the model, named by `what`. Where something is hidden from the
+    /// caller, the words of an expression that it did not write are not repeated to it.
+    pub(crate) fn told_of(&self, what: &str, mut e: Error) -> Error {
+        e.span = None;
+        if self.is_whole() || e.kind.is_stop() {
+            return e.context(what);
+        }
+        Error::new(e.kind, format!("{what}: only who may see the whole model is told what it is."))
     }
 
     /// The model as members of these roles see it; `None` where nothing is hidden from them.

@@ -120,9 +120,9 @@ impl Binder<'_> {
                 let own = Scope { frames, group: None, ..self.query_scope() };
                 let bound =
                     expression.and_then(|e| self.at_home(Some(table), |b| b.table(&own, &e)));
-                bound.map_err(|mut e| {
-                    e.span = None;
-                    e.context(format!("In the detail rows of the measure [{name}]"))
+                bound.map_err(|e| {
+                    let what = format!("In the detail rows of the measure [{name}]");
+                    self.model.told_of(&what, e)
                 })?
             }
         };

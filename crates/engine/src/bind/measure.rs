@@ -36,9 +36,9 @@ impl Binder<'_> {
                 Some(m) => (
                     m.name.clone(),
                     Some(m.table),
-                    m.expression
-                        .clone()
-                        .map_err(|e| e.context(format!("The measure [{}] has an error", m.name)))?,
+                    m.expression.clone().map_err(|e| {
+                        self.model.told_of(&format!("The measure [{}] has an error", m.name), e)
+                    })?,
                 ),
                 None => return self.format_of_measure(scope, name, span),
             },
@@ -57,12 +57,10 @@ impl Binder<'_> {
         let bound = self.at_home(home, |b| b.scalar(&own, &expression));
         self.binding.pop();
         let of_query = self.defined.contains_key(&key);
-        let bound = bound.map_err(|mut e| {
+        let bound = bound.map_err(|e| {
+            let what = format!("In the measure [{shown}]");
             // Only the text of a measure of the query is part of the query's.
-            if !of_query {
-                e.span = None;
-            }
-            e.context(format!("In the measure [{shown}]"))
+            if of_query { e.context(what) } else { self.model.told_of(&what, e) }
         })?;
         let body = Arc::new(bound);
         self.measures.borrow_mut().insert(known, Arc::clone(&body));

@@ -171,10 +171,10 @@ impl Binder<'_> {
         self.calling.push(key);
         let result = self.any(&inner, &body);
         self.calling.pop();
-        let result = result.map_err(|mut e| {
+        let result = result.map_err(|e| {
             if function.stored {
-                e.span = Some(span.place());
-                return e.context(format!("In the function {}", function.name));
+                let what = format!("In the function {}", function.name);
+                return self.model.told_of(&what, e).at(span.place());
             }
             e
         })?;
@@ -195,10 +195,8 @@ impl Binder<'_> {
             let parameters = parameters.iter().map(declared).collect::<Result<Vec<_>>>()?;
             Ok(UserFunction { name: Arc::clone(&name), parameters, body, stored: true })
         });
-        let function = function.map_err(|mut e| {
-            e.span = None;
-            e.context(format!("The function {name} has an error"))
-        })?;
+        let function = function
+            .map_err(|e| self.model.told_of(&format!("The function {name} has an error"), e))?;
         let function = Arc::new(function);
         self.functions.insert(key.to_owned(), Arc::clone(&function));
         Ok(Some(function))

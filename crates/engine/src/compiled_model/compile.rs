@@ -207,6 +207,11 @@ impl CompiledModel {
         self.whole.as_deref().unwrap_or(self)
     }
 
+    /// Whether nothing is hidden from the caller.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.is_none()
+    }
+
     pub(crate) fn hidden_objects(&self) -> &[HiddenObject] {
         &self.hidden_objects
     }

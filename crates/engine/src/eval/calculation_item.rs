@@ -213,10 +213,7 @@ impl Evaluator<'_> {
         let mut binder = Binder::new(self.model, self.store, &self.context.parameters);
         // Numbers of variables that no other expression of the query has.
         binder.start_slots(((key.0 + 1) << 40) + ((key.1 + 1) << 16));
-        let node = Arc::new(bind(&mut binder).map_err(|mut e| {
-            e.span = None;
-            e.context(what)
-        })?);
+        let node = Arc::new(bind(&mut binder).map_err(|e| self.model.told_of(&what, e))?);
         self.items.borrow_mut().insert(key, Arc::clone(&node));
         Ok(node)
     }
