@@ -22,7 +22,8 @@ use crate::http::answer::{answer, failed};
 use crate::http::asked::{Asked, RELAYED, REQUEST_ID};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
-use crate::http::{Place, azure, forward, large, rest, xmla};
+use crate::http::origin::FORWARDED_HOST;
+use crate::http::{Place, azure, forward, large, origin, rest, xmla};
 use exchange::{Nature, Outcome, Sent};
 pub use pool::Pool;
 use pool::Standing;
@@ -55,6 +56,9 @@ pub struct Gateway {
 /// Answers a client with what one of the servers answers.
 pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<AnswerBody> {
     let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    if let Err(e) = origin::check(request.method(), request.headers()) {
+        return failed(&e);
+    }
     let asked = match Asked::read(request).await {
         Ok(asked) => asked,
         Err(e) => return failed(&e),
@@ -176,6 +180,9 @@ fn nature(asked: &Asked) -> Nature {
 }
 
 fn prepared(mut asked: Asked, is_read: bool, from: Option<IpAddr>) -> Asked {
+    if let Some(host) = asked.headers.remove(header::HOST) {
+        asked.headers.append(FORWARDED_HOST, host);
+    }
     for name in OF_THE_CONNECTION {
         asked.headers.remove(name);
     }

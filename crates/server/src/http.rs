@@ -22,6 +22,7 @@ pub mod large;
 pub mod listen;
 mod metrics;
 pub mod openapi;
+pub mod origin;
 pub mod peer;
 pub mod refreshes;
 pub mod rest;
@@ -140,6 +141,9 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     if request.headers().get_all(http::header::HOST).iter().count() > 1 {
         return failed(&Error::invalid("the request names several hosts"));
     }
+    if let Err(e) = foreign_page(&state, &request) {
+        return failed(&e);
+    }
     let near = is_near(from) && !audit::is_forwarded(request.headers());
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();
@@ -165,7 +169,8 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
                 if let Some(servers) = is_relayed.then(|| servers(&state)).flatten() {
                     answer.headers_mut().insert(asked::SERVERS, servers);
                 }
-                let login = cookie.map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly"));
+                let login = cookie
+                    .map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly; SameSite=Strict"));
                 if let Some(value) = login.and_then(|c| HeaderValue::from_str(&c).ok()) {
                     answer.headers_mut().append(http::header::SET_COOKIE, value);
                 }
@@ -187,6 +192,15 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     headers.insert("x-transport-caps-negotiation-flags", HeaderValue::from_static("0,0,0,0,0"));
     if cloud { azure::carried(answer) } else { answer }
+}
+
+/// Refuses what somebody else's page has a browser ask.
+fn foreign_page(state: &ServerState, request: &Request<Incoming>) -> Result<()> {
+    let config = &state.service.config;
+    if config.no_auth {
+        origin::check_name(request.headers(), &config.http_address)?;
+    }
+    origin::check(request.method(), request.headers())
 }
 
 /// Where the servers of the group are, for a gateway that follows them.

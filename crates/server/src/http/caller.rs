@@ -36,10 +36,13 @@ pub async fn find(
     if service.config.no_auth {
         return Ok(Caller { identity: Identity::everyone(), cookie: None });
     }
-    if let Some(identity) = asked.cookie(LOGIN_COOKIE).and_then(|c| service.from_login_cookie(c)) {
+    let authorization = asked.header("authorization");
+    // Who says who it is is nobody else because of a cookie that came along.
+    let says_nothing = ["authorization", API_KEY].iter().all(|n| !asked.headers.contains_key(*n));
+    let cookie = asked.cookie(LOGIN_COOKIE).filter(|_| says_nothing);
+    if let Some(identity) = cookie.and_then(|c| service.from_login_cookie(c)) {
         return Ok(Caller { identity, cookie: None });
     }
-    let authorization = asked.header("authorization");
     if let Some(token) = authorization.and_then(bearer).or_else(|| asked.header(API_KEY)) {
         return by_token(state, asked, from, token).await;
     }

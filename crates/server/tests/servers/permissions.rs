@@ -57,6 +57,14 @@ impl Server {
 
     /// `who` are lines of the head.
     fn ask_with(&self, who: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        let text = self.raw(who, method, path, body);
+        let status = text.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let body = text.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default();
+        (status, body)
+    }
+
+    /// The whole answer.
+    fn raw(&self, who: &str, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
@@ -66,10 +74,7 @@ impl Server {
         .unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let status = text.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        let body = text.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default();
-        (status, body)
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn xmla(&self, user: Option<&str>, method: &str) -> (u16, String) {
@@ -575,6 +580,30 @@ fn heads_of_two_minds_are_refused(server: &Server) {
     }
 }
 
+/// A cookie that came along makes nobody somebody else, and pages of others change nothing with it.
+fn a_cookie_is_for_who_says_nothing(server: &Server) {
+    let answer = server.raw(&server.header(Some("admin")), "GET", "/api/v1/members", "");
+    let cookie = answer.lines().find_map(|l| l.strip_prefix("set-cookie: "));
+    let cookie = cookie.and_then(|c| c.split(';').next()).expect("a login cookie");
+    let reader = server.header(Some("reader"));
+    for (who, status) in [("", 200), (&*reader, 403), ("authorization: Basic eA==\r\n", 401)] {
+        let head = format!("cookie: {cookie}\r\n{who}");
+        let (is, text) = server.ask_with(&head, "GET", "/api/v1/users", "");
+        assert_eq!(is, status, "{who}: {text}");
+    }
+    for (line, status) in [
+        ("x: y", 200),
+        ("origin: http://x", 200),
+        ("origin: http://evil.example", 403),
+        ("sec-fetch-site: cross-site", 403),
+    ] {
+        let head = format!("cookie: {cookie}\r\n{line}\r\n");
+        let query = json!({ "query": "EVALUATE Sales" }).to_string();
+        let (is, text) = server.ask_with(&head, "POST", "/api/v1/databases/Ward/query", &query);
+        assert_eq!(is, status, "{line}: {text}");
+    }
+}
+
 #[test]
 fn everybody_may_what_the_table_says() {
     let group = Group::secured();
@@ -592,6 +621,7 @@ fn everybody_may_what_the_table_says() {
     figures_name_databases_to_administrators(&server);
     roles_that_do_not_read_show_nothing(&server);
     heads_of_two_minds_are_refused(&server);
+    a_cookie_is_for_who_says_nothing(&server);
 
     let all = routes(&server)
         .into_iter()
