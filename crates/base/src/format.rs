@@ -199,8 +199,7 @@ fn named_number(v: &Value, picture: &str, l: &Locale) -> Option<String> {
 fn named_date(d: DateTime, picture: &str, l: &Locale) -> Option<String> {
     let p = match picture.trim().to_ascii_lowercase().as_str() {
         "general date" | "c" => return Some(date_and_time(d, l)),
-        "long date" => l.long_date,
-        "medium date" => "dd-mmm-yy",
+        "long date" | "medium date" => l.long_date,
         "short date" => l.short_date,
         "long time" => l.long_time,
         "medium time" => "hh:nn AM/PM",

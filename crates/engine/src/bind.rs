@@ -69,6 +69,8 @@ struct BoundVariable {
     uses: Uses,
     base: Option<TableId>,
     of_query: bool,
+    /// Its value, where that is written down.
+    constant: Option<Value>,
 }
 
 /// Where an expression stands.
@@ -512,6 +514,10 @@ fn variable(name: &str, slot: usize, node: &Node) -> BoundVariable {
         uses: node.uses,
         base: None,
         of_query: false,
+        constant: match &node.kind {
+            Kind::Literal(v) => Some(v.clone()),
+            _ => None,
+        },
     }
 }
 

@@ -28,7 +28,9 @@ pub struct Dataset {
 /// Variables of a query with their numbers, in order.
 pub(crate) type Variables = Vec<(usize, Arc<Node>)>;
 
-type ReadRowset = dyn Fn(&str) -> Result<Rowset> + Send + Sync;
+/// Name and accepted values of each restriction.
+type Restrictions = [(String, Vec<String>)];
+type ReadRowset = dyn Fn(&str, &Restrictions) -> Result<Rowset> + Send + Sync;
 
 /// Reads metadata rowsets, as `TMSCHEMA_TABLES`, for the caller of a query.
 #[derive(Clone)]
@@ -38,13 +40,15 @@ pub struct RowsetSource {
 }
 
 impl RowsetSource {
-    pub fn new(read: impl Fn(&str) -> Result<Rowset> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        read: impl Fn(&str, &Restrictions) -> Result<Rowset> + Send + Sync + 'static,
+    ) -> Self {
         Self { source: Arc::new(read), volatile: Volatile::default() }
     }
 
-    pub(crate) fn read(&self, name: &str) -> Result<Rowset> {
+    pub(crate) fn read(&self, name: &str, restrictions: &Restrictions) -> Result<Rowset> {
         self.volatile.note();
-        (self.source)(name)
+        (self.source)(name, restrictions)
     }
 
     /// The same, telling `volatile` when it is read.

@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn only_what_nothing_volatile_went_into_is_kept() {
         let kept = Arc::new(ResultCache::new(1 << 20));
-        let rowsets = |name: &str| Err(evercube_base::Error::not_found(name));
+        let rowsets =
+            |name: &str, _: &[(String, Vec<String>)]| Err(evercube_base::Error::not_found(name));
         let one = QueryContext { rowsets: Some(RowsetSource::new(rowsets)), ..context(&kept) };
         let row = |e: &str| format!("EVALUATE ROW(\"x\", {e})");
         assert!(is_kept(&row("1 + 1"), &one, &one));

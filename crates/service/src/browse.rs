@@ -44,7 +44,7 @@ pub(crate) fn metadata_of(version: &Arc<LoadedVersion>, context: &QueryContext) 
         version: Arc::clone(version),
     };
     let (user, now) = (context.user.clone(), context.now);
-    RowsetSource::new(move |name| {
+    RowsetSource::new(move |name, restrictions| {
         let server = Server {
             info: ServerInfo {
                 name: String::new(),
@@ -65,7 +65,7 @@ pub(crate) fn metadata_of(version: &Arc<LoadedVersion>, context: &QueryContext) 
             browse: Browse::default(),
         };
         with_context(std::slice::from_ref(&visible), &server, |context| {
-            discover::discover(name, &Vec::new(), context)
+            discover::discover(name, restrictions, context)
         })
     })
 }

@@ -27,9 +27,8 @@ fn rows<'r>(rows: impl IntoIterator<Item = &'r Vec<Value>>) -> Vec<String> {
     all
 }
 
-fn of_engine(dataset: &Dataset, text: &str, rules: Rules) -> Result<Vec<String>> {
-    let context = QueryContext { rules, ..QueryContext::default() };
-    let found = evercube_engine::query(dataset, text, &context)?;
+fn of_engine(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<Vec<String>> {
+    let found = evercube_engine::query(dataset, text, context)?;
     Ok(rows(found.results.iter().flat_map(|t| &t.rows)))
 }
 
@@ -49,6 +48,18 @@ fn agree(a: &Result<Vec<String>>, b: &Result<Vec<String>>) -> Option<bool> {
     }
 }
 
+/// With all rules or none, with scans planned together as for long tables or not, and with parts of
+/// few rows or many.
+fn way_of_running(chance: &mut Chance) -> QueryContext {
+    let usual = QueryContext::default();
+    QueryContext {
+        rules: if chance.percent(50) { Rules::all() } else { Rules::none() },
+        long_table: if chance.percent(50) { 0 } else { usual.long_table },
+        scan_part: if chance.percent(25) { 2 } else { usual.scan_part },
+        ..usual
+    }
+}
+
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|v| v.parse().ok()).unwrap_or(otherwise)
 }
@@ -65,14 +76,17 @@ fn engine_and_reference_agree_on_random_queries() {
         for depth in 0..4 {
             let text = random_query(&model, &mut chance, depth);
             let expected = of_reference(&dataset, &text);
-            let rules = if chance.percent(50) { Rules::all() } else { Rules::none() };
-            let got = of_engine(&dataset, &text, rules);
+            let context = way_of_running(&mut chance);
+            let got = of_engine(&dataset, &text, &context);
             let Some(same) = agree(&got, &expected) else { continue };
             compared += 1;
             if !same {
                 failed += 1;
                 println!(
-                    "seed {case}, depth {depth}, {rules:?}\n{}\n{text}\nengine    {got:?}\nreference {expected:?}\n",
+                    "seed {case}, depth {depth}, {:?}, long from {}, parts of {}\n{}\n{text}\nengine    {got:?}\nreference {expected:?}\n",
+                    context.rules,
+                    context.long_table,
+                    context.scan_part,
                     model.shown()
                 );
                 break;

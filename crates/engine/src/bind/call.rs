@@ -79,7 +79,7 @@ impl Binder<'_> {
         if let Some(node) = self.object_call(scope, name, arguments, span)? {
             return Ok(node);
         }
-        if let Some(node) = self.info_call(name, arguments, span)? {
+        if let Some(node) = self.info_call(scope, name, arguments, span)? {
             return Ok(node);
         }
         Err(Error::unsupported(format!(

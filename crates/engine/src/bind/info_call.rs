@@ -3,7 +3,7 @@
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
 
-use super::{Binder, column, literal, table_type};
+use super::{Binder, Scope, column, literal, table_type};
 use crate::functions::info;
 use crate::plan::{Kind, Node, Uses};
 use crate::scalar::to_text;
@@ -11,6 +11,7 @@ use crate::scalar::to_text;
 impl Binder<'_> {
     pub(super) fn info_call(
         &mut self,
+        scope: &Scope,
         name: &str,
         arguments: &[Expr],
         span: Span,
@@ -25,19 +26,23 @@ impl Binder<'_> {
             return Ok(Some(view));
         }
         let Some(rowset) = info::rowset_of(name) else { return Ok(None) };
-        let rowset = rowsets.read(rowset)?;
-        let mut wanted = Vec::new();
+        let mut restrictions = Vec::new();
         for pair in arguments.chunks(2) {
             let [of, value] = pair else {
                 return Err(Error::invalid(format!(
                     "The restrictions of {name} come in pairs of a name and a value."
                 )));
             };
-            let of = constant_text(name, of)?;
-            let at = rowset.column(&of).ok_or_else(|| {
+            let of = self.constant_text(scope, name, of)?;
+            restrictions.push((of, vec![self.constant_text(scope, name, value)?]));
+        }
+        let rowset = rowsets.read(rowset, &restrictions)?;
+        let mut wanted = Vec::new();
+        for (of, values) in &restrictions {
+            let at = rowset.column(of).ok_or_else(|| {
                 Error::invalid(format!("{name} has no column '{of}' to be restricted."))
             })?;
-            wanted.push((at, constant_text(name, value)?));
+            wanted.extend(values.iter().map(|v| (at, v)));
         }
         let passes = |row: &&Vec<Value>| {
             wanted.iter().all(|(at, v)| to_text(&row[*at]).eq_ignore_ascii_case(v))
@@ -47,12 +52,19 @@ impl Binder<'_> {
         let schema = rowset.columns.iter().map(|c| column(&c.name, c.kind.data_type())).collect();
         Ok(Some(Self::node(Kind::Rows(rows), table_type(schema), Uses::default(), span)))
     }
-}
 
-fn constant_text(function: &str, e: &Expr) -> Result<String> {
-    match &e.kind {
-        ExprKind::Literal(v) => Ok(to_text(v)),
-        _ => Err(Error::invalid(format!("The restrictions of {function} are constants."))
-            .at(e.span.place())),
+    /// The text of a constant, or of a variable that is one.
+    fn constant_text(&self, scope: &Scope, function: &str, e: &Expr) -> Result<String> {
+        let known = match &e.kind {
+            ExprKind::Literal(v) => Some(v),
+            ExprKind::Name { name, quoted: false } => {
+                self.variable_named(scope, name, false).and_then(|v| v.constant.as_ref())
+            }
+            _ => None,
+        };
+        known.map(to_text).ok_or_else(|| {
+            Error::invalid(format!("The restrictions of {function} are constants."))
+                .at(e.span.place())
+        })
     }
 }

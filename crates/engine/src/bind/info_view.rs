@@ -197,7 +197,7 @@ impl Reader<'_> {
         if let Some(at) = self.read.iter().position(|(o, _)| *o == of) {
             return Ok(&self.read[at].1);
         }
-        let rowset = self.source.read(of.rowset())?;
+        let rowset = self.source.read(of.rowset(), &[])?;
         self.read.push((of, rowset));
         Ok(&self.read[self.read.len() - 1].1)
     }
@@ -286,7 +286,7 @@ impl Binder<'_> {
             "INFO.VIEW.RELATIONSHIPS" => ("TMSCHEMA_RELATIONSHIPS", RELATIONSHIPS),
             _ => return Ok(None),
         };
-        let rowset = source.read(rowset)?;
+        let rowset = source.read(rowset, &[])?;
         let mut reader = Reader { source, read: Vec::new() };
         let mut rows = Vec::new();
         for row in &rowset.rows {

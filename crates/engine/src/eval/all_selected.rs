@@ -79,6 +79,8 @@ impl Evaluator<'_> {
     fn put_shadow(&self, inner: &mut Cells, shadow: &Shadow, columns: &[ColumnId]) {
         // Only the columns asked for come back.
         let rows = &shadow.table.rows;
+        let mut others = self.filter_columns(rows, &shadow.relationships);
+        others.retain(|c| !columns.contains(c));
         let table = if rows.base.is_some() {
             shadow.table.clone()
         } else {
@@ -106,6 +108,9 @@ impl Evaluator<'_> {
                 let key = if table.starts.is_none() { 0 } else { *cell };
                 *known.entry(key).or_insert_with(|| {
                     let mut filter = self.rows_filter(&table.rows, table.range(key as usize));
+                    if let Some(Filter::Rows { without, .. }) = &mut filter {
+                        without.clone_from(&others);
+                    }
                     if let (Some(filter), Some(now)) = (&mut filter, inner.distinct.first()) {
                         filter.found_under(&shadow.relationships, now, &self.visibility());
                     }

@@ -3,7 +3,8 @@
 //!
 //! The group of highest precedence is applied first. An applied item takes the filters on its
 //! group away, so that `SELECTEDMEASURE` inside finds the measure under the groups that are left,
-//! and a `CALCULATE` that selects another item applies that one.
+//! and a `CALCULATE` that selects another item applies that one. What stands for no selection is
+//! applied once: inside of an item no filter on its group means that the item has been applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,8 +96,11 @@ impl Evaluator<'_> {
         let groups = self.model.calculation_groups();
         for (at, group) in groups.iter().enumerate().skip(from) {
             let mut choices = self.choices(cells, group)?;
+            let is_applied = cells.applied.contains(&at);
             for choice in &mut choices {
-                if chosen_expression(group, *choice, asked).is_none() {
+                if (is_applied && *choice == Choice::NoSelection)
+                    || chosen_expression(group, *choice, asked).is_none()
+                {
                     *choice = Choice::Measure;
                 }
             }
@@ -161,6 +165,7 @@ impl Evaluator<'_> {
         };
         let columns = self.columns_of(of.table);
         cells.remove(&columns);
+        cells.applied.push(group);
         let node = self.item_node(group, choice, asked, expression)?;
         self.deeper(|| self.scalars(&cells, &node))
     }

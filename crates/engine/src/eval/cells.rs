@@ -91,6 +91,9 @@ pub(crate) struct Cells {
     pub shadows: Vec<Shadow>,
     /// The measure that is evaluated, where the model has calculation groups.
     pub selected: Option<Arc<Selected>>,
+    /// Calculation groups of which an expression is being applied: what their lack of a selection
+    /// stands for has been said.
+    pub applied: Vec<usize>,
 }
 
 pub(crate) fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {
@@ -111,6 +114,7 @@ impl Cells {
             group: None,
             shadows: Vec::new(),
             selected: None,
+            applied: Vec::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl Cells {
                 })
                 .collect(),
             selected: self.selected.clone(),
+            applied: self.applied.clone(),
         }
     }
 

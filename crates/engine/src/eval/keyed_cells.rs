@@ -114,18 +114,16 @@ impl Evaluator<'_> {
     /// Leaves out keys that another one tells, as the region where the customer is a key too. Cells
     /// whose codes contradict each other get none.
     fn drop_told(&self, keys: &mut Vec<(PathColumn, Vec<u32>)>) {
-        let is_telling = |(k, _): &(PathColumn, Vec<u32>)| self.tells_rows(k.column);
-        if keys.len() < 2 {
-            return;
-        }
-        while let Some(telling) = keys.iter().position(|k| {
-            is_telling(k) && keys.iter().any(|other| other.0 != k.0 && other.0.path == k.0.path)
-        }) {
-            let (key, mut codes) = keys[telling].clone();
+        let tells_others = |keys: &[(PathColumn, Vec<u32>)], i: usize| {
+            let mut beside = keys.iter().enumerate().filter(|(j, _)| *j != i);
+            self.tells_rows(keys[i].0.column) && beside.any(|(_, k)| k.0.path == keys[i].0.path)
+        };
+        while let Some(telling) = (0..keys.len()).find(|i| tells_others(keys, *i)) {
+            let (key, mut codes) = keys.remove(telling);
             let rows = self.rows_of_codes(key.column);
             let data = self.store.table(key.column.table);
             keys.retain(|(told, of)| {
-                if told.path != key.path || *told == key {
+                if told.path != key.path {
                     return true;
                 }
                 let column = data.column(told.column.column);
@@ -140,10 +138,7 @@ impl Evaluator<'_> {
                 }
                 false
             });
-            for (k, of) in keys.iter_mut().filter(|(k, _)| *k == key) {
-                debug_assert_eq!(*k, key);
-                of.clone_from(&codes);
-            }
+            keys.push((key, codes));
         }
     }
 }
