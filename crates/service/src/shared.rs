@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use evercube_base::{Error, Result};
 use evercube_metastore::{Command, SharedChange};
+use evercube_sources::SourceHosts;
 use serde::Serialize;
 
 use crate::auth::require_admin;
@@ -13,6 +14,8 @@ use crate::config::QueryLimits;
 use crate::operations::{Progress, Report};
 use crate::service::Service;
 
+/// The limit of the hosts that models may read from.
+const SOURCE_HOSTS: &str = "source_hosts";
 /// What of a target may be told to everybody in the group.
 const PLAIN: [&str; 4] = ["url", "endpoint", "region", "allow_http"];
 
@@ -34,12 +37,20 @@ impl Service {
         let mut limits = self.config.limits;
         let state = self.metastore.state();
         let of_group = state.shared.limits.iter();
-        for (name, text) in of_group.filter(|(n, _)| !self.config.own_limits.contains(*n)) {
+        let of_queries = |n: &str| n != SOURCE_HOSTS && !self.config.own_limits.contains(n);
+        for (name, text) in of_group.filter(|(n, _)| of_queries(n)) {
             if let Err(why) = limits.set(name, text) {
                 tracing::warn!(name, text, why, "a limit of the group is not understood here");
             }
         }
         limits
+    }
+
+    /// The hosts that models may read from; none where the list is not understood here.
+    pub(crate) fn source_hosts(&self) -> SourceHosts {
+        let state = self.metastore.state();
+        let list = state.shared.limits.get(SOURCE_HOSTS).map(|text| SourceHosts::parse(text));
+        list.map_or(SourceHosts::Any, |list| list.unwrap_or_else(|_| SourceHosts::none()))
     }
 
     /// The targets that have a name here: this server's own and the group's.
@@ -59,19 +70,24 @@ impl Service {
 
     pub async fn put_limit(&self, call: &Call, name: &str, value: &str) -> Result<Report> {
         self.may_operate(call, "Setting a limit").await?;
+        let wrong = |why: &str| {
+            Error::invalid(format!("the limit {name} = '{value}' cannot be used: {why}"))
+        };
+        if name == SOURCE_HOSTS {
+            SourceHosts::parse(value).map_err(|why| wrong(&why))?;
+            let told = format!("models read from {value} only, on every server");
+            return self.change_shared(call, put_limit(name, value), told).await;
+        }
         if !QueryLimits::SHARED.contains(&name) {
             return Err(Error::invalid(format!(
-                "the group keeps no limit '{name}', only {}; others are set for each server",
+                "the group keeps no limit '{name}', only {SOURCE_HOSTS}, {}; others are set for each server",
                 QueryLimits::SHARED.join(", ")
             )));
         }
-        QueryLimits::default().set(name, value).map_err(|why| {
-            Error::invalid(format!("the limit {name} = '{value}' cannot be used: {why}"))
-        })?;
-        let change = SharedChange::PutLimit { name: name.to_owned(), value: value.to_owned() };
+        QueryLimits::default().set(name, value).map_err(wrong)?;
         self.change_shared(
             call,
-            change,
+            put_limit(name, value),
             format!("{name} is {value} on every server that does not say otherwise itself"),
         )
         .await
@@ -80,7 +96,11 @@ impl Service {
     pub async fn remove_limit(&self, call: &Call, name: &str) -> Result<Report> {
         self.may_operate(call, "Removing a limit").await?;
         let change = SharedChange::RemoveLimit { name: name.to_owned() };
-        self.change_shared(call, change, format!("{name} is what each server says itself")).await
+        let told = match name {
+            SOURCE_HOSTS => "models read from any host".to_owned(),
+            _ => format!("{name} is what each server says itself"),
+        };
+        self.change_shared(call, change, told).await
     }
 
     pub fn shared_targets(&self, call: &Call) -> Result<Vec<TargetRow>> {
@@ -135,4 +155,8 @@ impl Service {
         progress.note(told);
         progress.end().await
     }
+}
+
+fn put_limit(name: &str, value: &str) -> SharedChange {
+    SharedChange::PutLimit { name: name.to_owned(), value: value.to_owned() }
 }

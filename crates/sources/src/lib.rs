@@ -7,6 +7,7 @@ mod connection;
 mod convert;
 mod csv_file;
 mod files_read;
+mod hosts;
 mod logins;
 mod m;
 mod parquet_file;
@@ -17,6 +18,7 @@ mod steps;
 mod table;
 
 pub use files_read::{FileMark, FilesRead};
+pub use hosts::SourceHosts;
 pub use logins::{ClientCertificate, Login, Logins, overridden, source_named, take_login};
 pub use policy::FilePolicy;
 pub use postgres::Authorities;

@@ -11,6 +11,7 @@ use evercube_model::tabular::{DataSource, PartitionSource};
 
 use crate::convert::Converter;
 use crate::files_read::FilesRead;
+use crate::hosts::SourceHosts;
 use crate::logins::Logins;
 use crate::m::check::Checker;
 use crate::m::eval::Interp;
@@ -30,6 +31,7 @@ pub struct SourceContext {
     /// Who vouches for servers of databases.
     pub authorities: Authorities,
     pub policy: FilePolicy,
+    pub hosts: SourceHosts,
     /// Where relative paths start.
     pub working_dir: PathBuf,
     /// Set to true to stop reading soon, with `ErrorKind::Cancelled`.
@@ -40,8 +42,12 @@ pub struct SourceContext {
 
 impl SourceContext {
     /// A target with the login there is for it, and who vouches for its server.
-    pub(crate) fn complete(&self, target: PgTarget) -> PgTarget {
-        PgTarget { authorities: self.authorities.clone(), ..self.logins.complete(target) }
+    ///
+    /// # Errors
+    /// `Denied` where models may not read from its host.
+    pub(crate) fn complete(&self, target: PgTarget) -> Result<PgTarget> {
+        self.hosts.check(&target.host, target.port)?;
+        Ok(PgTarget { authorities: self.authorities.clone(), ..self.logins.complete(target) })
     }
 }
 
@@ -174,7 +180,7 @@ fn open(it: &Rc<Interp>, source: &PartitionSource) -> Result<Rc<Table>> {
         }
         "query" => {
             let d = data_source(&it.ctx.data_sources, source)?;
-            let target = Rc::new(it.ctx.complete(crate::connection::of_data_source(d)?));
+            let target = Rc::new(it.ctx.complete(crate::connection::of_data_source(d)?)?);
             let sql = source.query.as_deref().unwrap_or_default();
             Ok(Rc::new(crate::postgres::query(&target, sql)?))
         }

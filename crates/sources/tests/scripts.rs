@@ -24,6 +24,7 @@ fn context(dir: &Path) -> SourceContext {
         logins: evercube_sources::Logins::default(),
         authorities: evercube_sources::Authorities::default(),
         policy: FilePolicy::Folders(vec![dir.to_path_buf()]),
+        hosts: evercube_sources::SourceHosts::default(),
         working_dir: dir.to_path_buf(),
         cancel: Arc::new(AtomicBool::new(false)),
         files: evercube_sources::FilesRead::default(),

@@ -36,6 +36,7 @@ fn read(expression: &str) {
         files: evercube_sources::FilesRead::default(),
         logins: evercube_sources::Logins::default(),
         authorities: evercube_sources::Authorities::default(),
+        hosts: evercube_sources::SourceHosts::default(),
     };
     let column = |name: &str, data_type| ColumnRequest {
         source_column: name.into(),

@@ -1,4 +1,4 @@
-//! `evercube limit`: limits of queries that the group keeps for its servers.
+//! `evercube limit`: limits that the group keeps for its servers.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::credentials::Account;
 use super::named::{Named, Put, run as run_named};
 use crate::failure::Outcome;
 
-/// Set limits of queries for all servers, also for one that joins later
+/// Set limits of queries, and the hosts that models read from, for all servers
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  evercube limit set --server http://127.0.0.1:8400 query_memory 2GB\n\n\
@@ -21,9 +21,9 @@ pub struct Limits {
 struct Set {
     #[command(flatten)]
     account: Account,
-    /// query_memory, query_rows or query_timeout
+    /// query_memory, query_rows, query_timeout or source_hosts
     name: String,
-    /// As in the settings file: 2GB, 1000000, 30s
+    /// As in the settings file: 2GB, 1000000, 30s; hosts with commas between
     value: String,
     /// Print JSON
     #[arg(long)]

@@ -118,17 +118,44 @@ struct Way {
     after: &'static str,
 }
 
+const PASSWORD: &str = "of the repository";
 const OLD: &str = r#"[11,1,1,"Of1"]"#;
 const NEW: &str = r#"[22,2,2,"Of2"]"#;
 const MIXED: &str = r#"[22,1,1,"Of1"]"#;
 
-fn ways(file: &str, repository: &str, both: &str, at: u64) -> Vec<Way> {
+/// Where the newer database lies.
+struct Backups {
+    file: String,
+    repository: String,
+    /// With a password.
+    encrypted: String,
+    /// With the older one after it.
+    both: String,
+}
+
+fn ways(backups: &Backups, at: u64) -> Vec<Way> {
+    let Backups { file, repository, encrypted, both } = backups;
     let way = |name, ask, after| Way { name, ask, database: "Shop", before: OLD, after };
     vec![
         way("file", json!({ "source": file, "overwrite": true }), NEW),
+        way(
+            "encrypted repository",
+            json!({ "source": encrypted, "password": PASSWORD, "overwrite": true }),
+            NEW,
+        ),
         way("repository", json!({ "source": repository, "overwrite": true }), NEW),
         way("point in time", json!({ "source": both, "at": at, "overwrite": true }), NEW),
         way("table of a file", json!({ "source": file, "table": "Sales" }), MIXED),
+        way(
+            "partition of a file",
+            json!({ "source": file, "table": "Sales", "partition": "Sales" }),
+            MIXED,
+        ),
+        way(
+            "partition of an encrypted repository",
+            json!({ "source": encrypted, "password": PASSWORD, "table": "Sales", "partition": "Sales" }),
+            MIXED,
+        ),
         way("table of a repository", json!({ "source": repository, "table": "Sales" }), MIXED),
         Way {
             name: "another name",
@@ -192,15 +219,23 @@ fn a_restore_killed_at_any_step_leaves_the_old_database_or_the_new_one() {
         Err(why) => return println!("skipped, {why}"),
     };
     let base = at("base");
-    let (file, repository, both) = (text("new.evb"), text("new.evr"), text("both.evr"));
+    let backups = Backups {
+        file: text("new.evb"),
+        repository: text("new.evr"),
+        encrypted: text("encrypted.evr"),
+        both: text("both.evr"),
+    };
     let server = Server::start(&base, None);
     let mut version = 0;
     for n in [2, 1] {
         server.done("/api/v1/deploy", &model(n));
         let done = server.done("/api/v1/databases/Shop/refresh", "{}");
-        let to: &[&String] = if n == 2 { &[&file, &repository, &both] } else { &[&both] };
-        for target in to {
-            server.done("/api/v1/databases/Shop/backup", &json!({ "target": target }).to_string());
+        let Backups { file, repository, encrypted, both } = &backups;
+        let all = [file, repository, encrypted, both];
+        for target in if n == 2 { &all[..] } else { &all[3..] } {
+            let password = (*target == encrypted).then_some(PASSWORD);
+            let ask = json!({ "target": target, "password": password }).to_string();
+            server.done("/api/v1/databases/Shop/backup", &ask);
         }
         if n == 2 {
             version = done["seq"].as_u64().unwrap();
@@ -209,7 +244,7 @@ fn a_restore_killed_at_any_step_leaves_the_old_database_or_the_new_one() {
     drop(server);
     let every = std::env::var_os("EVERCUBE_EVERY_STEP").is_some();
     let (mut killed, mut steps_in_all) = (0, 0);
-    for way in ways(&file, &repository, &both, version) {
+    for way in ways(&backups, version) {
         let own = at(way.name);
         let steps = restored(&way, &base, &own, &library);
         steps_in_all += steps.len();

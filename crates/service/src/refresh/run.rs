@@ -294,6 +294,7 @@ impl Service {
             logins: reading.overrides.logins_over(self.logins_of(&database.name)),
             authorities: self.config.authorities.clone(),
             policy: self.config.file_policy.clone(),
+            hosts: self.source_hosts(),
             working_dir: self.config.working_dir.clone(),
             cancel: Arc::clone(reading.cancel),
             files: FilesRead::default(),

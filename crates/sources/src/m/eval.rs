@@ -271,7 +271,7 @@ impl Interp {
         }
         if let Some(d) = self.ctx.data_sources.iter().find(|d| d.name == **name) {
             let target = crate::connection::of_data_source(d)?;
-            return Ok(M::Navigation(Rc::new(self.ctx.complete(target))));
+            return Ok(M::Navigation(Rc::new(self.ctx.complete(target)?)));
         }
         if let Some(v) = library::constant(name) {
             return Ok(v);

@@ -38,7 +38,7 @@ pub(super) fn call(a: &Args<'_>) -> Result<M> {
         "PostgreSQL.Database" => {
             let (server, database) = (a.text(0)?, a.text(1)?);
             let target = crate::connection::of_address(&server, &database, &a.it.ctx.data_sources)?;
-            let target = Rc::new(a.it.ctx.complete(target));
+            let target = Rc::new(a.it.ctx.complete(target)?);
             if let M::Record(o) = a.m(2)?
                 && let Some(q) = o.iter().find(|f| &*f.0 == "Query")
                 && let M::Text(sql) = q.1.force(a.it)?
