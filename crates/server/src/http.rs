@@ -23,6 +23,8 @@ pub mod listen;
 mod metrics;
 pub mod openapi;
 pub mod origin;
+mod outgoing;
+mod patient;
 pub mod peer;
 pub mod refreshes;
 pub mod rest;
@@ -144,6 +146,12 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     if let Err(e) = foreign_page(&state, &request) {
         return failed(&e);
     }
+    let codings = request.headers().get_all(http::header::TRANSFER_ENCODING);
+    if codings.iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return failed(&Error::unsupported(
+            "the request's body comes in a coding that is not taken",
+        ));
+    }
     let near = is_near(from) && !audit::is_forwarded(request.headers());
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();
@@ -183,6 +191,7 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             refusal
         }
     };
+    answer = outgoing::counted(answer);
     let version = state.service.metastore.status().applied;
     let headers = answer.headers_mut();
     headers.entry("x-evercube-version").or_insert_with(|| version.into());

@@ -30,10 +30,26 @@ fn with_body(status: StatusCode, kind: &'static str, body: AnswerBody) -> Answer
     response
 }
 
+/// What is written under the limits of the request it answers.
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        evercube_work::tick();
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Something as JSON, with status 200.
 pub fn json_of(value: &impl Serialize) -> Answer {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => answer(StatusCode::OK, "application/json", bytes),
+    let mut out = Limited(Vec::new());
+    match serde_json::to_writer(&mut out, value) {
+        Ok(()) => answer(StatusCode::OK, "application/json", out.0),
         Err(e) => failed(&Error::internal(format!("the answer cannot be written: {e}"))),
     }
 }

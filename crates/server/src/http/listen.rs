@@ -17,10 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connections::Connections;
+use super::patient::Patient;
 use crate::tls::accept::{Accepted, Acceptor, Shown};
 
 /// How long a client may take for the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of an answer that waits for it.
+const TAKE_LIMIT: Duration = Duration::from_secs(300);
 /// The largest head of a request of a client.
 const LARGEST_HEAD: usize = 64 << 10;
 /// How long requests in flight may go on once the process is to stop.
@@ -140,7 +143,7 @@ async fn requests<S, A, F, B>(
     if of_client {
         http1.max_buf_size(LARGEST_HEAD);
     }
-    let serving = http1.serve_connection(TokioIo::new(stream), service);
+    let serving = http1.serve_connection(TokioIo::new(Patient::new(stream, TAKE_LIMIT)), service);
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => {

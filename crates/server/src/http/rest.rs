@@ -422,7 +422,11 @@ pub(super) fn results(result: &QueryResult) -> Json {
     let tables = result.results.iter().map(|t| {
         let columns =
             t.columns.iter().map(|c| json!({ "name": c.name, "type": type_name(c.data_type) }));
-        let rows = t.rows.iter().map(|r| r.iter().map(cell).collect::<Vec<Json>>());
+        let rows = t.rows.iter().map(|r| {
+            // Texts that many rows share are written for each of them.
+            evercube_work::interrupt_point();
+            r.iter().map(cell).collect::<Vec<Json>>()
+        });
         json!({
             "columns": columns.collect::<Vec<Json>>(),
             "rows": rows.collect::<Vec<_>>(),
@@ -479,6 +483,9 @@ fn type_name(data_type: DataType) -> &'static str {
     }
 }
 
+/// Of a text so long each one is counted before it is written.
+const LONG_TEXT: usize = 64 << 10;
+
 /// Blank is null, a date ISO text, a decimal exact text.
 fn cell(v: &Value) -> Json {
     match v {
@@ -491,6 +498,11 @@ fn cell(v: &Value) -> Json {
         },
         Value::Decimal(d) => json!(d.to_string()),
         Value::DateTime(t) => json!(t.to_string()),
-        Value::String(s) => json!(&**s),
+        Value::String(s) => {
+            if s.len() > LONG_TEXT {
+                evercube_work::interrupt_point();
+            }
+            json!(&**s)
+        }
     }
 }

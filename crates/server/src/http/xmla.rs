@@ -215,7 +215,7 @@ fn schema_rows(kind: Kind, id: Option<&str>, rowset: &Rowset, content: Content) 
 }
 
 /// Rows written before it is looked whether the request still wants them.
-const ROWS_AT_ONCE: usize = 1024;
+const ROWS_AT_ONCE: usize = 16;
 
 /// A query's results, several where the query has several.
 fn tables(id: Option<&str>, result: &QueryResult, content: Content) -> Result<Vec<u8>> {

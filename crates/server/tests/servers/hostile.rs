@@ -100,6 +100,9 @@ fn messages() -> Vec<String> {
     ]
 }
 
+const SHARED_TEXT: &str =
+    "EVALUATE ADDCOLUMNS ( GENERATESERIES ( 1, 1000000 ), \"x\", REPT ( \"x\", 32000 ) )";
+
 fn chunked(rest: &str) -> Vec<u8> {
     let head =
         "POST /xmla HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -170,6 +173,14 @@ fn requests() -> Vec<(Vec<u8>, &'static str)> {
         (request("POST", query, "", query_of(&format!("EVALUATE {{ {} }}", "9".repeat(50_000))).as_bytes()), ""),
         (request("POST", query, "", query_of("EVALUATE { REPT ( \"x\", 1e18 ) }").as_bytes()), "HTTP/1.1 4"),
         (request("POST", query, "", query_of("EVALUATE GENERATESERIES ( 1, 1e18 )").as_bytes()), "HTTP/1.1 4"),
+        // A text that many rows share, which is written for each of them: 32 GB.
+        (request("POST", query, "", query_of(SHARED_TEXT).as_bytes()), "HTTP/1.1 413"),
+        (request("POST", "/xmla", "", statement(SHARED_TEXT).as_bytes()), "HTTP/1.1 200"),
+        // A coding of the body that somebody in between may not know.
+        (
+            b"POST /xmla HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\nconnection: close\r\n\r\n0\r\n\r\n".to_vec(),
+            "HTTP/1.1 501",
+        ),
         (request("POST", query, "x-evercube-read: bounded:99999999999999999999s\r\n", query_of(TOTAL).as_bytes()), "HTTP/1.1 400"),
         (request("POST", query, &format!("x-evercube-request-id: {}\r\n", "i".repeat(5000)), query_of(TOTAL).as_bytes()), ""),
         (vec![0; 100_000], ""),
@@ -208,6 +219,8 @@ fn bad_requests_harm_nobody_behind_a_gateway() {
 /// Sends every bad request to `url` while a good client goes on there; `process` is the server's.
 fn attacked(url: &str, process: u32) {
     let url = url.to_owned();
+    let limit = json!({ "name": "query_memory", "value": "256MB" }).to_string();
+    assert_eq!(crate::process::post(&url, "/api/v1/limits", &limit).0, 200);
     // Clients that never come to the end of a head or of a body.
     let begun = [
         "POST /xmla HTTP/1.1\r\nhost: x\r\nco",
