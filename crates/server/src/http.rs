@@ -146,12 +146,6 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     if let Err(e) = foreign_page(&state, &request) {
         return failed(&e);
     }
-    let codings = request.headers().get_all(http::header::TRANSFER_ENCODING);
-    if codings.iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        return failed(&Error::unsupported(
-            "the request's body comes in a coding that is not taken",
-        ));
-    }
     let near = is_near(from) && !audit::is_forwarded(request.headers());
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();

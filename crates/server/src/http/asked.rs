@@ -71,6 +71,12 @@ impl Asked {
                 "the request's body is compressed ({how}), which is not taken; send it as it is"
             )));
         }
+        let codings = self.headers.get_all(http::header::TRANSFER_ENCODING);
+        if codings.iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            return Err(Error::unsupported(
+                "the request's body comes in a transfer coding that is not taken; send it chunked or with its length",
+            ));
+        }
         let (body, held) = incoming::read(body, largest).await?;
         (self.body, self.held) = (body, Arc::new(held));
         Ok(())
