@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_vault::Vault;
@@ -33,11 +34,16 @@ type Stored<T> = std::result::Result<T, StorageError<u64>>;
 /// Opens the file, as often as it has to be.
 type Opener = Box<dyn Fn() -> Result<Database> + Send + Sync>;
 
+/// How long a disk takes from now until what is written is on it, beyond what writing takes.
+pub(crate) type Pace = Box<dyn Fn() -> Duration + Send + Sync>;
+
 struct Shared {
     /// `None` while it cannot be opened. Read by every transaction, so that none goes to a file that
     /// is not the log any more.
     db: RwLock<Option<Database>>,
     open: Opener,
+    /// `None` for a file, whose writing takes as long as it takes.
+    pace: Option<Pace>,
     /// What values are encrypted with.
     vault: Option<Arc<Vault>>,
     /// Read from the choice of a value's key until it is written; written to while all are sealed
@@ -100,24 +106,31 @@ impl LogStore {
             let opened = Database::create(&path).map_err(redb::Error::from);
             opened.and_then(with_tables).map_err(|e| cannot_open(&path.display().to_string(), &e))
         };
-        let log = Self::opened_by(Box::new(open), vault)?;
+        let log = Self::opened_by(Box::new(open), None, vault)?;
         log.reseal(file)?;
         Ok(log)
     }
 
     /// A log on something else than a file.
-    pub(crate) fn on(disk: impl StorageBackend + Clone) -> Result<Self> {
+    pub(crate) fn on(disk: impl StorageBackend + Clone, pace: Pace) -> Result<Self> {
         let open: Opener = Box::new(move || {
             let opened = Database::builder().create_with_backend(disk.clone());
             let opened = opened.map_err(redb::Error::from);
             opened.and_then(with_tables).map_err(|e| cannot_open("given", &e))
         });
-        Self::opened_by(open, None)
+        Self::opened_by(open, Some(pace), None)
     }
 
-    fn opened_by(open: Opener, vault: Option<Arc<Vault>>) -> Result<Self> {
+    fn opened_by(open: Opener, pace: Option<Pace>, vault: Option<Arc<Vault>>) -> Result<Self> {
         let db = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(Shared { db, open, vault, sealing: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { db, open, pace, vault, sealing: RwLock::default() })))
+    }
+
+    /// Waits until what was written is on the disk, where writing did not.
+    async fn settled(&self) {
+        if let Some(pace) = &self.0.pace {
+            tokio::time::sleep(pace()).await;
+        }
     }
 
     /// A value as it is stored at a place.
@@ -288,7 +301,9 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Stored<()> {
-        self.put_meta("vote", vote, true)
+        self.put_meta("vote", vote, true)?;
+        self.settled().await;
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Stored<Option<Vote<u64>>> {
@@ -325,6 +340,7 @@ impl RaftLogStorage<Types> for LogStore {
             Ok(())
         })?;
         drop(sealing);
+        self.settled().await;
         callback.log_io_completed(Ok(()));
         Ok(())
     }

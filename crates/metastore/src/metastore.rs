@@ -181,12 +181,6 @@ fn knows_committed(m: &Metrics) -> bool {
     m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term)
 }
 
-/// Milliseconds since a majority was in contact with this leader; a group of one always is.
-fn quorum_age(m: &Metrics) -> Option<u64> {
-    let alone = m.membership_config.voter_ids().count() == 1;
-    if alone { Some(0) } else { m.millis_since_quorum_ack }
-}
-
 fn unavailable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
@@ -401,7 +395,7 @@ impl Metastore {
             None
         } else if leader == Some(me) {
             // Before it knows what is committed, a new leader is as fresh as it was before.
-            quorum_age(&m).filter(|_| knows_committed(&m)).or_else(|| self.fresh_age())
+            self.quorum_age(&m).filter(|_| knows_committed(&m)).or_else(|| self.fresh_age())
         } else {
             self.fresh_age()
         };
@@ -421,6 +415,13 @@ impl Metastore {
             timing: self.timing(),
             refused: self.refused.told(in_touch, history),
         }
+    }
+
+    /// Milliseconds since a majority was in contact with this leader; a group of one always is.
+    fn quorum_age(&self, m: &Metrics) -> Option<u64> {
+        let configurations = m.membership_config.membership().get_joint_config();
+        let at = self.acknowledged.majority_at(self.config.node_id, &m.vote, configurations)?;
+        Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn fresh_age(&self) -> Option<u64> {
@@ -485,6 +486,8 @@ impl Metastore {
                     .leader_commit
                     .is_some_and(|l| l.leader_id.term == request.vote.leader_id.term);
                 let leader = request.vote.leader_id.voted_for().unwrap_or(0);
+                // What it tells of is from now at the latest, however long the disk takes.
+                let arrived = self.elapsed_millis().max(1);
                 let answer = self.raft().append_entries(request).await;
                 // A leader that was replaced meanwhile proves nothing about freshness.
                 if matches!(&answer, Ok(a) if !matches!(a, AppendEntriesResponse::HigherVote(_))) {
@@ -493,7 +496,7 @@ impl Metastore {
                     self.heard_from.store(leader, Ordering::Relaxed);
                     self.leader_contact.store(now, Ordering::Relaxed);
                     if knows {
-                        self.fresh_contact.store(now, Ordering::Relaxed);
+                        self.fresh_contact.fetch_max(arrived, Ordering::Relaxed);
                     }
                     if !matches!(&answer, Ok(AppendEntriesResponse::Conflict)) {
                         self.refused.heard();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,41 +141,75 @@ pub(crate) fn addressed(path: &str, id: u64, member: Option<&Member>) -> String 
     }
 }
 
-/// Vote and last entry by member.
-type Upto = BTreeMap<u64, (Vote<u64>, LogId<u64>)>;
+/// What a member has answered while this server led.
+struct Said {
+    under: Vote<u64>,
+    /// The last entry up to which its log matches.
+    upto: Option<LogId<u64>>,
+    /// When the newest of the messages was sent that it answered.
+    asked_at: Instant,
+}
 
-/// How far the logs of members match this server's, as they said while it led: under which vote,
-/// and up to which entry.
+/// How far the logs of members match this server's, as they said while it led, and when they were
+/// in contact with it.
 ///
 /// The library holds that a log never becomes shorter. A folder that was emptied in part, or
 /// brought back from a copy, breaks that, and the library would stop, or count acknowledgements
 /// of entries that are gone; so such an answer is kept from it.
 #[derive(Clone, Default)]
-pub(crate) struct Acknowledged(Arc<Mutex<Upto>>);
+pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<u64, Said>>>);
 
 impl Acknowledged {
-    fn lock(&self) -> MutexGuard<'_, Upto> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Said>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, id: u64, vote: Vote<u64>, upto: LogId<u64>) {
+    fn note(&self, id: u64, under: Vote<u64>, upto: Option<LogId<u64>>, asked_at: Instant) {
         let mut all = self.lock();
         match all.get_mut(&id) {
-            Some((under, known)) if *under == vote => *known = (*known).max(upto),
+            Some(said) if said.under == under => {
+                said.upto = said.upto.max(upto);
+                said.asked_at = said.asked_at.max(asked_at);
+            }
             _ => {
-                all.insert(id, (vote, upto));
+                all.insert(id, Said { under, upto, asked_at });
             }
         }
     }
 
+    /// When a majority was in contact with the leader `me` under this vote: of each set of voters,
+    /// where one is about to take the place of another. It is told by the answers themselves, so
+    /// that it grows old also while the consensus waits for a disk or the process stood still.
+    pub(crate) fn majority_at(
+        &self,
+        me: u64,
+        under: &Vote<u64>,
+        configurations: &[BTreeSet<u64>],
+    ) -> Option<Instant> {
+        let (all, now) = (self.lock(), Instant::now());
+        let of_one = |voters: &BTreeSet<u64>| {
+            let heard = voters.iter().filter_map(|id| match all.get(id) {
+                _ if *id == me => Some(now),
+                Some(said) if said.under == *under => Some(said.asked_at),
+                _ => None,
+            });
+            let mut heard: Vec<Instant> = heard.collect();
+            heard.sort_unstable_by(|a, b| b.cmp(a));
+            heard.get(voters.len() / 2).copied()
+        };
+        let each: Option<Vec<Instant>> = configurations.iter().map(of_one).collect();
+        each?.into_iter().min()
+    }
+
     /// Whether a member that lacks `entry` had said that it holds it.
     fn had(&self, id: u64, vote: &Vote<u64>, entry: &LogId<u64>) -> bool {
-        self.lock().get(&id).is_some_and(|(under, known)| under == vote && entry <= known)
+        let all = self.lock();
+        all.get(&id).is_some_and(|s| s.under == *vote && s.upto.is_some_and(|u| *entry <= u))
     }
 
     /// Whether a member ever said that it holds anything.
     pub(crate) fn any(&self, id: u64) -> bool {
-        self.lock().contains_key(&id)
+        self.lock().get(&id).is_some_and(|s| s.upto.is_some())
     }
 
     /// What a member that is taken out, or comes anew, has said counts no more.
@@ -186,13 +220,12 @@ impl Acknowledged {
     /// Notes what an answer says; whether it takes back what was said before.
     fn reverts(&self, id: u64, asked: &Asked, answer: &AppendEntriesResponse<u64>) -> bool {
         match answer {
-            AppendEntriesResponse::Success => {
-                asked.last.iter().for_each(|upto| self.note(id, asked.vote, *upto));
-            }
+            AppendEntriesResponse::Success => self.note(id, asked.vote, asked.last, asked.at),
             AppendEntriesResponse::PartialSuccess(upto) => {
-                upto.iter().for_each(|upto| self.note(id, asked.vote, *upto));
+                self.note(id, asked.vote, *upto, asked.at);
             }
             AppendEntriesResponse::Conflict => {
+                self.note(id, asked.vote, None, asked.at);
                 return asked.after.is_some_and(|entry| self.had(id, &asked.vote, &entry));
             }
             AppendEntriesResponse::HigherVote(_) => {}
@@ -206,12 +239,13 @@ struct Asked {
     vote: Vote<u64>,
     after: Option<LogId<u64>>,
     last: Option<LogId<u64>>,
+    at: Instant,
 }
 
 impl Asked {
     fn of(request: &AppendEntriesRequest<Types>) -> Self {
         let last = request.entries.last().map(|e| e.log_id).or(request.prev_log_id);
-        Self { vote: request.vote, after: request.prev_log_id, last }
+        Self { vote: request.vote, after: request.prev_log_id, last, at: Instant::now() }
     }
 }
 
@@ -351,7 +385,13 @@ impl RaftNetwork<Types> for Peer {
         request: InstallSnapshotRequest<Types>,
         option: RPCOption,
     ) -> Rpc<InstallSnapshotResponse<u64>, InstallSnapshotError> {
-        self.send("raft/snapshot", &request, option.hard_ttl()).await
+        let at = Instant::now();
+        let answer: InstallSnapshotResponse<u64> =
+            self.send("raft/snapshot", &request, option.hard_ttl()).await?;
+        if answer.vote == request.vote {
+            self.acknowledged.note(self.id, request.vote, None, at);
+        }
+        Ok(answer)
     }
 
     async fn vote(
@@ -380,6 +420,30 @@ mod tests {
     use openraft::{CommittedLeaderId, Entry, EntryPayload};
 
     use super::*;
+
+    #[test]
+    fn a_majority_was_in_contact_when_so_many_had_been_asked_that_answered() {
+        let (now, vote) = (Instant::now(), Vote::new_committed(5, 1));
+        let before = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        let said = Acknowledged::default();
+        let at = |configurations: &[&[u64]]| {
+            let sets: Vec<BTreeSet<u64>> =
+                configurations.iter().map(|c| c.iter().copied().collect()).collect();
+            said.majority_at(1, &vote, &sets)
+        };
+        assert!(at(&[&[1]]).is_some_and(|t| t >= now), "alone");
+        assert_eq!(at(&[&[1, 2, 3]]), None, "nobody has answered");
+        said.note(2, vote, None, before(8));
+        said.note(3, Vote::new_committed(4, 1), None, now);
+        assert_eq!(at(&[&[1, 2, 3]]), Some(before(8)), "what was said under another vote");
+        said.note(3, vote, None, before(3));
+        said.note(3, vote, None, before(5));
+        assert_eq!(at(&[&[1, 2, 3]]), Some(before(3)), "the newest of one");
+        assert_eq!(at(&[&[1, 2, 3], &[1, 2]]), Some(before(8)), "of both sets");
+        assert_eq!(at(&[&[1, 2, 3, 4, 5]]), Some(before(8)));
+        assert_eq!(at(&[&[2, 3]]), Some(before(8)), "who leads and has no vote");
+        assert!(!said.any(2), "an answer alone holds nothing");
+    }
 
     #[test]
     fn entries_of_earlier_leaders_are_left_out_of_the_tail() {

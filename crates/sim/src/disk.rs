@@ -1,4 +1,5 @@
-//! A disk that forgets what was not synced when its server crashes.
+//! A disk that forgets what was not synced when its server crashes, that fills up, and that takes
+//! its time.
 //!
 //! Reads see every write. A crash keeps what was synced, and of the writes since then some, in
 //! any order, some of them only in part, as disks do.
@@ -6,10 +7,12 @@
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
 use crate::chance::Chance;
+use crate::host;
 
 /// What a disk writes at once.
 const SECTOR: usize = 512;
@@ -27,6 +30,8 @@ struct Platter {
     /// What reads see.
     seen: Vec<u8>,
     since: Vec<Change>,
+    /// How many of the changes since then will be on the disk, and when.
+    under_way: Vec<(Duration, usize)>,
     /// Whether the server that had it open has crashed: nothing it does arrives any more.
     torn_off: bool,
     faults: DiskFaults,
@@ -37,8 +42,36 @@ struct Platter {
 pub struct DiskFaults {
     /// Nothing can be written.
     pub full: bool,
-    /// Says it has synced, and has not.
-    pub lies: bool,
+    /// How long a sync takes.
+    pub slow: Duration,
+    /// Nothing is synced before this time.
+    pub hangs_until: Duration,
+    pub lies: Lies,
+}
+
+/// What a disk says that is not so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lies {
+    #[default]
+    Nothing,
+    /// That it has synced.
+    Always,
+    /// That it has taken in what it has no space for.
+    WhenFull,
+    /// That it has synced what will be on it only later.
+    WhenSlow,
+}
+
+impl DiskFaults {
+    /// Well again, but for what it says.
+    pub fn gone(self) -> Self {
+        Self { lies: self.lies, ..Self::default() }
+    }
+
+    /// How long a sync takes that begins now.
+    fn takes(&self) -> Duration {
+        self.slow.max(self.hangs_until.saturating_sub(host::now()))
+    }
 }
 
 /// One server's disk as one of its lives sees it.
@@ -81,15 +114,24 @@ impl Disk {
         self.platter().faults
     }
 
+    /// How long who syncs now has to wait.
+    pub fn pace(&self) -> Duration {
+        let faults = self.faults();
+        if faults.lies == Lies::WhenSlow { Duration::ZERO } else { faults.takes() }
+    }
+
     /// What a crash at this moment is sure to leave.
     pub fn synced(&self) -> Vec<u8> {
-        self.platter().synced.clone()
+        let mut platter = self.platter();
+        platter.settle();
+        platter.synced.clone()
     }
 
     /// The server crashes: what it holds of the disk has no effect any more, and the disk as the
     /// next life finds it is given back.
     pub fn crash(&self, chance: &mut Chance) -> Self {
         let mut old = self.platter();
+        old.settle();
         old.torn_off = true;
         let mut left = std::mem::take(&mut old.synced);
         let since = std::mem::take(&mut old.since);
@@ -104,9 +146,8 @@ impl Disk {
                 _ => apply(&mut left, &torn(change, chance)),
             }
         }
-        let faults = DiskFaults { lies: old.faults.lies, full: false };
         let new = Self::of(left);
-        new.set_faults(faults);
+        new.set_faults(old.faults.gone());
         new
     }
 }
@@ -128,12 +169,26 @@ impl Platter {
         if self.torn_off {
             return Ok(());
         }
-        if self.faults.full {
+        if self.faults.full && self.faults.lies != Lies::WhenFull {
             return Err(Error::new(ErrorKind::StorageFull, "no space left on the disk"));
         }
         apply(&mut self.seen, &change);
-        self.since.push(change);
+        if !self.faults.full {
+            self.since.push(change);
+        }
         Ok(())
+    }
+
+    /// What was under way until now is on the disk.
+    fn settle(&mut self) {
+        while let Some((at, count)) = self.under_way.first().copied()
+            && at <= host::now()
+        {
+            self.under_way.remove(0);
+            for change in self.since.drain(..count.min(self.since.len())) {
+                apply(&mut self.synced, &change);
+            }
+        }
     }
 }
 
@@ -158,13 +213,16 @@ impl StorageBackend for Disk {
         if platter.torn_off {
             return Ok(());
         }
-        if platter.faults.lies {
-            return Ok(());
-        }
-        let Platter { synced, since, .. } = &mut *platter;
-        for change in since.drain(..) {
-            apply(synced, &change);
-        }
+        let later = match platter.faults.lies {
+            Lies::Always => return Ok(()),
+            Lies::WhenSlow => platter.faults.takes(),
+            Lies::Nothing | Lies::WhenFull => Duration::ZERO,
+        };
+        let under_way: usize = platter.under_way.iter().map(|(_, count)| *count).sum();
+        let count = platter.since.len().saturating_sub(under_way);
+        let last = platter.under_way.last().map_or(Duration::ZERO, |(at, _)| *at);
+        platter.under_way.push((last.max(host::now() + later), count));
+        platter.settle();
         Ok(())
     }
 

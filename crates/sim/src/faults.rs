@@ -25,11 +25,13 @@ enum Kind {
     Twice,
     Slow,
     DiskFull,
+    DiskSlow,
+    DiskHangs,
     Clock,
     LongSplit,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Crash,
     Kind::CrashMost,
     Kind::Isolate,
@@ -40,6 +42,8 @@ const KINDS: [Kind; 12] = [
     Kind::Twice,
     Kind::Slow,
     Kind::DiskFull,
+    Kind::DiskSlow,
+    Kind::DiskHangs,
     Kind::Clock,
     Kind::LongSplit,
 ];
@@ -101,7 +105,7 @@ impl Faults {
         host::set_wall_clock_off(0);
         for name in world.names() {
             if let Some(disk) = world.disk(&name) {
-                disk.set_faults(DiskFaults { full: false, ..disk.faults() });
+                disk.set_faults(disk.faults().gone());
             }
             restart(&world, &name).await;
         }
@@ -165,10 +169,25 @@ impl Faults {
             }
             Kind::DiskFull => {
                 world.history.fault("full disk", &one);
-                if let Some(disk) = world.disk(&one) {
-                    disk.set_faults(DiskFaults { full: true, ..disk.faults() });
-                }
+                self.strain(&one, |faults| DiskFaults { full: true, ..faults });
             }
+            Kind::DiskSlow => {
+                let slow = Duration::from_millis(self.chance.within(20..400));
+                world.history.fault("slow disk", &format!("{one}: {slow:?}"));
+                self.strain(&one, |faults| DiskFaults { slow, ..faults });
+            }
+            Kind::DiskHangs => {
+                let time = Duration::from_millis(self.chance.within(500..9000));
+                world.history.fault("hanging disk", &format!("{one}: {time:?}"));
+                let hangs_until = host::now() + time;
+                self.strain(&one, |faults| DiskFaults { hangs_until, ..faults });
+            }
+        }
+    }
+
+    fn strain(&self, name: &str, how: impl Fn(DiskFaults) -> DiskFaults) {
+        if let Some(disk) = self.world.disk(name) {
+            disk.set_faults(how(disk.faults()));
         }
     }
 

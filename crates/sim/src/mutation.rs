@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::disk::{Disk, DiskFaults};
+use crate::disk::{Disk, DiskFaults, Lies};
 use crate::network::kind_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,6 +13,10 @@ pub enum Mutation {
     None,
     /// Disks say that they have synced what a crash then takes.
     SkipSync,
+    /// Full disks say that they have taken in what they have no space for.
+    FullDiskForgets,
+    /// Slow disks say at once that they have synced.
+    SyncLater,
     /// Followers' acknowledgements are made up, their entries thrown away.
     AcknowledgeUnwritten,
     /// A strong read is answered from what the server has, without asking for the newest.
@@ -28,8 +32,10 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SkipSync,
+        Self::FullDiskForgets,
+        Self::SyncLater,
         Self::AcknowledgeUnwritten,
         Self::StrongReadsLocal,
         Self::BoundedReadsUnbounded,
@@ -40,9 +46,13 @@ impl Mutation {
 
     /// Plants what belongs into a disk.
     pub fn spoils(self, disk: &Disk) {
-        if self == Self::SkipSync {
-            disk.set_faults(DiskFaults { lies: true, full: false });
-        }
+        let lies = match self {
+            Self::SkipSync => Lies::Always,
+            Self::FullDiskForgets => Lies::WhenFull,
+            Self::SyncLater => Lies::WhenSlow,
+            _ => Lies::Nothing,
+        };
+        disk.set_faults(DiskFaults { lies, ..DiskFaults::default() });
     }
 
     /// The answer that is made up instead of sending the message.

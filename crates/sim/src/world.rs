@@ -185,7 +185,8 @@ impl World {
             timing: Timing::default(),
             vault: None,
         };
-        let ground = Ground::on(disk, tokio::runtime::Handle::current())?;
+        let paced = disk.clone();
+        let ground = Ground::on(disk, move || paced.pace(), tokio::runtime::Handle::current())?;
         let metastore = Metastore::open_on(ground, config, wire, bootstrap).await?;
         let ended = watch::Sender::new(false);
         let life = Arc::new(Life { number, node, metastore, ended });

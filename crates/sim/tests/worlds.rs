@@ -58,6 +58,16 @@ fn i1_finds_disks_that_forget() {
 }
 
 #[test]
+fn i1_finds_full_disks_that_forget() {
+    finds(Mutation::FullDiskForgets, &["I1", "on a quorum", "committed once", "panic"]);
+}
+
+#[test]
+fn i1_finds_slow_disks_that_sync_later() {
+    finds(Mutation::SyncLater, &["I1", "on a quorum", "committed once"]);
+}
+
+#[test]
 fn i1_finds_acknowledgements_of_what_was_not_written() {
     finds(Mutation::AcknowledgeUnwritten, &["I1", "on a quorum"]);
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Metastore, Timing, knows_committed, quorum_age};
+use super::{Metastore, Timing, knows_committed};
 use crate::coding::{decode, encode};
 use crate::raft::addressed;
 use crate::state::MemberKind;
@@ -113,7 +113,7 @@ impl Metastore {
         let metrics = self.raft().metrics();
         let (age, knows) = {
             let m = metrics.borrow();
-            (quorum_age(&m), knows_committed(&m))
+            (self.quorum_age(&m), knows_committed(&m))
         };
         let Some(age) = age else { return self.started };
         let at = self.elapsed_millis().saturating_sub(age).max(1);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_vault::Vault;
@@ -40,12 +41,17 @@ impl Ground {
         Ok(Self { log, runtime, stop: Some(stop) })
     }
 
-    /// A log on `disk`, and consensus that runs on `runtime`.
+    /// A log on `disk`, and consensus that runs on `runtime`; `pace` says how long it takes from now
+    /// until what is written is on the disk.
     ///
     /// # Errors
     /// `Corrupt` where the log cannot be opened.
-    pub fn on(disk: impl StorageBackend + Clone, runtime: Handle) -> Result<Self> {
-        Ok(Self { log: LogStore::on(disk)?, runtime, stop: None })
+    pub fn on(
+        disk: impl StorageBackend + Clone,
+        pace: impl Fn() -> Duration + Send + Sync + 'static,
+        runtime: Handle,
+    ) -> Result<Self> {
+        Ok(Self { log: LogStore::on(disk, Box::new(pace))?, runtime, stop: None })
     }
 }
 
