@@ -124,6 +124,7 @@ pub async fn test(target: &Target, own_folder: &Path) -> Result<ProbeReport> {
     let store = blocking(move || {
         std::fs::create_dir_all(&made).map_err(|e| local::failed("written", &made, &e))?;
         object_store::local::LocalFileSystem::new_with_prefix(&made)
+            .map(|store| store.with_automatic_cleanup(true))
             .map_err(|e| Error::invalid(format!("{} is no folder: {e}", made.display())))
     });
     probe::probe(place, std::sync::Arc::new(store.await?), &Default::default()).await

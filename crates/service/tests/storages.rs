@@ -143,6 +143,7 @@ async fn a_storage_is_tested_before_it_is_trusted() {
     let file = Target::parse(&format!("{}/", folder.path().display()), Path::new("/")).unwrap();
     let report = backup::test(&file, Path::new("/")).await.unwrap();
     assert!(report.usable, "{report:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     let Some(moto) = emulator() else { return };
     let report = Storage::at(&moto.address, "s3://box").test().await;
     assert!(report.usable && report.checks.iter().all(|c| c.ok), "{report:?}");

@@ -1,6 +1,7 @@
 //! The backups at a place: listed, read back and proved, pruned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_metastore::{BackupRecord, Command, Reply, State};
@@ -107,7 +108,7 @@ impl Service {
         let some = matches!(&whole, Target::Repository(place) if place.pick != Pick::All);
         let gone = state.backups.iter().filter(|(key, _)| {
             let known = some || seen.contains(*key) || is_of_log(key);
-            !known && is_below(key, &below, whole.path().is_some())
+            !known && is_looked_at(key, &whole) && is_below(key, &below, whole.path().is_some())
         });
         facts.extend(gone.map(|(key, record)| missing(key, record)));
         if facts.is_empty() {
@@ -447,6 +448,19 @@ pub(crate) fn record_of(header: &BackupHeader, content: Hash, length: u64) -> Ba
         content,
         length,
         verified_micros: None,
+    }
+}
+
+/// Whether the list of a place would hold what a record is of: folders are looked into, and not into the
+/// repositories there, nor on disks into the folders below.
+fn is_looked_at(key: &str, place: &Target) -> bool {
+    match place {
+        Target::Repository(_) | Target::Own(_) => true,
+        Target::Cloud(_) => !key.contains(".evr/"),
+        Target::File(folder) => {
+            let path = Path::new(key.rsplit_once('@').map_or(key, |(path, _)| path));
+            path == folder || path.parent() == Some(folder)
+        }
     }
 }
 

@@ -123,6 +123,15 @@ async fn a_repository_is_listed_proved_pruned_and_its_loss_is_told() {
     };
     assert_eq!(states(base).await, ["ok", "ok", "ok"]);
     assert_eq!(states(&format!("{base}/Retail@{}", made[1])).await, ["ok"]);
+    // The folder it lies in has backups of its own, and so have folders below.
+    std::fs::create_dir(world.path("below")).unwrap();
+    for file in ["beside.evb", "below/deeper.evb"] {
+        back_up(&one, to(&world.path(file))).await.unwrap();
+    }
+    let folder = format!("{}/", place.parent().unwrap().display());
+    assert_eq!(states(&folder).await, ["ok"]);
+    std::fs::remove_file(world.path("beside.evb")).unwrap();
+    assert_eq!(states(&folder).await, ["missing"]);
 
     // A file of the newest is cut, gone, and whole again.
     let manifests = || {
