@@ -126,7 +126,7 @@ async fn a_repository_is_listed_proved_pruned_and_its_loss_is_told() {
     // The folder it lies in has backups of its own, and so have folders below.
     std::fs::create_dir(world.path("below")).unwrap();
     for file in ["beside.evb", "below/deeper.evb"] {
-        back_up(&one, to(&world.path(file))).await.unwrap();
+        back_up(&one, to(world.path(file))).await.unwrap();
     }
     let folder = format!("{}/", place.parent().unwrap().display());
     assert_eq!(states(&folder).await, ["ok"]);
