@@ -13,12 +13,16 @@ mod checks;
 mod config;
 #[path = "world/listening.rs"]
 mod listening;
+#[path = "world/machine.rs"]
+mod machine;
 #[path = "world/moves.rs"]
 mod moves;
 #[path = "world/rot.rs"]
 mod rot;
 #[path = "world/servers.rs"]
 mod servers;
+#[path = "world/strains.rs"]
+mod strains;
 #[path = "world/wires.rs"]
 mod wires;
 
@@ -33,10 +37,11 @@ use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::deploy::DeployRequest;
 use evercube_service::refresh::RefreshRequest;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use chance::Chance;
 use servers::{World, admin};
+use wires::Cut;
 
 /// What is broken on purpose where the world meets the product; the checks have to find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +57,15 @@ enum Planted {
     NothingHeals,
     /// A password is written to the log.
     SecretInLog,
+    /// Full disks throw away what they say that they have taken in.
+    FullDisksLie,
+    /// Slow disks say at once that they have synced.
+    SlowDisksLie,
 }
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// As many as take some seconds.
-const WORLDS: u64 = if cfg!(debug_assertions) { 1 } else { 4 };
+const WORLDS: u64 = if cfg!(debug_assertions) { 1 } else { 3 };
 /// How long a step may take that faults hinder.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -91,7 +100,12 @@ async fn live(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
         }
         // Numbers of the changes that are under way while something moves.
         let meanwhile = number + 500;
-        match chance.within(8) {
+        let kind = match planted {
+            Planted::FullDisksLie => 7,
+            Planted::SlowDisksLie => 8,
+            _ => chance.within(13),
+        };
+        match kind {
             0 => rot(&world, &mut chance).await,
             1 => crash(&world, &mut chance).await,
             2 => cut_off(&world, &mut chance).await,
@@ -99,6 +113,12 @@ async fn live(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
             4 => moves::writes_move(&world, &mut chance, meanwhile).await,
             5 => moves::a_server_is_emptied(&world, &mut chance, meanwhile).await,
             6 => moves::a_guest_comes_and_goes(&world, meanwhile).await,
+            7 => strains::a_disk_fills(&world, &mut chance, meanwhile).await,
+            8 => strains::a_disk_is_slow(&world, &mut chance, meanwhile).await,
+            9 => strains::a_disk_hangs(&world, &mut chance, meanwhile).await,
+            10 => strains::the_clock_jumps(&world, &mut chance, meanwhile).await,
+            11 => moves::the_model_changes(&world, meanwhile).await,
+            12 => moves::roles_change(&world, meanwhile).await,
             _ => {}
         }
     }
@@ -127,13 +147,18 @@ fn refresh(tables: &[&str]) -> RefreshRequest {
     }
 }
 
-/// Makes a version at whoever takes the writes, as a request would be sent on to.
-async fn write(world: &World, number: i64) {
+/// What the next refresh reads.
+fn fill_sources(world: &World, number: i64) {
     let text = format!("V\n{}", format!("{number}\n").repeat(rows_of(number) as usize));
     for file in ["sales.csv", "twin.csv"] {
         std::fs::write(world.path(file), &text).unwrap();
     }
     world.oracle().tried(number);
+}
+
+/// Makes a version at whoever takes the writes, as a request would be sent on to.
+async fn write(world: &World, number: i64) {
+    fill_sources(world, number);
     let parts: &[&[&str]] = match world.planted {
         Planted::TwoCommits => &[&["Sales"], &["Twin"]],
         _ => &[&[]],
@@ -155,23 +180,33 @@ async fn write(world: &World, number: i64) {
 async fn read_on(world: Arc<World>, reader: u64) {
     let mut chance = Chance::new(world.seed, 100 + reader);
     let mut before: Option<Vec<Value>> = None;
+    // What this reader's session has seen.
+    let mut seen = 0;
     loop {
         sleep(Duration::from_millis(5 + chance.within(40))).await;
         let Some(server) = world.some_server(&mut chance) else { continue };
-        let level = match chance.within(3) {
+        let level = match chance.within(4) {
             0 => ReadLevel::Any,
+            3 => ReadLevel::Session,
             1 => ReadLevel::Bounded(Duration::from_secs(1)),
             _ => ReadLevel::Strong,
         };
         let floor = world.oracle().newest();
-        let call = Call { read: level, ..admin() };
-        let Ok((seq, row)) = ask(&server, &call, "Retail").await else { continue };
+        let min_seq = (level == ReadLevel::Session).then_some(seen);
+        let call = Call { read: level, min_seq, ..admin() };
+        // Who asked a server that was killed would keep what is left of it.
+        let asked = timeout(PATIENCE / 10, ask(&server, &call, "Retail")).await;
+        let Ok(Ok((seq, row))) = asked else { continue };
         let said = match (world.planted, before.replace(row.clone())) {
             (Planted::AnswerOfBefore, Some(before)) => before,
             _ => row,
         };
         let floor = (level == ReadLevel::Strong).then_some(floor);
         world.oracle().answered(seq, &said, floor);
+        if level == ReadLevel::Session {
+            world.oracle().in_session(seen, seq);
+            seen = seq;
+        }
     }
 }
 
@@ -208,8 +243,9 @@ async fn crash(world: &World, chance: &mut Chance) {
 
 async fn cut_off(world: &World, chance: &mut Chance) {
     let name = *chance.of(&NAMES);
-    world.note(format!("{name} is cut off"));
-    world.wires.cut(Some(name));
+    let cut = *chance.of(&[Cut::Both, Cut::Out, Cut::In]);
+    world.note(format!("{name} is cut off: {cut:?}"));
+    world.wires.cut(Some((name, cut)));
     sleep(Duration::from_millis(300 + chance.within(1200))).await;
     world.wires.cut(None);
 }
@@ -278,6 +314,21 @@ fn deploy() -> DeployRequest {
     DeployRequest { text: MODEL.into(), ..DeployRequest::default() }
 }
 
+/// Tries to make a version where that may fail for good reasons, which is noted.
+async fn try_to_write(world: &World, number: i64) {
+    fill_sources(world, number);
+    let call = Call { request_id: Some(format!("try {number}")), ..admin() };
+    for server in world.running() {
+        let made = timeout(PATIENCE, server.refresh(&call, "Retail", refresh(&[]))).await;
+        world.note(format!("refresh {number} was tried: {made:?}"));
+        if let Ok(Ok(answer)) = made {
+            world.oracle().acknowledged(answer.seq, number);
+            checks::is_on_two_disks(world, answer.seq);
+            return;
+        }
+    }
+}
+
 fn is_whole(file: &Path, name: &[u8; 32]) -> bool {
     std::fs::read(file).is_ok_and(|bytes| blake3::hash(&bytes).as_bytes() == name)
 }
@@ -285,7 +336,7 @@ fn is_whole(file: &Path, name: &[u8; 32]) -> bool {
 /// Lives through a world on threads that have the stack queries need.
 fn in_world(seed: u64, planted: Planted, steps: u64) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(8)
         .thread_stack_size(evercube_service::STACK)
         .enable_all()
         .build()
@@ -327,6 +378,16 @@ fn i4_finds_answers_of_another_version() {
 #[test]
 fn i6_finds_receipts_for_what_never_came() {
     finds(Planted::MadeUpReceipts, "I6");
+}
+
+#[test]
+fn i6_finds_full_disks_that_lie() {
+    finds(Planted::FullDisksLie, "I6");
+}
+
+#[test]
+fn i6_finds_slow_disks_that_lie() {
+    finds(Planted::SlowDisksLie, "I6");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::moves::GUEST;
 use super::servers::{World, admin};
-use super::{NAMES, PATIENCE, is_whole, listening, rot, rows_of};
+use super::{NAMES, PATIENCE, is_whole, listening, machine, rot, rows_of};
 
 /// What every version holds: the number of the refresh that made it.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub struct Oracle {
     known: BTreeMap<u64, i64>,
     acknowledged: BTreeMap<u64, i64>,
     tried: BTreeSet<i64>,
+    roots: BTreeMap<u64, Hash>,
     violations: Vec<String>,
 }
 
@@ -34,6 +35,12 @@ impl Oracle {
     /// The newest version that was acknowledged.
     pub fn newest(&self) -> u64 {
         self.acknowledged.last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
+    /// What the newest version holds that was acknowledged: also that of a change of the model, which
+    /// keeps its data.
+    pub fn held(&self) -> Option<i64> {
+        self.acknowledged.last_key_value().map(|(_, number)| *number)
     }
 
     /// An answer of a version; it was to be no older than `floor`.
@@ -85,6 +92,21 @@ impl Oracle {
         }
     }
 
+    /// What a server holds of a version, which is the same on all.
+    pub fn is_of(&mut self, seq: u64, root: Option<Hash>, server: &str) {
+        let Some(root) = root else { return };
+        if *self.roots.entry(seq).or_insert(root) != root {
+            self.violations.push(format!("I5: {server} holds another version {seq}"));
+        }
+    }
+
+    /// What a session has seen, and what it is answered next.
+    pub fn in_session(&mut self, seen: u64, seq: u64) {
+        if seq < seen {
+            self.violations.push(format!("I2: a session that saw version {seen} was given {seq}"));
+        }
+    }
+
     pub fn is_broken(&self) -> bool {
         !self.violations.is_empty()
     }
@@ -119,7 +141,10 @@ pub fn is_on_two_disks(world: &World, seq: u64) {
         let on: Vec<&str> = NAMES
             .into_iter()
             .chain([GUEST])
-            .filter(|name| is_whole(&file_of(&world.objects_of(name), &hash), &hash))
+            .filter(|name| {
+                let file = file_of(&world.objects_of(name), &hash);
+                is_whole(&file, &hash) && machine::is_synced(&file)
+            })
             .collect();
         if on.len() < 2 {
             let name = hex::encode(hash);
@@ -162,7 +187,7 @@ pub async fn acknowledged_are_there(world: &World) {
     for server in world.running() {
         let state = server.metastore.state();
         let seq = state.database("Retail").map_or(0, |d| d.seq);
-        let earlier: BTreeSet<u64> = state.earlier.all().map(|v| v.seq).collect();
+        let earlier: BTreeSet<u64> = state.earlier.of("Retail").map(|v| v.seq).collect();
         let kept_from = earlier.first().copied().unwrap_or(seq);
         let lost: Vec<u64> = world
             .oracle()
@@ -171,6 +196,7 @@ pub async fn acknowledged_are_there(world: &World) {
             .copied()
             .filter(|s| *s >= kept_from && *s != seq && !earlier.contains(s))
             .collect();
+        world.oracle().is_of(seq, state.database("Retail").map(|d| d.root), &server.config.name);
         if seq < newest || !lost.is_empty() {
             let name = &server.config.name;
             let what = format!("{name} ends at version {seq} of {newest}, without {lost:?}");

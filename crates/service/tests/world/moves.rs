@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_service::Service;
-use evercube_service::call::Call;
+use evercube_service::call::{Call, ReadLevel};
+use evercube_service::deploy::DeployRequest;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::chance::Chance;
 use super::servers::{World, admin};
-use super::{NAMES, PATIENCE, write};
+use super::{MODEL, NAMES, PATIENCE, write};
 
 /// The server that comes and goes.
 pub const GUEST: &str = "d";
@@ -60,6 +61,78 @@ pub async fn a_guest_comes_and_goes(world: &World, number: i64) {
     tokio::join!(removing, write(world, number));
     world.kill(GUEST).await;
     let _none_left = std::fs::remove_dir_all(world.path(GUEST));
+}
+
+/// The model is deployed anew with a measure that tells which time it was, and keeps its data.
+pub async fn the_model_changes(world: &World, number: i64) {
+    world.note(format!("the model changes: {number}"));
+    let of = format!(
+        r#""name": "Sales", "measures": [ {{ "name": "Which", "expression": "{number}" }} ],"#
+    );
+    let text = MODEL.replacen(r#""name": "Sales","#, &of, 1);
+    let call = Call { request_id: Some(format!("deploy {number}")), ..admin() };
+    let held = world.oracle().held();
+    let deployed = world.at_writer(|s| {
+        let request = DeployRequest { text: text.clone().into(), ..DeployRequest::default() };
+        let call = call.clone();
+        async move { s.deploy(&call, request).await.map(|answer| answer.seq) }
+    });
+    let Some(seq) = deployed.await else { return };
+    if let Some(held) = held {
+        world.oracle().acknowledged(seq, held);
+    }
+    let said = ask_strong(world, "EVALUATE ROW(\"which\", [Which])", admin()).await;
+    if said.as_ref().is_some_and(|v| *v != Value::Int(number)) {
+        world.violation("I2", format!("a measure deployed as {number} is {said:?}"));
+    }
+}
+
+/// A role comes that sees nothing of a table, and goes again; who is in it is refused the rest.
+pub async fn roles_change(world: &World, number: i64) {
+    world.note(format!("roles change: {number}"));
+    let member = || {
+        let mut call = Call::default();
+        call.session.user = "reader".into();
+        call
+    };
+    let question = "EVALUATE ROW(\"n\", COUNTROWS(Sales))";
+    for filter in ["FALSE()", "TRUE()"] {
+        let script = format!(
+            r#"{{ "createOrReplace": {{ "object": {{ "database": "Retail", "role": "Readers" }}, "role": {{
+            "name": "Readers", "modelPermission": "read", "members": [ {{ "memberName": "reader" }} ],
+            "tablePermissions": [ {{ "name": "Sales", "filterExpression": "{filter}" }} ] }} }} }}"#
+        );
+        let call = Call { request_id: Some(format!("role {filter} {number}")), ..admin() };
+        let held = world.oracle().held();
+        let changed = world.at_writer(|s| {
+            let (call, script) = (call.clone(), script.clone());
+            async move { s.execute_tmsl(&call, &script).await.map(|answer| answer.seq) }
+        });
+        let Some(seq) = changed.await else { return };
+        if let Some(held) = held {
+            world.oracle().acknowledged(seq, held);
+        }
+        let said = ask_strong(world, question, member()).await;
+        let sees = said.as_ref().is_some_and(|v| *v != Value::Blank);
+        if said.is_some() && sees && filter == "FALSE()" {
+            world.violation("I2", format!("a role that was filtered sees {said:?}"));
+        }
+    }
+}
+
+/// The first value of a strong read by whichever server answers.
+async fn ask_strong(world: &World, question: &str, mut call: Call) -> Option<Value> {
+    call.read = ReadLevel::Strong;
+    call.session.catalog = Some("Retail".to_owned());
+    world
+        .at_writer(|s| {
+            let (call, question) = (call.clone(), question.to_owned());
+            let first = |a: evercube_service::query::QueryAnswer| {
+                Ok(a.result.results[0].rows[0][0].clone())
+            };
+            async move { s.query(&call, &question, Vec::new(), first).await }
+        })
+        .await
 }
 
 /// Asks each server once; what comes of it is noted, since a refusal may be right.

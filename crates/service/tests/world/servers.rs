@@ -13,7 +13,7 @@ use super::chance::Chance;
 use super::checks::Oracle;
 use super::config::config;
 use super::wires::{Wire, Wires};
-use super::{NAMES, PATIENCE, Planted, deploy, listening};
+use super::{NAMES, PATIENCE, Planted, deploy, listening, machine, rot};
 
 pub struct World {
     pub seed: u64,
@@ -114,18 +114,21 @@ impl World {
         let service = loop {
             match Service::start(config.clone(), Arc::clone(&wire) as _).await {
                 Ok(service) => break service,
-                Err(e) if Instant::now() > until => panic!("{name} does not start: {e}"),
+                Err(e) if Instant::now() > until + PATIENCE => panic!("{name} does not start: {e}"),
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         };
         self.wires.servers.lock().unwrap().insert(name.to_owned(), service);
     }
 
-    /// As `kill -9` does: nothing is said, nothing more is answered.
+    /// As a crash does: nothing is said, nothing more is answered, and objects lose what was not synced.
     pub async fn kill(&self, name: &str) {
         let gone = self.wires.servers.lock().unwrap().remove(name);
         if let Some(service) = gone {
             service.metastore.shutdown().await;
+        }
+        for file in rot::files(&self.objects_of(name)) {
+            machine::forget_unsynced(&file);
         }
     }
 

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::Transport;
 use evercube_service::Service;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Planted;
@@ -17,10 +19,22 @@ use super::chance::Chance;
 
 pub struct Wires {
     pub servers: Mutex<BTreeMap<String, Arc<Service>>>,
-    cut: Mutex<Option<String>>,
+    cut: Mutex<Option<(String, Cut)>>,
     chance: Mutex<Chance>,
     hindered: AtomicBool,
+    /// Where messages are handled: not on the threads of who sends them, which a disk may hold up.
+    handlers: Handle,
     planted: Planted,
+}
+
+/// Which ways between a server and the others are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    Both,
+    /// It is heard by nobody.
+    Out,
+    /// It hears nobody.
+    In,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +53,7 @@ impl Wires {
             cut: Mutex::default(),
             chance: Mutex::new(Chance::new(seed, 2)),
             hindered: AtomicBool::new(false),
+            handlers: Handle::current(),
             planted,
         })
     }
@@ -49,13 +64,16 @@ impl Wires {
     }
 
     /// Cuts one server off from the others, or joins all again.
-    pub fn cut(&self, server: Option<&str>) {
-        *self.cut.lock().unwrap() = server.map(str::to_owned);
+    pub fn cut(&self, server: Option<(&str, Cut)>) {
+        *self.cut.lock().unwrap() = server.map(|(name, cut)| (name.to_owned(), cut));
     }
 
-    fn joins(&self, one: &str, other: &str) -> bool {
+    /// Whether what one server sends reaches another.
+    fn lead(&self, from: &str, to: &str) -> bool {
         let cut = self.cut.lock().unwrap();
-        !cut.as_deref().is_some_and(|c| c == one || c == other)
+        !cut.as_ref().is_some_and(|(name, cut)| {
+            (name == from && *cut != Cut::In) || (name == to && *cut != Cut::Out)
+        })
     }
 
     fn fate(&self) -> Fate {
@@ -109,8 +127,14 @@ impl Wire {
             }
             _ => {}
         }
-        let answer = to.peer_handle(path, body.into()).await?;
-        Ok(self.wires.spoil(path, answer))
+        let (to, name) = (Arc::clone(to), path.to_owned());
+        let handled = async move { to.peer_handle(&name, body.into()).await };
+        let gone = || Error::new(ErrorKind::Unavailable, "this world has ended");
+        // Nothing is done any more for a sender that is gone.
+        let mut handling = JoinSet::new();
+        handling.spawn_on(handled, &self.wires.handlers);
+        let answer = handling.join_next().await.and_then(Result::ok).ok_or_else(gone)?;
+        Ok(self.wires.spoil(path, answer?))
     }
 }
 
@@ -126,7 +150,7 @@ impl Transport for Wire {
         let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
         let broke = || Error::new(ErrorKind::Unknown, format!("the way to {address} broke"));
         let server = self.wires.servers.lock().unwrap().get(address).cloned();
-        let server = server.filter(|_| self.wires.joins(&self.from, address)).ok_or_else(away)?;
+        let server = server.filter(|_| self.wires.lead(&self.from, address)).ok_or_else(away)?;
         let fate = self.wires.fate();
         match fate {
             Fate::Lost => return Err(broke()),
@@ -136,8 +160,13 @@ impl Transport for Wire {
         }
         let answer = timeout(limit, self.deliver(&server, path, body)).await;
         match answer {
-            Ok(answer) if fate != Fate::AnswerLost && self.wires.joins(&self.from, address) => {
+            Ok(answer) if fate != Fate::AnswerLost && self.wires.lead(address, &self.from) => {
                 answer
+            }
+            // Nobody says that an answer was lost.
+            Ok(_) if !self.wires.lead(address, &self.from) => {
+                sleep(limit).await;
+                Err(broke())
             }
             _ => Err(broke()),
         }
