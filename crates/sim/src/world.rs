@@ -129,7 +129,11 @@ impl World {
             };
             (members.iter().filter(near).count(), voters.len())
         };
-        let (name, life) = members.iter().max_by_key(|(name, life)| reached(name, life).0)?;
+        // Of those that reach as many voters, one may know of fewer changes, or not reach the leader.
+        let all_near =
+            |name: &String| members.keys().filter(|to| self.network.are_joined(name, to)).count();
+        let (name, life) =
+            members.iter().max_by_key(|(name, life)| (reached(name, life).0, all_near(name)))?;
         let (near, all) = reached(name, life);
         (near * 2 > all).then(|| Arc::clone(life))
     }
