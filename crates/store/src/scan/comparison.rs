@@ -7,9 +7,10 @@ use evercube_work::{check, for_all};
 
 use super::SCAN_PART;
 use super::integers::{Node, comparable};
+use super::kernel::{self, Level};
 use super::part::{Block, blocks};
 use super::path::CodeReader;
-use super::rows::Rows;
+use super::rows::{BLOCK, Rows};
 use crate::scan_request::{BitSet, RowComparison, RowExpr, TableId};
 use crate::version::StoreVersion;
 
@@ -106,18 +107,81 @@ fn of_part(
     holds: &[Ordering],
     words: &mut [u64],
 ) -> Result<()> {
-    let [less, equal, greater] =
-        [Ordering::Less, Ordering::Equal, Ordering::Greater].map(|o| holds.contains(&o));
     let (mut a, mut b) = (Vec::new(), Vec::new());
+    let mut found = [0_u64; BLOCK / 64];
     for Block { first, n, .. } in blocks(part.clone(), ends) {
         check()?;
         let rows = Rows { first, n, picked: None };
         left.evaluate(rows, &mut a);
         right.evaluate(rows, &mut b);
-        for (bit, (a, b)) in (first - part.start..).zip(a.iter().zip(&b)) {
-            let is_in = (less & (a < b)) | (equal & (a == b)) | (greater & (a > b));
-            words[bit / 64] |= u64::from(is_in) << (bit % 64);
+        let found = &mut found[..n.div_ceil(64)];
+        compare(&a, &b, holds, found);
+        // Blocks end where segments do, which need not be the end of a word.
+        let at = first - part.start;
+        let (word, bit) = (at / 64, at % 64);
+        for (i, bits) in found.iter().enumerate() {
+            words[word + i] |= bits << bit;
+            if bit > 0
+                && let Some(next) = words.get_mut(word + i + 1)
+            {
+                *next |= bits >> (64 - bit);
+            }
         }
     }
     Ok(())
+}
+
+/// One bit for each pair, set where the comparison holds.
+fn compare(a: &[i64], b: &[i64], holds: &[Ordering], words: &mut [u64]) {
+    let level = Level::best();
+    let [less, equal, greater] =
+        [Ordering::Less, Ordering::Equal, Ordering::Greater].map(|o| holds.contains(&o));
+    let is_opposite = match (less, equal, greater) {
+        (less, equal, greater) if less == equal && equal == greater => {
+            words.fill(0);
+            less
+        }
+        (less, equal, greater) if less == greater => {
+            kernel::equal(level, a, b, words);
+            !equal
+        }
+        (true, equal, _) => {
+            let (a, b) = if equal { (b, a) } else { (a, b) };
+            kernel::less(level, a, b, words);
+            equal
+        }
+        (false, equal, _) => {
+            let (a, b) = if equal { (a, b) } else { (b, a) };
+            kernel::less(level, a, b, words);
+            equal
+        }
+    };
+    if is_opposite {
+        words.iter_mut().for_each(|word| *word = !*word);
+        if let (Some(last), rest @ 1..) = (words.last_mut(), a.len() % 64) {
+            *last &= (1 << rest) - 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_set_of_orders_holds_for_its_pairs() {
+        let orders = [Ordering::Less, Ordering::Equal, Ordering::Greater];
+        let a: Vec<i64> = (0..70).collect();
+        let b: Vec<i64> = a.iter().map(|n| n + n % 3 - 1).collect();
+        for set in 0..8 {
+            let holds: Vec<Ordering> =
+                (0..3).filter(|i| set >> i & 1 == 1).map(|i| orders[i]).collect();
+            let mut words = [u64::MAX; 2];
+            compare(&a, &b, &holds, &mut words);
+            let found: Vec<bool> = (0..128).map(|i| words[i / 64] >> (i % 64) & 1 == 1).collect();
+            let wanted: Vec<bool> =
+                (0..128).map(|i| i < a.len() && holds.contains(&a[i].cmp(&b[i]))).collect();
+            assert_eq!(found, wanted, "{holds:?}");
+        }
+    }
 }

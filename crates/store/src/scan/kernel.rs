@@ -24,6 +24,23 @@ macro_rules! refine_words {
     }};
 }
 
+/// Words of bits of pairs, so many pairs at once by `compare`, the last ones as plain code.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compare_words {
+    ($a:expr, $b:expr, $words:expr, $lanes:literal, |$x:ident, $y:ident| $compare:expr, $holds:expr) => {{
+        let (a, left) = $a.as_chunks::<64>();
+        let (b, right) = $b.as_chunks::<64>();
+        for (word, (a, b)) in $words.iter_mut().zip(a.iter().zip(b)) {
+            let pairs = a.as_chunks::<$lanes>().0.iter().zip(b.as_chunks::<$lanes>().0);
+            *word = 0;
+            for (i, ($x, $y)) in pairs.enumerate() {
+                *word |= u64::from($compare) << (i * $lanes);
+            }
+        }
+        $crate::scan::kernel::scalar::compare(left, right, &mut $words[a.len()..], $holds);
+    }};
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -169,6 +186,28 @@ pub(super) fn look_up(level: Level, codes: CodeBlock<'_>, table: &[u32], rows: &
             Level::Avx512 => avx512::look_up_u32(codes, table, rows),
             _ => scalar::look_up(codes, table, rows),
         },
+    }
+}
+
+/// One bit for each pair of numbers, set where the first one is less; bits past the last are not.
+pub(super) fn less(level: Level, a: &[i64], b: &[i64], words: &mut [u64]) {
+    match level {
+        Level::Scalar => scalar::compare(a, b, words, |a, b| a < b),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => avx2::less(a, b, words),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => avx512::less(a, b, words),
+    }
+}
+
+/// As [`less`], set where both are equal.
+pub(super) fn equal(level: Level, a: &[i64], b: &[i64], words: &mut [u64]) {
+    match level {
+        Level::Scalar => scalar::compare(a, b, words, |a, b| a == b),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => avx2::equal(a, b, words),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => avx512::equal(a, b, words),
     }
 }
 

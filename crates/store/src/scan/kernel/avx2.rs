@@ -169,3 +169,36 @@ pub(super) fn in_set_u32(codes: &[u32], set: &[u64], mask: &mut [u64]) {
     // SAFETY: this module is entered where AVX2 was detected alone.
     unsafe { run(codes, set, mask) }
 }
+
+pub(super) fn less(a: &[i64], b: &[i64], words: &mut [u64]) {
+    // SAFETY: this module is entered where AVX2 was detected alone.
+    unsafe { pairs_less(a, b, words) }
+}
+
+#[target_feature(enable = "avx2")]
+fn pairs_less(a: &[i64], b: &[i64], words: &mut [u64]) {
+    compare_words!(a, b, words, 4, |a, b| signs(_mm256_cmpgt_epi64(four(b), four(a))), |a, b| a
+        < b);
+}
+
+pub(super) fn equal(a: &[i64], b: &[i64], words: &mut [u64]) {
+    // SAFETY: this module is entered where AVX2 was detected alone.
+    unsafe { pairs_equal(a, b, words) }
+}
+
+#[target_feature(enable = "avx2")]
+fn pairs_equal(a: &[i64], b: &[i64], words: &mut [u64]) {
+    compare_words!(a, b, words, 4, |a, b| signs(_mm256_cmpeq_epi64(four(a), four(b))), |a, b| a
+        == b);
+}
+
+#[target_feature(enable = "avx2")]
+fn four(values: &[i64; 4]) -> __m256i {
+    // SAFETY: four numbers are 32 bytes.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2")]
+fn signs(values: __m256i) -> u8 {
+    _mm256_movemask_pd(_mm256_castsi256_pd(values)) as u8
+}

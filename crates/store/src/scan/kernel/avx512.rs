@@ -279,3 +279,31 @@ fn compress(mask: &[u64], out: &mut Vec<u32>) {
     // SAFETY: the first `len` numbers were written, and they fit what was reserved.
     unsafe { out.set_len(len) };
 }
+
+pub(super) fn less(a: &[i64], b: &[i64], words: &mut [u64]) {
+    // SAFETY: this module is entered where its features were detected alone.
+    unsafe { pairs_less(a, b, words) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn pairs_less(a: &[i64], b: &[i64], words: &mut [u64]) {
+    compare_words!(a, b, words, 8, |a, b| _mm512_cmplt_epi64_mask(eight(a), eight(b)), |a, b| a
+        < b);
+}
+
+pub(super) fn equal(a: &[i64], b: &[i64], words: &mut [u64]) {
+    // SAFETY: this module is entered where its features were detected alone.
+    unsafe { pairs_equal(a, b, words) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn pairs_equal(a: &[i64], b: &[i64], words: &mut [u64]) {
+    compare_words!(a, b, words, 8, |a, b| _mm512_cmpeq_epi64_mask(eight(a), eight(b)), |a, b| a
+        == b);
+}
+
+#[target_feature(enable = "avx512f")]
+fn eight(values: &[i64; 8]) -> __m512i {
+    // SAFETY: eight numbers are 64 bytes.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}

@@ -88,3 +88,11 @@ pub(super) fn positions(mask: &[u64], out: &mut Vec<u32>) {
         }
     }
 }
+
+/// Bits of the pairs for which `holds`, at most 64 a word.
+pub(super) fn compare(a: &[i64], b: &[i64], words: &mut [u64], holds: impl Fn(i64, i64) -> bool) {
+    for (word, (a, b)) in words.iter_mut().zip(a.chunks(64).zip(b.chunks(64))) {
+        let pairs = a.iter().zip(b).enumerate();
+        *word = pairs.fold(0, |word, (i, (a, b))| word | u64::from(holds(*a, *b)) << i);
+    }
+}

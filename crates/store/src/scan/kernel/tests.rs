@@ -162,3 +162,32 @@ fn positions_agree_on_every_level() {
         }
     }
 }
+
+#[test]
+fn comparisons_agree_on_every_level() {
+    let mut r = Random(5);
+    for n in LENGTHS {
+        for most in [2, 3, u64::MAX] {
+            let mut numbers = || (0..n).map(|_| (r.below(most) << 7).cast_signed()).collect();
+            let (a, b): (Vec<i64>, Vec<i64>) = (numbers(), numbers());
+            let bits =
+                |holds: fn(&i64, &i64) -> bool| expect(&mask_of(n), n, |i| holds(&a[i], &b[i]));
+            let (lesser, equals) = (bits(|a, b| a < b), bits(|a, b| a == b));
+            for level in Level::available() {
+                // What was there is overwritten.
+                let mut found = vec![u64::MAX; n.div_ceil(64)];
+                less(level, &a, &b, &mut found);
+                assert_eq!(found, lesser, "{level:?} {n} {most}");
+                equal(level, &a, &b, &mut found);
+                assert_eq!(found, equals, "{level:?} {n} {most}");
+            }
+        }
+    }
+}
+
+/// The bits of `n` rows, all set.
+fn mask_of(n: usize) -> Vec<u64> {
+    let mut words = vec![0; n.div_ceil(64)];
+    (0..n).for_each(|i| words[i / 64] |= 1 << (i % 64));
+    words
+}
