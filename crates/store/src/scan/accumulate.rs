@@ -20,6 +20,8 @@ pub(super) enum Accumulator {
     /// Places in the order of values, one more than they are for smallest ones so that blank, which
     /// does not count, is the largest.
     ExtremeCode(Ordering, Vec<u32>),
+    ExtremeInteger(Ordering, Vec<i64>),
+    ExtremeReal(Ordering, Vec<f64>),
     Extreme(Ordering, Vec<Value>),
     /// So many words of bits for each group.
     DistinctBits {
@@ -50,6 +52,8 @@ impl Accumulator {
             Self::SumColumn(v) => v.resize(groups, (0, false)),
             Self::Sum(v) => v.resize(groups, Sum::default()),
             Self::ExtremeCode(want, v) => v.resize(groups, no_place(*want)),
+            Self::ExtremeInteger(want, v) => v.resize(groups, farthest_integer(*want)),
+            Self::ExtremeReal(want, v) => v.resize(groups, farthest_real(*want)),
             Self::Extreme(_, v) => v.resize(groups, Value::Blank),
             Self::DistinctBits { words, bits } => bits.resize(groups * *words, 0),
             Self::DistinctPairs(_) => {}
@@ -131,6 +135,14 @@ impl Accumulator {
                     _ => each(numbers, codes.iter(), |g, code| v[g] = v[g].max(rank(*code))),
                 }
             }
+            (Self::ExtremeInteger(want, v), Plan::ExtremeInteger { value, .. }) => {
+                value.evaluate(rows, integers);
+                each(numbers, integers.iter(), |g, x| v[g] = nearer_integer(v[g], *x, *want));
+            }
+            (Self::ExtremeReal(want, v), Plan::ExtremeReal { value, .. }) => {
+                value.evaluate(rows, reals)?;
+                each(numbers, reals.iter(), |g, x| v[g] = nearer_real(v[g], *x, *want));
+            }
             (Self::Extreme(want, v), Plan::Extreme { value, .. }) => {
                 each(numbers, value.evaluate(rows)?.into_iter(), |g, x| keep(&mut v[g], x, *want));
             }
@@ -152,6 +164,15 @@ impl Accumulator {
             _ => return Err(Error::internal("an aggregate met the state of another")),
         }
         Ok(())
+    }
+
+    /// For an aggregate that tells which groups have rows: whether this one has.
+    pub(super) fn has_rows(&self, group: usize) -> bool {
+        match self {
+            Self::Count(v) => v[group] != 0,
+            Self::SumIntegers(v) => v[group] != 0,
+            _ => false,
+        }
     }
 
     /// Adds another part's groups; `numbers` are their numbers here, where they differ.
@@ -178,6 +199,14 @@ impl Accumulator {
                     let place = &mut a[at(i)];
                     *place = if *want == Ordering::Less { x.min(*place) } else { x.max(*place) };
                 }
+            }
+            (Self::ExtremeInteger(want, a), Self::ExtremeInteger(_, b)) => {
+                let nearer = |(i, x)| a[at(i)] = nearer_integer(a[at(i)], x, *want);
+                b.into_iter().enumerate().for_each(nearer);
+            }
+            (Self::ExtremeReal(want, a), Self::ExtremeReal(_, b)) => {
+                let nearer = |(i, x)| a[at(i)] = nearer_real(a[at(i)], x, *want);
+                b.into_iter().enumerate().for_each(nearer);
             }
             (Self::Extreme(want, a), Self::Extreme(_, b)) => {
                 b.into_iter().enumerate().for_each(|(i, x)| keep(&mut a[at(i)], x, *want));
@@ -207,11 +236,24 @@ impl Accumulator {
         let at = groups.iter().map(|g| *g as usize);
         Ok(match (self, plan) {
             (Self::Count(v), _) => at.map(|g| count(v[g])).collect(),
-            (Self::SumIntegers(_), _) if !has_rows => vec![Value::Blank; groups.len()],
-            (Self::SumIntegers(v), Plan::SumIntegers(e)) if e.is_decimal => {
-                at.map(|g| Value::Decimal(Decimal(v[g]))).collect()
+            (Self::SumIntegers(_) | Self::ExtremeInteger(..) | Self::ExtremeReal(..), _)
+                if !has_rows =>
+            {
+                vec![Value::Blank; groups.len()]
             }
-            (Self::SumIntegers(v), _) => at.map(|g| Value::Int(v[g])).collect(),
+            (
+                Self::SumIntegers(v) | Self::ExtremeInteger(_, v),
+                Plan::SumIntegers(e) | Plan::ExtremeInteger { value: e, .. },
+            ) => {
+                let value =
+                    |n| if e.is_decimal { Value::Decimal(Decimal(n)) } else { Value::Int(n) };
+                at.map(|g| value(v[g])).collect()
+            }
+            (Self::ExtremeReal(_, v), Plan::ExtremeReal { value, .. }) if value.is_decimal => {
+                let decimal = |v| Ok(Value::Decimal(Decimal::from_f64(v).ok_or_else(overflow)?));
+                at.map(|g| decimal(v[g])).collect::<Result<_>>()?
+            }
+            (Self::ExtremeReal(_, v), _) => at.map(|g| Value::Double(v[g])).collect(),
             (Self::SumColumn(v), plan) => {
                 let is_decimal = match plan {
                     Plan::SumColumn(c) => c.column.data_type() == DataType::Decimal,
@@ -271,6 +313,25 @@ fn each<T>(
         None => values.for_each(|v| add(0, v)),
         Some(numbers) => numbers.iter().zip(values).for_each(|(g, v)| add(*g as usize, v)),
     }
+}
+
+/// What every number is nearer to the wanted end than.
+fn farthest_integer(want: Ordering) -> i64 {
+    if want == Ordering::Less { i64::MAX } else { i64::MIN }
+}
+
+/// As [`farthest_integer`], in the total order of doubles.
+fn farthest_real(want: Ordering) -> f64 {
+    let last = f64::from_bits(u64::MAX >> 1);
+    if want == Ordering::Less { last } else { -last }
+}
+
+fn nearer_integer(a: i64, b: i64, want: Ordering) -> i64 {
+    if want == Ordering::Less { a.min(b) } else { a.max(b) }
+}
+
+fn nearer_real(a: f64, b: f64, want: Ordering) -> f64 {
+    if b.total_cmp(&a) == want { b } else { a }
 }
 
 fn no_place(want: Ordering) -> u32 {

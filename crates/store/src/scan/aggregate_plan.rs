@@ -35,6 +35,16 @@ pub(super) enum Plan<'a> {
         want: Ordering,
         ranks: Option<Arc<Vec<u32>>>,
     },
+    /// Of whole numbers or fixed decimals that are never blank.
+    ExtremeInteger {
+        value: Integers<'a>,
+        want: Ordering,
+    },
+    /// Of real numbers that are never blank, or of fixed decimals made of them.
+    ExtremeReal {
+        value: Reals<'a>,
+        want: Ordering,
+    },
     Extreme {
         value: RowPlan<'a>,
         want: Ordering,
@@ -81,8 +91,8 @@ impl<'a> Plan<'a> {
                     }
                 }
             }
-            Aggregate::Min(e) => Self::extreme(row(e)?, Ordering::Less),
-            Aggregate::Max(e) => Self::extreme(row(e)?, Ordering::Greater),
+            Aggregate::Min(e) => Self::extreme(version, scan, e, rows, Ordering::Less)?,
+            Aggregate::Max(e) => Self::extreme(version, scan, e, rows, Ordering::Greater)?,
             Aggregate::Count(RowExpr::Column(c)) => {
                 let column = codes(c)?;
                 if column.is_never_blank() { Self::CountRows } else { Self::CountColumn(column) }
@@ -102,14 +112,25 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn extreme(value: RowPlan<'a>, want: Ordering) -> Self {
-        match value {
-            RowPlan::Column(column) => {
-                let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
-                Self::ExtremeCode { column, want, ranks }
-            }
-            value => Self::Extreme { value, want },
+    fn extreme(
+        version: &'a StoreVersion,
+        scan: u64,
+        expression: &RowExpr,
+        rows: usize,
+        want: Ordering,
+    ) -> Result<Self> {
+        if let RowExpr::Column(c) = expression {
+            let column = CodeReader::new(version, scan, c)?;
+            let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
+            return Ok(Self::ExtremeCode { column, want, ranks });
         }
+        if let Some(value) = Integers::new(version, scan, expression, rows)? {
+            return Ok(Self::ExtremeInteger { value, want });
+        }
+        if let Some(value) = Reals::new(version, scan, expression)? {
+            return Ok(Self::ExtremeReal { value, want });
+        }
+        Ok(Self::Extreme { value: RowPlan::new(version, scan, expression)?, want })
     }
 
     /// Whether parts of the rows give the same answer in whatever order they are put together.
@@ -118,6 +139,15 @@ impl<'a> Plan<'a> {
             Self::SumReals(reals) => reals.is_decimal,
             Self::SumDoubles(_) | Self::Sum(_) | Self::Extreme { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Whether groups that some row belongs to are those whose aggregate is not zero.
+    pub(super) fn tells_groups(&self) -> bool {
+        match self {
+            Self::CountRows => true,
+            Self::SumIntegers(integers) => integers.is_positive,
+            _ => false,
         }
     }
 
@@ -137,6 +167,8 @@ impl<'a> Plan<'a> {
             Self::SumReals(reals) if reals.is_decimal => Accumulator::SumColumn(Vec::new()),
             Self::Sum(_) | Self::SumDoubles(_) | Self::SumReals(_) => Accumulator::Sum(Vec::new()),
             Self::ExtremeCode { want, .. } => Accumulator::ExtremeCode(*want, Vec::new()),
+            Self::ExtremeInteger { want, .. } => Accumulator::ExtremeInteger(*want, Vec::new()),
+            Self::ExtremeReal { want, .. } => Accumulator::ExtremeReal(*want, Vec::new()),
             Self::Extreme { want, .. } => Accumulator::Extreme(*want, Vec::new()),
             Self::Distinct { column, rows, .. } => {
                 let words = (column.column.cardinality() as usize).div_ceil(64);

@@ -18,6 +18,9 @@ pub(super) struct Groups<'a> {
     known: Known,
     len: usize,
     pub(super) accumulators: Vec<Accumulator>,
+    /// The aggregate that tells which groups of a dense numbering have rows, so that this need not
+    /// be noted row by row.
+    told_by: Option<usize>,
 }
 
 enum Known {
@@ -77,7 +80,7 @@ impl<'a> Groups<'a> {
         let mut accumulators: Vec<Accumulator> =
             plans.iter().map(|plan| plan.accumulator(len)).collect();
         accumulators.iter_mut().for_each(|a| a.grow(len));
-        Self { keys, known, len, accumulators }
+        Self { keys, known, len, accumulators, told_by: plans.iter().position(Plan::tells_groups) }
     }
 
     /// Whether there are more groups than `limit`, as far as that is known before the end.
@@ -91,7 +94,7 @@ impl<'a> Groups<'a> {
             (Known::Dense(met, all_met), Numbering::Dense { keys, .. }) => {
                 self.keys.number(keys, &space.own, rows, &mut space.numbers);
                 match met.len() {
-                    _ if *all_met => {}
+                    _ if *all_met || self.told_by.is_some() => {}
                     0..=few_groups::FEW => few_groups::note_met(met, &space.numbers),
                     _ => space.numbers.iter().for_each(|n| met[*n as usize] = true),
                 }
@@ -167,7 +170,9 @@ impl<'a> Groups<'a> {
     pub(super) fn finish(self, plans: &[Plan<'_>]) -> Result<ScanResult> {
         let groups: Vec<u32> = match &self.known {
             Known::Dense(met, _) => {
-                (0u32..).zip(met).filter_map(|(number, met)| met.then_some(number)).collect()
+                let told = self.told_by.map(|at| &self.accumulators[at]);
+                let has_rows = |group: usize| told.map_or(met[group], |told| told.has_rows(group));
+                (0..met.len()).filter(|group| has_rows(*group)).map(|group| group as u32).collect()
             }
             _ => (0..self.len as u32).collect(),
         };

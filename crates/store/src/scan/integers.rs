@@ -11,12 +11,15 @@ use super::path::CodeReader;
 use super::rows::{BLOCK, Local, Rows, Source};
 use crate::dictionary::Dictionary;
 use crate::scan_request::RowExpr;
+use crate::segment::CodeBlock;
 use crate::version::StoreVersion;
 
 pub(super) struct Integers<'a> {
     node: Node<'a>,
     /// Values are ten-thousandths.
     pub(super) is_decimal: bool,
+    /// Every value is above zero.
+    pub(super) is_positive: bool,
 }
 
 pub(super) enum Node<'a> {
@@ -65,7 +68,8 @@ impl<'a> Integers<'a> {
         let largest = typed.bounds.0.abs().max(typed.bounds.1.abs());
         let fits = largest.saturating_mul(rows.max(1) as i128) <= i128::from(i64::MAX);
         let is_decimal = typed.unit == Unit::TenThousandth;
-        Ok(fits.then_some(Self { node: typed.node, is_decimal }))
+        let is_positive = typed.bounds.0 > 0;
+        Ok(fits.then_some(Self { node: typed.node, is_decimal, is_positive }))
     }
 
     /// Values of a block's rows.
@@ -96,13 +100,37 @@ impl<'a> Integers<'a> {
     ) {
         if sums.len() <= few_groups::FEW {
             let mut few = few_groups::Sums::new();
-            self.each(numbers, rows, space, |at, group, value| few.add(at, group, value));
+            if !self.add_block(&mut few, numbers, rows) {
+                self.each(numbers, rows, space, |at, group, value| few.add(at, group, value));
+            }
             few.add_to(sums);
-        } else {
+        } else if !self.add_block(&mut *sums, numbers, rows) {
             self.each(numbers, rows, space, |_, group, value| {
                 sums[group as usize] = sums[group as usize].wrapping_add(value);
             });
         }
+    }
+
+    /// Adds the values of a whole block where they are codes in equal steps; otherwise false.
+    fn add_block(
+        &self,
+        sums: &mut (impl AddValue + ?Sized),
+        numbers: &[u32],
+        rows: Rows<'_>,
+    ) -> bool {
+        let Some((local, zero, unit)) = self.steps(rows).filter(|_| rows.picked.is_none()) else {
+            return false;
+        };
+        local.with_block(rows.first, rows.n, |block| match block {
+            CodeBlock::U8(codes) => add_codes(sums, codes, numbers, zero, unit),
+            CodeBlock::U16(codes) => add_codes(sums, codes, numbers, zero, unit),
+            CodeBlock::U32(codes) => add_codes(sums, codes, numbers, zero, unit),
+            CodeBlock::Constant(code) => {
+                let value = zero.wrapping_add(i64::from(code).wrapping_mul(unit));
+                numbers.iter().enumerate().for_each(|(at, group)| sums.add(at, *group, value));
+            }
+        });
+        true
     }
 
     /// Calls `add` with the place, the group and the value of each row.
@@ -140,6 +168,42 @@ impl<'a> Integers<'a> {
             }
             _ => None,
         }
+    }
+}
+
+/// Sums that values are added to: of row `at` of a block to the sum of its group.
+trait AddValue {
+    fn add(&mut self, at: usize, group: u32, value: i64);
+}
+
+impl AddValue for [i64] {
+    #[inline]
+    fn add(&mut self, _: usize, group: u32, value: i64) {
+        let sum = &mut self[group as usize];
+        *sum = sum.wrapping_add(value);
+    }
+}
+
+impl AddValue for few_groups::Sums {
+    #[inline]
+    fn add(&mut self, at: usize, group: u32, value: i64) {
+        Self::add(self, at, group, value);
+    }
+}
+
+/// A function of its own, so that all the loop needs stays in registers: a closure that is passed
+/// on finds what it captured in memory, for every row again.
+#[inline(never)]
+fn add_codes<T: Copy + Into<u32>>(
+    sums: &mut (impl AddValue + ?Sized),
+    codes: &[T],
+    numbers: &[u32],
+    zero: i64,
+    unit: i64,
+) {
+    for (at, (code, group)) in codes.iter().zip(numbers).enumerate() {
+        let code: u32 = (*code).into();
+        sums.add(at, *group, zero.wrapping_add(i64::from(code).wrapping_mul(unit)));
     }
 }
 
