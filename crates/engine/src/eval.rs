@@ -1,5 +1,6 @@
 //! Evaluation over tables of contexts: every expression is evaluated for all its cells at once.
 
+mod across;
 mod aggregate;
 mod alike;
 mod all_selected;
@@ -12,6 +13,7 @@ mod code_filter;
 mod column_statistics;
 mod context_test;
 mod dates;
+mod dependence;
 mod extend;
 mod finer_scan;
 mod group_by;
@@ -49,6 +51,7 @@ mod transition;
 mod treat_as;
 mod values_by_scan;
 mod variable;
+mod variance;
 mod whole_table;
 mod window;
 
@@ -93,6 +96,7 @@ pub(crate) struct Evaluator<'a> {
     known_scans: RefCell<Vec<known_scans::KnownScan>>,
     known_rows: RefCell<Vec<row_condition::KnownRows>>,
     code_maps: RefCell<finer_scan::CodeMaps>,
+    decided: RefCell<dependence::Decided>,
     /// Scans that expressions would make, while that is found out.
     foreseen: RefCell<Option<Vec<ScanRequest>>>,
     /// Which time that is being found out.
@@ -132,6 +136,7 @@ impl<'a> Evaluator<'a> {
             known_scans: RefCell::default(),
             known_rows: RefCell::default(),
             code_maps: RefCell::default(),
+            decided: RefCell::default(),
             foreseen: RefCell::default(),
             foreseeing: Cell::default(),
             random: Cell::new(context.seed),

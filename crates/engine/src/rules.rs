@@ -19,6 +19,8 @@ pub enum Rule {
     ScanTogether,
     /// Those contexts are told apart by the column of fewest values that does.
     CoarseGrain,
+    /// What cells see of a table through another one's rows is found by one scan of these.
+    AcrossScan,
     /// Conditions on single columns of a table's rows are filters on codes.
     CodeFilter,
     /// Rows are compared with what is the same for all of them by their place in order.
@@ -35,7 +37,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::IterationAsScan,
         Self::ScanAhead,
         Self::KnownScans,
@@ -43,6 +45,7 @@ impl Rule {
         Self::SharedScan,
         Self::ScanTogether,
         Self::CoarseGrain,
+        Self::AcrossScan,
         Self::CodeFilter,
         Self::OrderedFilter,
         Self::GroupsByScan,

@@ -196,6 +196,13 @@ impl Column {
         self.read(first_row, out);
     }
 
+    /// The code of every row and, last, that of the table's blank row.
+    pub fn all_codes(&self) -> Vec<u32> {
+        let mut codes = vec![0; self.rows + 1];
+        self.read_codes(0, &mut codes);
+        codes
+    }
+
     /// As [`Column::read_codes`], into cells that hold every code of the column.
     pub(crate) fn read<T: Cell>(&self, first_row: usize, out: &mut [T]) {
         let mut row = first_row;

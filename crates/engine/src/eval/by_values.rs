@@ -2,7 +2,7 @@
 //! at for itself.
 
 use evercube_base::{Result, Value};
-use evercube_store::{Aggregate, ColumnId, TableId};
+use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -14,6 +14,10 @@ use crate::scalar as rules;
 
 /// In long tables a scan by value pays where each has so many rows.
 const ROWS_OF_A_VALUE: usize = 8;
+
+fn column_of(column: ColumnId) -> RowExpr {
+    RowExpr::Column(PathColumn { path: Vec::new(), column })
+}
 
 impl Evaluator<'_> {
     /// Answers a statistic over a column of a model table; `None` where it is over something else.
@@ -27,6 +31,9 @@ impl Evaluator<'_> {
     ) -> Result<Option<Scalars>> {
         let column = match body.kind {
             Kind::RowColumn { frame, column } if frame == cells.frames.len() => column as u32,
+            _ if statistics::is_spread(fold) => {
+                return self.variances_of_expression(cells, fold, table, body);
+            }
             _ => return Ok(None),
         };
         let column = ColumnId { table, column };
@@ -52,6 +59,14 @@ impl Evaluator<'_> {
             && statistics::is_by_place(fold)
         {
             return self.by_place(cells, fold, column, argument).map(Some);
+        }
+        if is_long
+            && hardly_shares
+            && statistics::is_spread(fold)
+            && !values.has_blank()
+            && let Some(found) = self.variances(cells, fold, table, column_of(column))?
+        {
+            return Ok(Some(found));
         }
         let counted = match is_long && hardly_shares {
             false => self.counted_by_scan(cells, column)?,

@@ -1,17 +1,17 @@
-//! Conditions on single columns of a model table as filters on codes: what is asked once per value
-//! need not be asked per row. `SUMX ( FILTER ( Sales, Sales[Discount] > 5 ), … )` is a scan with a
+//! Conditions on single columns of a model table, or of tables its rows refer to, as filters on
+//! codes: what is asked once per value need not be asked per row. `SUMX ( FILTER ( Sales, Sales[Discount] > 5 ), … )` is a scan with a
 //! filter then.
 
 use std::sync::Arc;
 
 use evercube_base::Result;
-use evercube_store::{BitSet, ColumnId, TableId};
+use evercube_store::{BitSet, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
+use super::iterate::column_of_row;
 use super::rows::{CellTable, RowColumn, Rows};
 use super::variable::Evaluated;
-use crate::filter_context::Filter;
 use crate::plan::{FilterArgument, Fold, Kind, Node};
 use crate::rules::Rule;
 use crate::scalar as rules;
@@ -45,14 +45,14 @@ impl Evaluator<'_> {
         Ok(Some(inner))
     }
 
-    /// The condition as a filter on the codes of the one column it looks at.
+    /// The codes of the one column a condition looks at for which it holds.
     pub(super) fn codes_where(
         &self,
         cells: &Cells,
         table: TableId,
         part: &Node,
-    ) -> Result<Option<Filter>> {
-        let frame = cells.frames.len();
+    ) -> Result<Option<(PathColumn, Arc<BitSet>)>> {
+        let frame = (cells.frames.len(), table);
         let mut column = None;
         if part.uses.filter_context
             || part.uses.volatile
@@ -60,11 +60,10 @@ impl Evaluator<'_> {
         {
             return Ok(None);
         }
-        let Some(column) = column else { return Ok(None) };
-        let column = ColumnId { table, column };
+        let Some(at) = column else { return Ok(None) };
+        let column = at.column;
+        let n = self.store.table(column.table).column(column.column).cardinality();
         let data = self.store.table(table);
-        let of = data.column(column.column);
-        let n = of.cardinality();
         if n > MOST_VALUES || n as usize > data.rows().max(1 << 12) {
             return Ok(None);
         }
@@ -86,20 +85,21 @@ impl Evaluator<'_> {
                 Err(_) => return Ok(None),
             }
         }
-        Ok(Some(Filter::Column { column, codes: Arc::new(codes) }))
+        Ok(Some((at, Arc::new(codes))))
     }
 
-    /// Whether an expression looks at one column of the row alone, which is noted.
+    /// Whether an expression looks at one column of the row alone, or of one the row refers to,
+    /// which is noted. `row`: the row context, and the table it goes through.
     fn is_on_column(
         &self,
         cells: &Cells,
         node: &Node,
-        frame: usize,
-        column: &mut Option<u32>,
+        row: (usize, TableId),
+        column: &mut Option<PathColumn>,
     ) -> Result<bool> {
         let mut all = |nodes: &[&Node]| -> Result<bool> {
             for node in nodes {
-                if !self.is_on_column(cells, node, frame, column)? {
+                if !self.is_on_column(cells, node, row, column)? {
                     return Ok(false);
                 }
             }
@@ -107,9 +107,10 @@ impl Evaluator<'_> {
         };
         Ok(match &node.kind {
             Kind::Literal(_) => true,
-            Kind::RowColumn { frame: f, column: c } => {
-                *f == frame && *column.get_or_insert(*c as u32) == *c as u32
-            }
+            Kind::RowColumn { .. } | Kind::Related { .. } => match column_of_row(node, row) {
+                Some(found) => *column.get_or_insert_with(|| found.clone()) == found,
+                None => false,
+            },
             Kind::Variable(slot) => {
                 !node.is_table()
                     && matches!(

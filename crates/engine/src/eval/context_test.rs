@@ -92,7 +92,8 @@ impl Evaluator<'_> {
         if !any {
             let of = self.store.table(column.table).column(column.column);
             allowed = BitSet::new(n, false);
-            (0..of.rows()).for_each(|row| allowed.insert(of.code(row) as usize));
+            let codes = of.all_codes();
+            codes[..of.rows()].iter().for_each(|code| allowed.insert(*code as usize));
         }
         allowed
     }

@@ -132,6 +132,11 @@ impl Evaluator<'_> {
         if let Some(key) = has.keys.iter().position(|k| k == column) {
             return Some(CodesOf { key, map: None });
         }
+        for (key, k) in has.keys.iter().enumerate().filter(|(_, k)| k.path == column.path) {
+            if let Some(map) = self.decided_codes(k.column, column.column) {
+                return Some(CodesOf { key, map: Some(map) });
+            }
+        }
         let asked = Some(column.column.column);
         self.mapped(has, &column.path, asked, |row| {
             self.store.table(column.column.table).column(column.column.column).code(row)
@@ -270,8 +275,8 @@ impl Told<'_> {
             Self::Own(column) => {
                 // Code 0 is that of the blank row, whose number comes after the last row's.
                 let mut rows = vec![column.rows() as u32; column.cardinality() as usize];
-                for row in 0..column.rows() {
-                    rows[column.code(row) as usize] = row as u32;
+                for (row, code) in (0..column.rows() as u32).zip(column.all_codes()) {
+                    rows[code as usize] = row;
                 }
                 rows
             }

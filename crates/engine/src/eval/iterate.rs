@@ -177,24 +177,19 @@ pub(super) fn plain_aggregates(
     body: &Node,
     frame: usize,
 ) -> Vec<Aggregate> {
-    let plain = match &body.kind {
-        Kind::RowColumn { frame: f, column } if *f == frame => {
-            Some(ColumnId { table, column: *column as u32 })
-        }
-        _ => None,
-    };
+    let plain = column_of_row(body, (frame, table));
     let numeric = body.data_type().is_numeric();
     let expression = match fold {
         Fold::Sum | Fold::Average if !numeric => None,
         Fold::Min | Fold::Max | Fold::Count if plain.is_some() => {
-            plain.map(|c| RowExpr::Column(own(c)))
+            plain.clone().map(RowExpr::Column)
         }
         _ => row_expression(body, frame, table),
     };
     match (fold, expression, plain) {
         (Fold::DistinctCount | Fold::DistinctCountNoBlank, _, Some(c)) => {
             let with_blank = fold == Fold::DistinctCount;
-            vec![Aggregate::DistinctCount { column: own(c), with_blank }]
+            vec![Aggregate::DistinctCount { column: c, with_blank }]
         }
         (Fold::Sum, Some(e), _) => vec![Aggregate::Sum(e)],
         (Fold::Min, Some(e), _) => vec![Aggregate::Min(e)],
@@ -211,8 +206,19 @@ pub(crate) fn not_zero(n: i64) -> Value {
     if n == 0 { Value::Blank } else { Value::Int(n) }
 }
 
-fn own(column: ColumnId) -> PathColumn {
-    PathColumn { path: Vec::new(), column }
+/// The column an expression is, of the row of a row context or of one that row refers to. `row`:
+/// the row context, and the table it goes through.
+pub(super) fn column_of_row(node: &Node, (frame, table): (usize, TableId)) -> Option<PathColumn> {
+    match &node.kind {
+        Kind::RowColumn { frame: f, column } if *f == frame => {
+            let column = ColumnId { table, column: *column as u32 };
+            Some(PathColumn { path: Vec::new(), column })
+        }
+        Kind::Related { frame: f, path, column } if *f == frame => {
+            Some(PathColumn { path: path.clone(), column: *column })
+        }
+        _ => None,
+    }
 }
 
 /// Whether a body looks at nothing but the row of the iteration itself.
@@ -237,11 +243,8 @@ pub(crate) fn row_expression(node: &Node, frame: usize, table: TableId) -> Optio
     }
     Some(match &node.kind {
         Kind::Literal(v) => RowExpr::Constant(v.clone()),
-        Kind::RowColumn { frame: f, column } if *f == frame => {
-            RowExpr::Column(own(ColumnId { table, column: *column as u32 }))
-        }
-        Kind::Related { frame: f, path, column } if *f == frame => {
-            RowExpr::Column(PathColumn { path: path.clone(), column: *column })
+        Kind::RowColumn { .. } | Kind::Related { .. } => {
+            RowExpr::Column(column_of_row(node, (frame, table))?)
         }
         Kind::Binary { operator, left, right } => {
             let l = Box::new(row_expression(left, frame, table)?);

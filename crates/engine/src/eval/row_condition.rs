@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use evercube_base::{DataType, Result};
 use evercube_dax::ast::BinaryOperator;
-use evercube_store::{BitSet, ColumnId, PathColumn, RowComparison, RowExpr, TableId};
+use evercube_store::{BitSet, RelationshipId, RowComparison, RowExpr, ScanFilter, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
-use super::iterate::row_expression;
+use super::iterate::{column_of_row, row_expression};
 use crate::filter_context::Filter;
 use crate::plan::{Kind, Node};
 
@@ -33,8 +33,10 @@ impl Evaluator<'_> {
         table: TableId,
         condition: &Node,
     ) -> Result<Option<Filter>> {
-        if let Some(filter) = self.codes_where(cells, table, condition)? {
-            return Ok(Some(filter));
+        if let Some((at, codes)) = self.codes_where(cells, table, condition)?
+            && at.path.is_empty()
+        {
+            return Ok(Some(Filter::Column { column: at.column, codes }));
         }
         let found = self.rows_where(cells, table, condition)?;
         Ok(found.map(|rows| Filter::Rows { table, rows, without: Vec::new(), relationships: None }))
@@ -60,12 +62,16 @@ impl Evaluator<'_> {
                 Ok(rows.map(|rows| Arc::new(other_rows(&rows))))
             }
             _ => match self.codes_where(cells, table, condition)? {
-                Some(Filter::Column { column, codes }) => {
-                    let mut rows = self.visibility().rows_with(table, &[(column, codes)]);
-                    rows.remove(rows.len() - 1);
-                    Ok(Some(Arc::new(rows)))
+                Some((column, codes)) => {
+                    let has_index =
+                        |step: &RelationshipId| self.store.relationship(*step).is_some();
+                    if !column.path.iter().all(has_index) {
+                        return Ok(None);
+                    }
+                    let filter = ScanFilter::Codes { column, codes };
+                    Ok(Some(Arc::new(self.visibility().passing(table, vec![filter]))))
                 }
-                _ => self.compared(cells, table, condition),
+                None => self.compared(cells, table, condition),
             },
         }
     }
@@ -128,14 +134,7 @@ fn operand(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
     }
     match &node.kind {
         Kind::Literal(value) => Some(RowExpr::Constant(value.clone())),
-        Kind::RowColumn { frame: f, column } if *f == frame => {
-            let column = ColumnId { table, column: *column as u32 };
-            Some(RowExpr::Column(PathColumn { path: Vec::new(), column }))
-        }
-        Kind::Related { frame: f, path, column } if *f == frame => {
-            Some(RowExpr::Column(PathColumn { path: path.clone(), column: *column }))
-        }
-        _ => None,
+        _ => column_of_row(node, (frame, table)).map(RowExpr::Column),
     }
 }
 

@@ -6,6 +6,7 @@ use evercube_work::{interrupt_point, map_blocks, tick};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
+use super::rows::RowColumn;
 use crate::plan::{Kind, Node};
 use crate::scalar as rules;
 
@@ -78,6 +79,15 @@ impl Evaluator<'_> {
             Kind::Related { frame, path, column } => {
                 let f = &cells.frames[*frame];
                 let of = self.store.table(column.table).column(column.column);
+                // Rows that stand for the values of the column, see `code_filter.rs`.
+                if let (None, Some(RowColumn::Codes { column: c, codes })) =
+                    (&f.rows.base, f.rows.columns.first())
+                    && c == column
+                {
+                    return Ok(Scalars::each(map_blocks(&f.index, |i| {
+                        of.value(codes[*i as usize])
+                    })));
+                }
                 let value = |i: &u32| {
                     let row = f.rows.base_row(*i as usize);
                     of.value(self.visibility().code(*column, path, row))

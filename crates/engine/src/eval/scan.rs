@@ -151,8 +151,21 @@ impl Evaluator<'_> {
             let keyed = match self.keyed(cells, &members, context, base, &reach) {
                 Ok(keyed) => keyed,
                 Err(hard) => {
-                    let explicit = cells.select(&members).keys_to_filters(self.store, &hard);
-                    let inner = self.scan(&explicit, base, group, blank_row, make)?;
+                    let of_context = cells.select(&members);
+                    let blank_rows = blank_row && self.store.has_blank_row(base);
+                    let across = match blank_rows {
+                        true => None,
+                        false => {
+                            self.scan_across(&of_context, context, base, &hard, group, make)?
+                        }
+                    };
+                    let inner = match across {
+                        Some(found) => found,
+                        None => {
+                            let explicit = of_context.keys_to_filters(self.store, &hard);
+                            self.scan(&explicit, base, group, blank_row, make)?
+                        }
+                    };
                     out.append(inner, &members);
                     continue;
                 }
@@ -217,6 +230,14 @@ impl Grouped {
             }
             return;
         }
+        // A group is of one cell, mostly; without columns of their own cells have one group.
+        let is_one_each = self.keys.is_empty();
+        let expected =
+            result.groups.min(if is_one_each { keyed.numbers.len() } else { usize::MAX });
+        self.aggregates.resize_with(result.aggregates.len(), Vec::new);
+        self.cells.reserve(expected);
+        self.keys.iter_mut().for_each(|k| k.reserve(expected));
+        self.aggregates.iter_mut().for_each(|a| a.reserve(expected));
         for g in 0..result.groups {
             evercube_work::tick();
             let codes = result.keys[..width].iter().map(|k| k[g]);

@@ -96,8 +96,9 @@ impl Evaluator<'_> {
         };
         let key = self.store.table(together.key.table).column(together.key.column);
         let mut seen = BitSet::new(key.cardinality() as usize, false);
+        let codes = key.all_codes();
         let rows = together.rows.iter().flat_map(BitSet::iter);
-        rows.for_each(|row| seen.insert(key.code(row) as usize));
+        rows.for_each(|row| seen.insert(codes[row] as usize));
         let combinations = group
             .iter()
             .map(|c| self.store.table(c.table).column(c.column).cardinality() as usize)
@@ -198,14 +199,15 @@ impl Evaluator<'_> {
     /// Whether each set of rows is all rows of some values of a column.
     fn is_union_of_values(&self, table: TableId, column: u32, sets: &[BitSet]) -> bool {
         let of = self.store.table(table).column(column);
+        let codes = of.all_codes();
+        let rows = of.rows() + usize::from(self.store.has_blank_row(table));
         let mut rows_of = vec![0_usize; of.cardinality() as usize];
-        (0..of.rows()).for_each(|row| rows_of[of.code(row) as usize] += 1);
-        rows_of[0] += usize::from(self.store.has_blank_row(table));
+        codes[..rows].iter().for_each(|code| rows_of[*code as usize] += 1);
         let mut met = vec![usize::MAX; rows_of.len()];
         sets.iter().enumerate().all(|(i, rows)| {
             let (mut here, mut whole) = (0, 0);
             for row in rows.iter() {
-                let code = of.code(row) as usize;
+                let code = codes[row] as usize;
                 here += 1;
                 if met[code] != i {
                     met[code] = i;
@@ -219,10 +221,11 @@ impl Evaluator<'_> {
     /// For each code of the grain, the contexts that see its rows.
     fn seen_by(&self, together: &Together) -> Vec<Vec<u32>> {
         let column = self.store.table(together.key.table).column(together.key.column);
+        let codes = column.all_codes();
         let mut seen_by: Vec<Vec<u32>> = vec![Vec::new(); column.cardinality() as usize];
         for (context, rows) in (0u32..).zip(&together.rows) {
             for row in rows.iter() {
-                let of = &mut seen_by[column.code(row) as usize];
+                let of = &mut seen_by[codes[row] as usize];
                 if of.last() != Some(&context) {
                     of.push(context);
                 }

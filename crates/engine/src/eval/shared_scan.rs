@@ -184,6 +184,7 @@ impl Evaluator<'_> {
                 out.push(key);
             }
         }
+        self.leave_out_decided(&mut out);
         let paths: Vec<Vec<RelationshipId>> = out.iter().map(|k| k.path.clone()).collect();
         for path in paths.iter().filter(|p| !p.is_empty()) {
             let here = || out.iter().filter(|k| k.path == *path);
@@ -199,6 +200,22 @@ impl Evaluator<'_> {
             }
         }
         out
+    }
+
+    /// Leaves out keys that other keys of the same table decide.
+    fn leave_out_decided(&self, keys: &mut Vec<PathColumn>) {
+        let mut at = 0;
+        while let Some(key) = keys.get(at) {
+            let decides = |other: &PathColumn| {
+                other != key
+                    && other.path == key.path
+                    && self.decided_codes(other.column, key.column).is_some()
+            };
+            match keys.iter().any(decides) {
+                true => drop(keys.remove(at)),
+                false => at += 1,
+            }
+        }
     }
 
     fn values_of(&self, key: &PathColumn) -> f64 {

@@ -10,9 +10,12 @@ type Counted = Vec<(f64, u64)>;
 
 /// Whether a fold is a statistic of numbers in whatever order.
 pub(crate) fn is_of_numbers(fold: Fold) -> bool {
-    use Fold as F;
-    let is_spread = matches!(fold, F::VarP | F::VarS | F::StdevP | F::StdevS);
-    is_spread || matches!(fold, F::GeoMean | F::Median | F::PercentileInc | F::PercentileExc)
+    is_spread(fold) || is_by_place(fold) || fold == Fold::GeoMean
+}
+
+/// Whether it says how far numbers are from their mean.
+pub(crate) fn is_spread(fold: Fold) -> bool {
+    matches!(fold, Fold::VarP | Fold::VarS | Fold::StdevP | Fold::StdevS)
 }
 
 /// Whether it is a number at a place in the order of all.

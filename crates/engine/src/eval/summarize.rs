@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         schema: &Schema,
     ) -> Result<CellTable> {
         if rollup.chains.is_empty()
-            && let Some(found) = self.scanned_groups(cells, table, groups, schema)?
+            && let Some(found) = self.groups_of(cells, table, groups, columns, schema)?
         {
             let (of_groups, parents) = cells.iterate(&found);
             let of_groups = self.transition(&of_groups)?;
@@ -87,6 +87,45 @@ impl Evaluator<'_> {
         let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
         let rows = Rows::concat(self.store, Arc::clone(schema), &rows);
         Ok(CellTable::from_cells(&rows, &all, cells.n))
+    }
+
+    /// Groups of a table, where a scan of a model table finds them. Rows under filters of their own
+    /// are seen by named expressions, which only groups of visible rows can do without.
+    fn groups_of(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        groups: &[Node],
+        named: &[NamedNode],
+        schema: &Schema,
+    ) -> Result<Option<CellTable>> {
+        match &table.kind {
+            Kind::ModelTable { .. } => self.scanned_groups(cells, table, groups, schema),
+            _ if !named.is_empty() || !is_model_rows(table) => Ok(None),
+            Kind::AllSelected { columns, body } => {
+                let mut inner = cells.clone();
+                self.restore_selected(&mut inner, Some(columns), cells);
+                self.groups_of(&inner, body, groups, named, schema)
+            }
+            Kind::Unfiltered(body) => {
+                let found = self.groups_of(&cells.unfiltered(), body, groups, named, schema)?;
+                Ok(found.map(|found| found.as_shared()))
+            }
+            Kind::CalculateTable { body, filters } => {
+                let inner = self.calculate_cells(cells, filters, true)?;
+                self.groups_of(&inner, body, groups, named, schema)
+            }
+            Kind::Filter { table, condition } => {
+                let Kind::ModelTable { table: id, blank_row: false } = table.kind else {
+                    return Ok(None);
+                };
+                match self.cells_where(cells, id, condition)? {
+                    Some(inner) => self.scanned_groups(&inner, table, groups, schema),
+                    None => Ok(None),
+                }
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Groups of the rows of a model table by its columns and those it is related to, found by a
@@ -174,6 +213,18 @@ impl Evaluator<'_> {
         }
         columns.extend(named.into_iter().map(|v| RowColumn::Values(Arc::new(v))));
         Rows { keep: false, schema: Arc::clone(schema), len, base: None, columns }
+    }
+}
+
+/// Whether a table is the rows of a model table, under whatever filters.
+fn is_model_rows(table: &Node) -> bool {
+    match &table.kind {
+        Kind::ModelTable { .. } => true,
+        Kind::AllSelected { body, .. }
+        | Kind::Unfiltered(body)
+        | Kind::CalculateTable { body, .. } => is_model_rows(body),
+        Kind::Filter { table, .. } => is_model_rows(table),
+        _ => false,
     }
 }
 

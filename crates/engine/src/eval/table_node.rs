@@ -63,6 +63,11 @@ impl Evaluator<'_> {
                 self.table(&self.with_variables(cells, bindings), result)
             }
             Kind::Filter { table, condition } => {
+                if let Kind::ModelTable { table: id, blank_row: false } = table.kind
+                    && let Some(inner) = self.cells_where(cells, id, condition)?
+                {
+                    return self.table(&inner, table);
+                }
                 let table = self.table(cells, table)?;
                 self.filter_rows(cells, &table, condition)
             }

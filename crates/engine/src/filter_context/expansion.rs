@@ -9,7 +9,7 @@ use super::{Direction, FilterContext, SPARSE, Visibility};
 
 impl Visibility<'_> {
     /// Whether a relationship filters under `context`, and whether from its many side too.
-    pub(super) fn flows(&self, context: &FilterContext, id: RelationshipId) -> Option<bool> {
+    pub(crate) fn flows(&self, context: &FilterContext, id: RelationshipId) -> Option<bool> {
         let info = self.model.relationship(id);
         let ends = |r: RelationshipId| {
             let d = self.model.relationship(r).def;

@@ -198,7 +198,7 @@ impl Visibility<'_> {
     }
 
     /// Rows that pass filters, the blank row not among them. Relationships in them have an index.
-    pub(super) fn passing(&self, table: TableId, filters: Vec<ScanFilter>) -> BitSet {
+    pub(crate) fn passing(&self, table: TableId, filters: Vec<ScanFilter>) -> BitSet {
         let rows = self.store.passing(table, filters);
         rows.unwrap_or_else(|stopped| evercube_work::interrupt(stopped))
     }

@@ -384,6 +384,10 @@ enum Pattern {
 
 /// Position in characters of the first hit at or after `from`; `~` takes the sense of a wildcard.
 fn find(needle: &str, hay: &str, from: usize, c: &Collation, wildcards: bool) -> Option<usize> {
+    let is_plain = !(wildcards && needle.contains(['?', '*', '~']));
+    if is_plain && hay.is_ascii() && needle.is_ascii() {
+        return find_ascii(needle.as_bytes(), hay.as_bytes(), from, c.case_sensitive);
+    }
     // Each character is folded on its own, so that positions stay those of the text.
     let fold = |ch: char| {
         let mut buffer = [0u8; 4];
@@ -401,6 +405,17 @@ fn find(needle: &str, hay: &str, from: usize, c: &Collation, wildcards: bool) ->
         });
     }
     (from..=hay.len()).find(|i| matches_prefix(&pattern, hay.get(*i..).unwrap_or(&[])))
+}
+
+/// As [`find`], where every byte is a character.
+fn find_ascii(needle: &[u8], hay: &[u8], from: usize, case_sensitive: bool) -> Option<usize> {
+    let Some(first) = needle.first() else { return (from <= hay.len()).then_some(from) };
+    let last = hay.len().checked_sub(needle.len())?;
+    let is_same = |a: &u8, b: &u8| a == b || !case_sensitive && a.eq_ignore_ascii_case(b);
+    (from..=last).find(|at| {
+        let here = hay[*at..].iter().zip(needle);
+        is_same(&hay[*at], first) && here.clone().all(|(a, b)| is_same(a, b))
+    })
 }
 
 /// Whether the pattern matches a beginning of `hay`; linear steps back to the last `*` only.

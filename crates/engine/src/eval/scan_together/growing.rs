@@ -83,12 +83,13 @@ impl Evaluator<'_> {
     /// For each code of the grain, the place in the order of the first context that sees it.
     fn first_steps(&self, together: &Together, order: &[usize]) -> Vec<Option<u32>> {
         let column = self.store.table(together.key.table).column(together.key.column);
+        let codes = column.all_codes();
         let mut steps = vec![None; column.cardinality() as usize];
         let mut known: Option<&BitSet> = None;
         for (step, context) in (0..).zip(order) {
             let rows = &together.rows[*context];
             for row in rows.iter().filter(|row| known.is_none_or(|known| !known.get(*row))) {
-                steps[column.code(row) as usize].get_or_insert(step);
+                steps[codes[row] as usize].get_or_insert(step);
             }
             known = Some(rows);
         }

@@ -125,7 +125,11 @@ impl Place {
                     walk(root, &path, found);
                 } else {
                     let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, std::fs::read(&path).unwrap());
+                    match std::fs::read(&path) {
+                        // Swept while the folder was gone through.
+                        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                        read => drop(found.insert(name, read.unwrap())),
+                    }
                 }
             }
         }
