@@ -106,8 +106,13 @@ impl Operator {
         let times = 1 + u32::from(self.chance.one_in(2));
         for time in 0..times {
             world.history.fault("disk replaced", &name);
-            world.crash(&name, &mut self.chance).await;
-            world.replace_disk(&name);
+            // Where its disk hangs it takes time to go, and may have been started again meanwhile.
+            loop {
+                world.crash(&name, &mut self.chance).await;
+                if world.replace_disk(&name) {
+                    break;
+                }
+            }
             sleep(Duration::from_millis(self.chance.within(0..1500))).await;
             restart(&world, &name).await;
             if time + 1 < times {

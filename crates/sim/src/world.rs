@@ -217,8 +217,13 @@ impl World {
         life.metastore.shutdown().await;
     }
 
-    /// The server's disk is replaced by an empty one: a new member of the same name.
-    pub fn replace_disk(&self, name: &str) {
+    /// The server's disk is replaced by an empty one: a new member of the same name. Not where the
+    /// server runs: what it writes would go to a disk that nobody knows.
+    #[must_use]
+    pub fn replace_disk(&self, name: &str) -> bool {
+        if self.seats().get(name).is_some_and(|s| s.life.is_some()) {
+            return false;
+        }
         let node = self.number();
         if let Some(seat) = self.seats().get_mut(name) {
             let gone = std::mem::take(&mut seat.disk);
@@ -227,6 +232,7 @@ impl World {
             self.mutation.spoils(&seat.disk);
         }
         self.note(&format!("{name} gets an empty disk and is member {node} now"));
+        true
     }
 
     /// Takes a server away for good.
