@@ -186,6 +186,13 @@ pub enum Aggregate {
     SingleValue(PathColumn),
 }
 
+impl Aggregate {
+    /// Whether what it is of several sets of rows tells what it is of all of them together.
+    pub fn adds_up(&self) -> bool {
+        !matches!(self, Self::DistinctCount { .. } | Self::SingleValue(_))
+    }
+}
+
 /// Group the rows of `table` that pass `filters` by `keys` and aggregate each group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanRequest {

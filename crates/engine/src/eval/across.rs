@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
-use evercube_store::{Aggregate, ColumnId, PathColumn, RelationshipId, ScanRequest, TableId};
+use evercube_store::{
+    Aggregate, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
+};
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -54,14 +56,7 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         let Some(rows) = self.row_groups(context, base, group, make)? else { return Ok(None) };
-        let reach = self.reach(context, many.table);
-        let mut filters = self.scan_filters(context, many.table, &reach);
-        self.narrow(&keyed, &mut filters);
-        let mut keys = keyed.columns.clone();
-        keys.push(PathColumn { path: Vec::new(), column: many });
-        let request = ScanRequest { table: many.table, filters, keys, aggregates: Vec::new() };
-        let met = self.run_scan(request, None)?;
-        self.check_size(met.groups)?;
+        let met = self.keys_met(context, &keyed, many)?;
         let Some(index) = self.store.relationship(step) else { return Ok(None) };
         let row_of_code = index.row_of_code();
         let width = keyed.columns.len();
@@ -83,14 +78,34 @@ impl Evaluator<'_> {
                 continue;
             };
             for cell in by_number.get(number) {
-                self.add_row(&mut out, &mut places, *cell, &rows, *from as usize)?;
+                let codes = || rows.keys.iter().map(|k| k[*from as usize]);
+                let place = places.number(std::iter::once(*cell).chain(codes()));
+                if place as usize == out.cells.len() {
+                    out.cells.push(*cell);
+                    out.keys.iter_mut().zip(codes()).for_each(|(k, c)| k.push(c));
+                }
+                self.join_group(&mut out, place, &rows.asked, &rows.aggregates, *from as usize)?;
             }
         }
         Ok(Some(out))
     }
 
-    fn cardinality(&self, column: ColumnId) -> u32 {
-        self.store.table(column.table).column(column.column).cardinality()
+    /// Which keys of cells occur with which values of a column of their base table.
+    fn keys_met(
+        &self,
+        context: &Arc<FilterContext>,
+        keyed: &KeyedCells,
+        column: ColumnId,
+    ) -> Result<Arc<ScanResult>> {
+        let reach = self.reach(context, column.table);
+        let mut filters = self.scan_filters(context, column.table, &reach);
+        self.narrow(keyed, &mut filters);
+        let mut keys = keyed.columns.clone();
+        keys.push(PathColumn { path: Vec::new(), column });
+        let request = ScanRequest { table: column.table, filters, keys, aggregates: Vec::new() };
+        let met = self.run_scan(request, None)?;
+        self.check_size(met.groups)?;
+        Ok(met)
     }
 
     /// The relationship all hard keys come over, and the cells by their keys on its many side.
@@ -142,16 +157,11 @@ impl Evaluator<'_> {
     ) -> Result<Option<RowGroups>> {
         let reach = self.reach(context, base);
         let asked = make(&reach)?;
-        let adds_up = |a: &Aggregate| {
-            !matches!(a, Aggregate::DistinctCount { .. } | Aggregate::SingleValue(_))
-        };
-        let Some(unique) = self.unique_column(base).filter(|_| asked.iter().all(adds_up)) else {
+        let unique = self.unique_column(base).map(|column| ColumnId { table: base, column });
+        let unique = unique.filter(|c| self.tells_rows(*c));
+        let Some(unique) = unique.filter(|_| asked.iter().all(Aggregate::adds_up)) else {
             return Ok(None);
         };
-        let unique = ColumnId { table: base, column: unique };
-        if !self.tells_rows(unique) {
-            return Ok(None);
-        }
         let mut keys = vec![PathColumn { path: Vec::new(), column: unique }];
         for column in group {
             let Some(column) = reach.column(*column) else { return Ok(None) };
@@ -167,30 +177,5 @@ impl Evaluator<'_> {
         }
         let (keys, aggregates) = (found.keys[1..].to_vec(), found.aggregates.clone());
         Ok(Some(RowGroups { of_row, keys, aggregates, asked }))
-    }
-
-    /// Adds a row to its group in a cell.
-    fn add_row(
-        &self,
-        out: &mut Grouped,
-        places: &mut Numbering,
-        cell: u32,
-        rows: &RowGroups,
-        from: usize,
-    ) -> Result<()> {
-        let codes = || rows.keys.iter().map(|k| k[from]);
-        let next = places.len;
-        let place = places.number(std::iter::once(cell).chain(codes()));
-        if place == next {
-            out.cells.push(cell);
-            out.keys.iter_mut().zip(codes()).for_each(|(k, c)| k.push(c));
-            out.push_aggregates(&rows.aggregates, from);
-            return Ok(());
-        }
-        for (i, values) in out.aggregates.iter_mut().enumerate() {
-            let to = &mut values[place as usize];
-            *to = self.joined(&rows.asked[i], to, &rows.aggregates[i][from])?;
-        }
-        Ok(())
     }
 }

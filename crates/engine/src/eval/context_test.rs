@@ -90,10 +90,7 @@ impl Evaluator<'_> {
             allowed.intersect(&codes);
         }
         if !any {
-            let of = self.store.table(column.table).column(column.column);
-            allowed = BitSet::new(n, false);
-            let codes = of.all_codes();
-            codes[..of.rows()].iter().for_each(|code| allowed.insert(*code as usize));
+            allowed = self.store.table(column.table).column(column.column).present().clone();
         }
         allowed
     }

@@ -192,9 +192,7 @@ impl Evaluator<'_> {
     /// Groups of a finer scan as those of the request.
     fn regrouped(&self, known: &KnownScan, way: &Way, request: &ScanRequest) -> Result<ScanResult> {
         let from = &known.result;
-        let cards = request.keys.iter().map(|k| {
-            u64::from(self.store.table(k.column.table).column(k.column.column).cardinality())
-        });
+        let cards = request.keys.iter().map(|k| u64::from(self.cardinality(k.column)));
         let mut numbering = Numbering::new(cards.collect(), from.groups);
         let mut out = ScanResult {
             keys: vec![Vec::new(); way.keys.len()],

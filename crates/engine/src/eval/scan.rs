@@ -118,6 +118,11 @@ impl Evaluator<'_> {
         found
     }
 
+    /// How many codes a column has.
+    pub(super) fn cardinality(&self, column: ColumnId) -> u32 {
+        self.store.table(column.table).column(column.column).cardinality()
+    }
+
     /// Whether each row of its table has a value of its own in the column.
     pub(super) fn tells_rows(&self, column: ColumnId) -> bool {
         self.store.table(column.table).column(column.column).is_unique()

@@ -83,10 +83,7 @@ impl Evaluator<'_> {
         }
         let Some(together) = self.together(cells, contexts, base) else { return Ok(None) };
         let aggregates = make(&together.reach)?;
-        let adds_up = |a: &Aggregate| {
-            !matches!(a, Aggregate::DistinctCount { .. } | Aggregate::SingleValue(_))
-        };
-        if !aggregates.iter().all(adds_up) {
+        if !aggregates.iter().all(Aggregate::adds_up) {
             return Ok(None);
         }
         let everyone: Vec<u32> = (0..cells.n as u32).collect();
@@ -252,9 +249,7 @@ impl Evaluator<'_> {
             aggregates: vec![Vec::new(); result.aggregates.len()],
             ..Grouped::default()
         };
-        let card = |k: &PathColumn| {
-            u64::from(self.store.table(k.column.table).column(k.column.column).cardinality())
-        };
+        let card = |k: &PathColumn| u64::from(self.cardinality(k.column));
         let cells = asked.keyed.numbers.iter().map(|(_, cell)| u64::from(*cell) + 1).max();
         let groups = request.keys[width..of_rows].iter().map(card);
         let cards = cells.into_iter().chain(groups).collect();
@@ -266,23 +261,36 @@ impl Evaluator<'_> {
             for context in &seen_by[result.keys[of_rows][g] as usize] {
                 let Some(pair) = asked.pairs.find([number, *context].into_iter()) else { continue };
                 for cell in asked.cells.get(pair) {
-                    let next = places.len;
                     let place = places.number(std::iter::once(*cell).chain(group()));
-                    if place == next {
+                    if place as usize == out.cells.len() {
                         out.cells.push(*cell);
                         out.keys.iter_mut().zip(group()).for_each(|(k, c)| k.push(c));
-                        out.push_aggregates(&result.aggregates, g);
-                        continue;
                     }
-                    for (i, values) in out.aggregates.iter_mut().enumerate() {
-                        let to = &mut values[place as usize];
-                        let more = &result.aggregates[i][g];
-                        *to = self.joined(&request.aggregates[i], to, more)?;
-                    }
+                    self.join_group(&mut out, place, &request.aggregates, &result.aggregates, g)?;
                 }
             }
         }
         Ok(out)
+    }
+
+    /// Puts aggregates of a group `from` together with what the group at `place` has, which may be
+    /// nothing yet.
+    pub(super) fn join_group(
+        &self,
+        out: &mut Grouped,
+        place: u32,
+        asked: &[Aggregate],
+        aggregates: &[Vec<Value>],
+        from: usize,
+    ) -> Result<()> {
+        for (i, to) in out.aggregates.iter_mut().enumerate() {
+            let more = &aggregates[i][from];
+            match to.get_mut(place as usize) {
+                Some(known) => *known = self.joined(&asked[i], known, more)?,
+                None => to.push(more.clone()),
+            }
+        }
+        Ok(())
     }
 
     /// The aggregate of two sets of rows from the aggregates of each.

@@ -106,10 +106,7 @@ impl Evaluator<'_> {
             }
         }
         // Other aggregates are scanned for anyway, with those that add up.
-        let adds_up = |a: &Aggregate| {
-            !matches!(a, Aggregate::DistinctCount { .. } | Aggregate::SingleValue(_))
-        };
-        alike.retain(|(r, _)| r.aggregates.iter().all(adds_up));
+        alike.retain(|(r, _)| r.aggregates.iter().all(Aggregate::adds_up));
         let mut out: Vec<(Vec<ScanRequest>, ScanRequest, usize)> = Vec::new();
         for (request, n) in alike {
             let cheaper = out.iter_mut().find_map(|(parts, shared, count)| {
@@ -219,7 +216,7 @@ impl Evaluator<'_> {
     }
 
     fn values_of(&self, key: &PathColumn) -> f64 {
-        f64::from(self.store.table(key.column.table).column(key.column.column).cardinality())
+        f64::from(self.cardinality(key.column))
     }
 
     /// The rows at the end of a path that any of the requests asks, where all of them leave some

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use evercube_base::{DataType, Result, Value};
-use evercube_store::ColumnId;
+use evercube_store::PathColumn;
 
 use super::Evaluator;
 use super::cells::Cells;
 use super::group_by::pick;
+use super::iterate::column_of_row;
 use super::rows::{CellTable, RowColumn, Rows};
 use crate::plan::{GroupFilter, Kind, NamedNode, Node, Rollup, Schema, TableColumn};
 use crate::rules::Rule;
@@ -115,15 +116,15 @@ impl Evaluator<'_> {
                 let inner = self.calculate_cells(cells, filters, true)?;
                 self.groups_of(&inner, body, groups, named, schema)
             }
-            Kind::Filter { table, condition } => {
-                let Kind::ModelTable { table: id, blank_row: false } = table.kind else {
-                    return Ok(None);
-                };
-                match self.cells_where(cells, id, condition)? {
-                    Some(inner) => self.scanned_groups(&inner, table, groups, schema),
-                    None => Ok(None),
+            Kind::Filter { table, condition } => match table.kind {
+                Kind::ModelTable { table: id, blank_row: false } => {
+                    match self.cells_where(cells, id, condition)? {
+                        Some(inner) => self.scanned_groups(&inner, table, groups, schema),
+                        None => Ok(None),
+                    }
                 }
-            }
+                _ => Ok(None),
+            },
             _ => Ok(None),
         }
     }
@@ -142,23 +143,16 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         let row = cells.frames.len();
-        let is_usual = |path, of| {
+        let is_usual = |at: &PathColumn| {
             let mut reaches = cells.distinct.iter().map(|c| self.reach(c, table));
-            reaches.all(|r| r.path(of) == Some(path))
+            at.path.is_empty() || reaches.all(|r| r.path(at.column.table) == Some(&at.path))
         };
         let mut columns = Vec::new();
         for group in groups {
-            columns.push(match &group.kind {
-                Kind::RowColumn { frame, column } if *frame == row => {
-                    ColumnId { table, column: *column as u32 }
-                }
-                Kind::Related { frame, path, column }
-                    if *frame == row && is_usual(path, column.table) =>
-                {
-                    *column
-                }
-                _ => return Ok(None),
-            });
+            match column_of_row(group, (row, table)).filter(is_usual) {
+                Some(at) => columns.push(at.column),
+                None => return Ok(None),
+            }
         }
         let own: Schema = Arc::new(schema.iter().take(groups.len()).cloned().collect());
         self.distinct_over(cells, &[table], &columns, blank_row, &own).map(Some)
@@ -223,7 +217,9 @@ fn is_model_rows(table: &Node) -> bool {
         Kind::AllSelected { body, .. }
         | Kind::Unfiltered(body)
         | Kind::CalculateTable { body, .. } => is_model_rows(body),
-        Kind::Filter { table, .. } => is_model_rows(table),
+        Kind::Filter { table, .. } => {
+            matches!(table.kind, Kind::ModelTable { blank_row: false, .. })
+        }
         _ => false,
     }
 }

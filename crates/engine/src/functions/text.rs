@@ -409,13 +409,9 @@ fn find(needle: &str, hay: &str, from: usize, c: &Collation, wildcards: bool) ->
 
 /// As [`find`], where every byte is a character.
 fn find_ascii(needle: &[u8], hay: &[u8], from: usize, case_sensitive: bool) -> Option<usize> {
-    let Some(first) = needle.first() else { return (from <= hay.len()).then_some(from) };
     let last = hay.len().checked_sub(needle.len())?;
-    let is_same = |a: &u8, b: &u8| a == b || !case_sensitive && a.eq_ignore_ascii_case(b);
-    (from..=last).find(|at| {
-        let here = hay[*at..].iter().zip(needle);
-        is_same(&hay[*at], first) && here.clone().all(|(a, b)| is_same(a, b))
-    })
+    let is_same = |(a, b): (&u8, &u8)| a == b || !case_sensitive && a.eq_ignore_ascii_case(b);
+    (from..=last).find(|at| hay[*at..].iter().zip(needle).all(is_same))
 }
 
 /// Whether the pattern matches a beginning of `hay`; linear steps back to the last `*` only.

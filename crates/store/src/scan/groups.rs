@@ -93,13 +93,15 @@ impl<'a> Groups<'a> {
         match (&mut self.known, self.keys.numbering()) {
             (Known::Dense(met, all_met), Numbering::Dense { keys, .. }) => {
                 self.keys.number(keys, &space.own, rows, &mut space.numbers);
+                if *all_met || self.told_by.is_some() {
+                    return;
+                }
                 match met.len() {
-                    _ if *all_met || self.told_by.is_some() => {}
                     0..=few_groups::FEW => few_groups::note_met(met, &space.numbers),
                     _ => space.numbers.iter().for_each(|n| met[*n as usize] = true),
                 }
                 // Looking through many groups for one that is left would take longer than a block.
-                *all_met |= met.len() <= BLOCK && met.iter().all(|met| *met);
+                *all_met = met.len() <= BLOCK && met.iter().all(|met| *met);
             }
             (Known::Renumbered(groups), Numbering::Dense { keys, .. }) => {
                 self.keys.number(keys, &space.own, rows, &mut space.numbers);
