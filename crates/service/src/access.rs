@@ -253,7 +253,8 @@ impl Service {
     ) -> Result<Made> {
         need(name, "firewall rule")?;
         let address = |text: &str| {
-            text.trim().parse::<IpAddr>().map_err(|_| {
+            // One of version 4 is told as such, however it is written: so are those of clients.
+            text.trim().parse::<IpAddr>().map(|a| a.to_canonical()).map_err(|_| {
                 Error::invalid(format!("'{text}' is no address; write it as 10.0.0.1"))
             })
         };

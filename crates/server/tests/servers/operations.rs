@@ -248,5 +248,10 @@ fn users_tokens_and_the_firewall_are_state_of_the_group() {
     let rules = report(&ok(&["firewall", "list", "--json"], &ann));
     assert_eq!(rules["rules"][0]["last"], "10.1.255.255", "{rules}");
     assert_eq!(run(&["firewall", "add", "x", "10.2.0.0", "10.1.0.0"], &ann).0, Some(1));
+    // However an address is written, it is told as clients have it.
+    ok(&["firewall", "add", "mapped", "::ffff:10.3.0.1"], &ann);
+    let rules = report(&ok(&["firewall", "list", "--json"], &ann));
+    assert_eq!(rules["rules"][0]["first"], "10.3.0.1", "{rules}");
+    ok(&["firewall", "remove", "mapped"], &ann);
     ok(&["firewall", "remove", "office"], &ann);
 }
