@@ -37,7 +37,7 @@ pub use links::{Link, LinkChange};
 pub use logins::{LoginChange, SealedLogin, SealedLogins};
 pub use metastore::{Bootstrap, Config, Ground, Metastore, Status, Timing, Transport};
 pub use reads::{ReadChange, ReadSoFar};
-pub use refusal::other_history;
+pub use refusal::{other_history, removed};
 pub use schedules::{Schedule, ScheduleChange};
 pub use shared::{Shared, SharedChange};
 pub use state::{

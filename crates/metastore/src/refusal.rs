@@ -7,6 +7,14 @@ use evercube_base::{Error, ErrorKind};
 /// How a member ends what it says to one of another history of the group.
 const NEVER_MERGED: &str = "histories are never merged";
 
+/// What a former member is told.
+pub fn removed(name: &str) -> Error {
+    let message = format!(
+        "server '{name}' was removed from the group, or its disk was replaced; to join again it starts in an empty folder"
+    );
+    Error::new(ErrorKind::Conflict, message)
+}
+
 /// What a member in the history `here` says to one in the history `from`. That it went on in another
 /// one is recognized by these words, which releases before say too.
 pub fn other_history(here: &str, from: &str) -> Error {

@@ -195,11 +195,17 @@ async fn a_restart_goes_on_and_a_replaced_disk_is_a_new_member() {
         c.state().members.keys().copied().collect::<Vec<_>>() == [1, 2, 33]
     })
     .await;
+    let of_two = c.state().members[&2].clone();
     // What was taken out is not a member anywhere, asked of any member.
     c.remove_member(2, "taken out").await.unwrap();
     eventually("member 2 is out", || !c.state().members.contains_key(&2)).await;
     let join = Bootstrap::Join { addresses: vec!["a".into()] };
     m[1].shutdown().await;
+    // What it had asked before, and comes late, does not let it in again under its old id.
+    let late = serde_json::json!({ "id": 2, "member": of_two, "is_empty": false });
+    let late = [b"\x01", late.to_string().as_bytes()].concat();
+    let told = c.handle("raft/join", &late).await.unwrap_err();
+    assert!(told.message.contains("was removed from the group"), "{told:?}");
     let b = group.start("b", 22, join).await;
     eventually("member 22 is in", || b.state().members.contains_key(&22)).await;
     // With the new member the group survives the loss of another.

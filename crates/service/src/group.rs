@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Member, MemberKind, other_history};
+use evercube_metastore::{Member, MemberKind, other_history, removed};
 use tokio::time::Instant;
 
 use crate::service::Service;
@@ -17,14 +17,6 @@ pub struct Writer {
 
 fn unavailable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
-}
-
-/// What a former member is told.
-pub(crate) fn removed(name: &str) -> Error {
-    let message = format!(
-        "server '{name}' was removed from the group, or its disk was replaced; to join again it starts in an empty folder"
-    );
-    Error::new(ErrorKind::Conflict, message)
 }
 
 impl Service {

@@ -196,7 +196,7 @@ impl Service {
             ["raft/join", "raft/who", "raft/append", "raft/vote", "raft/snapshot"];
         let state = self.metastore.state();
         if let Some(name) = state.removed.get(&id) {
-            return Some(crate::group::removed(name));
+            return Some(evercube_metastore::removed(name));
         }
         let claimed = says.and_then(|s| s.rsplit_once('/')).map(|(_, member)| member);
         if claimed.is_some_and(|member| member.parse() != Ok(id)) {

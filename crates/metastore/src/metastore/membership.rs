@@ -53,6 +53,10 @@ impl Metastore {
 
     async fn admit(&self, request: JoinRequest) -> Result<()> {
         let _one_at_a_time = self.membership.lock().await;
+        // It may have asked before it was taken out, over a wire that is slow.
+        if let Some(name) = self.state().removed.get(&request.id) {
+            return Err(crate::removed(name));
+        }
         if request.is_empty {
             self.require_nothing_lost(request.id)?;
         }
