@@ -4,8 +4,9 @@
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
 use std::fmt::Debug;
+use std::io::Write as _;
 use std::ops::{Bound, RangeBounds};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -37,13 +38,21 @@ type Opener = Box<dyn Fn() -> Result<Database> + Send + Sync>;
 /// How long a disk takes from now until what is written is on it, beyond what writing takes.
 pub(crate) type Pace = Box<dyn Fn() -> Duration + Send + Sync>;
 
+/// What the log is written to.
+enum Disk {
+    /// A file, whose writing takes as long as it takes; and one beside it, to see whether the disk answers.
+    Real {
+        beside: PathBuf,
+    },
+    Paced(Pace),
+}
+
 struct Shared {
     /// `None` while it cannot be opened. Read by every transaction, so that none goes to a file that
     /// is not the log any more.
     db: RwLock<Option<Database>>,
     open: Opener,
-    /// `None` for a file, whose writing takes as long as it takes.
-    pace: Option<Pace>,
+    disk: Disk,
     /// What values are encrypted with.
     vault: Option<Arc<Vault>>,
     /// Read from the choice of a value's key until it is written; written to while all are sealed
@@ -106,7 +115,11 @@ impl LogStore {
             let opened = Database::create(&path).map_err(redb::Error::from);
             opened.and_then(with_tables).map_err(|e| cannot_open(&path.display().to_string(), &e))
         };
-        let log = Self::opened_by(Box::new(open), None, vault)?;
+        let log = Self::opened_by(
+            Box::new(open),
+            Disk::Real { beside: file.with_extension("probe") },
+            vault,
+        )?;
         log.reseal(file)?;
         Ok(log)
     }
@@ -118,18 +131,36 @@ impl LogStore {
             let opened = opened.map_err(redb::Error::from);
             opened.and_then(with_tables).map_err(|e| cannot_open("given", &e))
         });
-        Self::opened_by(open, Some(pace), None)
+        Self::opened_by(open, Disk::Paced(pace), None)
     }
 
-    fn opened_by(open: Opener, pace: Option<Pace>, vault: Option<Arc<Vault>>) -> Result<Self> {
+    fn opened_by(open: Opener, disk: Disk, vault: Option<Arc<Vault>>) -> Result<Self> {
         let db = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(Shared { db, open, pace, vault, sealing: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { db, open, disk, vault, sealing: RwLock::default() })))
     }
 
     /// Waits until what was written is on the disk, where writing did not.
     async fn settled(&self) {
-        if let Some(pace) = &self.0.pace {
+        if let Disk::Paced(pace) = &self.0.disk {
             tokio::time::sleep(pace()).await;
+        }
+    }
+
+    /// Ends when the disk has taken something in, or has refused it.
+    pub(crate) async fn answers(&self) {
+        match &self.0.disk {
+            Disk::Paced(_) => self.settled().await,
+            Disk::Real { beside } => {
+                let beside = beside.clone();
+                let written = tokio::task::spawn_blocking(move || {
+                    let mut file = std::fs::File::create(beside)?;
+                    file.write_all(b"\n")?;
+                    file.sync_data()
+                });
+                if let Ok(Err(e)) = written.await {
+                    tracing::debug!(error = %e, "the disk of the metadata refuses a byte");
+                }
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The face of the crate: open, propose, read, watch.
 
+mod disk_watch;
 mod elections;
 mod ground;
 mod handover;
@@ -159,6 +160,8 @@ pub struct Metastore {
     run: AtomicU64,
     /// Whether the consensus has ended by itself.
     ailing: AtomicBool,
+    /// Whether the disk of the log does not answer.
+    hangs: AtomicBool,
     refused: Arc<Refusal>,
     acknowledged: Acknowledged,
     runtime: tokio::runtime::Handle,
@@ -252,6 +255,7 @@ impl Metastore {
             restarting: tokio::sync::Mutex::new(()),
             run: AtomicU64::new(0),
             ailing: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             refused,
             acknowledged,
             runtime,
@@ -260,6 +264,7 @@ impl Metastore {
         store.follow_settings();
         store.watch_leader();
         store.beat();
+        store.watch_disk();
         store.watch_distance();
         store.keep_running();
         match bootstrap {
@@ -436,10 +441,12 @@ impl Metastore {
         self.heard_commit.load(Ordering::Relaxed)
     }
 
-    /// Whether this server takes no part: its consensus has stopped, or the group went on in a
-    /// history after this one.
+    /// Whether this server takes no part: its consensus has stopped, its disk hangs, or the group went
+    /// on in a history after this one.
     fn is_out(&self) -> bool {
-        self.ailing.load(Ordering::SeqCst) || self.left_behind().is_some()
+        self.ailing.load(Ordering::SeqCst)
+            || self.hangs.load(Ordering::SeqCst)
+            || self.left_behind().is_some()
     }
 
     fn left_behind(&self) -> Option<String> {
@@ -472,6 +479,9 @@ impl Metastore {
     pub async fn handle(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
         if self.ailing.load(Ordering::SeqCst) && path != "raft/who" {
             return Err(unavailable("consensus has stopped on this server, whose disk failed"));
+        }
+        if self.hangs.load(Ordering::SeqCst) && path != "raft/who" {
+            return Err(unavailable("the disk of this server does not answer"));
         }
         if let Some(why) = self.left_behind()
             && path != "raft/who"

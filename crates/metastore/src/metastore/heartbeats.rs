@@ -23,7 +23,9 @@ impl Metastore {
         self.runtime.spawn(async move {
             loop {
                 let Some(store) = weak.upgrade() else { return };
-                if store.is_leader() && !store.quiet.load(Ordering::SeqCst) {
+                let is_quiet =
+                    store.quiet.load(Ordering::SeqCst) || store.hangs.load(Ordering::SeqCst);
+                if store.is_leader() && !is_quiet {
                     // One that has ended is started again by others.
                     let _ended = store.raft().trigger().heartbeat().await;
                 }
