@@ -318,8 +318,10 @@ fn deploy() -> DeployRequest {
 async fn try_to_write(world: &World, number: i64) {
     fill_sources(world, number);
     let call = Call { request_id: Some(format!("try {number}")), ..admin() };
-    for server in world.running() {
-        let made = timeout(PATIENCE, server.refresh(&call, "Retail", refresh(&[]))).await;
+    for server in world.names() {
+        let Some(server) = world.server(&server) else { continue };
+        let asked = server.refresh(&call, "Retail", refresh(&[]));
+        let made = timeout(PATIENCE, world.wires.while_it_runs(&server, asked)).await;
         world.note(format!("refresh {number} was tried: {made:?}"));
         if let Ok(Ok(answer)) = made {
             world.oracle().acknowledged(answer.seq, number);

@@ -114,7 +114,7 @@ pub async fn roles_change(world: &World, number: i64) {
         }
         let said = ask_strong(world, question, member()).await;
         let sees = said.as_ref().is_some_and(|v| *v != Value::Blank);
-        if said.is_some() && sees && filter == "FALSE()" {
+        if sees && filter == "FALSE()" {
             world.violation("I2", format!("a role that was filtered sees {said:?}"));
         }
     }
@@ -142,8 +142,10 @@ async fn once<F: Future<Output = Result<Vec<String>>>>(
     name: &str,
     ask: impl Fn(Arc<Service>) -> F,
 ) {
-    for server in world.running() {
-        let done = timeout(OPERATION, ask(server)).await;
+    for server in world.names() {
+        let Some(server) = world.server(&server) else { continue };
+        let asked = world.wires.while_it_runs(&server, ask(Arc::clone(&server)));
+        let done = timeout(OPERATION, asked).await;
         world.note(format!("{what} ({name}): {done:?}"));
         if matches!(done, Ok(Ok(_))) {
             return;

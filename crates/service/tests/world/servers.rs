@@ -132,6 +132,15 @@ impl World {
         }
     }
 
+    pub fn names(&self) -> Vec<String> {
+        self.wires.servers.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// A server, unless it was killed. Who goes through [`Self::running`] and waits holds all of them.
+    pub fn server(&self, name: &str) -> Option<Arc<Service>> {
+        self.wires.servers.lock().unwrap().get(name).cloned()
+    }
+
     pub fn running(&self) -> Vec<Arc<Service>> {
         self.wires.servers.lock().unwrap().values().cloned().collect()
     }
@@ -150,8 +159,10 @@ impl World {
         let until = Instant::now() + PATIENCE;
         let mut last = None;
         while Instant::now() < until {
-            for server in self.running() {
-                match tokio::time::timeout(PATIENCE, ask(server)).await {
+            for server in self.names() {
+                let Some(server) = self.server(&server) else { continue };
+                let asked = self.wires.while_it_runs(&server, ask(Arc::clone(&server)));
+                match tokio::time::timeout(PATIENCE, asked).await {
                     Ok(Ok(done)) => return Some(done),
                     Ok(Err(e)) => last = Some(e.to_string()),
                     Err(_) => last = Some("it never ended".to_owned()),

@@ -76,6 +76,25 @@ impl Wires {
         })
     }
 
+    /// What a server answers, unless it is killed before: then the connection breaks, and nothing is
+    /// left of what was done for it.
+    pub async fn while_it_runs<T>(
+        &self,
+        server: &Arc<Service>,
+        answered: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let is_gone = || !self.servers.lock().unwrap().values().any(|s| Arc::ptr_eq(s, server));
+        let gone = async {
+            while !is_gone() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            answer = answered => answer,
+            () = gone => Err(Error::new(ErrorKind::Unavailable, "the server was killed")),
+        }
+    }
+
     fn fate(&self) -> Fate {
         if !self.hindered.load(Ordering::Relaxed) {
             return Fate::Arrives;
@@ -127,14 +146,14 @@ impl Wire {
             }
             _ => {}
         }
-        let (to, name) = (Arc::clone(to), path.to_owned());
-        let handled = async move { to.peer_handle(&name, body.into()).await };
+        let (handler, name) = (Arc::clone(to), path.to_owned());
+        let handled = async move { handler.peer_handle(&name, body.into()).await };
         let gone = || Error::new(ErrorKind::Unavailable, "this world has ended");
         // Nothing is done any more for a sender that is gone.
         let mut handling = JoinSet::new();
         handling.spawn_on(handled, &self.wires.handlers);
-        let answer = handling.join_next().await.and_then(Result::ok).ok_or_else(gone)?;
-        Ok(self.wires.spoil(path, answer?))
+        let answered = async { handling.join_next().await.and_then(Result::ok).ok_or_else(gone)? };
+        Ok(self.wires.spoil(path, self.wires.while_it_runs(to, answered).await?))
     }
 }
 
@@ -155,10 +174,16 @@ impl Transport for Wire {
         match fate {
             Fate::Lost => return Err(broke()),
             Fate::Late(millis) => sleep(Duration::from_millis(millis)).await,
-            Fate::Twice => drop(self.deliver(&server, path, body.clone()).await),
-            Fate::Arrives | Fate::AnswerLost => {}
+            Fate::Twice | Fate::Arrives | Fate::AnswerLost => {}
         }
-        let answer = timeout(limit, self.deliver(&server, path, body)).await;
+        let delivered = async {
+            if fate == Fate::Twice {
+                drop(self.deliver(&server, path, body.clone()).await);
+            }
+            self.deliver(&server, path, body).await
+        };
+        let answer = timeout(limit, delivered).await;
+        drop(server);
         match answer {
             Ok(answer) if fate != Fate::AnswerLost && self.wires.lead(address, &self.from) => {
                 answer
