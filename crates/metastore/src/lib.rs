@@ -6,6 +6,7 @@
 mod backups;
 mod coding;
 mod command;
+mod dated;
 mod earlier;
 #[cfg(test)]
 mod formats;

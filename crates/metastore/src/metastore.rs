@@ -22,14 +22,14 @@ use async_trait::async_trait;
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_vault::Vault;
 use openraft::BasicNode;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
+use crate::dated::Answers;
 use crate::log_store::LogStore;
-use crate::raft::{Acknowledged, Coming, Metrics, Raft, Types};
+use crate::raft::{Acknowledged, Coming, Metrics, Raft};
 use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
@@ -164,6 +164,8 @@ pub struct Metastore {
     hangs: AtomicBool,
     refused: Arc<Refusal>,
     acknowledged: Acknowledged,
+    /// When this member answered the leader's messages.
+    answers: Answers,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -258,6 +260,7 @@ impl Metastore {
             hangs: AtomicBool::new(false),
             refused,
             acknowledged,
+            answers: Answers::default(),
             runtime,
             _stop: stop,
         });
@@ -424,9 +427,13 @@ impl Metastore {
 
     /// Milliseconds since a majority was in contact with this leader; a group of one always is.
     fn quorum_age(&self, m: &Metrics) -> Option<u64> {
-        let configurations = m.membership_config.membership().get_joint_config();
-        let at = self.acknowledged.majority_at(self.config.node_id, &m.vote, configurations)?;
+        let at = self.majority_at(m)?;
         Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn majority_at(&self, m: &Metrics) -> Option<Instant> {
+        let configurations = m.membership_config.membership().get_joint_config();
+        self.acknowledged.majority_at(self.config.node_id, &m.vote, configurations)
     }
 
     fn fresh_age(&self) -> Option<u64> {
@@ -489,31 +496,7 @@ impl Metastore {
             return Err(unavailable(why));
         }
         match self.meant_for_me(path)? {
-            "raft/append" => {
-                let request: AppendEntriesRequest<Types> = decode(body)?;
-                let committed = request.leader_commit.map_or(0, |l| l.index);
-                let knows = request
-                    .leader_commit
-                    .is_some_and(|l| l.leader_id.term == request.vote.leader_id.term);
-                let leader = request.vote.leader_id.voted_for().unwrap_or(0);
-                // What it tells of is from now at the latest, however long the disk takes.
-                let arrived = self.elapsed_millis().max(1);
-                let answer = self.raft().append_entries(request).await;
-                // A leader that was replaced meanwhile proves nothing about freshness.
-                if matches!(&answer, Ok(a) if !matches!(a, AppendEntriesResponse::HigherVote(_))) {
-                    let now = self.elapsed_millis().max(1);
-                    self.heard_commit.fetch_max(committed, Ordering::Relaxed);
-                    self.heard_from.store(leader, Ordering::Relaxed);
-                    self.leader_contact.store(now, Ordering::Relaxed);
-                    if knows {
-                        self.fresh_contact.fetch_max(arrived, Ordering::Relaxed);
-                    }
-                    if !matches!(&answer, Ok(AppendEntriesResponse::Conflict)) {
-                        self.refused.heard();
-                    }
-                }
-                encode(&answer)
-            }
+            "raft/append" => self.append(body).await,
             "raft/vote" => self.vote(body).await,
             "raft/heard" => encode(&self.heard().await?),
             "raft/snapshot" => encode(&self.raft().install_snapshot(decode(body)?).await),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::coding;
 use crate::command::{Command, Reply};
+use crate::dated::{Dated, Sent};
 use crate::metastore::{LOST, Transport};
 use crate::refusal::Refusal;
 use crate::state::Member;
@@ -148,6 +149,8 @@ struct Said {
     upto: Option<LogId<u64>>,
     /// When the newest of the messages was sent that it answered.
     asked_at: Instant,
+    /// The number of that message, where it has one.
+    number: Option<u64>,
 }
 
 /// How far the logs of members match this server's, as they said while it led, and when they were
@@ -157,23 +160,52 @@ struct Said {
 /// brought back from a copy, breaks that, and the library would stop, or count acknowledgements
 /// of entries that are gone; so such an answer is kept from it.
 #[derive(Clone, Default)]
-pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<u64, Said>>>);
+pub(crate) struct Acknowledged(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    by: Mutex<BTreeMap<u64, Said>>,
+    /// Messages sent, to whomever.
+    sent: AtomicU64,
+    /// When a majority was in contact with the leader of this vote, as it saw with its last heartbeat.
+    majority: Mutex<Option<(Vote<u64>, Instant)>>,
+}
 
 impl Acknowledged {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Said>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, id: u64, under: Vote<u64>, upto: Option<LogId<u64>>, asked_at: Instant) {
+    fn note(&self, id: u64, upto: Option<LogId<u64>>, asked: &Asked) {
+        let (under, asked_at, number) = (asked.vote, asked.at, asked.dated.number);
         let mut all = self.lock();
         match all.get_mut(&id) {
             Some(said) if said.under == under => {
                 said.upto = said.upto.max(upto);
                 said.asked_at = said.asked_at.max(asked_at);
+                said.number = said.number.max(number);
             }
             _ => {
-                all.insert(id, Said { under, upto, asked_at });
+                all.insert(id, Said { under, upto, asked_at, number });
             }
+        }
+    }
+
+    pub(crate) fn majority_was_at(&self, under: Vote<u64>, at: Option<Instant>) {
+        let mut majority = self.0.majority.lock().unwrap_or_else(PoisonError::into_inner);
+        *majority = at.map(|at| (under, at));
+    }
+
+    /// What the next message to a member says of its age.
+    fn dated(&self, id: u64, under: &Vote<u64>) -> Dated {
+        let answered = self.lock().get(&id).filter(|s| s.under == *under).and_then(|s| s.number);
+        let majority = *self.0.majority.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = majority.filter(|(of, _)| of == under).map(|(_, at)| at);
+        let millis = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Dated {
+            number: Some(self.0.sent.fetch_add(1, Ordering::Relaxed)),
+            answered,
+            majority_ms: at.map(millis),
         }
     }
 
@@ -220,12 +252,10 @@ impl Acknowledged {
     /// Notes what an answer says; whether it takes back what was said before.
     fn reverts(&self, id: u64, asked: &Asked, answer: &AppendEntriesResponse<u64>) -> bool {
         match answer {
-            AppendEntriesResponse::Success => self.note(id, asked.vote, asked.last, asked.at),
-            AppendEntriesResponse::PartialSuccess(upto) => {
-                self.note(id, asked.vote, *upto, asked.at);
-            }
+            AppendEntriesResponse::Success => self.note(id, asked.last, asked),
+            AppendEntriesResponse::PartialSuccess(upto) => self.note(id, *upto, asked),
             AppendEntriesResponse::Conflict => {
-                self.note(id, asked.vote, None, asked.at);
+                self.note(id, None, asked);
                 return asked.after.is_some_and(|entry| self.had(id, &asked.vote, &entry));
             }
             AppendEntriesResponse::HigherVote(_) => {}
@@ -240,12 +270,13 @@ struct Asked {
     after: Option<LogId<u64>>,
     last: Option<LogId<u64>>,
     at: Instant,
+    dated: Dated,
 }
 
 impl Asked {
-    fn of(request: &AppendEntriesRequest<Types>) -> Self {
+    fn of(request: &AppendEntriesRequest<Types>, dated: Dated) -> Self {
         let last = request.entries.last().map(|e| e.log_id).or(request.prev_log_id);
-        Self { vote: request.vote, after: request.prev_log_id, last, at: Instant::now() }
+        Self { vote: request.vote, after: request.prev_log_id, last, at: Instant::now(), dated }
     }
 }
 
@@ -326,8 +357,9 @@ type Appended = Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible>;
 
 impl Peer {
     async fn append(&self, request: &AppendEntriesRequest<Types>, limit: Duration) -> Appended {
-        let asked = Asked::of(request);
-        let answer = self.send("raft/append", request, limit).await?;
+        let asked = Asked::of(request, self.acknowledged.dated(self.id, &request.vote));
+        let sent = Sent { request, dated: asked.dated };
+        let answer = self.send("raft/append", &sent, limit).await?;
         if self.acknowledged.reverts(self.id, &asked, &answer) {
             return Err(RPCError::Unreachable(Unreachable::new(&self.tell_lost().await)));
         }
@@ -385,11 +417,12 @@ impl RaftNetwork<Types> for Peer {
         request: InstallSnapshotRequest<Types>,
         option: RPCOption,
     ) -> Rpc<InstallSnapshotResponse<u64>, InstallSnapshotError> {
-        let at = Instant::now();
+        let (vote, at) = (request.vote, Instant::now());
+        let asked = Asked { vote, after: None, last: None, at, dated: Dated::default() };
         let answer: InstallSnapshotResponse<u64> =
             self.send("raft/snapshot", &request, option.hard_ttl()).await?;
-        if answer.vote == request.vote {
-            self.acknowledged.note(self.id, request.vote, None, at);
+        if answer.vote == vote {
+            self.acknowledged.note(self.id, None, &asked);
         }
         Ok(answer)
     }
@@ -433,11 +466,12 @@ mod tests {
         };
         assert!(at(&[&[1]]).is_some_and(|t| t >= now), "alone");
         assert_eq!(at(&[&[1, 2, 3]]), None, "nobody has answered");
-        said.note(2, vote, None, before(8));
-        said.note(3, Vote::new_committed(4, 1), None, now);
+        let asked = |vote, at| Asked { vote, after: None, last: None, at, dated: Dated::default() };
+        said.note(2, None, &asked(vote, before(8)));
+        said.note(3, None, &asked(Vote::new_committed(4, 1), now));
         assert_eq!(at(&[&[1, 2, 3]]), Some(before(8)), "what was said under another vote");
-        said.note(3, vote, None, before(3));
-        said.note(3, vote, None, before(5));
+        said.note(3, None, &asked(vote, before(3)));
+        said.note(3, None, &asked(vote, before(5)));
         assert_eq!(at(&[&[1, 2, 3]]), Some(before(3)), "the newest of one");
         assert_eq!(at(&[&[1, 2, 3], &[1, 2]]), Some(before(8)), "of both sets");
         assert_eq!(at(&[&[1, 2, 3, 4, 5]]), Some(before(8)));

@@ -18,6 +18,8 @@ struct Wires {
     cut: Mutex<BTreeSet<String>>,
     /// How long a message and its answer are on their way.
     round_trip: Mutex<Duration>,
+    /// The last message of a leader to each.
+    appended: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
 }
 
 struct Wire {
@@ -43,6 +45,10 @@ impl Transport for Wire {
         }
         let member = self.wires.members.lock().unwrap().get(address).cloned().ok_or_else(away)?;
         let round_trip = *self.wires.round_trip.lock().unwrap();
+        if path.starts_with("raft/append") {
+            let sent = (path.to_owned(), body.clone());
+            self.wires.appended.lock().unwrap().insert(address.to_owned(), sent);
+        }
         let exchange = async {
             tokio::time::sleep(round_trip).await;
             member.handle(path, &body).await
@@ -260,6 +266,25 @@ async fn a_server_that_lost_what_it_acknowledged_is_told_so_and_not_counted() {
             && state.database("retail").is_some_and(|d| d.seq >= next)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_waited_makes_nobody_fresh() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    let age = || m[1].status().millis_since_quorum.unwrap();
+    done(m[0].propose(commit("one", None)).await.unwrap());
+    m[1].wait_applied(m[0].status().applied, Duration::from_secs(9)).await.unwrap();
+    group.cut("b");
+    let lease = u64::try_from(Timing::default().lease().as_millis()).unwrap();
+    eventually("b has heard nothing for a while", || age() > lease * 3).await;
+    // As after a process that stood still, for which it lay in a buffer.
+    let (path, body) = group.wires.appended.lock().unwrap()["b"].clone();
+    let before = age();
+    m[1].handle(&path, &body).await.unwrap();
+    assert!(age() >= before, "{} after {before}", age());
+    group.heal();
+    eventually("b is fresh again", || age() < lease).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
