@@ -28,7 +28,7 @@ pub use compiled_model::CompiledModel;
 pub use dependencies::{Named, named_by, named_by_query};
 pub use explain::{Explanation, Fallback, Operator, Scan, ScanSource};
 pub use filter_context::{Direction, Filter, FilterContext, Visibility};
-pub use object_security::Hidden;
+pub use object_security::{Hidden, HiddenObject};
 pub use query::{
     Dataset, LONG_TABLE, QueryContext, QueryResult, ResultColumn, ResultTable, RowsetSource,
     explain, query,

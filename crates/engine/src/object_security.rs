@@ -14,7 +14,7 @@ use crate::references::References;
 
 /// What one role hides.
 #[derive(Debug, Clone)]
-pub(crate) struct HiddenObject {
+pub struct HiddenObject {
     pub role: String,
     pub table: TableId,
     /// One column, or the table as a whole.

@@ -21,7 +21,7 @@ impl Coverage {
     /// Holds the engine's answer against that of the reference evaluator, which counts every error
     /// as the same.
     pub fn compare(&mut self, dataset: &Dataset, query: &str, got: &str) {
-        let mut reference = Reference::new(&dataset.model, &dataset.store, now());
+        let mut reference = Reference::new(dataset, now());
         let answer = reference.see_as(&roles_of(query)).and_then(|()| reference.query(query));
         let (is_same, expected) = match answer {
             Ok(tables) => {

@@ -1,5 +1,6 @@
-//! The reference evaluator: slow, obvious, one row at a time. It shares parser, names and filter
-//! propagation with the engine and nothing else, so that the two can be held against each other.
+//! The reference evaluator: slow, obvious, one row at a time. It shares parser, the model's objects
+//! and filter propagation with the engine and nothing else, so that the two can be held against each
+//! other: who may know which name, and what a query defines, it works out on its own.
 //!
 //! What it does not know it refuses; it never guesses.
 
@@ -7,8 +8,11 @@ mod aggregate;
 mod calculate;
 mod calculation_group;
 mod dates;
+mod definitions;
+mod functions;
 mod group_by;
 mod join;
+mod names;
 mod roles;
 mod rollup;
 mod scalar;
@@ -25,9 +29,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use evercube_base::{Collation, DateTime, Error, Result, Value};
-use evercube_dax::ast::{DefinitionKind, Evaluate, Expr, ExprKind};
-use evercube_engine::functions::ScalarContext;
-use evercube_engine::{CompiledModel, Filter, FilterContext, Visibility, scalar as rules};
+use evercube_dax::ast::{Evaluate, Expr, ExprKind};
+use evercube_engine::functions::{ReturnType, ScalarContext, lookup};
+use evercube_engine::{CompiledModel, Dataset, Filter, FilterContext, Visibility, scalar as rules};
 use evercube_store::{ColumnId, StoreVersion};
 
 /// A column of a table expression.
@@ -60,6 +64,8 @@ struct RowContext {
     keep: bool,
     /// Relationships as they were where the rows were gone through first.
     relationships: Rc<FilterContext>,
+    /// How many bodies of functions stood around where the row was gone through.
+    level: usize,
 }
 
 /// A variable: evaluated where it was defined, when it is first asked for by the definition itself.
@@ -67,6 +73,8 @@ struct RowContext {
 enum Bound {
     Scalar(Value),
     Table(Rc<Table>),
+    /// What a function was passed as an expression: evaluated where its name stands.
+    Expression(Rc<functions::Passed>),
 }
 
 /// Everything an expression sees.
@@ -77,12 +85,20 @@ struct Env {
     transitioned: usize,
     filters: FilterContext,
     variables: Vec<(String, Bound)>,
+    /// The first of the variables are those of the query, which measures know too.
+    of_query: usize,
+    /// How many bodies of functions stand around.
+    level: usize,
+    /// Rows of lower levels are not seen: by the body at hand last, by those around before.
+    sees: Vec<usize>,
     /// What `ALLSELECTED` goes back to, the last one first asked.
     shadows: Vec<selected::Shadow>,
     /// The rows of `CURRENTGROUP`.
     group: Option<Rc<Table>>,
     /// The measure whose place a calculation item takes.
     selected_measure: Option<String>,
+    /// The selected measure's own format string is being made.
+    in_own_format: bool,
     /// Calculation groups of which an item is being applied.
     applied_groups: Vec<evercube_store::TableId>,
     /// In `SUMMARIZE`, the group columns that the row is a subtotal over.
@@ -90,15 +106,21 @@ struct Env {
 }
 
 /// A dataset with what a query defines on top.
-pub struct Reference<'a> {
-    model: &'a CompiledModel,
-    store: &'a StoreVersion,
+pub struct Reference {
+    model: Arc<CompiledModel>,
+    store: Arc<StoreVersion>,
+    /// Of the query, by lower-case name.
     measures: Vec<(String, Expr)>,
+    /// Of the query, by lower-case name.
+    functions: Vec<(String, functions::Function)>,
     now: DateTime,
     random: Cell<u64>,
     depth: Cell<u32>,
-    /// The rows that the caller's roles show, of every table where they do not show all.
+    /// For each table the rows that the caller's roles show; `None` where they show all.
+    own_rows: Vec<Option<roles::Rows>>,
+    /// What these leave of every table that they reach.
     shown: Arc<Vec<Filter>>,
+    hidden: names::Hidden,
 }
 
 const DEPTH: u32 = 120;
@@ -106,11 +128,20 @@ const DEPTH: u32 = 120;
 /// How a refusal begins; the name of what is not known follows.
 pub const REFUSAL: &str = "the reference evaluator does not know ";
 
-impl<'a> Reference<'a> {
-    pub fn new(model: &'a CompiledModel, store: &'a StoreVersion, now: DateTime) -> Self {
-        let random = Cell::new(1);
-        let (measures, depth, shown) = (Vec::new(), Cell::new(0), Arc::default());
-        Self { model, store, measures, now, random, depth, shown }
+impl Reference {
+    pub fn new(dataset: &Dataset, now: DateTime) -> Self {
+        Self {
+            model: Arc::clone(&dataset.model),
+            store: Arc::clone(&dataset.store),
+            measures: Vec::new(),
+            functions: Vec::new(),
+            now,
+            random: Cell::new(1),
+            depth: Cell::new(0),
+            own_rows: Vec::new(),
+            shown: Arc::default(),
+            hidden: names::Hidden::default(),
+        }
     }
 
     /// Answers a query: one table per `EVALUATE`.
@@ -119,24 +150,12 @@ impl<'a> Reference<'a> {
         if self.has_several_ways() {
             return Err(unsupported("several ways of a filter"));
         }
-        let mut env = Env { filters: self.unfiltered(), ..Env::default() };
-        for definition in &query.definitions {
-            match &definition.kind {
-                DefinitionKind::Measure { name, expression, .. } => {
-                    self.measures.push((name.to_lowercase(), expression.clone()));
-                }
-                DefinitionKind::Variable { name, expression } => {
-                    let value = self.bind(&env, expression)?;
-                    env.variables.push((name.to_lowercase(), value));
-                }
-                _ => return Err(unsupported("definitions of columns, tables and functions")),
-            }
-        }
+        let env = self.define(&query.definitions)?;
         query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect()
     }
 
     fn evaluate(&self, env: &Env, evaluate: &Evaluate) -> Result<Table> {
-        let mut table = self.table(env, &evaluate.expression)?;
+        let mut table = self.shown_table(env, &evaluate.expression)?;
         let mut keyed = Vec::new();
         for (inner, values) in env.with_rows(&table).iter().zip(std::mem::take(&mut table.rows)) {
             let keys: Result<Vec<Value>> =
@@ -182,12 +201,16 @@ impl<'a> Reference<'a> {
         match &expression.kind {
             ExprKind::TableConstructor(_) => true,
             ExprKind::Name { name, .. } => match env.variable(name) {
-                Some(bound) => matches!(bound, Bound::Table(_)),
-                None => self.model.table_id(name).is_some(),
+                Some(Bound::Scalar(_)) => false,
+                Some(Bound::Table(_)) => true,
+                Some(Bound::Expression(p)) => self.is_table(&env.of_passed(p), &p.expression),
+                None => self.table_named(name).is_some(),
             },
             ExprKind::Variables { result, .. } => self.is_table(env, result),
-            ExprKind::Call { function, .. } => evercube_engine::functions::lookup(function)
-                .is_some_and(|f| f.return_type == evercube_engine::functions::ReturnType::Table),
+            ExprKind::Call { function, arguments, .. } => match lookup(function) {
+                Some(f) => f.return_type == ReturnType::Table,
+                None => self.gives_table(env, function, arguments),
+            },
             _ => false,
         }
     }
@@ -223,7 +246,7 @@ impl<'a> Reference<'a> {
     }
 
     fn visibility(&self) -> Visibility<'_> {
-        Visibility { model: self.model, store: self.store }
+        Visibility { model: &self.model, store: &self.store }
     }
 
     fn with_scalar_context<T>(&self, use_it: impl FnOnce(&ScalarContext<'_>) -> T) -> T {
@@ -273,10 +296,19 @@ impl Env {
                 whole: table.whole,
                 keep: table.keep,
                 relationships: Rc::clone(&relationships),
+                level: inner.level,
             });
             inner
         };
         table.rows.iter().map(row).collect()
+    }
+
+    /// The row contexts that an expression may name columns of, the innermost first; `passed`: into
+    /// how many bodies of functions its text was put.
+    fn rows_seen(&self, passed: u8) -> impl Iterator<Item = &RowContext> {
+        let from = self.sees.len().checked_sub(1 + usize::from(passed));
+        let least = from.map_or(0, |at| self.sees[at]);
+        self.rows.iter().rev().filter(move |r| r.level >= least)
     }
 
     fn variable(&self, name: &str) -> Option<&Bound> {

@@ -33,7 +33,7 @@ fn of_engine(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<Ve
 }
 
 fn of_reference(dataset: &Dataset, text: &str) -> Result<Vec<String>> {
-    let mut reference = Reference::new(&dataset.model, &dataset.store, DateTime::default());
+    let mut reference = Reference::new(dataset, DateTime::default());
     let found = reference.query(text)?;
     Ok(rows(found.iter().flat_map(|t| &t.rows)))
 }

@@ -109,16 +109,20 @@ fn engine_and_reference_give_the_written_answers() {
     run_folder("tests/scripts", &dataset, |query, got| {
         coverage.borrow_mut().compare(&dataset, query, got);
     });
+    // What the reference evaluator does not answer, and why.
     let refused = [
+        // Its pages tell what it does for charts, not how its arguments go together.
         "ADDMISSINGITEMS",
+        // Which filters cross a table is a question of their propagation, which is not its own.
         "ALLCROSSFILTERED",
+        // Rowsets are the service's.
         "INFO.TABLES",
+        // How values are written down is text, not evaluation.
         "TOCSV",
-        "columns without their table",
-        "definitions of columns, tables and functions",
+        // The function's page promises an error, the engine gives a blank.
         "the spread of a sample of less than two",
     ];
-    coverage.into_inner().check(183, &refused);
+    coverage.into_inner().check(225, &refused);
 }
 
 /// With little memory an answer is the same or refused, never another.
@@ -210,10 +214,5 @@ fn calculated_objects_and_roles_give_the_written_answers() {
     run_folder("tests/scripts/calculated", &dataset, |query, got| {
         coverage.borrow_mut().compare(&dataset, query, got);
     });
-    let refused = [
-        "definitions of columns, tables and functions",
-        "format strings of measures",
-        "object security",
-    ];
-    coverage.into_inner().check(15, &refused);
+    coverage.into_inner().check(49, &[]);
 }

@@ -28,10 +28,6 @@ fn topics_give_the_written_answers() {
         });
     }
     assert!(cases > 40, "{cases}");
-    let refused = [
-        "definitions of columns, tables and functions",
-        "functions of the model",
-        "several ways of a filter",
-    ];
-    coverage.into_inner().check(25, &refused);
+    // Where filters have several ways, the reference evaluator would have to choose as the engine does.
+    coverage.into_inner().check(42, &["several ways of a filter"]);
 }

@@ -154,7 +154,7 @@ impl CompiledModel {
     }
 
     /// One more column at the end of a table, with values that are in the store already.
-    pub(crate) fn add_column(&mut self, table: TableId, name: &str, data_type: DataType) {
+    pub fn add_column(&mut self, table: TableId, name: &str, data_type: DataType) {
         let info = &mut self.tables[table.0 as usize];
         info.column_ids.insert(key(name), info.columns.len() as u32);
         let name = name.to_owned();
@@ -168,7 +168,7 @@ impl CompiledModel {
     }
 
     /// One more table at the end, with rows that are in the store already.
-    pub(crate) fn add_table(&mut self, name: &str, columns: &[(String, DataType)]) {
+    pub fn add_table(&mut self, name: &str, columns: &[(String, DataType)]) {
         let id = TableId(self.tables.len() as u32);
         self.table_ids.insert(key(name), id);
         self.tables.push(TableInfo {
@@ -212,7 +212,8 @@ impl CompiledModel {
         self.whole.is_none()
     }
 
-    pub(crate) fn hidden_objects(&self) -> &[HiddenObject] {
+    /// Objects that roles hide.
+    pub fn hidden_objects(&self) -> &[HiddenObject] {
         &self.hidden_objects
     }
 

@@ -10,7 +10,7 @@ use evercube_store::{ColumnId, RelationshipId};
 use super::scalar::unknown;
 use super::{Env, Reference, unsupported};
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn aggregate(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Value> {
         let count = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
         match function {
@@ -104,9 +104,18 @@ impl Reference<'_> {
     pub(super) fn one_column(&self, e: &Expr) -> Result<ColumnId> {
         match &e.kind {
             ExprKind::Qualified { table, name } => {
-                self.model.column(table, name).ok_or_else(|| unknown(table, name))
+                self.column_named(table, name).ok_or_else(|| unknown(table, name))
             }
-            ExprKind::Bracketed(_) => Err(unsupported("columns without their table")),
+            ExprKind::Bracketed(name) => {
+                let tables = self.model.tables().iter();
+                let mut found = tables.filter_map(|t| self.column_named(&t.name, name));
+                match (found.next(), found.next()) {
+                    (Some(id), None) => Ok(id),
+                    (None, _) => Err(unknown("", name)),
+                    // One of the table of the measure at hand comes first.
+                    _ => Err(unsupported("columns of several tables without their table")),
+                }
+            }
             _ => Err(Error::invalid("A column name is expected here.")),
         }
     }
@@ -142,11 +151,11 @@ impl Reference<'_> {
 
     /// The value of a column on the one side of the current row's table.
     pub(super) fn related(&self, env: &Env, column: &Expr) -> Result<Value> {
-        self.related_to(env, self.one_column(column)?)
+        self.related_to(env, self.one_column(column)?, column.span.passed)
     }
 
-    pub(super) fn related_to(&self, env: &Env, id: ColumnId) -> Result<Value> {
-        for row in env.rows.iter().rev() {
+    pub(super) fn related_to(&self, env: &Env, id: ColumnId, passed: u8) -> Result<Value> {
+        for row in env.rows_seen(passed) {
             for (at, c) in row.columns.iter().enumerate() {
                 let Some(key) = c.lineage else { continue };
                 let expanded = self.visibility().expanded(&row.relationships, key.table);
@@ -164,6 +173,38 @@ impl Reference<'_> {
             "RELATED needs a current row from which '{}' is reached over many-to-one relationships.",
             self.model.table(id.table).name
         )))
+    }
+
+    /// `LOOKUPVALUE`: the one value of a column in the rows of its table, filtered or not, that have
+    /// the values looked for.
+    pub(super) fn lookup_value(&self, env: &Env, arguments: &[Expr]) -> Result<Value> {
+        let wanted = self.one_column(&arguments[0])?;
+        let (mut pairs, otherwise) = (Vec::new(), arguments[1..].chunks_exact(2).remainder());
+        for pair in arguments[1..].chunks_exact(2) {
+            let column = self.one_column(&pair[0])?;
+            if column.table != wanted.table {
+                return Err(unsupported("LOOKUPVALUE over several tables"));
+            }
+            pairs.push((column.column, self.scalar(env, &pair[1])?));
+        }
+        let all = self.whole_table(&self.unfiltered(), wanted.table, false);
+        let mut found: Vec<Value> = Vec::new();
+        for row in &all.rows {
+            let meets = |(c, v): &(u32, Value)| {
+                rules::strict_equal(&row[*c as usize], v, &Collation::default())
+            };
+            let value = &row[wanted.column as usize];
+            let is_one = pairs.iter().map(meets).collect::<Result<Vec<bool>>>()?;
+            if is_one.into_iter().all(|m| m) && !found.contains(value) {
+                found.push(value.clone());
+            }
+        }
+        match (found.as_slice(), otherwise.first()) {
+            ([one], _) => Ok(one.clone()),
+            (_, Some(e)) => self.scalar(env, e),
+            ([], None) => Ok(Value::Blank),
+            (_, None) => Err(Error::evaluation("Several values were found where one was sought.")),
+        }
     }
 
     pub(super) fn follow(

@@ -12,7 +12,7 @@ use evercube_engine::{Direction, Filter, FilterContext};
 use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
 
 use super::scalar::unknown;
-use super::{Env, Reference, Table, unsupported};
+use super::{Bound, Env, Reference, Table, unsupported};
 
 /// What one argument of `CALCULATE` does.
 enum Change {
@@ -30,7 +30,7 @@ enum Change {
     },
 }
 
-impl Reference<'_> {
+impl Reference {
     /// The environment inside `CALCULATE` with these filter arguments.
     pub(super) fn calculate(&self, env: &Env, arguments: &[Expr]) -> Result<Env> {
         let changes: Vec<Change> =
@@ -87,6 +87,11 @@ impl Reference<'_> {
     }
 
     fn change(&self, env: &Env, argument: &Expr) -> Result<Change> {
+        if let ExprKind::Name { name, .. } = &argument.kind
+            && let Some(Bound::Expression(p)) = env.variable(name)
+        {
+            return self.change(&env.of_passed(p), &p.expression);
+        }
         if let ExprKind::Call { function, arguments, .. } = &argument.kind {
             match function.to_ascii_uppercase().as_str() {
                 "USERELATIONSHIP" => {
@@ -171,7 +176,7 @@ impl Reference<'_> {
     fn columns_in(&self, e: &Expr, out: &mut Vec<ColumnId>) -> Result<()> {
         match &e.kind {
             ExprKind::Qualified { table, name } => {
-                let id = self.model.column(table, name).ok_or_else(|| unknown(table, name))?;
+                let id = self.column_named(table, name).ok_or_else(|| unknown(table, name))?;
                 if !out.contains(&id) {
                     out.push(id);
                 }
@@ -281,7 +286,7 @@ impl Reference<'_> {
         for r in references {
             match &r.kind {
                 ExprKind::Qualified { table, name } => {
-                    out.push(self.model.column(table, name).ok_or_else(|| unknown(table, name))?);
+                    out.push(self.column_named(table, name).ok_or_else(|| unknown(table, name))?);
                 }
                 ExprKind::Name { name, .. } => {
                     let id = self

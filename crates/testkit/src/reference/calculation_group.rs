@@ -1,15 +1,31 @@
-//! Calculation groups: where one item is selected, its expression takes the place of a measure.
+//! Calculation groups: where one item is selected, its expression takes the place of a measure, and
+//! its format string that of the measure's.
 
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
+use evercube_engine::compiled_model::MeasureInfo;
+use evercube_engine::scalar as rules;
 use evercube_store::ColumnId;
 
 use super::{Env, Reference};
 
-impl Reference<'_> {
-    /// The value of a measure under the first group, by falling precedence, that has something to
-    /// put in its place; `None` where there is no such group. `env` is that of the measure's expression.
-    pub(super) fn under_group(&self, env: &Env, measure: &str) -> Result<Option<Value>> {
+/// What is asked of a measure.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Asked {
+    Value,
+    Format,
+}
+
+impl Reference {
+    /// The value or format of a measure under the first group, by falling precedence, that has
+    /// something to put in its place; `None` where there is no such group. `env` is that of the
+    /// measure's expression.
+    pub(super) fn under_group(
+        &self,
+        env: &Env,
+        measure: &str,
+        asked: Asked,
+    ) -> Result<Option<Value>> {
         for group in self.model.calculation_groups() {
             let n = self.model.table(group.table).columns.len() as u32;
             let columns: Vec<ColumnId> =
@@ -31,18 +47,39 @@ impl Reference<'_> {
                     }
                 }
             };
-            let Some(item) = item else { continue };
-            let expression = item.expression.as_ref().map_err(Clone::clone)?;
+            let expression = item.and_then(|item| match asked {
+                Asked::Value => Some(&item.expression),
+                Asked::Format => item.format.as_ref(),
+            });
+            let Some(expression) = expression else { continue };
+            let expression = expression.as_ref().map_err(Clone::clone)?;
             let mut inner = env.clone();
             inner.filters.remove(&columns);
             inner.selected_measure = Some(measure.to_owned());
+            inner.in_own_format = false;
             inner.applied_groups.push(group.table);
             return self.scalar(&inner, expression).map(Some);
         }
         Ok(None)
     }
 
-    /// `SELECTEDMEASURE`, its name, and whether it is one of some.
+    /// What the values of a measure are shown with: what an item says, else the measure itself.
+    pub(super) fn format_string(&self, env: &Env, measure: &str) -> Result<Value> {
+        let mut inner = self.in_measure(env)?;
+        let value = match self.under_group(&inner, measure, Asked::Format)? {
+            Some(value) => value,
+            None => {
+                let Some(of) = self.measure_named(measure) else { return Ok(Value::Blank) };
+                let Some(expression) = &of.format else { return Ok(fixed_format(of)) };
+                inner.selected_measure = Some(measure.to_owned());
+                inner.in_own_format = true;
+                self.scalar(&inner, expression.as_ref().map_err(Clone::clone)?)?
+            }
+        };
+        Ok(if value.is_blank() { value } else { Value::from(rules::to_text(&value)) })
+    }
+
+    /// `SELECTEDMEASURE`, its name, its format string, and whether it is one of some.
     pub(super) fn selected_measure(
         &self,
         env: &Env,
@@ -61,10 +98,18 @@ impl Reference<'_> {
         match function {
             "SELECTEDMEASURE" => self.measure(env, measure),
             "SELECTEDMEASURENAME" => {
-                let stored = self.model.measure(measure).map(|m| m.name.as_str());
+                let stored = self.measure_named(measure).map(|m| m.name.as_str());
                 Ok(Value::from(stored.unwrap_or(measure)))
             }
+            "SELECTEDMEASUREFORMATSTRING" if env.in_own_format => {
+                Ok(self.measure_named(measure).map_or(Value::Blank, fixed_format))
+            }
+            "SELECTEDMEASUREFORMATSTRING" => self.format_string(env, measure),
             _ => Ok(arguments.iter().any(named).into()),
         }
     }
+}
+
+fn fixed_format(of: &MeasureInfo) -> Value {
+    of.format_string.as_deref().map_or(Value::Blank, Value::from)
 }

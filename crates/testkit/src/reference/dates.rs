@@ -116,7 +116,7 @@ fn call(function: String, arguments: Vec<Expr>) -> Expr {
     Expr { kind, span }
 }
 
-impl Reference<'_> {
+impl Reference {
     /// A table of dates; `None` where it is no function of time intelligence.
     pub(super) fn dates(
         &self,
@@ -260,7 +260,7 @@ impl Reference<'_> {
     fn visible_days(&self, env: &Env, e: &Expr) -> Result<(ColumnId, Vec<i64>)> {
         let table = match &e.kind {
             ExprKind::Qualified { table, name } => {
-                let id = self.model.column(table, name).ok_or_else(|| unknown(table, name))?;
+                let id = self.column_named(table, name).ok_or_else(|| unknown(table, name))?;
                 self.combinations(&self.calculate(env, &[])?.filters, &[id], false)
             }
             _ => self.table(env, e)?,

@@ -9,7 +9,7 @@ use evercube_engine::functions::lookup;
 use super::scalar::unknown;
 use super::{Env, Reference, Table, TableColumn};
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn group_by(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
         let is_group =
             |e: &&Expr| matches!(e.kind, ExprKind::Qualified { .. } | ExprKind::Bracketed(_));
@@ -58,11 +58,12 @@ impl Reference<'_> {
     pub(super) fn column_at(&self, table: &Table, e: &Expr) -> Result<Option<usize>> {
         match &e.kind {
             ExprKind::Qualified { table: of, name } => {
-                let id = self.model.column(of, name).ok_or_else(|| unknown(of, name))?;
+                let id = self.column_named(of, name).ok_or_else(|| unknown(of, name))?;
                 Ok(table.columns.iter().position(|c| c.lineage == Some(id)))
             }
             ExprKind::Bracketed(name) => {
-                let is_named = |c: &TableColumn| c.name.eq_ignore_ascii_case(name);
+                let is_named =
+                    |c: &TableColumn| c.name.eq_ignore_ascii_case(name) && !self.is_hidden(c);
                 Ok(table.columns.iter().position(is_named))
             }
             _ => Ok(None),

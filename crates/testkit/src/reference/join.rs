@@ -25,10 +25,11 @@ fn at(row: &[Value], places: impl Iterator<Item = usize>) -> Vec<Value> {
     places.map(|i| row[i].clone()).collect()
 }
 
-impl Reference<'_> {
+impl Reference {
     /// `NATURALINNERJOIN` and `NATURALLEFTOUTERJOIN`.
     pub(super) fn natural_join(&self, env: &Env, arguments: &[Expr], outer: bool) -> Result<Table> {
-        let (left, right) = (self.table(env, &arguments[0])?, self.table(env, &arguments[1])?);
+        let (left, right) =
+            (self.shown_table(env, &arguments[0])?, self.shown_table(env, &arguments[1])?);
         let mut both = common(&left, &right);
         let mut added: Vec<usize> =
             (0..right.columns.len()).filter(|j| !both.iter().any(|(_, r)| r == j)).collect();
@@ -73,9 +74,9 @@ impl Reference<'_> {
 
     /// `SUBSTITUTEWITHINDEX`: the columns in common become the place of their row in the other table.
     pub(super) fn substitute_with_index(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
-        let table = self.table(env, &arguments[0])?;
+        let table = self.shown_table(env, &arguments[0])?;
         let name = self.text(env, &arguments[1])?;
-        let index = self.table(env, &arguments[2])?;
+        let index = self.shown_table(env, &arguments[2])?;
         let mut keyed = Vec::new();
         let orders: Vec<(&Expr, bool)> = arguments[3..]
             .chunks(2)

@@ -10,28 +10,35 @@ use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
 use super::{Env, Reference, RowContext, unsupported};
 
 /// Rows of a table that are shown, its blank row last.
-type Rows = BTreeSet<usize>;
+pub(super) type Rows = BTreeSet<usize>;
 
-impl Reference<'_> {
+impl Reference {
     /// From here on everything is seen as members of these roles see it.
     ///
     /// # Errors
-    /// Where the roles hide objects, or filters of roles flow to the one side of relationships.
+    /// Where filters of roles flow to the one side of relationships.
     pub fn see_as(&mut self, roles: &[String]) -> Result<()> {
-        if self.model.hides_from(roles) {
-            return Err(unsupported("object security"));
-        }
         if self.model.relationships().iter().any(|r| r.secures_both_directions) {
             return Err(unsupported("filters of roles in both directions"));
         }
+        let tables = (0..self.model.tables().len() as u32).map(TableId);
+        // Filters of roles may look at what is hidden from the caller.
+        self.own_rows = tables.map(|t| self.shown_by(roles, t)).collect();
+        self.hide(roles);
+        self.secure();
+        Ok(())
+    }
+
+    /// The rows that are left of every table.
+    pub(super) fn secure(&mut self) {
         let tables = || (0..self.model.tables().len() as u32).map(TableId);
-        let own: Vec<Option<Rows>> = tables().map(|t| self.shown_by(roles, t)).collect();
+        let own = |t: TableId| self.own_rows.get(t.0 as usize)?.as_ref();
         let mut secured = Vec::new();
         for table in tables() {
             let expanded = self.visibility().expanded(&FilterContext::default(), table);
             let filtered: Vec<(&Rows, TableId, &[RelationshipId])> = expanded
                 .iter()
-                .filter_map(|(t, path)| Some((own[t.0 as usize].as_ref()?, *t, path.as_slice())))
+                .filter_map(|(t, path)| Some((own(*t)?, *t, path.as_slice())))
                 .collect();
             if filtered.is_empty() {
                 continue;
@@ -55,10 +62,9 @@ impl Reference<'_> {
             });
         }
         self.shown = Arc::new(secured);
-        Ok(())
     }
 
-    fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
+    pub(super) fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
         let n = self.model.table(table).columns.len() as u32;
         (0..n).map(|column| ColumnId { table, column }).collect()
     }
@@ -86,7 +92,7 @@ impl Reference<'_> {
     }
 
     /// One row of a table as the only row context.
-    fn in_row(&self, table: TableId, row: usize) -> Env {
+    pub(super) fn in_row(&self, table: TableId, row: usize) -> Env {
         let data = self.store.table(table);
         let columns = self.columns_of(table);
         let value = |c: &ColumnId| match row < data.rows() {
@@ -99,6 +105,7 @@ impl Reference<'_> {
             whole: Some(table),
             keep: false,
             relationships: std::rc::Rc::default(),
+            level: 0,
         };
         Env { rows: vec![context], ..Env::default() }
     }

@@ -47,7 +47,7 @@ pub(super) fn groupings(parts: &[Rollup]) -> Vec<Grouping> {
     all
 }
 
-impl Reference<'_> {
+impl Reference {
     /// A group column, `ROLLUP` or `ROLLUPADDISSUBTOTAL`; nothing where the argument is none.
     pub(super) fn group_part(&self, env: &Env, e: &Expr) -> Result<Option<Rollup>> {
         let columns = |e: &Expr| match &e.kind {

@@ -1,18 +1,19 @@
 //! Expressions with one value.
 
 use evercube_base::{Collation, Error, Result, Value};
-use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, UnaryOperator};
+use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
 use evercube_engine::functions::{FunctionKind, ReturnType, lookup};
 use evercube_engine::scalar as rules;
 use evercube_store::ColumnId;
 
-use super::{Bound, Env, Reference, unsupported};
+use super::calculation_group::Asked;
+use super::{Bound, Env, Reference, TableColumn, unsupported};
 
 /// Arguments that are words, such as an interval or a type.
 const WORDS: [(&str, usize); 4] =
     [("DATEDIFF", 2), ("CONVERT", 1), ("PATHITEM", 2), ("PATHITEMREVERSE", 2)];
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn scalar(&self, env: &Env, e: &Expr) -> Result<Value> {
         self.deeper(|| self.scalar_inner(env, e)).map_err(|error| error.at(e.span.place()))
     }
@@ -22,27 +23,19 @@ impl Reference<'_> {
         match &e.kind {
             ExprKind::Literal(v) => Ok(v.clone()),
             ExprKind::Omitted => Ok(Value::Blank),
-            ExprKind::Qualified { table, name } => match self.model.column(table, name) {
-                Some(id) => self.column_value(env, id, 0),
-                None if self.has_measure(name) => self.measure(env, name),
-                None if name.to_lowercase().ends_with(" formatstring") => {
-                    Err(unsupported("format strings of measures"))
-                }
-                None => {
-                    Err(Error::invalid(format!("There is no column or measure {table}[{name}].")))
-                }
+            ExprKind::Qualified { table, name } => match self.column_named(table, name) {
+                Some(id) => self.column_value(env, id, e.span, 0),
+                None => self.measure_or_format(env, name)?.ok_or_else(|| {
+                    Error::invalid(format!("There is no column or measure {table}[{name}]."))
+                }),
             },
-            ExprKind::Bracketed(name) => {
-                if self.has_measure(name) {
-                    return self.measure(env, name);
-                }
-                if name.to_lowercase().ends_with(" formatstring") {
-                    return Err(unsupported("format strings of measures"));
-                }
-                self.named_value(env, name, 0)
-            }
+            ExprKind::Bracketed(name) => match self.measure_or_format(env, name)? {
+                Some(value) => Ok(value),
+                None => self.named_value(env, name, e.span, 0),
+            },
             ExprKind::Name { name, .. } => match env.variable(name) {
                 Some(Bound::Scalar(v)) => Ok(v.clone()),
+                Some(Bound::Expression(p)) => self.scalar(&env.of_passed(p), &p.expression),
                 _ => self.single(self.table(env, e)?),
             },
             ExprKind::Unary { operator, operand } => {
@@ -69,7 +62,7 @@ impl Reference<'_> {
                     }
                     _ => vec![self.scalar(env, left)?],
                 };
-                for row in self.table(env, right)?.rows {
+                for row in self.shown_table(env, right)?.rows {
                     let same =
                         wanted.iter().zip(&row).map(|(a, b)| rules::strict_equal(a, b, &collation));
                     if same.collect::<Result<Vec<bool>>>()?.into_iter().all(|s| s) {
@@ -107,10 +100,8 @@ impl Reference<'_> {
 
     fn call(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Value> {
         let Some(definition) = lookup(function) else {
-            return match self.model.function(function) {
-                Some(_) => Err(unsupported("functions of the model")),
-                None => Err(Error::invalid(format!("There is no function {function}."))),
-            };
+            let (inner, body) = self.entered(env, function, arguments)?;
+            return self.scalar(&inner, &body);
         };
         if !definition.accepts(arguments.len()) {
             return Err(Error::invalid(format!(
@@ -166,13 +157,15 @@ impl Reference<'_> {
                 };
                 match &arguments[0].kind {
                     ExprKind::Qualified { table, name } => {
-                        let id = self.model.column(table, name);
-                        self.column_value(env, id.ok_or_else(|| unknown(table, name))?, up)
+                        let id = self.column_named(table, name);
+                        let id = id.ok_or_else(|| unknown(table, name))?;
+                        self.column_value(env, id, arguments[0].span, up)
                     }
-                    ExprKind::Bracketed(name) => self.named_value(env, name, up),
+                    ExprKind::Bracketed(name) => self.named_value(env, name, arguments[0].span, up),
                     _ => Err(Error::invalid("EARLIER takes a column.")),
                 }
             }
+            "LOOKUPVALUE" => self.lookup_value(env, arguments),
             "RELATED" => self.related(env, &arguments[0]),
             "FIRSTNONBLANKVALUE" | "LASTNONBLANKVALUE" => {
                 let last = definition.name == "LASTNONBLANKVALUE";
@@ -182,9 +175,10 @@ impl Reference<'_> {
                     self.scalar(&self.calculate(e, &[])?, &arguments[1])
                 })
             }
-            "SELECTEDMEASURE" | "SELECTEDMEASURENAME" | "ISSELECTEDMEASURE" => {
-                self.selected_measure(env, definition.name, arguments)
-            }
+            "SELECTEDMEASURE"
+            | "SELECTEDMEASURENAME"
+            | "SELECTEDMEASUREFORMATSTRING"
+            | "ISSELECTEDMEASURE" => self.selected_measure(env, definition.name, arguments),
             name if super::dates::is_balance(name) => self.balance(env, name, arguments),
             _ if definition.return_type == ReturnType::Table => {
                 self.single(self.table_call(env, definition.name, arguments)?)
@@ -218,29 +212,43 @@ impl Reference<'_> {
 
     pub(super) fn has_measure(&self, name: &str) -> bool {
         let defined = self.measures.iter().any(|(n, _)| *n == name.to_lowercase());
-        defined || self.model.measure(name).is_some()
+        defined || self.measure_named(name).is_some()
+    }
+
+    fn measure_or_format(&self, env: &Env, name: &str) -> Result<Option<Value>> {
+        if self.has_measure(name) {
+            return self.measure(env, name).map(Some);
+        }
+        self.format_of(name).map(|measure| self.format_string(env, measure)).transpose()
+    }
+
+    /// What a measure's expression sees: the rows of its caller are filters, and of variables there
+    /// are those of the query.
+    pub(super) fn in_measure(&self, env: &Env) -> Result<Env> {
+        let mut inner = self.calculate(env, &[])?;
+        inner.rows.clear();
+        inner.transitioned = 0;
+        inner.variables.truncate(inner.of_query);
+        Ok(inner)
     }
 
     /// A measure is evaluated as if `CALCULATE` stood around it, and sees no row of its caller.
     pub(super) fn measure(&self, env: &Env, name: &str) -> Result<Value> {
-        let mut inner = self.calculate(env, &[])?;
-        inner.rows.clear();
-        inner.transitioned = 0;
-        inner.variables.clear();
-        if let Some(value) = self.under_group(&inner, name)? {
+        let inner = self.in_measure(env)?;
+        if let Some(value) = self.under_group(&inner, name, Asked::Value)? {
             return Ok(value);
         }
         let defined = self.measures.iter().rev().find(|(n, _)| *n == name.to_lowercase());
         if let Some((_, expression)) = defined {
             return self.scalar(&inner, expression);
         }
-        let measure = self.model.measure(name).ok_or_else(|| unknown("", name))?;
+        let measure = self.measure_named(name).ok_or_else(|| unknown("", name))?;
         self.scalar(&inner, measure.expression.as_ref().map_err(Clone::clone)?)
     }
 
     /// A model column's value in the row contexts, `up` of them that have it being skipped.
-    fn column_value(&self, env: &Env, id: ColumnId, up: usize) -> Result<Value> {
-        let found = env.rows.iter().rev().filter_map(|r| {
+    fn column_value(&self, env: &Env, id: ColumnId, span: Span, up: usize) -> Result<Value> {
+        let found = env.rows_seen(span.passed).filter_map(|r| {
             let at = r.columns.iter().position(|c| c.lineage == Some(id))?;
             Some(r.values[at].clone())
         });
@@ -253,10 +261,11 @@ impl Reference<'_> {
     }
 
     /// The value of a column of that name, of one without a table first.
-    fn named_value(&self, env: &Env, name: &str, up: usize) -> Result<Value> {
-        let found = env.rows.iter().rev().filter_map(|r| {
-            let named =
-                || (0..).zip(r.columns.iter()).filter(|(_, c)| c.name.eq_ignore_ascii_case(name));
+    fn named_value(&self, env: &Env, name: &str, span: Span, up: usize) -> Result<Value> {
+        let found = env.rows_seen(span.passed).filter_map(|r| {
+            let is_named =
+                |c: &TableColumn| c.name.eq_ignore_ascii_case(name) && !self.is_hidden(c);
+            let named = || (0..).zip(r.columns.iter()).filter(|(_, c)| is_named(c));
             let (at, _) = named().find(|(_, c)| c.lineage.is_none()).or_else(|| named().next())?;
             let at: usize = at;
             Some(r.values[at].clone())

@@ -23,7 +23,7 @@ pub(super) enum Shadow {
     Query(Rc<FilterContext>, Vec<ColumnId>),
 }
 
-impl Reference<'_> {
+impl Reference {
     /// Columns that a shadow filters, and its filters.
     fn shadow(&self, shadow: &Shadow) -> Result<(Vec<ColumnId>, FilterContext)> {
         match shadow {
@@ -84,7 +84,7 @@ impl Reference<'_> {
         let context = self.selected(env, &env.filters, Some(columns.clone()))?;
         match arguments {
             [Expr { kind: ExprKind::Name { name, .. }, .. }] => {
-                let id = self.model.table_id(name).unwrap_or(columns[0].table);
+                let id = self.table_named(name).unwrap_or(columns[0].table);
                 Ok(self.whole_table(&context, id, true))
             }
             _ => Ok(self.combinations(&context, &columns, true)),

@@ -15,9 +15,9 @@ pub(super) fn is_same(a: &[Value], b: &[Value]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y))
 }
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn set(&self, env: &Env, function: &str, arguments: &[Expr]) -> Result<Table> {
-        let mut tables = arguments.iter().map(|a| self.table(env, a));
+        let mut tables = arguments.iter().map(|a| self.shown_table(env, a));
         let mut out = tables.next().unwrap_or_else(|| Ok(Table::default()))?;
         for other in tables {
             let other = other?;

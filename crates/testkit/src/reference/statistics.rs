@@ -8,7 +8,7 @@ use evercube_engine::scalar as rules;
 
 use super::{Env, Reference, unsupported};
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn values_over(
         &self,
         env: &Env,

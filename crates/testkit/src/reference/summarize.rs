@@ -10,7 +10,7 @@ use super::{Env, Reference, Table, TableColumn};
 /// Values of the columns grouped by, and the rows that have them.
 type Group = (Vec<Value>, Vec<Vec<Value>>);
 
-impl Reference<'_> {
+impl Reference {
     /// Groups of a table's rows by columns of the table or related to it. Named expressions see the
     /// group's values as filters, and the group's rows where the table is not one of the model.
     pub(super) fn summarize(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
@@ -88,7 +88,7 @@ impl Reference<'_> {
             for id in columns {
                 values.push(match source.columns.iter().position(|c| c.lineage == Some(*id)) {
                     Some(at) => row[at].clone(),
-                    None => self.related_to(inner, *id)?,
+                    None => self.related_to(inner, *id, 0)?,
                 });
             }
             match found.iter_mut().find(|(of, _)| *of == values) {

@@ -29,7 +29,7 @@ fn inside<'e>(e: &'e Expr, of: &str) -> Option<&'e Expr> {
     }
 }
 
-impl Reference<'_> {
+impl Reference {
     fn sorted_arguments<'e>(&self, env: &Env, all: &'e [Expr]) -> Result<Arguments<'e>> {
         let mut found = Arguments {
             parts: Vec::new(),

@@ -4,20 +4,22 @@ use std::collections::BTreeSet;
 
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
+use evercube_engine::functions::lookup;
 use evercube_engine::{FilterContext, scalar as rules};
 use evercube_store::{ColumnId, TableId};
 
 use super::{Bound, Env, Reference, Table, TableColumn, unsupported};
 
-impl Reference<'_> {
+impl Reference {
     pub(super) fn table(&self, env: &Env, e: &Expr) -> Result<Table> {
         self.deeper(|| self.table_inner(env, e))
     }
 
     fn table_inner(&self, env: &Env, e: &Expr) -> Result<Table> {
         match &e.kind {
-            ExprKind::Name { name, .. } => match (env.variable(name), self.model.table_id(name)) {
+            ExprKind::Name { name, .. } => match (env.variable(name), self.table_named(name)) {
                 (Some(Bound::Table(t)), _) => Ok(t.as_ref().clone()),
+                (Some(Bound::Expression(p)), _) => self.table(&env.of_passed(p), &p.expression),
                 (None, Some(id)) => Ok(self.whole_table(&env.filters, id, false)),
                 _ => Err(Error::invalid(format!("There is no table or variable '{name}'."))),
             },
@@ -29,6 +31,10 @@ impl Reference<'_> {
                     inner.variables.push((b.name.to_lowercase(), value));
                 }
                 self.table(&inner, result)
+            }
+            ExprKind::Call { function, arguments, .. } if lookup(function).is_none() => {
+                let (inner, body) = self.entered(env, function, arguments)?;
+                self.table(&inner, &body)
             }
             ExprKind::Call { function, arguments, .. } => {
                 self.table_call(env, &function.to_ascii_uppercase(), arguments)
@@ -54,7 +60,7 @@ impl Reference<'_> {
                 let blank_row = function == "ALL";
                 match arguments {
                     [Expr { kind: ExprKind::Name { name, .. }, .. }] => {
-                        let id = self.model.table_id(name);
+                        let id = self.table_named(name);
                         let id = id.ok_or_else(|| {
                             Error::invalid(format!("There is no table '{name}'."))
                         })?;
@@ -80,12 +86,12 @@ impl Reference<'_> {
                 self.table(&inner, &arguments[0])
             }
             "CROSSJOIN" => {
-                let mut tables = arguments.iter().map(|a| self.table(env, a));
+                let mut tables = arguments.iter().map(|a| self.shown_table(env, a));
                 let first = tables.next().unwrap_or_else(|| Ok(Table::default()))?;
                 tables.try_fold(first, |left, right| Ok(cross(&left, &right?)))
             }
             "TREATAS" => {
-                let table = self.table(env, &arguments[0])?;
+                let table = self.shown_table(env, &arguments[0])?;
                 let lineage = self.named_columns(&arguments[1..])?;
                 if lineage.len() != table.columns.len() {
                     return Err(Error::invalid(
@@ -263,7 +269,7 @@ impl Reference<'_> {
                 Ok(self.combinations(&env.filters, &columns, blank))
             }
             ExprKind::Name { name, .. } if env.variable(name).is_none() => {
-                let id = self.model.table_id(name);
+                let id = self.table_named(name);
                 let id =
                     id.ok_or_else(|| Error::invalid(format!("There is no table '{name}'.")))?;
                 Ok(distinct(self.whole_table(&env.filters, id, blank)))
@@ -287,11 +293,8 @@ impl Reference<'_> {
             return Err(Error::invalid("DETAILROWS takes a measure."));
         };
         let unknown = || Error::invalid(format!("There is no measure [{name}]."));
-        let info = self.model.measure(name).ok_or_else(unknown)?;
-        let mut inner = self.calculate(env, &[])?;
-        inner.rows.clear();
-        inner.transitioned = 0;
-        inner.variables.clear();
+        let info = self.measure_named(name).ok_or_else(unknown)?;
+        let inner = self.in_measure(env)?;
         match &info.detail_rows {
             Some(expression) => self.table(&inner, expression.as_ref().map_err(Clone::clone)?),
             None => Ok(self.whole_table(&inner.filters, info.table, false)),
@@ -339,7 +342,8 @@ impl Reference<'_> {
         Ok(out)
     }
 
-    /// `ADDCOLUMNS` and `SELECTCOLUMNS`; the latter keeps the lineage of plain column references.
+    /// `ADDCOLUMNS` and `SELECTCOLUMNS`; the latter keeps the lineage of plain column references, and
+    /// their names where it gives none.
     fn extend(&self, env: &Env, arguments: &[Expr], keep: bool) -> Result<Table> {
         let source = self.table(env, &arguments[0])?;
         let inner = env.with_rows(&source);
@@ -347,17 +351,29 @@ impl Reference<'_> {
         if keep {
             out.columns.clone_from(&source.columns);
         }
-        for pair in arguments[1..].chunks_exact(2) {
-            let lineage = match &pair[1].kind {
-                ExprKind::Qualified { table, name } if !keep => self.model.column(table, name),
-                _ => None,
-            };
-            out.columns.push(TableColumn { name: self.text(env, &pair[0])?, lineage });
+        let column = |e: &Expr| match &e.kind {
+            ExprKind::Qualified { table, name } => self.column_named(table, name),
+            _ => None,
+        };
+        let (mut rest, mut given) = (&arguments[1..], Vec::new());
+        while let Some((first, others)) = rest.split_first() {
+            if let (false, Some(id)) = (keep, column(first)) {
+                out.columns.push(self.model_column(id));
+                given.push(first);
+                rest = others;
+                continue;
+            }
+            let (value, others) =
+                others.split_first().ok_or_else(|| Error::invalid("An expression is missing."))?;
+            let lineage = if keep { None } else { column(value) };
+            out.columns.push(TableColumn { name: self.text(env, first)?, lineage });
+            given.push(value);
+            rest = others;
         }
         for (row, inner) in source.rows.into_iter().zip(&inner) {
             let mut values = if keep { row } else { Vec::new() };
-            for pair in arguments[1..].chunks_exact(2) {
-                values.push(self.scalar(inner, &pair[1])?);
+            for e in &given {
+                values.push(self.scalar(inner, e)?);
             }
             out.rows.push(values);
         }

@@ -106,7 +106,7 @@ fn choices(of: &[usize], n: usize) -> Vec<Vec<usize>> {
     }
 }
 
-impl Reference<'_> {
+impl Reference {
     fn frame(&self, env: &Env, arguments: &[Expr], leading: usize) -> Result<Frame> {
         let (mut relation, mut order, mut partition, mut matching) = (None, None, None, None);
         let mut of_all = Blanks::Default;
@@ -209,9 +209,7 @@ impl Reference<'_> {
                 None => c.lineage.is_none() && c.name.eq_ignore_ascii_case(&column.name),
             };
             let found = env
-                .rows
-                .iter()
-                .rev()
+                .rows_seen(0)
                 .find_map(|r| r.columns.iter().position(same).map(|at| r.values[at].clone()));
             if found.is_none() {
                 let id = column.lineage;
@@ -370,7 +368,7 @@ impl Frame {
     }
 
     /// A column of the relation as an ascending key.
-    fn key_of(&self, reference: &Reference<'_>, at: usize) -> Key {
+    fn key_of(&self, reference: &Reference, at: usize) -> Key {
         let column = &self.relation.columns[at];
         let kind = match column.lineage {
             Some(id) => ExprKind::Qualified {
