@@ -3,6 +3,7 @@
 //!
 //! Never here: segments, queries. Only `raft` knows the consensus library; `state` is pure.
 
+mod acknowledged;
 mod backups;
 mod coding;
 mod command;

@@ -25,11 +25,12 @@ use openraft::BasicNode;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::acknowledged::Acknowledged;
 use crate::coding::{decode, encode};
 use crate::command::{Command, LEVEL};
 use crate::dated::Answers;
 use crate::log_store::LogStore;
-use crate::raft::{Acknowledged, Coming, Metrics, Raft};
+use crate::raft::{Coming, Metrics, Raft};
 use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;

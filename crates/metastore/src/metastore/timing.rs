@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Metastore, introduction};
+use crate::acknowledged::Acknowledged;
 use crate::command::Command;
 use crate::log_store::LogStore;
 use crate::metastore::Transport;
-use crate::raft::{Acknowledged, Coming, Network, Raft, config};
+use crate::raft::{Coming, Network, Raft, config};
 use crate::refusal::Refusal;
 use crate::state_machine::StateMachine;
 
