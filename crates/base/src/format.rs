@@ -7,8 +7,7 @@ mod text_picture;
 
 use crate::{DateTime, Decimal, Value};
 use date_picture::format_date;
-pub use locale::DateOrder;
-use locale::Locale;
+pub use locale::{DateOrder, Locale};
 use number_picture::{Digits, format_number};
 use text_picture::{format_text, is_text_picture};
 
@@ -16,7 +15,7 @@ use text_picture::{format_text, is_text_picture};
 /// ways of `locale` (`en-US` where it is unknown). Blank gives empty text; text that is no number
 /// stays as it is.
 pub fn format(value: &Value, picture: &str, locale: &str) -> String {
-    let l = locale::by_name(locale);
+    let l = Locale::named(locale);
     match value {
         Value::Blank => String::new(),
         Value::Boolean(b) => format_boolean(*b, picture),
@@ -66,34 +65,6 @@ pub fn format(value: &Value, picture: &str, locale: &str) -> String {
     }
 }
 
-/// How a locale writes numbers and dates.
-#[derive(Debug, Clone, Copy)]
-pub struct Conventions {
-    pub decimal: &'static str,
-    pub group: &'static str,
-    pub date_order: DateOrder,
-    /// January first.
-    pub months: [&'static str; 12],
-    pub short_months: [&'static str; 12],
-    /// Sunday first.
-    pub days: [&'static str; 7],
-    pub short_days: [&'static str; 7],
-}
-
-/// The conventions of a locale such as `de-DE`.
-pub fn conventions(locale: &str) -> Conventions {
-    let l = locale::by_name(locale);
-    Conventions {
-        decimal: l.decimal,
-        group: l.group,
-        date_order: l.date_order(),
-        months: l.months_of_day.unwrap_or(l.months),
-        short_months: l.short_months,
-        days: l.days,
-        short_days: l.short_days,
-    }
-}
-
 fn digits(value: &Value) -> Digits {
     match value {
         Value::Int(i) => Digits::of_scaled(i128::from(*i), 0),
@@ -120,7 +91,19 @@ fn format_boolean(b: bool, picture: &str) -> String {
     }
 }
 
-/// A double with up to 15 digits, as `&` and `General Number` write it.
+/// A number or a date as `&` and the picture `General Number` write it; empty for what is neither.
+pub fn general(value: &Value, l: &Locale) -> String {
+    let text = match value {
+        Value::Int(i) => i.to_string(),
+        Value::Decimal(d) => d.to_string(),
+        Value::Double(f) => general_number(*f),
+        Value::DateTime(d) => return date_and_time(*d, l),
+        Value::Blank | Value::Boolean(_) | Value::String(_) => String::new(),
+    };
+    if l.decimal == "." { text } else { text.replace('.', l.decimal) }
+}
+
+/// A double with up to 15 digits.
 pub fn general_number(f: f64) -> String {
     if f.is_nan() {
         return "NaN".into();
@@ -156,11 +139,7 @@ pub fn general_number(f: f64) -> String {
     }
 }
 
-/// A date as `&` writes it: `1/31/2024`, with the time where there is one.
-pub fn general_date(d: DateTime) -> String {
-    date_and_time(d, locale::by_name("en-US"))
-}
-
+/// `1/31/2024`, with the time where there is one.
 fn date_and_time(d: DateTime, l: &Locale) -> String {
     // Only a time: the day is the zero of the calendar.
     match (d.days() == 0, d.time_micros() == 0) {
@@ -173,17 +152,7 @@ fn date_and_time(d: DateTime, l: &Locale) -> String {
 fn named_number(v: &Value, picture: &str, l: &Locale) -> Option<String> {
     let number = |p: &str| Some(format_number(&digits(v), p, l));
     match picture.trim().to_ascii_lowercase().as_str() {
-        "" | "general number" | "general" | "g" => {
-            if let Value::DateTime(d) = v {
-                return Some(date_and_time(*d, l));
-            }
-            let text = match v {
-                Value::Int(i) => i.to_string(),
-                Value::Decimal(d) => d.to_string(),
-                other => general_number(other.as_f64().unwrap_or(0.0)),
-            };
-            Some(if l.decimal == "." { text } else { text.replace('.', l.decimal) })
-        }
+        "" | "general number" | "general" | "g" => Some(general(v, l)),
         "currency" => number(l.currency),
         "fixed" => number("0.00"),
         "standard" => number("#,##0.00"),

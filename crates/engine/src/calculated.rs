@@ -13,7 +13,7 @@ use crate::eval::{CellTable, Evaluator};
 use crate::plan::TableColumn;
 use crate::query::QueryContext;
 use crate::references::{Item, References};
-use crate::scalar::convert;
+use crate::scalar::{Culture, convert};
 
 /// What was computed, and what could not be.
 #[derive(Debug, Default)]
@@ -263,7 +263,7 @@ impl Work<'_> {
             values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
             first = last;
         }
-        let data = stored(&values, self.model.column_info(column).data_type);
+        let data = stored(&values, self.model.column_info(column).data_type, &evaluator.culture);
         self.pending.entry(column.table).or_default().push((column.column, data));
         self.out.columns.push((column, values));
         Ok(())
@@ -307,7 +307,7 @@ impl Work<'_> {
                 }
                 None => vec![Value::Blank; found.rows.len],
             };
-            data.push(stored(&values, info.data_type));
+            data.push(stored(&values, info.data_type, &evaluator.culture));
         }
         let batch = RowBatch { rows: found.rows.len, columns: data };
         let types: Vec<DataType> = columns.iter().map(|c| c.data_type).collect();
@@ -324,11 +324,11 @@ impl Work<'_> {
 
 /// Values in a column's type; those that do not convert are blank here and refused where they are
 /// stored.
-pub(crate) fn stored(values: &[Value], data_type: DataType) -> ColumnData {
+pub(crate) fn stored(values: &[Value], data_type: DataType, culture: &Culture) -> ColumnData {
     let mut out = ColumnData::empty(data_type);
     let own = out.data_type();
     for v in values {
-        let converted = if v.is_blank() { Ok(Value::Blank) } else { convert(v, own) };
+        let converted = if v.is_blank() { Ok(Value::Blank) } else { convert(v, own, culture) };
         let value = converted.unwrap_or_default();
         if value.is_blank() || out.push(value).is_err() {
             out.push_blank();

@@ -70,6 +70,7 @@ use crate::plan::Node;
 use crate::query::QueryContext;
 use crate::result_cache::ResultCache;
 use crate::rules::Rule;
+use crate::scalar::Culture;
 
 pub(crate) use cells::{Cells, Scalars};
 pub(crate) use rows::CellTable;
@@ -83,6 +84,8 @@ pub(crate) struct Evaluator<'a> {
     pub store: &'a StoreVersion,
     pub context: &'a QueryContext,
     pub collation: Collation,
+    /// How texts say numbers and dates.
+    pub culture: Culture,
     pub control: ScanControl,
     /// Role filters; part of every filter context.
     pub base_context: FilterContext,
@@ -126,6 +129,7 @@ impl<'a> Evaluator<'a> {
             store,
             context,
             collation,
+            culture: context.culture(),
             control: ScanControl { part: context.scan_part, ..ScanControl::default() },
             base_context: FilterContext::default(),
             query_measures: HashSet::new(),

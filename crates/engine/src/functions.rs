@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use evercube_base::{Collation, DataType, DateTime, Result, Value};
 
+use arguments::Args;
+
 pub mod arguments;
 pub mod bonds;
 pub mod bonds_odd;
@@ -29,7 +31,7 @@ pub mod value_conversion;
 /// What a scalar function may know besides its arguments.
 pub struct ScalarContext<'a> {
     pub collation: Collation,
-    /// Locale of the caller, as `en-US`.
+    /// Culture of the model, as `en-US`.
     pub locale: &'a str,
     /// Local time of the query's start.
     pub now: DateTime,
@@ -41,7 +43,7 @@ pub struct ScalarContext<'a> {
 }
 
 /// A scalar implementation; arguments left out arrive as blank or are missing at the end.
-pub type ScalarFunction = fn(&ScalarContext<'_>, &[Value]) -> Result<Value>;
+pub type ScalarFunction = fn(&ScalarContext<'_>, Args<'_>) -> Result<Value>;
 
 #[derive(Debug, Clone, Copy)]
 pub enum FunctionKind {

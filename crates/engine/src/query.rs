@@ -15,7 +15,7 @@ use crate::query_column::with_column;
 use crate::query_table::with_table;
 use crate::result_cache::{Question, ResultCache, Volatile};
 use crate::rules::Rules;
-use crate::scalar as rules;
+use crate::scalar::{self as rules, Culture};
 use crate::secured::secured;
 
 /// A model and the data of one version of it.
@@ -70,7 +70,7 @@ pub struct QueryContext {
     pub roles: Vec<String>,
     pub user: String,
     pub custom_data: Option<String>,
-    /// As `en-US`.
+    /// The model's culture, as `en-US`.
     pub locale: String,
     /// Local time of the query's start.
     pub now: DateTime,
@@ -93,6 +93,13 @@ pub struct QueryContext {
     pub kept: Option<Arc<ResultCache>>,
     /// Whether the evaluation looked at `now`, `utc_now` or the random sequence.
     pub volatile: Volatile,
+}
+
+impl QueryContext {
+    /// How texts say numbers and dates.
+    pub fn culture(&self) -> Culture {
+        Culture::named(&self.locale, self.now.ymd().0)
+    }
 }
 
 /// Shorter tables are scanned as often as asked.

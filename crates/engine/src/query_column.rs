@@ -55,7 +55,7 @@ pub(crate) fn with_column(
     };
     let mut tables = dataset.store.tables.clone();
     let place = &mut tables[id.0 as usize];
-    *place = Arc::new(place.and_column(data_type, stored(&values, data_type))?);
+    *place = Arc::new(place.and_column(data_type, stored(&values, data_type, &evaluator.culture))?);
     let mut model = (*dataset.model).clone();
     model.add_column(id, name, data_type);
     let store = dataset.store.with_tables(tables, &model.relationship_defs());

@@ -51,7 +51,7 @@ pub(crate) fn with_table(
         let values: Vec<Value> =
             (0..found.rows.len).map(|r| found.rows.value(&dataset.store, at, r)).collect();
         let data_type = stored_type(column.data_type, &values);
-        data.push(stored(&values, data_type));
+        data.push(stored(&values, data_type, &evaluator.culture));
         columns.push((column.name.to_string(), data_type));
     }
     let types: Vec<DataType> = columns.iter().map(|(_, data_type)| *data_type).collect();

@@ -3,11 +3,15 @@
 use std::cmp::Ordering;
 
 use evercube_base::arithmetic::{Num, add, currency, dec, divide, multiply, overflow, subtract};
-use evercube_base::format::{general_date, general_number};
-use evercube_base::{Collation, DataType, Decimal, Error, Result, Value};
+use evercube_base::format::general;
+use evercube_base::{Collation, DataType, DateTime, Decimal, Error, Result, Value};
 use evercube_dax::ast::BinaryOperator;
 
 use crate::functions::date_text::parse_date_time;
+
+mod culture;
+
+pub use culture::Culture;
 
 /// The type's name as error messages call it.
 pub fn type_name(v: &Value) -> &'static str {
@@ -22,10 +26,10 @@ pub fn type_name(v: &Value) -> &'static str {
     }
 }
 
-fn cannot_convert(v: &Value, target: &str) -> Error {
+pub(crate) fn cannot_convert(v: &Value, target: &str, culture: &Culture) -> Error {
     Error::evaluation(format!(
         "Cannot convert value '{}' of type {} to type {target}.",
-        to_text(v),
+        to_text(v, culture),
         type_name(v)
     ))
 }
@@ -103,20 +107,33 @@ pub fn total_order(a: &Value, b: &Value, c: &Collation) -> Ordering {
     rank(a).cmp(&rank(b)).then_with(|| compare(a, b, c).unwrap_or(Ordering::Equal))
 }
 
-fn numeric(v: &Value) -> Result<Num> {
+/// Text is read as a number, or as a date with its year.
+fn numeric(v: &Value, culture: &Culture) -> Result<Num> {
+    let failure = || cannot_convert(v, "Number", culture);
     let Value::String(s) = v else {
-        return Num::of(v).ok_or_else(|| cannot_convert(v, "Number"));
+        return Num::of(v).ok_or_else(failure);
     };
-    match parse_number(s) {
+    match culture::number(s, culture) {
         Some(Value::Int(i)) => Ok(Num::Int(i)),
         Some(Value::Double(f)) => Ok(Num::Dbl(f)),
-        _ => parse_date_time(s).map(Num::Date).ok_or_else(|| cannot_convert(v, "Number")),
+        _ => {
+            let dated = Culture { year: None, ..*culture };
+            parse_date_time(s, &dated).map(Num::Date).ok_or_else(failure)
+        }
     }
 }
 
+/// The number written in a text, dates as days.
+pub fn read_number(text: &str, culture: &Culture) -> Result<Value> {
+    Ok(match numeric(&text.into(), culture)? {
+        Num::Int(i) => Value::Int(i),
+        other => Value::Double(other.f64()),
+    })
+}
+
 /// Texts that double and double again become large at once.
-fn concatenate(a: &Value, b: &Value) -> Result<Value> {
-    let (a, b) = (to_text(a), to_text(b));
+fn concatenate(a: &Value, b: &Value, culture: &Culture) -> Result<Value> {
+    let (a, b) = (to_text(a, culture), to_text(b, culture));
     if a.len() + b.len() > 1 << 16 {
         evercube_work::room_for(2 * (a.len() + b.len()))?;
     }
@@ -125,8 +142,16 @@ fn concatenate(a: &Value, b: &Value) -> Result<Value> {
 
 /// Applies an operator to two values. `&&` and `||` are evaluated on both values here; leaving the
 /// second out is the caller's business.
-pub fn binary(op: BinaryOperator, a: &Value, b: &Value, c: &Collation) -> Result<Value> {
+pub fn binary(
+    op: BinaryOperator,
+    a: &Value,
+    b: &Value,
+    c: &Collation,
+    culture: &Culture,
+) -> Result<Value> {
     use BinaryOperator as Op;
+    let numeric = |v| numeric(v, culture);
+    let to_bool = |v| to_bool(v, culture);
     let both_blank = a.is_blank() && b.is_blank();
     Ok(match op {
         Op::Or => Value::Boolean(to_bool(a)? | to_bool(b)?),
@@ -138,7 +163,7 @@ pub fn binary(op: BinaryOperator, a: &Value, b: &Value, c: &Collation) -> Result
         Op::LessEqual => Value::Boolean(compare(a, b, c)?.is_le()),
         Op::Greater => Value::Boolean(compare(a, b, c)?.is_gt()),
         Op::GreaterEqual => Value::Boolean(compare(a, b, c)?.is_ge()),
-        Op::Concatenate => concatenate(a, b)?,
+        Op::Concatenate => concatenate(a, b, culture)?,
         Op::Add | Op::Subtract if both_blank => Value::Blank,
         Op::Add => add(numeric(a)?, numeric(b)?)?,
         Op::Subtract => subtract(numeric(a)?, numeric(b)?)?,
@@ -151,13 +176,13 @@ pub fn binary(op: BinaryOperator, a: &Value, b: &Value, c: &Collation) -> Result
             if a.is_blank() { Value::Blank } else { divide(x, y) }
         }
         Op::Power if both_blank => Value::Blank,
-        Op::Power => power(a, b)?,
+        Op::Power => power(a, b, culture)?,
     })
 }
 
 /// `a ^ b`; whole numbers stay whole where both are and the result fits.
-pub fn power(a: &Value, b: &Value) -> Result<Value> {
-    let (x, y) = (to_f64(a)?, to_f64(b)?);
+pub fn power(a: &Value, b: &Value, culture: &Culture) -> Result<Value> {
+    let (x, y) = (to_f64(a, culture)?, to_f64(b, culture)?);
     let p = x.powf(y);
     if p.is_nan() || (p.is_infinite() && x.is_finite() && y.is_finite()) {
         return Err(crate::functions::arguments::domain_error("POWER"));
@@ -166,11 +191,11 @@ pub fn power(a: &Value, b: &Value) -> Result<Value> {
 }
 
 /// Unary minus; blank stays blank.
-pub fn negate(v: &Value) -> Result<Value> {
+pub fn negate(v: &Value, culture: &Culture) -> Result<Value> {
     if v.is_blank() {
         return Ok(Value::Blank);
     }
-    Ok(match numeric(v)? {
+    Ok(match numeric(v, culture)? {
         Num::Int(i) => Value::Int(i.checked_neg().ok_or_else(|| overflow("negation", "Integer"))?),
         Num::Dec(d) => currency(d.checked_neg(), "negation")?,
         Num::Dbl(f) => Value::Double(-f),
@@ -179,7 +204,7 @@ pub fn negate(v: &Value) -> Result<Value> {
 }
 
 /// Truth of a value: blank and zero are false, the words true and false are read.
-pub fn to_bool(v: &Value) -> Result<bool> {
+pub fn to_bool(v: &Value, culture: &Culture) -> Result<bool> {
     Ok(match v {
         Value::Blank => false,
         Value::Boolean(b) => *b,
@@ -189,99 +214,82 @@ pub fn to_bool(v: &Value) -> Result<bool> {
         Value::DateTime(d) => d.0 != 0,
         Value::String(s) if s.trim().eq_ignore_ascii_case("true") => true,
         Value::String(s) if s.trim().eq_ignore_ascii_case("false") => false,
-        Value::String(_) => return Err(cannot_convert(v, "True/False")),
+        Value::String(_) => return Err(cannot_convert(v, "True/False", culture)),
     })
 }
 
 /// The number behind a value; text is read as a number or date.
-pub fn to_f64(v: &Value) -> Result<f64> {
+pub fn to_f64(v: &Value, culture: &Culture) -> Result<f64> {
     match v.as_f64() {
         Some(f) => Ok(f),
-        None => numeric(v).map(Num::f64),
+        None => numeric(v, culture).map(Num::f64),
     }
 }
 
 /// The value as `&` writes it.
-pub fn to_text(v: &Value) -> String {
+pub fn to_text(v: &Value, culture: &Culture) -> String {
     match v {
         Value::Blank => String::new(),
         Value::Boolean(b) => if *b { "True" } else { "False" }.to_owned(),
-        Value::Int(i) => i.to_string(),
-        Value::Decimal(d) => d.to_string(),
-        Value::Double(f) => general_number(*f),
-        Value::DateTime(d) => general_date(*d),
         Value::String(s) => s.to_string(),
+        number => general(number, culture.locale),
     }
 }
 
-/// Reads a number as written in the United States: `1,234.5`, `$5`, `12%`, `(3)`, `1E3`.
-pub fn parse_number(text: &str) -> Option<Value> {
-    let t = text.trim();
-    let (t, negative) = match t.strip_prefix('(').and_then(|r| r.strip_suffix(')')) {
-        Some(inner) => (inner.trim(), true),
-        None => (t, false),
+/// The value as the United States write it, for names and explanations.
+pub fn plain_text(v: &Value) -> String {
+    to_text(v, &Culture::UNITED_STATES)
+}
+
+/// A date from a date, a number of days or text.
+pub fn to_date(v: &Value, culture: &Culture) -> Result<DateTime> {
+    let out = match v {
+        Value::DateTime(d) => Some(*d),
+        Value::String(s) => parse_date_time(s, culture).or_else(|| {
+            culture::number(s, culture).and_then(|n| n.as_f64()).and_then(DateTime::from_ole)
+        }),
+        other => other.as_f64().and_then(DateTime::from_ole),
     };
-    let (t, percent) = match t.strip_suffix('%') {
-        Some(r) => (r.trim_end(), true),
-        None => (t, false),
-    };
-    let (sign, rest) = match t.strip_prefix('-') {
-        Some(r) => ("-", r),
-        None => ("", t.strip_prefix('+').unwrap_or(t)),
-    };
-    let rest = rest.trim_start().strip_prefix('$').unwrap_or(rest).trim_start();
-    if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        || !rest.bytes().all(|b| b.is_ascii_digit() || b".,eE+-".contains(&b))
-    {
-        return None;
-    }
-    let plain = format!("{sign}{}", rest.replace(',', ""));
-    if !percent && let Ok(i) = plain.parse::<i64>() {
-        return if negative { i.checked_neg().map(Value::Int) } else { Some(Value::Int(i)) };
-    }
-    let mut f: f64 = plain.parse().ok()?;
-    if negative {
-        f = -f;
-    }
-    if percent {
-        f /= 100.0;
-    }
-    f.is_finite().then_some(Value::Double(f))
+    out.ok_or_else(|| cannot_convert(v, "Date", culture))
 }
 
 /// The value in another type; blank stays blank, numbers are rounded to whole ones.
 ///
 /// # Errors
 /// Evaluation error where the value has no counterpart in `target`.
-pub fn convert(v: &Value, target: DataType) -> Result<Value> {
+pub fn convert(v: &Value, target: DataType, culture: &Culture) -> Result<Value> {
     if v.is_blank() {
         return Ok(Value::Blank);
     }
     match target {
         DataType::Variant | DataType::Binary => Ok(v.clone()),
-        DataType::String => Ok(Value::from(to_text(v))),
-        DataType::Boolean => to_bool(v).map(Value::Boolean),
-        DataType::Double => to_f64(v).map(Value::Double),
-        DataType::DateTime => crate::functions::arguments::to_date(v).map(Value::DateTime),
-        DataType::Int64 => match numeric(v).map_err(|_| cannot_convert(v, "Integer"))? {
-            Num::Int(i) => Ok(Value::Int(i)),
-            Num::Dec(d) => Ok(Value::Int(d.round_to_int())),
-            other => {
-                let f = other.f64().round();
-                if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f) {
-                    Ok(Value::Int(f as i64))
-                } else {
-                    Err(cannot_convert(v, "Integer"))
+        DataType::String => Ok(Value::from(to_text(v, culture))),
+        DataType::Boolean => to_bool(v, culture).map(Value::Boolean),
+        DataType::Double => to_f64(v, culture).map(Value::Double),
+        DataType::DateTime => to_date(v, culture).map(Value::DateTime),
+        DataType::Int64 => {
+            match numeric(v, culture).map_err(|_| cannot_convert(v, "Integer", culture))? {
+                Num::Int(i) => Ok(Value::Int(i)),
+                Num::Dec(d) => Ok(Value::Int(d.round_to_int())),
+                other => {
+                    let f = other.f64().round();
+                    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f) {
+                        Ok(Value::Int(f as i64))
+                    } else {
+                        Err(cannot_convert(v, "Integer", culture))
+                    }
                 }
             }
-        },
+        }
         DataType::Decimal => {
             if let Value::String(s) = v
-                && let Some(d) = Decimal::parse(s)
+                && let Some(figures) = culture::figures(s, culture)
+                && !figures.is_percentage
+                && let Some(d) = Decimal::parse(&figures.plain)
             {
                 return Ok(Value::Decimal(d));
             }
-            dec(numeric(v)?, "conversion").map(Value::Decimal)
+            dec(numeric(v, culture)?, "conversion").map(Value::Decimal)
         }
     }
 }

@@ -88,7 +88,7 @@ fn visible(dataset: &Dataset, context: &QueryContext, filter: &RoleFilter) -> Re
     for cell in 0..cells.n {
         let shown = match test.get(cell) {
             Value::Blank => false,
-            v => to_bool(v)?,
+            v => to_bool(v, &evaluator.culture)?,
         };
         if shown {
             out.insert(base_row(&rows, cell));

@@ -6,7 +6,7 @@ use evercube_base::ErrorKind;
 use evercube_engine::Dataset;
 
 use crate::reference::{REFUSAL, Reference, Table};
-use crate::script::{now, print, roles_of};
+use crate::script::{culture_of, now, print, roles_of};
 
 /// Cases by what became of them.
 #[derive(Debug, Default)]
@@ -22,6 +22,9 @@ impl Coverage {
     /// as the same.
     pub fn compare(&mut self, dataset: &Dataset, query: &str, got: &str) {
         let mut reference = Reference::new(dataset, now());
+        if let Some(culture) = culture_of(query) {
+            reference = reference.speaking(culture);
+        }
         let answer = reference.see_as(&roles_of(query)).and_then(|()| reference.query(query));
         let (is_same, expected) = match answer {
             Ok(tables) => {

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use evercube_base::{Collation, DateTime, Error, Result, Value};
 use evercube_dax::ast::{Evaluate, Expr, ExprKind};
 use evercube_engine::functions::{ReturnType, ScalarContext, lookup};
+use evercube_engine::scalar::Culture;
 use evercube_engine::{CompiledModel, Dataset, Filter, FilterContext, Visibility, scalar as rules};
 use evercube_store::{ColumnId, StoreVersion};
 
@@ -114,6 +115,9 @@ pub struct Reference {
     /// Of the query, by lower-case name.
     functions: Vec<(String, functions::Function)>,
     now: DateTime,
+    /// The model's culture, as `en-US`.
+    locale: String,
+    culture: Culture,
     random: Cell<u64>,
     depth: Cell<u32>,
     /// For each table the rows that the caller's roles show; `None` where they show all.
@@ -136,12 +140,20 @@ impl Reference {
             measures: Vec::new(),
             functions: Vec::new(),
             now,
+            locale: "en-US".to_owned(),
+            culture: Culture::UNITED_STATES,
             random: Cell::new(1),
             depth: Cell::new(0),
             own_rows: Vec::new(),
             shown: Arc::default(),
             hidden: names::Hidden::default(),
         }
+    }
+
+    /// Texts say numbers and dates in the ways of another culture.
+    pub fn speaking(self, locale: &str) -> Self {
+        let culture = Culture::named(locale, self.now.ymd().0);
+        Self { locale: locale.to_owned(), culture, ..self }
     }
 
     /// Answers a query: one table per `EVALUATE`.
@@ -252,7 +264,7 @@ impl Reference {
     fn with_scalar_context<T>(&self, use_it: impl FnOnce(&ScalarContext<'_>) -> T) -> T {
         use_it(&ScalarContext {
             collation: Collation::default(),
-            locale: "en-US",
+            locale: &self.locale,
             now: self.now,
             utc_now: self.now,
             user: "reference",

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, DateTime, RowBatch, Value};
+use evercube_engine::scalar::Culture;
 use evercube_engine::{
     CompiledModel, Dataset, QueryContext, ResultTable, calculate, query, scalar,
 };
@@ -19,7 +20,7 @@ pub fn print(names: &[String], rows: &[Vec<Value>]) -> String {
     for row in rows {
         let cells = row.iter().map(|v| match v {
             v if v.is_blank() => "(blank)".to_owned(),
-            v => scalar::to_text(v),
+            v => scalar::plain_text(v),
         });
         write!(out, "\n{}", cells.collect::<Vec<_>>().join(" | ")).unwrap();
     }
@@ -50,10 +51,20 @@ pub fn answer(dataset: &Dataset, text: &str, memory_limit: usize) -> String {
     answer_with(dataset, text, memory_limit, QueryContext::default())
 }
 
+/// What a query's first line says of its caller or its model.
+fn told<'a>(query: &'a str, what: &str) -> Option<&'a str> {
+    query.lines().next().and_then(|l| l.strip_prefix(what))
+}
+
 /// The roles that a query's first line names, as `-- roles: A, B`.
 pub fn roles_of(query: &str) -> Vec<String> {
-    let asked = query.lines().next().and_then(|l| l.strip_prefix("-- roles: "));
+    let asked = told(query, "-- roles: ");
     asked.map(|r| r.split(", ").map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// The model's culture that a query's first line names, as `-- culture: de-DE`.
+pub fn culture_of(query: &str) -> Option<&str> {
+    told(query, "-- culture: ")
 }
 
 pub fn answer_with(
@@ -63,7 +74,8 @@ pub fn answer_with(
     context: QueryContext,
 ) -> String {
     let roles = roles_of(text);
-    let context = QueryContext { roles, now: now(), ..context };
+    let locale = culture_of(text).map_or(context.locale, str::to_owned);
+    let context = QueryContext { roles, locale, now: now(), ..context };
     let work = Work::new(Limits { memory: memory_limit, ..Limits::default() });
     match Arc::new(work).run(|| query(dataset, text, &context)) {
         Ok(found) => {
@@ -173,7 +185,7 @@ fn value(json: &Json, to: DataType) -> Value {
         Json::Bool(b) => Value::Boolean(*b),
         Json::Number(n) => {
             let v = n.as_i64().map_or_else(|| Value::Double(n.as_f64().unwrap()), Value::Int);
-            scalar::convert(&v, to).unwrap()
+            scalar::convert(&v, to, &Culture::UNITED_STATES).unwrap()
         }
         Json::String(s) if to == DataType::DateTime => {
             Value::DateTime(DateTime::parse_iso(s).unwrap())

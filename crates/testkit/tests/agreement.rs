@@ -15,7 +15,7 @@ fn shown(v: &Value) -> String {
         Value::Int(i) => format!("{:.9e}", *i as f64),
         Value::Decimal(d) => format!("{:.9e}", d.to_f64()),
         v if v.is_blank() => "-".to_owned(),
-        v => evercube_engine::scalar::to_text(v),
+        v => evercube_engine::scalar::plain_text(v),
     }
 }
 

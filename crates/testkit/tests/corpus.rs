@@ -115,6 +115,8 @@ fn engine_and_reference_give_the_written_answers() {
         "ADDMISSINGITEMS",
         // Which filters cross a table is a question of their propagation, which is not its own.
         "ALLCROSSFILTERED",
+        // How values are joined to a text is not evaluation either.
+        "CONCATENATEX",
         // Rowsets are the service's.
         "INFO.TABLES",
         // How values are written down is text, not evaluation.

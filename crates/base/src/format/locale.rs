@@ -5,7 +5,9 @@ mod eastern;
 mod northern;
 mod western;
 
-pub(super) struct Locale {
+/// How a place writes numbers and dates.
+#[derive(Debug)]
+pub struct Locale {
     pub decimal: &'static str,
     pub group: &'static str,
     /// Digits of the groups beyond the first, which has three: two in India.
@@ -37,36 +39,50 @@ pub enum DateOrder {
 }
 
 impl Locale {
+    pub const UNITED_STATES: &'static Self = &EN;
+
+    /// The locale of a name such as `de-DE`: the region's, else the language's; the United States where
+    /// the language is not known.
+    pub fn named(name: &str) -> &'static Self {
+        let lower = name.to_ascii_lowercase().replace('_', "-");
+        match lower.as_str() {
+            "en-gb" => &GB,
+            "en-au" => &AU,
+            "en-ca" => &CA,
+            "en-in" => &IN,
+            "en-ie" => &IE,
+            "en-nz" => &NZ,
+            "en-za" => &ZA,
+            "de-at" => &western::DE_AT,
+            "de-ch" => &western::DE_CH,
+            "fr-ca" => &western::FR_CA,
+            "fr-ch" => &western::FR_CH,
+            "es-mx" => &western::ES_MX,
+            "pt-pt" => &western::PT_PT,
+            "nl-be" => &western::NL_BE,
+            "zh-tw" | "zh-hk" | "zh-hant" => &asian::ZH_TW,
+            _ => language(lower.split('-').next().unwrap_or("")),
+        }
+    }
+
+    /// What stands beside an amount: what its picture quotes or escapes.
+    pub fn currency_symbol(&self) -> &'static str {
+        let positive = self.currency.split(';').next().unwrap_or("");
+        let quoted = positive.split('"').nth(1);
+        quoted.unwrap_or_else(|| positive.trim_matches(|c| "#0,. \\".contains(c)))
+    }
+
+    /// The months as they are said beside a day.
+    pub fn months_beside_days(&self) -> &[&'static str; 12] {
+        self.months_of_day.as_ref().unwrap_or(&self.months)
+    }
+
     pub fn date_order(&self) -> DateOrder {
         match self.short_date.chars().find(|c| "dmy".contains(*c)) {
             Some('y') => DateOrder::YearMonthDay,
             Some('d') => DateOrder::DayMonthYear,
             _ => DateOrder::MonthDayYear,
         }
-    }
-}
-
-/// The locale of a name such as `de-DE`: the region's, else the language's; the United States where
-/// the language is not known.
-pub(super) fn by_name(name: &str) -> &'static Locale {
-    let lower = name.to_ascii_lowercase().replace('_', "-");
-    match lower.as_str() {
-        "en-gb" => &GB,
-        "en-au" => &AU,
-        "en-ca" => &CA,
-        "en-in" => &IN,
-        "en-ie" => &IE,
-        "en-nz" => &NZ,
-        "en-za" => &ZA,
-        "de-at" => &western::DE_AT,
-        "de-ch" => &western::DE_CH,
-        "fr-ca" => &western::FR_CA,
-        "fr-ch" => &western::FR_CH,
-        "es-mx" => &western::ES_MX,
-        "pt-pt" => &western::PT_PT,
-        "nl-be" => &western::NL_BE,
-        "zh-tw" | "zh-hk" | "zh-hant" => &asian::ZH_TW,
-        _ => language(lower.split('-').next().unwrap_or("")),
     }
 }
 
@@ -96,7 +112,7 @@ fn language(code: &str) -> &'static Locale {
 
 static EN: Locale = EN_US;
 
-pub(super) const EN_US: Locale = Locale {
+const EN_US: Locale = Locale {
     decimal: ".",
     group: ",",
     group_digits: 3,

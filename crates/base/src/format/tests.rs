@@ -82,7 +82,10 @@ fn dates_by_picture() {
     assert_eq!(format(&v, "Long Date", "de-DE"), "Montag, 5. Februar 2024");
     assert_eq!(format(&v, "Short Date", "de-DE"), "05.02.2024");
     assert_eq!(format(&v, "mmmm", "fr-FR"), "février");
-    assert_eq!(general_date(DateTime::parse_iso("2024-01-31").unwrap()), "1/31/2024");
+    let day = Value::DateTime(DateTime::parse_iso("2024-01-31").unwrap());
+    assert_eq!(general(&day, Locale::UNITED_STATES), "1/31/2024");
+    assert_eq!(Locale::named("da-DK").currency_symbol(), "kr.");
+    assert_eq!(Locale::named("de-DE").currency_symbol(), "€");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use super::{Binder, Scope, column, literal, table_type};
 use crate::functions::info;
 use crate::plan::{Kind, Node, Uses};
-use crate::scalar::to_text;
+use crate::scalar::plain_text;
 
 impl Binder<'_> {
     pub(super) fn info_call(
@@ -45,7 +45,7 @@ impl Binder<'_> {
             wanted.extend(values.iter().map(|v| (at, v)));
         }
         let passes = |row: &&Vec<Value>| {
-            wanted.iter().all(|(at, v)| to_text(&row[*at]).eq_ignore_ascii_case(v))
+            wanted.iter().all(|(at, v)| plain_text(&row[*at]).eq_ignore_ascii_case(v))
         };
         let cells = |row: &Vec<Value>| row.iter().map(|v| literal(v.clone(), span)).collect();
         let rows = rowset.rows.iter().filter(passes).map(cells).collect();
@@ -62,7 +62,7 @@ impl Binder<'_> {
             }
             _ => None,
         };
-        known.map(to_text).ok_or_else(|| {
+        known.map(plain_text).ok_or_else(|| {
             Error::invalid(format!("The restrictions of {function} are constants."))
                 .at(e.span.place())
         })

@@ -6,7 +6,7 @@ use evercube_dax::ast::Span;
 use super::{Binder, column, literal, table_type};
 use crate::plan::{Kind, Node, Uses};
 use crate::query::RowsetSource;
-use crate::scalar::to_text;
+use crate::scalar::plain_text;
 
 /// Where a column of a view comes from.
 enum From {
@@ -249,7 +249,7 @@ impl Reader<'_> {
                 let mut end = |table: &str, column: &str| -> Result<String> {
                     let table = self.name(Rows::Tables, &get(table))?;
                     let column = self.name(Rows::Columns, &get(column))?;
-                    Ok(format!("'{}'[{}]", to_text(&table), to_text(&column)))
+                    Ok(format!("'{}'[{}]", plain_text(&table), plain_text(&column)))
                 };
                 let from = end("FromTableID", "FromColumnID")?;
                 let to = end("ToTableID", "ToColumnID")?;

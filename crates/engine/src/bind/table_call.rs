@@ -315,7 +315,14 @@ impl Binder<'_> {
             }
             let mut out = Vec::new();
             for (e, c) in values.into_iter().zip(&schema) {
-                out.push(literal(crate::scalar::convert(&constant(e)?, c.data_type)?, e.span));
+                out.push(literal(
+                    crate::scalar::convert(
+                        &constant(e)?,
+                        c.data_type,
+                        &crate::scalar::Culture::UNITED_STATES,
+                    )?,
+                    e.span,
+                ));
             }
             rows.push(out);
         }
@@ -583,7 +590,7 @@ fn constant(e: &Expr) -> Result<Value> {
         ExprKind::Literal(v) => Ok(v.clone()),
         ExprKind::Omitted => Ok(Value::Blank),
         ExprKind::Unary { operator: UnaryOperator::Minus, operand } => {
-            crate::scalar::negate(&constant(operand)?)
+            crate::scalar::negate(&constant(operand)?, &crate::scalar::Culture::UNITED_STATES)
         }
         ExprKind::Call { function, arguments, .. } if arguments.is_empty() => {
             match function.to_ascii_uppercase().as_str() {

@@ -55,11 +55,14 @@ impl Evaluator<'_> {
             let of_cell = order.iter().map(|i| values.get(*i));
             out.push(match (fold, &dates) {
                 (Fold::Xirr | Fold::Xnpv, Some(d)) => {
-                    let flows = order
-                        .iter()
-                        .map(|i| Ok((rules::to_f64(values.get(*i))?, rules::to_f64(d.get(*i))?)));
+                    let flows = order.iter().map(|i| {
+                        Ok((
+                            rules::to_f64(values.get(*i), &self.culture)?,
+                            rules::to_f64(d.get(*i), &self.culture)?,
+                        ))
+                    });
                     let flows: Vec<(f64, f64)> = flows.collect::<Result<_>>()?;
-                    statistics::dated_flows(fold, &flows, argument)?
+                    statistics::dated_flows(fold, &flows, argument, &self.culture)?
                 }
                 _ => self.fold(fold, &of_cell.collect::<Vec<_>>(), argument)?,
             });
@@ -108,16 +111,17 @@ impl Evaluator<'_> {
             Fold::Product => {
                 let mut product = None;
                 for v in filled() {
-                    product = Some(product.unwrap_or(1.0) * rules::to_f64(v)?);
+                    product = Some(product.unwrap_or(1.0) * rules::to_f64(v, &self.culture)?);
                 }
                 Ok(product.map_or(Value::Blank, Value::Double))
             }
             Fold::Concatenate => {
-                let delimiter = argument.map(rules::to_text).unwrap_or_default();
+                let delimiter =
+                    argument.map(|d| rules::to_text(d, &self.culture)).unwrap_or_default();
                 let Some((first, rest)) = values.split_first() else { return Ok(Value::Blank) };
-                let mut joined = rules::to_text(first);
+                let mut joined = rules::to_text(first, &self.culture);
                 for value in rest {
-                    let text = rules::to_text(value);
+                    let text = rules::to_text(value, &self.culture);
                     let more = text.len() + delimiter.len();
                     // Growing may double what is there.
                     if joined.len() + more > joined.capacity() {
@@ -129,8 +133,13 @@ impl Evaluator<'_> {
                 Ok(Value::from(joined))
             }
             _ => {
-                let numbers = filled().map(|v| Ok((rules::to_f64(v)?, 1)));
-                statistics::of_numbers(fold, numbers.collect::<Result<_>>()?, argument)
+                let numbers = filled().map(|v| Ok((rules::to_f64(v, &self.culture)?, 1)));
+                statistics::of_numbers(
+                    fold,
+                    numbers.collect::<Result<_>>()?,
+                    argument,
+                    &self.culture,
+                )
             }
         }
     }

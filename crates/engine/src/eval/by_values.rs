@@ -72,15 +72,21 @@ impl Evaluator<'_> {
             false => self.counted_by_scan(cells, column)?,
             true => self.counted_in_order(cells, column)?,
         };
-        let number =
-            |(code, times): &(u32, u64)| Ok((rules::to_f64(&values.value(*code))?, *times));
+        let number = |(code, times): &(u32, u64)| {
+            Ok((rules::to_f64(&values.value(*code), &self.culture)?, *times))
+        };
         let found = (0..cells.n).map(|cell| {
             let Some(codes) = counted.get(cell).or(counted.first()) else {
                 return Ok(Value::Blank);
             };
             let filled = codes.iter().filter(|(code, _)| *code != 0);
             let numbers = filled.map(number).collect::<Result<_>>()?;
-            statistics::of_numbers(fold, numbers, arguments.as_ref().map(|a| a.get(cell)))
+            statistics::of_numbers(
+                fold,
+                numbers,
+                arguments.as_ref().map(|a| a.get(cell)),
+                &self.culture,
+            )
         });
         Ok(Some(Scalars::each(found.collect::<Result<_>>()?)))
     }
@@ -131,7 +137,7 @@ impl Evaluator<'_> {
         });
         let number = |rank: u32| {
             let code = places.as_ref().map_or(rank, |(_, codes)| codes[rank as usize]);
-            rules::to_f64(&values.value(code))
+            rules::to_f64(&values.value(code), &self.culture)
         };
         let found = self.codes_of_cells(cells, column, |mut codes| {
             codes.retain(|code| *code != 0);
@@ -141,7 +147,7 @@ impl Evaluator<'_> {
             if let Some((ranks, _)) = &places {
                 codes.iter_mut().for_each(|code| *code = ranks[*code as usize]);
             }
-            let place = statistics::place(fold, codes.len() as f64, Some(argument))?;
+            let place = statistics::place(fold, codes.len() as f64, Some(argument), &self.culture)?;
             let at = (place.floor() as usize).min(codes.len() - 1);
             let (low, high) = nth_and_next(&codes, at)?;
             Ok(Value::Double(statistics::between(number(low)?, number(high)?, place)))

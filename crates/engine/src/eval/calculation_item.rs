@@ -78,7 +78,7 @@ impl Evaluator<'_> {
         let found = self.under_groups(&inner, 0, Asked::Format, &of_measure)?;
         let as_text = |v: Value| match v {
             Value::Blank | Value::String(_) => v,
-            v => Value::from(crate::scalar::to_text(&v)),
+            v => Value::from(crate::scalar::to_text(&v, &self.culture)),
         };
         Ok(match found {
             Scalars::Same(v) => Scalars::Same(as_text(v)),

@@ -79,7 +79,7 @@ impl Evaluator<'_> {
         let Ok(test) = self.scalars(&inner, part) else { return Ok(None) };
         let mut codes = BitSet::new(n as usize, false);
         for code in 0..n as usize {
-            match rules::to_bool(test.get(code)) {
+            match rules::to_bool(test.get(code), &self.culture) {
                 Ok(true) => codes.insert(code),
                 Ok(false) => {}
                 Err(_) => return Ok(None),

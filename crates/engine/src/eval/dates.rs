@@ -12,11 +12,11 @@ use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize_columns::schema_of;
 use crate::functions::time_intelligence::{self as time, Interval, YearEnd};
 use crate::plan::{DateSet, Kind, Node};
-use crate::scalar as rules;
+use crate::scalar::{self as rules, Culture};
 
 /// A date as its day number.
-fn day(v: &Value) -> Result<Option<i64>> {
-    Ok(match rules::convert(v, DataType::DateTime)? {
+fn day(v: &Value, culture: &Culture) -> Result<Option<i64>> {
+    Ok(match rules::convert(v, DataType::DateTime, culture)? {
         Value::DateTime(t) => Some(t.days()),
         _ => None,
     })
@@ -39,7 +39,7 @@ impl Evaluator<'_> {
         for cell in 0..cells.n {
             let mut days = Vec::new();
             for row in current.range(cell) {
-                days.extend(day(&current.rows.value(self.store, 0, row))?);
+                days.extend(day(&current.rows.value(self.store, 0, row), &self.culture)?);
             }
             days.sort_unstable();
             days.dedup();
@@ -49,14 +49,15 @@ impl Evaluator<'_> {
                 match known.get(&days) {
                     Some(f) => f.clone(),
                     None => {
-                        let f = date_set(*set, &days, all, &[], *interval, *year_end)?;
+                        let f =
+                            date_set(*set, &days, all, &[], *interval, *year_end, &self.culture)?;
                         known.insert(days, f.clone());
                         f
                     }
                 }
             } else {
                 let values: Vec<&Value> = arguments.iter().map(|a| a.get(cell)).collect();
-                date_set(*set, &days, all, &values, *interval, *year_end)?
+                date_set(*set, &days, all, &values, *interval, *year_end, &self.culture)?
             };
             for d in found {
                 rows.push(vec![Value::DateTime(DateTime::from_days(d))]);
@@ -72,14 +73,14 @@ impl Evaluator<'_> {
         let mut days = Vec::new();
         if cells.distinct.iter().all(|c| c.secured.is_empty()) {
             for code in of.present().iter().filter(|code| *code > 0) {
-                days.extend(day(&of.value(code as u32))?);
+                days.extend(day(&of.value(code as u32), &self.culture)?);
             }
         } else {
             // Those of rows that roles let through.
             let schema = schema_of(self.model, &[column]);
             let found = self.distinct_values(&cells.unfiltered(), &[column], false, &schema)?;
             for row in 0..found.rows.len {
-                days.extend(day(&found.rows.value(self.store, 0, row))?);
+                days.extend(day(&found.rows.value(self.store, 0, row), &self.culture)?);
             }
         }
         days.sort_unstable();
@@ -128,7 +129,9 @@ impl Evaluator<'_> {
         let (from, to) = (self.scalars(cells, &ends[0])?, self.scalars(cells, &ends[1])?);
         let (mut rows, mut of) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
-            let (Some(first), Some(last)) = (day(from.get(cell))?, day(to.get(cell))?) else {
+            let (Some(first), Some(last)) =
+                (day(from.get(cell), &self.culture)?, day(to.get(cell), &self.culture)?)
+            else {
                 return Err(Error::evaluation(
                     "CALENDAR needs a first and a last date; one is blank.",
                 ));
@@ -194,9 +197,10 @@ impl Evaluator<'_> {
         let target = node.data_type();
         let (mut series, mut of) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
-            let start = rules::to_f64(values[0].get(cell))?;
-            let end = rules::to_f64(values[1].get(cell))?;
-            let step = values.get(2).map_or(Ok(1.0), |s| rules::to_f64(s.get(cell)))?;
+            let start = rules::to_f64(values[0].get(cell), &self.culture)?;
+            let end = rules::to_f64(values[1].get(cell), &self.culture)?;
+            let step =
+                values.get(2).map_or(Ok(1.0), |s| rules::to_f64(s.get(cell), &self.culture))?;
             if step <= 0.0 {
                 return Err(Error::evaluation("The step of GENERATESERIES must be above zero."));
             }
@@ -254,10 +258,11 @@ fn date_set(
     arguments: &[&Value],
     interval: Interval,
     year_end: YearEnd,
+    culture: &Culture,
 ) -> Result<Vec<i64>> {
     let number = |i: usize| -> Result<i64> {
         Ok(match arguments.get(i) {
-            Some(v) => rules::to_f64(v)?.trunc() as i64,
+            Some(v) => rules::to_f64(v, culture)?.trunc() as i64,
             None => 0,
         })
     };
@@ -277,12 +282,14 @@ fn date_set(
         DateSet::EndOf(i) => time::end_of(current, all, i, year_end),
         DateSet::First => time::first_date(current),
         DateSet::Last => time::last_date(current),
-        DateSet::InPeriod => match arguments.first().map(|v| day(v)).transpose()?.flatten() {
-            Some(start) => time::dates_in_period(all, start, number(1)?, interval),
-            None => Vec::new(),
-        },
+        DateSet::InPeriod => {
+            match arguments.first().map(|v| day(v, culture)).transpose()?.flatten() {
+                Some(start) => time::dates_in_period(all, start, number(1)?, interval),
+                None => Vec::new(),
+            }
+        }
         DateSet::Between => {
-            let end_of = |i: usize| arguments.get(i).map(|v| day(v)).transpose();
+            let end_of = |i: usize| arguments.get(i).map(|v| day(v, culture)).transpose();
             let low = end_of(0)?.flatten().or_else(|| all.first().copied());
             let high = end_of(1)?.flatten().or_else(|| all.last().copied());
             match (low, high) {

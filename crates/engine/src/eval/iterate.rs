@@ -153,7 +153,7 @@ impl Evaluator<'_> {
                 let (inner, parents) = run.iterate(part);
                 let test = self.scalars(&inner, condition)?;
                 for (i, parent) in parents.iter().enumerate() {
-                    if rules::to_bool(test.get(i))? {
+                    if rules::to_bool(test.get(i), &self.culture)? {
                         counts[first + *parent as usize] += 1;
                     }
                 }

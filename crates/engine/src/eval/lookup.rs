@@ -174,8 +174,9 @@ impl Evaluator<'_> {
         let (id_column, parent_column) = (data.column(ids.column), data.column(parents.column));
         let mut parent_of: HashMap<String, String> = HashMap::new();
         for row in 0..data.rows() {
-            let key = rules::to_text(&id_column.value(id_column.code(row)));
-            let parent = rules::to_text(&parent_column.value(parent_column.code(row)));
+            let key = rules::to_text(&id_column.value(id_column.code(row)), &self.culture);
+            let parent =
+                rules::to_text(&parent_column.value(parent_column.code(row)), &self.culture);
             if key.contains('|') {
                 return Err(Error::evaluation(format!(
                     "PATH puts | between ids, and the id '{key}' has one in it."
@@ -194,8 +195,8 @@ impl Evaluator<'_> {
             if own.get(cell).is_blank() {
                 return Ok(Value::Blank);
             }
-            let mut names = vec![rules::to_text(own.get(cell))];
-            let mut next = rules::to_text(above.get(cell));
+            let mut names = vec![rules::to_text(own.get(cell), &self.culture)];
+            let mut next = rules::to_text(above.get(cell), &self.culture);
             while !next.is_empty() {
                 if names.contains(&next) {
                     return Err(Error::evaluation(format!(
@@ -222,7 +223,7 @@ impl Evaluator<'_> {
         };
         let values: Vec<Scalars> =
             scalars.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
-        let date = |v: &Value| crate::functions::arguments::to_date(v);
+        let date = |v: &Value| rules::to_date(v, &self.culture);
         self.each(cells.n, |cell| {
             let given = |i: usize| values.get(i).map_or(&Value::Blank, |v| v.get(cell));
             if given(0).is_blank() && given(1).is_blank() {

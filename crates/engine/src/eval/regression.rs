@@ -29,7 +29,7 @@ impl Evaluator<'_> {
             for row in start..end {
                 if values.iter().all(|v| !v.get(row).is_blank()) {
                     for (to, v) in data.iter_mut().zip(&values) {
-                        to.push(rules::to_f64(v.get(row))?);
+                        to.push(rules::to_f64(v.get(row), &self.culture)?);
                     }
                 }
             }

@@ -7,6 +7,7 @@ use evercube_work::{interrupt_point, map_blocks, tick};
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::rows::RowColumn;
+use crate::functions::arguments::Args;
 use crate::plan::{Kind, Node};
 use crate::scalar as rules;
 
@@ -112,7 +113,7 @@ impl Evaluator<'_> {
                 for cell in 0..n {
                     row.clear();
                     row.extend(arguments.iter().map(|a| a.get(cell).clone()));
-                    let value = function(&context, &row)?;
+                    let value = function(&context, Args::new(&row, &self.culture))?;
                     match &value {
                         Value::String(s) if s.len() > LONG_TEXT => interrupt_point(),
                         _ => tick(),
@@ -126,16 +127,17 @@ impl Evaluator<'_> {
             Kind::Or(left, right) => self.short_circuit(cells, left, right, true),
             Kind::Not(inner) => {
                 let v = self.scalars(cells, inner)?;
-                self.each(n, |i| Ok(Value::Boolean(!rules::to_bool(v.get(i))?)))
+                self.each(n, |i| Ok(Value::Boolean(!rules::to_bool(v.get(i), &self.culture)?)))
             }
             Kind::Negate(inner) => {
                 let v = self.scalars(cells, inner)?;
-                self.each(n, |i| rules::negate(v.get(i)))
+                self.each(n, |i| rules::negate(v.get(i), &self.culture))
             }
             Kind::If { condition, then, otherwise } => {
                 let c = self.scalars(cells, condition)?;
-                let test: Vec<bool> =
-                    (0..n).map(|i| rules::to_bool(c.get(i))).collect::<Result<_>>()?;
+                let test: Vec<bool> = (0..n)
+                    .map(|i| rules::to_bool(c.get(i), &self.culture))
+                    .collect::<Result<_>>()?;
                 let mut out = vec![Value::Blank; n];
                 self.branch(cells, &test, true, Some(then), &mut out)?;
                 self.branch(cells, &test, false, otherwise.as_deref(), &mut out)?;
@@ -234,9 +236,9 @@ impl Evaluator<'_> {
         let (a, b) = (self.scalars(cells, left)?, self.scalars(cells, right)?);
         let c = &self.collation;
         if let (Scalars::Same(x), Scalars::Same(y)) = (&a, &b) {
-            return Ok(Scalars::Same(rules::binary(operator, x, y, c)?));
+            return Ok(Scalars::Same(rules::binary(operator, x, y, c, &self.culture)?));
         }
-        self.each(cells.n, |i| rules::binary(operator, a.get(i), b.get(i), c))
+        self.each(cells.n, |i| rules::binary(operator, a.get(i), b.get(i), c, &self.culture))
     }
 
     /// `&&` and `||`: the right side only where the left does not decide.
@@ -249,13 +251,13 @@ impl Evaluator<'_> {
     ) -> Result<Scalars> {
         let a = self.scalars(cells, left)?;
         let known: Vec<bool> = (0..cells.n)
-            .map(|i| Ok(rules::to_bool(a.get(i))? == decides))
+            .map(|i| Ok(rules::to_bool(a.get(i), &self.culture)? == decides))
             .collect::<Result<_>>()?;
         let mut out = vec![Value::Boolean(decides); cells.n];
         self.branch(cells, &known, false, Some(right), &mut out)?;
         for (v, known) in out.iter_mut().zip(&known) {
             if !known {
-                *v = Value::Boolean(rules::to_bool(v)?);
+                *v = Value::Boolean(rules::to_bool(v, &self.culture)?);
             }
         }
         Ok(Scalars::each(out))
@@ -343,7 +345,7 @@ impl Evaluator<'_> {
 
     /// A single value of the declared type of a node, for literals of functions.
     pub(crate) fn whole_number(&self, v: &Value) -> Result<i64> {
-        match rules::convert(v, DataType::Int64)? {
+        match rules::convert(v, DataType::Int64, &self.culture)? {
             Value::Int(i) => Ok(i),
             _ => Ok(0),
         }

@@ -3,7 +3,7 @@
 use evercube_base::{Error, Result, Value};
 
 use crate::plan::Fold;
-use crate::scalar as rules;
+use crate::scalar::{self as rules, Culture};
 
 /// Numbers, each with how often it occurs.
 type Counted = Vec<(f64, u64)>;
@@ -24,14 +24,19 @@ pub(crate) fn is_by_place(fold: Fold) -> bool {
 }
 
 /// The place of a percentile between `n` numbers in their order, the first one's being 0.
-pub(crate) fn place(fold: Fold, n: f64, argument: Option<&Value>) -> Result<f64> {
+pub(crate) fn place(
+    fold: Fold,
+    n: f64,
+    argument: Option<&Value>,
+    culture: &Culture,
+) -> Result<f64> {
     let place = match fold {
         Fold::PercentileInc => {
-            let k = percent(argument)?;
+            let k = percent(argument, culture)?;
             (0.0..=1.0).contains(&k).then_some(k * (n - 1.0))
         }
         Fold::PercentileExc => {
-            let place = percent(argument)? * (n + 1.0);
+            let place = percent(argument, culture)? * (n + 1.0);
             (1.0..=n).contains(&place).then_some(place - 1.0)
         }
         _ => Some(0.5 * (n - 1.0)),
@@ -46,7 +51,12 @@ pub(crate) fn between(low: f64, high: f64, place: f64) -> f64 {
     low + (place - place.floor()) * (high - low)
 }
 
-pub(crate) fn of_numbers(fold: Fold, mut x: Counted, argument: Option<&Value>) -> Result<Value> {
+pub(crate) fn of_numbers(
+    fold: Fold,
+    mut x: Counted,
+    argument: Option<&Value>,
+    culture: &Culture,
+) -> Result<Value> {
     let count: u64 = x.iter().map(|(_, times)| times).sum();
     let n = count as f64;
     let total =
@@ -69,13 +79,13 @@ pub(crate) fn of_numbers(fold: Fold, mut x: Counted, argument: Option<&Value>) -
             }
             (total(&f64::ln) / n).exp()
         }
-        fold if is_by_place(fold) => at(&mut x, place(fold, n, argument)?),
+        fold if is_by_place(fold) => at(&mut x, place(fold, n, argument, culture)?),
         _ => return Err(Error::internal("not a statistic")),
     }))
 }
 
-fn percent(argument: Option<&Value>) -> Result<f64> {
-    rules::to_f64(argument.unwrap_or(&Value::Blank))
+fn percent(argument: Option<&Value>, culture: &Culture) -> Result<f64> {
+    rules::to_f64(argument.unwrap_or(&Value::Blank), culture)
 }
 
 /// The value at a place between the numbers in their order, of which there are some.
@@ -100,17 +110,18 @@ pub(crate) fn dated_flows(
     fold: Fold,
     flows: &[(f64, f64)],
     argument: Option<&Value>,
+    culture: &Culture,
 ) -> Result<Value> {
     let Some((_, first)) = flows.first().copied() else { return Ok(Value::Blank) };
     let worth = |rate: f64| -> f64 {
         flows.iter().map(|(v, d)| v / (1.0 + rate).powf((d - first) / 365.0)).sum()
     };
     if fold == Fold::Xnpv {
-        let rate = rules::to_f64(argument.unwrap_or(&Value::Blank))?;
+        let rate = rules::to_f64(argument.unwrap_or(&Value::Blank), culture)?;
         return Ok(Value::Double(worth(rate)));
     }
     let guess = match argument {
-        Some(v) if !v.is_blank() => rules::to_f64(v)?,
+        Some(v) if !v.is_blank() => rules::to_f64(v, culture)?,
         _ => 0.1,
     };
     let mut rate = guess;

@@ -187,7 +187,7 @@ impl Evaluator<'_> {
             let test = self.scalars(&inner, condition)?;
             let (_, rows) = part.pairs(run.n);
             for i in 0..inner.n {
-                if rules::to_bool(test.get(i))? {
+                if rules::to_bool(test.get(i), &self.culture)? {
                     kept.push(rows[i]);
                     of.push(parents[i] + first as u32);
                 }

@@ -7,7 +7,7 @@ use evercube_base::{Result, Value};
 use super::rows::CellTable;
 use super::{Cells, Evaluator, Scalars};
 use crate::plan::{Node, TableColumn, TextForm};
-use crate::scalar as rules;
+use crate::scalar::{self as rules, Culture};
 
 impl Evaluator<'_> {
     pub(crate) fn to_text_table(
@@ -31,14 +31,15 @@ impl Evaluator<'_> {
             TextForm::Json => None,
         };
         for cell in 0..cells.n {
-            let limit = rules::to_f64(limit.get(cell))?;
+            let limit = rules::to_f64(limit.get(cell), &self.culture)?;
             let count = table.range(cell).len();
             let rows =
                 self.rows_to_show(&table, cell, if limit < 0.0 { count } else { limit as usize });
             out.push(Value::from(match (&delimiter, &header) {
                 (Some(d), Some(h)) => {
-                    let names = rules::to_bool(h.get(cell))?.then_some(names.as_slice());
-                    csv(names, &rows, &rules::to_text(d.get(cell)))
+                    let names =
+                        rules::to_bool(h.get(cell), &self.culture)?.then_some(names.as_slice());
+                    csv(&self.culture, names, &rows, &rules::to_text(d.get(cell), &self.culture))
                 }
                 _ => json(&names, count, &rows),
             }));
@@ -59,7 +60,12 @@ fn shown_name(c: &TableColumn) -> String {
     }
 }
 
-fn csv(names: Option<&[String]>, rows: &[Vec<Value>], delimiter: &str) -> String {
+fn csv(
+    culture: &Culture,
+    names: Option<&[String]>,
+    rows: &[Vec<Value>],
+    delimiter: &str,
+) -> String {
     let quoted = |text: String| {
         let special = text.contains(['"', '\n', '\r']) || text.contains(delimiter);
         if special { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
@@ -67,7 +73,7 @@ fn csv(names: Option<&[String]>, rows: &[Vec<Value>], delimiter: &str) -> String
     let mut lines: Vec<String> = Vec::with_capacity(rows.len() + 1);
     lines.extend(names.map(|n| n.join(delimiter)));
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|v| quoted(rules::to_text(v))).collect();
+        let cells: Vec<String> = row.iter().map(|v| quoted(rules::to_text(v, culture))).collect();
         lines.push(cells.join(delimiter));
     }
     lines.join("\n")
@@ -93,8 +99,8 @@ fn json_value(v: &Value) -> String {
     match v {
         Value::Blank => "null".to_owned(),
         Value::Boolean(b) => b.to_string(),
-        Value::Double(f) if !f.is_finite() => json_text(&rules::to_text(v)),
-        Value::Int(_) | Value::Decimal(_) | Value::Double(_) => rules::to_text(v),
+        Value::Double(f) if !f.is_finite() => json_text(&rules::plain_text(v)),
+        Value::Int(_) | Value::Decimal(_) | Value::Double(_) => rules::plain_text(v),
         Value::DateTime(d) => json_text(&d.to_string()),
         Value::String(s) => json_text(s),
     }

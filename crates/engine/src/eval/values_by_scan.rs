@@ -132,7 +132,10 @@ impl Evaluator<'_> {
         };
         let test = move |value: &Value| {
             let (a, b) = if asked_first { (value, constant) } else { (constant, value) };
-            rules::to_bool(&rules::binary(*operator, a, b, &self.collation)?)
+            rules::to_bool(
+                &rules::binary(*operator, a, b, &self.collation, &self.culture)?,
+                &self.culture,
+            )
         };
         Some((asked, test))
     }

@@ -29,7 +29,7 @@ pub(crate) fn label(model: &CompiledModel, node: &Node) -> String {
     let names =
         |of: &[evercube_store::ColumnId]| of.iter().map(name).collect::<Vec<_>>().join(", ");
     match &node.kind {
-        Kind::Literal(v) => format!("Literal {}", crate::scalar::to_text(v)),
+        Kind::Literal(v) => format!("Literal {}", crate::scalar::plain_text(v)),
         Kind::RowColumn { frame, column } => format!("RowColumn {frame}.{column}"),
         Kind::Related { column, .. } => format!("Related {}", name(column)),
         Kind::Variable(slot) => format!("Variable {slot}"),

@@ -7,7 +7,7 @@ use evercube_store::{
 };
 
 use crate::compiled_model::CompiledModel;
-use crate::scalar::to_text;
+use crate::scalar::plain_text;
 
 /// Values of a filter that are shown.
 const SHOWN: usize = 5;
@@ -84,7 +84,7 @@ impl ScanText<'_> {
         };
         match e {
             RowExpr::Column(c) => self.column(c),
-            RowExpr::Constant(v) => to_text(v),
+            RowExpr::Constant(v) => plain_text(v),
             RowExpr::Add(a, b) => both(a, "+", b),
             RowExpr::Subtract(a, b) => both(a, "-", b),
             RowExpr::Multiply(a, b) => both(a, "*", b),
@@ -99,7 +99,7 @@ impl ScanText<'_> {
                 let shown: Vec<String> = codes
                     .iter()
                     .take(SHOWN)
-                    .map(|c| format!("'{}'", to_text(&data.value(c as u32)).replace('\'', "''")))
+                    .map(|c| format!("'{}'", plain_text(&data.value(c as u32)).replace('\'', "''")))
                     .collect();
                 list(&self.column(column), &shown, codes)
             }

@@ -1,9 +1,36 @@
 //! Reading the arguments of a scalar function.
 
+use std::ops::Deref;
+
 use evercube_base::{DateTime, Error, Result, Value};
 
-use super::date_text::parse_date_time;
-use crate::scalar;
+use crate::scalar::{self, Culture};
+
+/// The arguments of a call, and how those that are texts say numbers and dates.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    values: &'a [Value],
+    pub culture: &'a Culture,
+}
+
+impl<'a> Args<'a> {
+    pub fn new(values: &'a [Value], culture: &'a Culture) -> Self {
+        Self { values, culture }
+    }
+
+    /// Other values of the same call.
+    pub fn with(self, values: &'a [Value]) -> Self {
+        Self { values, ..self }
+    }
+}
+
+impl Deref for Args<'_> {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        self.values
+    }
+}
 
 /// The error for an argument outside the domain of `function`.
 pub fn domain_error(function: &str) -> Error {
@@ -15,24 +42,24 @@ pub fn domain_error(function: &str) -> Error {
 const BLANK: &Value = &Value::Blank;
 
 /// The argument at `i`; blank where it was left out.
-pub fn arg(a: &[Value], i: usize) -> &Value {
-    a.get(i).unwrap_or(BLANK)
+pub fn arg(a: Args<'_>, i: usize) -> &Value {
+    a.values.get(i).unwrap_or(BLANK)
 }
 
-pub fn num(a: &[Value], i: usize) -> Result<f64> {
-    scalar::to_f64(arg(a, i))
+pub fn num(a: Args<'_>, i: usize) -> Result<f64> {
+    scalar::to_f64(arg(a, i), a.culture)
 }
 
-pub fn num_or(a: &[Value], i: usize, default: f64) -> Result<f64> {
+pub fn num_or(a: Args<'_>, i: usize, default: f64) -> Result<f64> {
     if arg(a, i).is_blank() { Ok(default) } else { num(a, i) }
 }
 
 /// A whole number, fractions cut off.
-pub fn int(a: &[Value], i: usize) -> Result<i64> {
+pub fn int(a: Args<'_>, i: usize) -> Result<i64> {
     match arg(a, i) {
         Value::Int(v) => Ok(*v),
         v => {
-            let f = scalar::to_f64(v)?;
+            let f = scalar::to_f64(v, a.culture)?;
             if f.abs() < 9.2e18 {
                 Ok(f.trunc() as i64)
             } else {
@@ -44,38 +71,20 @@ pub fn int(a: &[Value], i: usize) -> Result<i64> {
     }
 }
 
-pub fn int_or(a: &[Value], i: usize, default: i64) -> Result<i64> {
+pub fn int_or(a: Args<'_>, i: usize, default: i64) -> Result<i64> {
     if arg(a, i).is_blank() { Ok(default) } else { int(a, i) }
 }
 
-pub fn text(a: &[Value], i: usize) -> String {
-    scalar::to_text(arg(a, i))
+pub fn text(a: Args<'_>, i: usize) -> String {
+    scalar::to_text(arg(a, i), a.culture)
 }
 
-pub fn flag(a: &[Value], i: usize) -> Result<bool> {
-    scalar::to_bool(arg(a, i))
+pub fn flag(a: Args<'_>, i: usize) -> Result<bool> {
+    scalar::to_bool(arg(a, i), a.culture)
 }
 
-pub fn date(a: &[Value], i: usize) -> Result<DateTime> {
-    to_date(arg(a, i))
-}
-
-/// A date from a date, a number of days or text.
-pub fn to_date(v: &Value) -> Result<DateTime> {
-    let out = match v {
-        Value::DateTime(d) => Some(*d),
-        Value::String(s) => parse_date_time(s).or_else(|| {
-            scalar::parse_number(s).and_then(|n| n.as_f64()).and_then(DateTime::from_ole)
-        }),
-        other => other.as_f64().and_then(DateTime::from_ole),
-    };
-    out.ok_or_else(|| {
-        Error::evaluation(format!(
-            "Cannot convert value '{}' of type {} to type Date.",
-            scalar::to_text(v),
-            scalar::type_name(v)
-        ))
-    })
+pub fn date(a: Args<'_>, i: usize) -> Result<DateTime> {
+    scalar::to_date(arg(a, i), a.culture)
 }
 
 /// A finite result, or the domain error of `function`.

@@ -5,7 +5,7 @@ use evercube_base::{DateTime, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{date, domain_error, flag, int, num, real, require};
+use super::arguments::{Args, date, domain_error, flag, int, num, real, require};
 use super::day_count::{add_months, days_between, end_of_month, is_month_end, year_fraction};
 use super::financial::{basis, solve};
 use super::{Family, Row, ScalarContext};
@@ -268,27 +268,27 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-pub(crate) fn positive(function: &str, a: &[Value], i: usize) -> Result<f64> {
+pub(crate) fn positive(function: &str, a: Args<'_>, i: usize) -> Result<f64> {
     let v = num(a, i)?;
     require(function, v > 0.0)?;
     Ok(v)
 }
 
-pub(crate) fn not_negative(function: &str, a: &[Value], i: usize) -> Result<f64> {
+pub(crate) fn not_negative(function: &str, a: Args<'_>, i: usize) -> Result<f64> {
     let v = num(a, i)?;
     require(function, v >= 0.0)?;
     Ok(v)
 }
 
 /// Part of a year from the date at `from` to the later one at `to`.
-fn span(function: &str, a: &[Value], from: usize, to: usize, basis_at: usize) -> Result<f64> {
+fn span(function: &str, a: Args<'_>, from: usize, to: usize, basis_at: usize) -> Result<f64> {
     let (s, m) = (date(a, from)?, date(a, to)?);
     require(function, s.days() < m.days())?;
     Ok(year_fraction(s, m, basis(function, a, basis_at)?))
 }
 
 /// Parts of a year from settlement to maturity, issue to maturity and issue to settlement.
-fn maturity_spans(function: &str, a: &[Value]) -> Result<(f64, f64, f64)> {
+fn maturity_spans(function: &str, a: Args<'_>) -> Result<(f64, f64, f64)> {
     let (settlement, maturity, issue) = (date(a, 0)?, date(a, 1)?, date(a, 2)?);
     let b = basis(function, a, 5)?;
     require(function, settlement.days() < maturity.days() && issue.days() <= settlement.days())?;
@@ -299,7 +299,7 @@ fn maturity_spans(function: &str, a: &[Value]) -> Result<(f64, f64, f64)> {
     ))
 }
 
-fn bill_days(function: &str, a: &[Value]) -> Result<f64> {
+fn bill_days(function: &str, a: Args<'_>) -> Result<f64> {
     let (s, m) = (date(a, 0)?, date(a, 1)?);
     let limit = add_months(s, 12).map_or(i64::MAX, DateTime::days);
     require(function, s.days() < m.days() && m.days() <= limit)?;
@@ -307,7 +307,7 @@ fn bill_days(function: &str, a: &[Value]) -> Result<f64> {
 }
 
 /// Coupons a year: 1, 2 or 4.
-pub(crate) fn frequency(function: &str, a: &[Value], i: usize) -> Result<i64> {
+pub(crate) fn frequency(function: &str, a: Args<'_>, i: usize) -> Result<i64> {
     let f = int(a, i)?;
     require(function, matches!(f, 1 | 2 | 4))?;
     Ok(f)
@@ -374,7 +374,7 @@ struct Coupons {
 
 impl Coupons {
     /// Reads settlement and maturity from the first two arguments.
-    fn read(function: &str, a: &[Value], frequency_at: usize, basis_at: usize) -> Result<Self> {
+    fn read(function: &str, a: Args<'_>, frequency_at: usize, basis_at: usize) -> Result<Self> {
         let (settlement, maturity) = (date(a, 0)?.with_time(0), date(a, 1)?.with_time(0));
         let f = frequency(function, a, frequency_at)?;
         let basis = basis(function, a, basis_at)?;
@@ -433,7 +433,7 @@ impl Coupons {
     }
 }
 
-fn accrued(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn accrued(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     const NAME: &str = "ACCRINT";
     let (issue, first, settlement) = (date(a, 0)?, date(a, 1)?, date(a, 2)?);
     let (rate, par) = (positive(NAME, a, 3)?, positive(NAME, a, 4)?);

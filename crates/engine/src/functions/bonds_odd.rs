@@ -1,11 +1,11 @@
 //! Securities whose first or last coupon period is irregular.
 
 use evercube_base::DataType::Double;
-use evercube_base::{DateTime, Result, Value};
+use evercube_base::{DateTime, Result};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{date, real, require};
+use super::arguments::{Args, date, real, require};
 use super::bonds::{frequency, not_negative, periods_between, positive};
 use super::day_count::year_fraction;
 use super::financial::{basis, solve};
@@ -84,7 +84,7 @@ struct OddFirst {
 }
 
 impl OddFirst {
-    fn read(name: &str, a: &[Value]) -> Result<Self> {
+    fn read(name: &str, a: Args<'_>) -> Result<Self> {
         let day = |i| date(a, i).map(|d: DateTime| d.with_time(0));
         let (settlement, maturity, issue, first) = (day(0)?, day(1)?, day(2)?, day(3)?);
         let (f, b) = (frequency(name, a, 7)?, basis(name, a, 8)?);
@@ -128,7 +128,7 @@ struct OddLast {
 }
 
 impl OddLast {
-    fn read(name: &str, a: &[Value]) -> Result<Self> {
+    fn read(name: &str, a: Args<'_>) -> Result<Self> {
         let (settlement, maturity, last) = (date(a, 0)?, date(a, 1)?, date(a, 2)?);
         let (f, b) = (frequency(name, a, 6)? as f64, basis(name, a, 7)?);
         require(name, maturity.days() > settlement.days() && settlement.days() > last.days())?;

@@ -6,10 +6,11 @@ use evercube_base::{DateTime, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{arg, domain_error, int, int_or, num, require, text, to_date};
-use super::date_text::{DateStyle, parse_in_style, parse_time};
+use super::arguments::{Args, arg, date, domain_error, int, int_or, num, require, text};
+use super::date_text::{parse_date_time, parse_time};
 use super::day_count::{add_months, end_of_month, year_fraction};
 use super::{Family, Row, ScalarContext};
+use crate::scalar::Culture;
 
 const T: ReturnType = Fixed(DateType);
 const D: ReturnType = Fixed(Double);
@@ -30,12 +31,12 @@ const DATES: &[Row] = &[
         "DateText",
         "The date written in a text.",
         T,
-        F(|c, a| {
+        F(|_, a| {
             if let Value::DateTime(d) = arg(a, 0) {
                 return Ok(d.with_time(0).into());
             }
             let t = text(a, 0);
-            parse_in_style(&t, &style(c))
+            parse_date_time(&t, a.culture)
                 .map(|d| d.with_time(0).into())
                 .ok_or_else(|| unreadable(&t, "date"))
         }),
@@ -57,56 +58,56 @@ const DATES: &[Row] = &[
         "TimeText",
         "The time written in a text.",
         T,
-        F(|c, a| {
+        F(|_, a| {
             if let Value::DateTime(d) = arg(a, 0) {
                 return Ok(DateTime(d.time_micros()).into());
             }
             let t = text(a, 0);
             parse_time(&t)
-                .or_else(|| parse_in_style(&t, &style(c)).map(DateTime::time_micros))
+                .or_else(|| parse_date_time(&t, a.culture).map(DateTime::time_micros))
                 .map(|m| DateTime(m).into())
                 .ok_or_else(|| unreadable(&t, "time"))
         }),
     ),
-    Row("YEAR", "Date", "The year.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().0)))),
+    Row("YEAR", "Date", "The year.", I, F(|_, a| part(a, |d| i64::from(d.ymd().0)))),
     Row(
         "QUARTER",
         "Date",
         "The quarter, 1 to 4.",
         I,
-        F(|c, a| part(c, a, |d| i64::from((d.ymd().1 - 1) / 3 + 1))),
+        F(|_, a| part(a, |d| i64::from((d.ymd().1 - 1) / 3 + 1))),
     ),
-    Row("MONTH", "Date", "The month, 1 to 12.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().1)))),
-    Row("DAY", "Date", "The day of the month.", I, F(|c, a| part(c, a, |d| i64::from(d.ymd().2)))),
+    Row("MONTH", "Date", "The month, 1 to 12.", I, F(|_, a| part(a, |d| i64::from(d.ymd().1)))),
+    Row("DAY", "Date", "The day of the month.", I, F(|_, a| part(a, |d| i64::from(d.ymd().2)))),
     Row(
         "HOUR",
         "Datetime",
         "The hour, 0 to 23.",
         I,
-        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().0))),
+        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().0))),
     ),
     Row(
         "MINUTE",
         "Datetime",
         "The minute, 0 to 59.",
         I,
-        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().1))),
+        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().1))),
     ),
     Row(
         "SECOND",
         "Datetime",
         "The second, 0 to 59.",
         I,
-        F(|c, a| part(c, a, |d| i64::from(nearest_second(d).hms().2))),
+        F(|_, a| part(a, |d| i64::from(nearest_second(d).hms().2))),
     ),
     Row(
         "WEEKDAY",
         "Date,[ReturnType]",
         "The day of the week.",
         I,
-        F(|c, a| {
+        F(|_, a| {
             let kind = int_or(a, 1, 1)?;
-            let sunday = i64::from(date(c, a, 0)?.weekday());
+            let sunday = i64::from(date(a, 0)?.weekday());
             let from = |first: i64| (sunday - first).rem_euclid(7);
             Ok(Value::Int(match kind {
                 1 => from(0) + 1,
@@ -123,9 +124,9 @@ const DATES: &[Row] = &[
         "StartDate,Months",
         "The date some months later.",
         T,
-        F(|c, a| {
+        F(|_, a| {
             let months = int(a, 1)?;
-            add_months(date(c, a, 0)?, months).map(Value::from).ok_or_else(|| domain_error("EDATE"))
+            add_months(date(a, 0)?, months).map(Value::from).ok_or_else(|| domain_error("EDATE"))
         }),
     ),
     Row(
@@ -133,10 +134,10 @@ const DATES: &[Row] = &[
         "StartDate,Months",
         "The last day of the month some months later.",
         T,
-        F(|c, a| {
+        F(|_, a| {
             // Unlike EDATE, it rounds.
             let months = num(a, 1)?.round() as i64;
-            end_of_month(date(c, a, 0)?, months)
+            end_of_month(date(a, 0)?, months)
                 .map(Value::from)
                 .ok_or_else(|| domain_error("EOMONTH"))
         }),
@@ -153,10 +154,10 @@ const DATES: &[Row] = &[
         "StartDate,EndDate,[Basis]",
         "The part of a year between two dates.",
         D,
-        F(|c, a| {
+        F(|_, a| {
             let basis = int_or(a, 2, 0)?;
             require("YEARFRAC", (0..=4).contains(&basis))?;
-            Ok(year_fraction(date(c, a, 0)?, date(c, a, 1)?, basis).into())
+            Ok(year_fraction(date(a, 0)?, date(a, 1)?, basis).into())
         }),
     ),
     Row("NOW", "", "The date and time now.", T, F(|c, _| Ok(c.now.into()))),
@@ -177,37 +178,24 @@ const DATES: &[Row] = &[
     ),
 ];
 
-fn style(c: &ScalarContext<'_>) -> DateStyle {
-    DateStyle::of(c.locale, c.now.ymd().0)
-}
-
-/// A date argument; text is read in the ways of the caller's locale.
-fn date(c: &ScalarContext<'_>, a: &[Value], i: usize) -> Result<DateTime> {
-    let read = match arg(a, i) {
-        Value::String(t) => parse_in_style(t, &style(c)),
-        _ => None,
-    };
-    read.map_or_else(|| to_date(arg(a, i)), Ok)
-}
-
 fn unreadable(t: &str, what: &str) -> Error {
     Error::evaluation(format!(
         "Cannot convert value '{t}' of type Text to type Date: it is no {what}. Write it as 2024-01-31 or 1/31/2024 10:20:30."
     ))
 }
 
-fn part(c: &ScalarContext<'_>, a: &[Value], f: fn(DateTime) -> i64) -> Result<Value> {
+fn part(a: Args<'_>, f: fn(DateTime) -> i64) -> Result<Value> {
     if arg(a, 0).is_blank() {
         return Ok(Value::Blank);
     }
-    date(c, a, 0).map(|d| Value::Int(f(d)))
+    date(a, 0).map(|d| Value::Int(f(d)))
 }
 
 fn nearest_second(d: DateTime) -> DateTime {
     DateTime((d.0 + 500_000).div_euclid(1_000_000) * 1_000_000)
 }
 
-fn make_date(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn make_date(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let bad = || domain_error("DATE");
     let rounded = |i| num(a, i).map(|f| f.round());
     let (y, m, d) = (rounded(0)?, rounded(1)?, rounded(2)?);
@@ -228,8 +216,8 @@ fn make_date(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     if (1..=9999).contains(&out.ymd().0) { Ok(out.into()) } else { Err(bad()) }
 }
 
-fn week_number(c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
-    let (d, kind) = (date(c, a, 0)?, int_or(a, 1, 1)?);
+fn week_number(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
+    let (d, kind) = (date(a, 0)?, int_or(a, 1, 1)?);
     let first_day = match kind {
         1 => 0,
         2 => 1,
@@ -248,11 +236,11 @@ fn week_number(c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     Ok(Value::Int((d.days() - january.days() + offset) / 7 + 1))
 }
 
-fn date_difference(c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn date_difference(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     if arg(a, 0).is_blank() || arg(a, 1).is_blank() {
         return Ok(Value::Blank);
     }
-    let (x, y) = (date(c, a, 0)?, date(c, a, 1)?);
+    let (x, y) = (date(a, 0)?, date(a, 1)?);
     let months = |d: DateTime| i64::from(d.ymd().0) * 12 + i64::from(d.ymd().1) - 1;
     let units = |micros: i64| y.0.div_euclid(micros) - x.0.div_euclid(micros);
     let unit = text(a, 2);
@@ -315,13 +303,14 @@ fn weekend_days(weekend: &Value) -> Result<[bool; 7]> {
         }
         return Err(domain_error("NETWORKDAYS"));
     }
-    let days: [i64; 2] = match int_or(std::slice::from_ref(weekend), 0, 1)? {
-        // 1 is Saturday and Sunday, 2 Sunday and Monday, and so on.
-        n @ 1..=7 => [(n + 4) % 7, (n + 5) % 7],
-        // 11 is Sunday only, 12 Monday only, and so on.
-        n @ 11..=17 => [(n - 12).rem_euclid(7); 2],
-        _ => return Err(domain_error("NETWORKDAYS")),
-    };
+    let days: [i64; 2] =
+        match int_or(Args::new(std::slice::from_ref(weekend), &Culture::UNITED_STATES), 0, 1)? {
+            // 1 is Saturday and Sunday, 2 Sunday and Monday, and so on.
+            n @ 1..=7 => [(n + 4) % 7, (n + 5) % 7],
+            // 11 is Sunday only, 12 Monday only, and so on.
+            n @ 11..=17 => [(n - 12).rem_euclid(7); 2],
+            _ => return Err(domain_error("NETWORKDAYS")),
+        };
     for (i, slot) in off.iter_mut().enumerate() {
         *slot = days.contains(&(i as i64));
     }

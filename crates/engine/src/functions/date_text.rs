@@ -1,59 +1,28 @@
-//! Dates and times read from text, month before day as in the United States unless a locale says
-//! otherwise.
+//! Dates and times read from text, in the order and with the names of a culture.
 
 use evercube_base::DateTime;
-use evercube_base::format::{Conventions, DateOrder, conventions};
+use evercube_base::format::{DateOrder, Locale};
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use crate::scalar::Culture;
 
-/// How dates are written where a text comes from.
-pub struct DateStyle {
-    order: DateOrder,
-    names: Option<Conventions>,
-    /// The year of dates that name none.
-    year: Option<i32>,
-}
-
-impl DateStyle {
-    const UNITED_STATES: Self = Self { order: DateOrder::MonthDayYear, names: None, year: None };
-
-    /// The style of a locale, for dates written in some year.
-    pub fn of(locale: &str, year: i32) -> Self {
-        let names = conventions(locale);
-        Self { order: names.date_order, names: Some(names), year: Some(year) }
+/// The month of a name, in the culture's language or in English.
+fn month_by_name(word: &str, culture: &Culture) -> Option<u32> {
+    let w = word.to_lowercase();
+    let w = w.trim_end_matches('.');
+    let at = |i: usize| u32::try_from(i + 1).ok();
+    let same = |m: &&str| m.to_lowercase().trim_end_matches('.') == w;
+    let names = culture.locale;
+    let own = names.months_beside_days().iter().position(&same);
+    let own = own.or_else(|| names.months.iter().position(&same));
+    let own = own.or_else(|| names.short_months.iter().position(same));
+    // Months written as figures are no names.
+    if let Some(i) = own.filter(|_| !w.starts_with(|c: char| c.is_ascii_digit())) {
+        return at(i);
     }
-
-    fn month_by_name(&self, word: &str) -> Option<u32> {
-        let w = word.to_lowercase();
-        let w = w.trim_end_matches('.');
-        let at = |i: usize| u32::try_from(i + 1).ok();
-        if let Some(names) = &self.names {
-            let same = |m: &&str| m.to_lowercase().trim_end_matches('.') == w;
-            let own = names.months.iter().position(&same);
-            let own = own.or_else(|| names.short_months.iter().position(same));
-            // Months written as figures are no names.
-            if let Some(i) = own.filter(|_| !w.starts_with(|c: char| c.is_ascii_digit())) {
-                return at(i);
-            }
-        }
-        if w.len() < 3 {
-            return None;
-        }
-        MONTHS.iter().position(|m| m.starts_with(w)).and_then(at)
+    if w.len() < 3 {
+        return None;
     }
+    Locale::UNITED_STATES.months.iter().position(|m| m.to_lowercase().starts_with(w)).and_then(at)
 }
 
 /// A year of two digits lies between 1930 and 2029.
@@ -100,12 +69,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
 
 /// `1/31/2024`, `2024-01-31`, `31-Jan-2024`, `January 31, 2024`, with or without a time after it,
 /// or a time alone.
-pub fn parse_date_time(text: &str) -> Option<DateTime> {
-    parse_in_style(text, &DateStyle::UNITED_STATES)
-}
-
-/// The same, written in a style.
-pub fn parse_in_style(text: &str, style: &DateStyle) -> Option<DateTime> {
+pub fn parse_date_time(text: &str, culture: &Culture) -> Option<DateTime> {
     let t = text.trim();
     if let Some(d) = DateTime::parse_iso(t) {
         return Some(d);
@@ -117,14 +81,18 @@ pub fn parse_in_style(text: &str, style: &DateStyle) -> Option<DateTime> {
     let cuts = t.char_indices().filter(|(_, c)| *c == ' ' || *c == 'T').map(|(i, _)| i);
     for i in cuts {
         let (Some(head), Some(tail)) = (t.get(..i), t.get(i + 1..)) else { continue };
-        if let (Some(d), Some(micros)) = (parse_date(head, style), parse_time(tail)) {
+        if let (Some(d), Some(micros)) = (parse_date(head, culture), parse_time(tail)) {
             return Some(d.with_time(micros));
         }
     }
-    parse_date(t, style)
+    parse_date(t, culture)
 }
 
-fn parse_date(text: &str, style: &DateStyle) -> Option<DateTime> {
+fn parse_date(text: &str, culture: &Culture) -> Option<DateTime> {
+    // A comma stands between words; between figures it is a number's.
+    if text.as_bytes().windows(3).any(|w| matches!(w, [b'0'..=b'9', b',', b'0'..=b'9'])) {
+        return None;
+    }
     let parts: Vec<&str> = text
         .split(|c: char| matches!(c, '/' | '-' | '.' | ',') || c.is_whitespace())
         .filter(|p| !p.is_empty())
@@ -136,39 +104,44 @@ fn parse_date(text: &str, style: &DateStyle) -> Option<DateTime> {
     };
     match *parts {
         [a, b, c] => {
-            if let Some(m) = style.month_by_name(a) {
+            if let Some(m) = month_by_name(a, culture) {
                 return DateTime::from_ymd(year(c)?, m, b.parse().ok()?);
             }
-            if let Some(m) = style.month_by_name(b) {
+            if let Some(m) = month_by_name(b, culture) {
                 return DateTime::from_ymd(year(c)?, m, a.parse().ok()?);
             }
-            let year_first = style.order == DateOrder::YearMonthDay && c.len() <= 2;
+            let year_first = culture.locale.date_order() == DateOrder::YearMonthDay && c.len() <= 2;
             if a.len() == 4 || year_first {
                 return DateTime::from_ymd(year(a)?, b.parse().ok()?, c.parse().ok()?);
             }
-            let (m, d) = month_and_day(a, b, style)?;
+            let (m, d) = month_and_day(a, b, culture)?;
             DateTime::from_ymd(year(c)?, m, d)
         }
         [a, b] => {
+            let in_figures = [a, b].iter().all(|p| p.bytes().all(|c| c.is_ascii_digit()));
+            if in_figures && text.contains('.') && culture.locale.date_separator != "." {
+                return None;
+            }
             // A month and a year.
-            let month = || style.month_by_name(a).or_else(|| a.parse().ok());
+            let month = || month_by_name(a, culture).or_else(|| a.parse().ok());
             if b.len() == 4 {
                 return DateTime::from_ymd(year(b)?, month()?, 1);
             }
-            let (m, d) = match (style.month_by_name(a), style.month_by_name(b)) {
+            let (m, d) = match (month_by_name(a, culture), month_by_name(b, culture)) {
                 (Some(m), _) => (m, b.parse().ok()?),
                 (_, Some(m)) => (m, a.parse().ok()?),
-                _ => month_and_day(a, b, style)?,
+                _ => month_and_day(a, b, culture)?,
             };
-            DateTime::from_ymd(style.year?, m, d)
+            DateTime::from_ymd(culture.year?, m, d)
         }
         _ => None,
     }
 }
 
-/// Month and day in the order of the style, or in the other where that cannot be.
-fn month_and_day(a: &str, b: &str, style: &DateStyle) -> Option<(u32, u32)> {
+/// Month and day in the order of the culture, or in the other where that cannot be.
+fn month_and_day(a: &str, b: &str, culture: &Culture) -> Option<(u32, u32)> {
     let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
-    let (m, d) = if style.order == DateOrder::DayMonthYear { (b, a) } else { (a, b) };
+    let (m, d) =
+        if culture.locale.date_order() == DateOrder::DayMonthYear { (b, a) } else { (a, b) };
     Some(if m > 12 { (d, m) } else { (m, d) })
 }

@@ -5,7 +5,7 @@ use evercube_base::{Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{flag, num, num_or, real, require};
+use super::arguments::{Args, flag, num, num_or, real, require};
 use super::{Family, Row, ScalarContext};
 
 const D: ReturnType = Fixed(Double);
@@ -238,13 +238,13 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-fn freedom(function: &str, a: &[Value], i: usize) -> Result<f64> {
+fn freedom(function: &str, a: Args<'_>, i: usize) -> Result<f64> {
     let n = num(a, i)?.trunc();
     require(function, (1.0..=1e10).contains(&n))?;
     Ok(n)
 }
 
-fn beta_distribution(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn beta_distribution(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (x, alpha, beta) = (num(a, 0)?, num(a, 1)?, num(a, 2)?);
     let (lo, hi) = (num_or(a, 4, 0.0)?, num_or(a, 5, 1.0)?);
     require("BETA.DIST", alpha > 0.0 && beta > 0.0 && lo < hi && (lo..=hi).contains(&x))?;

@@ -5,7 +5,7 @@ use evercube_base::{Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{arg, date, domain_error, flag, int_or, num, num_or, real, require};
+use super::arguments::{Args, arg, date, domain_error, flag, int_or, num, num_or, real, require};
 use super::day_count::year_fraction;
 use super::{Family, Row, ScalarContext};
 
@@ -265,7 +265,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// 1 where payments are due at the beginning of a period.
-fn due(a: &[Value], i: usize) -> Result<f64> {
+fn due(a: Args<'_>, i: usize) -> Result<f64> {
     Ok(if num(a, i)? == 0.0 { 0.0 } else { 1.0 })
 }
 
@@ -295,7 +295,7 @@ fn ipmt(r: f64, per: f64, n: f64, pv: f64, future: f64, t: f64) -> f64 {
 
 fn cumulate(
     function: &str,
-    a: &[Value],
+    a: Args<'_>,
     f: fn(f64, f64, f64, f64, f64, f64) -> f64,
 ) -> Result<Value> {
     let (r, n, pv) = (num(a, 0)?, num(a, 1)?, num(a, 2)?);
@@ -341,7 +341,7 @@ pub(crate) fn solve(function: &str, guess: f64, f: impl Fn(f64) -> f64) -> Resul
     }
 }
 
-fn declining(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn declining(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (cost, salvage, life, per) = (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?.trunc());
     let month = num_or(a, 4, 12.0)?.trunc();
     let last = if month < 12.0 { life + 1.0 } else { life };
@@ -411,7 +411,7 @@ fn switching(cost: f64, salvage: f64, life: f64, rest_life: f64, period: f64, fa
     sum
 }
 
-fn variable_declining(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn variable_declining(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (cost, salvage, life) = (num(a, 0)?, num(a, 1)?, num(a, 2)?);
     let (start, end, factor) = (num(a, 3)?, num(a, 4)?, num_or(a, 5, 2.0)?);
     require(
@@ -450,7 +450,7 @@ fn variable_declining(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     real("VDB", sum)
 }
 
-fn amorlinc(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn amorlinc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.trunc(), num(a, 5)?);
     let basis = basis("AMORLINC", a, 6)?;
     require(
@@ -472,7 +472,7 @@ fn amorlinc(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     real("AMORLINC", value.max(0.0))
 }
 
-fn amordegrc(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn amordegrc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (mut cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.trunc(), num(a, 5)?);
     let basis = basis("AMORDEGRC", a, 6)?;
     require(
@@ -509,7 +509,7 @@ fn amordegrc(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
 }
 
 /// The day-count basis, 0 to 4; 0 where it is left out.
-pub(crate) fn basis(function: &str, a: &[Value], i: usize) -> Result<i64> {
+pub(crate) fn basis(function: &str, a: Args<'_>, i: usize) -> Result<i64> {
     match arg(a, i) {
         Value::Blank => Ok(0),
         _ => {

@@ -7,7 +7,7 @@ use evercube_base::{Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{arg, num};
+use super::arguments::{Args, arg, num};
 use super::{Family, Row, ScalarContext};
 use crate::scalar;
 
@@ -165,13 +165,14 @@ fn is_text(v: &Value) -> bool {
 }
 
 /// Order of two keys given as triples of value, value and `ASC` or `DESC`; a pair alone ascends.
-fn order(c: &ScalarContext<'_>, a: &[Value]) -> Result<Ordering> {
+fn order(c: &ScalarContext<'_>, a: Args<'_>) -> Result<Ordering> {
     for key in a.chunks(3) {
+        let key = a.with(key);
         let o = scalar::total_order(arg(key, 0), arg(key, 1), &c.collation);
         let descending = match arg(key, 2) {
             Value::String(s) => s.eq_ignore_ascii_case("DESC"),
             Value::Blank => false,
-            other => !scalar::to_bool(other)?,
+            other => !scalar::to_bool(other, a.culture)?,
         };
         let o = if descending { o.reverse() } else { o };
         if o.is_ne() {

@@ -5,7 +5,7 @@ use evercube_base::{DataType, Decimal, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed, Numeric, SameAsArgument, Variant};
-use super::arguments::{arg, domain_error, flag, int, num, num_or, real, require};
+use super::arguments::{Args, arg, domain_error, flag, int, num, num_or, real, require};
 use super::value_conversion;
 use super::{Family, Row, ScalarContext};
 use crate::scalar;
@@ -280,7 +280,7 @@ const MATH: &[Row] = &[
         "Number,Power",
         "A number raised to a power.",
         D,
-        F(|_, a| scalar::power(arg(a, 0), arg(a, 1))),
+        F(|_, a| scalar::power(arg(a, 0), arg(a, 1), a.culture)),
     ),
     Row("EXP", "Number", "e raised to a power.", D, F(|_, a| real("EXP", num(a, 0)?.exp()))),
     Row("LN", "Number", "Natural logarithm.", D, F(|_, a| real("LN", num(a, 0)?.ln()))),
@@ -483,7 +483,7 @@ fn random(c: &ScalarContext<'_>) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn divide(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn divide(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (n, d) = (num(a, 0)?, num(a, 1)?);
     if d == 0.0 {
         return Ok(arg(a, 2).clone());
@@ -494,7 +494,7 @@ fn divide(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
     Ok(Value::Double(n / d))
 }
 
-fn modulo(_: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn modulo(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let zero = || {
         Error::evaluation(
             "An attempt was made to divide by zero in function 'MOD'. Test the divisor first.",
@@ -532,7 +532,7 @@ fn near(q: f64) -> f64 {
     if (q - r).abs() < 1e-9 * r.abs().max(1.0) { r } else { q }
 }
 
-fn multiple(function: &str, a: &[Value], up: bool) -> Result<Value> {
+fn multiple(function: &str, a: Args<'_>, up: bool) -> Result<Value> {
     if arg(a, 0).is_blank() {
         return Ok(Value::Blank);
     }
@@ -559,7 +559,7 @@ pub(crate) fn type_of_multiple(number: DataType, multiple: Option<DataType>) -> 
     }
 }
 
-fn in_type_of_multiple(function: &str, a: &[Value], rounded: Value) -> Result<Value> {
+fn in_type_of_multiple(function: &str, a: Args<'_>, rounded: Value) -> Result<Value> {
     let of = |at: usize| a.get(at).and_then(Value::data_type);
     let Value::Double(v) = rounded else { return Ok(rounded) };
     match type_of_multiple(of(0).unwrap_or(DataType::Double), of(1)) {
@@ -572,13 +572,13 @@ fn in_type_of_multiple(function: &str, a: &[Value], rounded: Value) -> Result<Va
 }
 
 /// Rounds the first argument to the digits of the second by `f` on the scaled number.
-fn rounded(a: &[Value], f: fn(f64) -> f64) -> Result<Value> {
+fn rounded(a: Args<'_>, f: fn(f64) -> f64) -> Result<Value> {
     if arg(a, 0).is_blank() {
         return Ok(Value::Blank);
     }
     let digits = int(a, 1)?.clamp(-400, 400) as i32;
     if let Value::Boolean(b) = arg(a, 0) {
-        return rounded(&[Value::Int(i64::from(*b)), arg(a, 1).clone()], f);
+        return rounded(a.with(&[Value::Int(i64::from(*b)), arg(a, 1).clone()]), f);
     }
     if let Value::Int(i) = arg(a, 0)
         && digits >= 0

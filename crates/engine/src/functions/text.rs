@@ -1,16 +1,14 @@
 //! Scalar functions of text.
 
 use evercube_base::DataType::{Boolean, Int64, String as TextType, Variant as AnyType};
-use evercube_base::format::conventions;
 use evercube_base::{Collation, Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed, Variant};
-use super::arguments::{arg, domain_error, flag, int, int_or, num, require, text};
-use super::date_text::{DateStyle, parse_in_style};
+use super::arguments::{Args, arg, domain_error, flag, int, int_or, num, require, text};
 use super::math::round_to;
 use super::{Family, Row, ScalarContext};
-use crate::scalar;
+use crate::scalar::{self, Culture};
 
 const S: ReturnType = Fixed(TextType);
 const I: ReturnType = Fixed(Int64);
@@ -62,7 +60,8 @@ const TEXT: &[Row] = &[
         "Values joined with a delimiter.",
         S,
         F(|_, a| {
-            let parts: Vec<String> = a.iter().skip(1).map(scalar::to_text).collect();
+            let parts: Vec<String> =
+                a.iter().skip(1).map(|v| scalar::to_text(v, a.culture)).collect();
             Ok(parts.join(&text(a, 0)).into())
         }),
     ),
@@ -227,8 +226,8 @@ const TEXT: &[Row] = &[
         "Text",
         "The number written in a text.",
         Variant,
-        F(|c, a| match arg(a, 0) {
-            Value::String(s) => value_of(c, s),
+        F(|_, a| match arg(a, 0) {
+            Value::String(s) => scalar::read_number(s, a.culture),
             other => Ok(other.clone()),
         }),
     ),
@@ -303,12 +302,12 @@ const PATHS: &[Row] = &[
     ),
 ];
 
-fn path_item(function: &str, a: &[Value], reverse: bool) -> Result<Value> {
+fn path_item(function: &str, a: Args<'_>, reverse: bool) -> Result<Value> {
     let (path, position) = (text(a, 0), int(a, 1)?);
     // Type 1 or INTEGER asks for a whole number, 0 or TEXT for text.
     let in_numbers = match arg(a, 2) {
         Value::Blank => false,
-        given => match scalar::to_text(given).to_ascii_uppercase().as_str() {
+        given => match scalar::to_text(given, a.culture).to_ascii_uppercase().as_str() {
             "1" | "INTEGER" => true,
             "0" | "TEXT" => false,
             other => {
@@ -328,33 +327,15 @@ fn path_item(function: &str, a: &[Value], reverse: bool) -> Result<Value> {
     if in_numbers { whole(item) } else { Ok(item.into()) }
 }
 
-/// The number or date written in a text, in the ways of the caller's locale.
-fn value_of(c: &ScalarContext<'_>, text: &str) -> Result<Value> {
-    let ways = conventions(c.locale);
-    let plain = if ways.decimal == "." {
-        text.to_owned()
-    } else {
-        text.replace(ways.group, "").replace(ways.decimal, ".")
-    };
-    if let Some(v) = scalar::parse_number(&plain) {
-        return Ok(v);
-    }
-    let date = parse_in_style(text, &DateStyle::of(c.locale, c.now.ymd().0));
-    match date {
-        Some(d) => Ok(Value::Double(d.to_ole())),
-        None => scalar::to_f64(&text.into()).map(Value::Double),
-    }
-}
-
 fn whole(item: &str) -> Result<Value> {
-    scalar::convert(&item.into(), Int64)
+    scalar::convert(&item.into(), Int64, &Culture::UNITED_STATES)
 }
 
 fn count(function: &str, n: i64) -> Result<usize> {
     usize::try_from(n).map_err(|_| domain_error(function))
 }
 
-fn position(function: &str, c: &ScalarContext<'_>, a: &[Value]) -> Result<Value> {
+fn position(function: &str, c: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
     let (needle, hay, start) = (text(a, 0), text(a, 1), int_or(a, 2, 1)?);
     require(function, start >= 1)?;
     let from = count(function, start - 1)?;

@@ -44,10 +44,13 @@ pub type YearEnd = Option<(u32, u32)>;
 pub fn parse_year_end(text: &str) -> YearEnd {
     let t = text.trim();
     // A leap year, so that the 29th of February is read.
-    let date = super::date_text::parse_date_time(t)
+    let date = super::date_text::parse_date_time(t, &crate::scalar::Culture::UNITED_STATES)
         .filter(|_| t.split(['/', '-', ' ']).count() > 2)
         .or_else(|| {
-            super::date_text::parse_date_time(&format!("{}/2024", t.replace([' ', '-'], "/")))
+            super::date_text::parse_date_time(
+                &format!("{}/2024", t.replace([' ', '-'], "/")),
+                &crate::scalar::Culture::UNITED_STATES,
+            )
         });
     date.map(|d| (d.ymd().1, d.ymd().2))
 }

@@ -14,14 +14,14 @@ pub(crate) const ROWS: &[Row] = &[
         "Expression,DataType",
         "A value in another data type.",
         Variant,
-        F(|_, a| convert(arg(a, 0), type_by_name(&text(a, 1))?)),
+        F(|_, a| convert(arg(a, 0), type_by_name(&text(a, 1))?, a.culture)),
     ),
     Row(
         "CURRENCY",
         "Value",
         "A value as fixed decimal number.",
         Fixed(DataType::Decimal),
-        F(|_, a| convert(arg(a, 0), DataType::Decimal)),
+        F(|_, a| convert(arg(a, 0), DataType::Decimal, a.culture)),
     ),
 ];
 

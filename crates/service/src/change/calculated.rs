@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, Result, RowBatch, Value};
+use evercube_engine::scalar::Culture;
 use evercube_engine::{CompiledModel, QueryContext, calculate, calculated_table_columns};
 use evercube_model::tabular::{Column, Database, Table};
 use evercube_store::{
@@ -99,6 +100,7 @@ pub(crate) fn compute(
     failures: &mut Failures,
 ) -> Result<()> {
     let collation = crate::loader::collation(database);
+    let culture = context.culture();
     let compiled = Arc::new(CompiledModel::compile(database));
     let calculated = calculate(&compiled, tables, context)?;
     for state in calculated.failures {
@@ -113,7 +115,7 @@ pub(crate) fn compute(
         else {
             continue;
         };
-        let groups = table_groups(objects, table, batches, collation)
+        let groups = table_groups(objects, table, batches, collation, &culture)
             .map_err(|e| e.context(format!("calculated table '{}'", table.name)))?;
         if let Some(first) = into.partitions.first_mut() {
             first.groups = groups;
@@ -131,7 +133,9 @@ pub(crate) fn compute(
         {
             let mut typed = Vec::new();
             for (at, values) in columns {
-                typed.extend(typed_column(table, at, values, failures).map(|data| (at, data)));
+                typed.extend(
+                    typed_column(table, at, values, &culture, failures).map(|data| (at, data)),
+                );
             }
             let groups = into.partitions.iter_mut().flat_map(|p| &mut p.groups);
             add_columns(objects, groups, typed, collation)
@@ -147,6 +151,7 @@ fn table_groups(
     table: &Table,
     batches: Vec<RowBatch>,
     collation: Collation,
+    culture: &Culture,
 ) -> Result<Vec<Vec<SegmentRef>>> {
     let all = || (0u32..).zip(&table.columns);
     let own: Vec<(u32, &Column)> = all().filter(|(_, c)| !c.is_calculated()).collect();
@@ -168,7 +173,7 @@ fn table_groups(
         for ((data, data_type), (_, column)) in batch.columns.into_iter().zip(&types).zip(&columns)
         {
             converted.push(
-                convert(data, *data_type)
+                convert(data, *data_type, culture)
                     .map_err(|e| e.context(format!("column [{}]", column.name)))?,
             );
         }
@@ -188,23 +193,23 @@ fn table_groups(
     Ok(groups)
 }
 
-fn convert(data: ColumnData, to: DataType) -> Result<ColumnData> {
+fn convert(data: ColumnData, to: DataType, culture: &Culture) -> Result<ColumnData> {
     let mut out = ColumnData::empty(to);
     if out.data_type() == data.data_type() {
         return Ok(data);
     }
     for row in 0..data.len() {
-        push(&mut out, data.value(row), to)?;
+        push(&mut out, data.value(row), to, culture)?;
     }
     Ok(out)
 }
 
-fn push(out: &mut ColumnData, value: Value, to: DataType) -> Result<()> {
+fn push(out: &mut ColumnData, value: Value, to: DataType, culture: &Culture) -> Result<()> {
     let stored = out.data_type();
     let value = if value.data_type() == Some(stored) {
         value
     } else {
-        evercube_engine::scalar::convert(&value, stored)?
+        evercube_engine::scalar::convert(&value, stored, culture)?
     };
     out.push(value).map_err(|v| Error::evaluation(format!("a value {v:?} is no {to}")))
 }
@@ -215,6 +220,7 @@ fn typed_column(
     table: &mut Table,
     at: u32,
     values: Vec<Value>,
+    culture: &Culture,
     failures: &mut Failures,
 ) -> Option<ColumnData> {
     let name = table.name.clone();
@@ -227,7 +233,7 @@ fn typed_column(
     let to = column.data_type.unwrap_or(DataType::String);
     let mut out = ColumnData::empty(to);
     for (row, value) in (1u64..).zip(values) {
-        if let Err(e) = push(&mut out, value, to) {
+        if let Err(e) = push(&mut out, value, to, culture) {
             let e = e.context(format!("row {row}"));
             failures.insert(format!("{name}[{}]", column.name), e.message);
             return None;
@@ -278,7 +284,7 @@ fn add_columns<'a>(
             }
             let mut data = ColumnData::empty(column.data_type());
             for row in first..first + rows {
-                push(&mut data, column.value(row), column.data_type())?;
+                push(&mut data, column.value(row), column.data_type(), &Culture::UNITED_STATES)?;
             }
             part.push(data);
         }
@@ -331,7 +337,10 @@ mod tests {
         ];
         let mut typed = Vec::new();
         for (at, values) in computed {
-            typed.extend(typed_column(&mut t, at, values, &mut failures).map(|d| (at, d)));
+            typed.extend(
+                typed_column(&mut t, at, values, &Culture::UNITED_STATES, &mut failures)
+                    .map(|d| (at, d)),
+            );
         }
         assert!(failures["T[Bad]"].contains("row 2") && failures.len() == 1, "{failures:?}");
         assert_eq!(t.columns[3].data_type, Some(DataType::String));
@@ -364,7 +373,8 @@ mod tests {
             rows: 1,
         };
         let batches = vec![batch(1), batch(2)];
-        let groups = table_groups(&dir, &t, batches, Collation::default()).unwrap();
+        let groups =
+            table_groups(&dir, &t, batches, Collation::default(), &Culture::UNITED_STATES).unwrap();
         let data = loaded(&dir, &[DataType::DateTime, DataType::Double], groups);
         assert_eq!(data.rows(), 2);
         assert_eq!(data.column(1).value(data.column(1).code(1)), Value::Double(2.0));

@@ -69,12 +69,12 @@ impl Reference {
             }
             "PERCENTILE.INC" | "PERCENTILE.EXC" => {
                 let values = self.column_values(env, &arguments[0])?;
-                let k = rules::to_f64(&self.scalar(env, &arguments[1])?)?;
+                let k = rules::to_f64(&self.scalar(env, &arguments[1])?, &self.culture)?;
                 self.percentile(&values, k, function == "PERCENTILE.INC")
             }
             "PERCENTILEX.INC" | "PERCENTILEX.EXC" => {
                 let values = self.values_over(env, &arguments[0], &arguments[1])?;
-                let k = rules::to_f64(&self.scalar(env, &arguments[2])?)?;
+                let k = rules::to_f64(&self.scalar(env, &arguments[2])?, &self.culture)?;
                 self.percentile(&values, k, function == "PERCENTILEX.INC")
             }
             "RANKX" => self.rank_x(env, arguments),
@@ -123,7 +123,9 @@ impl Reference {
     fn fold(&self, function: &str, mut values: Vec<Value>) -> Result<Value> {
         let collation = Collation::default();
         values.retain(|v| !v.is_blank());
-        let add = |a: Value, b: &Value| rules::binary(BinaryOperator::Add, &a, b, &collation);
+        let add = |a: Value, b: &Value| {
+            rules::binary(BinaryOperator::Add, &a, b, &collation, &self.culture)
+        };
         let n = values.len();
         if n == 0 {
             return Ok(Value::Blank);
@@ -132,7 +134,7 @@ impl Reference {
             "SUM" => values.iter().try_fold(Value::Blank, add),
             "AVERAGE" => {
                 let sum = values.iter().try_fold(Value::Blank, add)?;
-                Ok(Value::Double(rules::to_f64(&sum)? / n as f64))
+                Ok(Value::Double(rules::to_f64(&sum, &self.culture)? / n as f64))
             }
             "COUNT" | "COUNTA" => Ok(Value::Int(i64::try_from(n).unwrap_or(i64::MAX))),
             "MIN" | "MAX" => {

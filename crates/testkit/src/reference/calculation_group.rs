@@ -76,7 +76,11 @@ impl Reference {
                 self.scalar(&inner, expression.as_ref().map_err(Clone::clone)?)?
             }
         };
-        Ok(if value.is_blank() { value } else { Value::from(rules::to_text(&value)) })
+        Ok(if value.is_blank() {
+            value
+        } else {
+            Value::from(rules::to_text(&value, &self.culture))
+        })
     }
 
     /// `SELECTEDMEASURE`, its name, its format string, and whether it is one of some.

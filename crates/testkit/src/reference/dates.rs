@@ -145,7 +145,7 @@ impl Reference {
         };
         let span = |from: i64, to: i64| (from..=to).collect::<Vec<i64>>();
         let number = |i: usize| -> Result<i64> {
-            Ok(rules::to_f64(&self.scalar(env, &arguments[i])?)?.trunc() as i64)
+            Ok(rules::to_f64(&self.scalar(env, &arguments[i])?, &self.culture)?.trunc() as i64)
         };
         let ends = match arguments.get(1) {
             Some(e) if named.is_some() => self.year_end(env, e)?,
@@ -273,7 +273,8 @@ impl Reference {
     fn days(&self, table: &Table) -> Result<Vec<i64>> {
         let mut days = Vec::new();
         for row in &table.rows {
-            if let Value::DateTime(d) = rules::convert(&row[0], DataType::DateTime)? {
+            if let Value::DateTime(d) = rules::convert(&row[0], DataType::DateTime, &self.culture)?
+            {
                 days.push(d.days());
             }
         }
@@ -283,7 +284,7 @@ impl Reference {
     }
 
     fn day(&self, env: &Env, e: &Expr) -> Result<Option<i64>> {
-        Ok(match rules::convert(&self.scalar(env, e)?, DataType::DateTime)? {
+        Ok(match rules::convert(&self.scalar(env, e)?, DataType::DateTime, &self.culture)? {
             Value::DateTime(d) => Some(d.days()),
             _ => None,
         })

@@ -75,7 +75,7 @@ impl Reference {
                 return Err(Error::invalid("Two columns have one name."));
             }
             let values: Vec<Value> = found.rows.iter().map(|row| row[at].clone()).collect();
-            let stored = stored(&values)?;
+            let stored = stored(&values, &self.culture)?;
             columns.push((column.name.clone(), stored.data_type()));
             data.push(stored);
         }
@@ -111,7 +111,7 @@ impl Reference {
             self.scalar(&inner, expression)
         };
         let values: Vec<Value> = (0..rows).map(value).collect::<Result<_>>()?;
-        let stored = stored(&values)?;
+        let stored = stored(&values, &self.culture)?;
         let mut model = (*self.model).clone();
         model.add_column(id, name, stored.data_type());
         self.model = Arc::new(model);
@@ -129,7 +129,7 @@ impl Reference {
 }
 
 /// Values as a column: of the one type they have, or of the wider one of two kinds of numbers.
-fn stored(values: &[Value]) -> Result<ColumnData> {
+fn stored(values: &[Value], culture: &rules::Culture) -> Result<ColumnData> {
     let mut data_type: Option<DataType> = None;
     for of in values.iter().filter_map(Value::data_type) {
         data_type = Some(match data_type {
@@ -147,7 +147,7 @@ fn stored(values: &[Value]) -> Result<ColumnData> {
         match value.is_blank() {
             true => out.push_blank(),
             false => out
-                .push(rules::convert(value, out.data_type())?)
+                .push(rules::convert(value, out.data_type(), culture)?)
                 .map_err(|v| Error::internal(format!("{v:?} does not fit its column")))?,
         }
     }

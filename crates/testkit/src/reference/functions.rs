@@ -48,7 +48,7 @@ fn is_reference(env: &Env, e: &Expr) -> bool {
 }
 
 /// The value in the type that the parameter says.
-fn converted(p: &Parameter, value: Value) -> Result<Value> {
+fn converted(p: &Parameter, value: Value, culture: &rules::Culture) -> Result<Value> {
     let types = [
         ("BOOLEAN", DataType::Boolean),
         ("DATETIME", DataType::DateTime),
@@ -63,7 +63,7 @@ fn converted(p: &Parameter, value: Value) -> Result<Value> {
         None if has_hint(p, &["NUMERIC"]) && !is_number => DataType::Double,
         None => return Ok(value),
     };
-    if value.is_blank() { Ok(value) } else { rules::convert(&value, to) }
+    if value.is_blank() { Ok(value) } else { rules::convert(&value, to, culture) }
 }
 
 /// Puts an expression in the place of a name; variables of the body that have the name hide it.
@@ -109,7 +109,7 @@ impl Reference {
                 match has_hint(p, &["TABLE"]) {
                     true => Bound::Table(Rc::new(self.table(of, e)?)),
                     false => match self.bind(of, e)? {
-                        Bound::Scalar(value) => Bound::Scalar(converted(p, value)?),
+                        Bound::Scalar(value) => Bound::Scalar(converted(p, value, &self.culture)?),
                         other => other,
                     },
                 }

@@ -81,7 +81,7 @@ impl Reference {
             let mut rows = Rows::new();
             for row in 0..=self.store.table(table).rows() {
                 let value = self.scalar(&self.in_row(table, row), condition).ok()?;
-                if !value.is_blank() && rules::to_bool(&value).ok()? {
+                if !value.is_blank() && rules::to_bool(&value, &self.culture).ok()? {
                     rows.insert(row);
                 }
             }

@@ -2,6 +2,7 @@
 
 use evercube_base::{Collation, Error, Result, Value};
 use evercube_dax::ast::{BinaryOperator, Expr, ExprKind, Span, UnaryOperator};
+use evercube_engine::functions::arguments::Args;
 use evercube_engine::functions::{FunctionKind, ReturnType, lookup};
 use evercube_engine::scalar as rules;
 use evercube_store::ColumnId;
@@ -41,19 +42,23 @@ impl Reference {
             ExprKind::Unary { operator, operand } => {
                 let v = self.scalar(env, operand)?;
                 match operator {
-                    UnaryOperator::Minus => rules::negate(&v),
+                    UnaryOperator::Minus => rules::negate(&v, &self.culture),
                     UnaryOperator::Plus => Ok(v),
-                    UnaryOperator::Not => Ok(Value::Boolean(!rules::to_bool(&v)?)),
+                    UnaryOperator::Not => Ok(Value::Boolean(!rules::to_bool(&v, &self.culture)?)),
                 }
             }
             ExprKind::Binary { operator, left, right } => {
                 let a = self.scalar(env, left)?;
                 match operator {
-                    BinaryOperator::And if !rules::to_bool(&a)? => return Ok(false.into()),
-                    BinaryOperator::Or if rules::to_bool(&a)? => return Ok(true.into()),
+                    BinaryOperator::And if !rules::to_bool(&a, &self.culture)? => {
+                        return Ok(false.into());
+                    }
+                    BinaryOperator::Or if rules::to_bool(&a, &self.culture)? => {
+                        return Ok(true.into());
+                    }
                     _ => {}
                 }
-                rules::binary(*operator, &a, &self.scalar(env, right)?, &collation)
+                rules::binary(*operator, &a, &self.scalar(env, right)?, &collation, &self.culture)
             }
             ExprKind::In { left, right } => {
                 let wanted: Vec<Value> = match &left.kind {
@@ -119,10 +124,10 @@ impl Reference {
             };
             let values: Vec<Value> =
                 arguments.iter().enumerate().map(value).collect::<Result<_>>()?;
-            return self.with_scalar_context(|c| run(c, &values));
+            return self.with_scalar_context(|c| run(c, Args::new(&values, &self.culture)));
         }
         let argument = |i: usize| self.scalar(env, &arguments[i]);
-        let truth = |i: usize| argument(i).and_then(|v| rules::to_bool(&v));
+        let truth = |i: usize| argument(i).and_then(|v| rules::to_bool(&v, &self.culture));
         match definition.name {
             "IF" => match (truth(0)?, arguments.len()) {
                 (true, _) => argument(1),
@@ -152,7 +157,7 @@ impl Reference {
             }
             "EARLIER" => {
                 let up = match arguments.get(1) {
-                    Some(n) => rules::to_f64(&self.scalar(env, n)?)? as usize,
+                    Some(n) => rules::to_f64(&self.scalar(env, n)?, &self.culture)? as usize,
                     None => 1,
                 };
                 match &arguments[0].kind {
@@ -201,13 +206,13 @@ impl Reference {
 
     fn divide(&self, env: &Env, arguments: &[Expr]) -> Result<Value> {
         let (a, b) = (self.scalar(env, &arguments[0])?, self.scalar(env, &arguments[1])?);
-        if rules::to_f64(&b)? == 0.0 {
+        if rules::to_f64(&b, &self.culture)? == 0.0 {
             return arguments.get(2).map_or(Ok(Value::Blank), |e| self.scalar(env, e));
         }
         if a.is_blank() {
             return Ok(Value::Blank);
         }
-        rules::binary(BinaryOperator::Divide, &a, &b, &Collation::default())
+        rules::binary(BinaryOperator::Divide, &a, &b, &Collation::default(), &self.culture)
     }
 
     pub(super) fn has_measure(&self, name: &str) -> bool {

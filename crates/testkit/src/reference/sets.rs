@@ -43,7 +43,7 @@ impl Reference {
 
     /// `TOPN`: rows equal to the last in everything the order looks at come too.
     pub(super) fn top_n(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
-        let n = rules::to_f64(&self.scalar(env, &arguments[0])?)?.max(0.0) as usize;
+        let n = rules::to_f64(&self.scalar(env, &arguments[0])?, &self.culture)?.max(0.0) as usize;
         let table = self.table(env, &arguments[1])?;
         let descending = |order: Option<&Expr>| match order.map(|e| &e.kind) {
             Some(ExprKind::Name { name, .. }) => !name.eq_ignore_ascii_case("asc"),

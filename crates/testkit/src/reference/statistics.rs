@@ -28,7 +28,7 @@ impl Reference {
         let ascending = match given(3) {
             Some(e) if is_word(e, "ASC") => true,
             Some(e) if is_word(e, "DESC") => false,
-            Some(e) => rules::to_bool(&self.scalar(env, e)?)?,
+            Some(e) => rules::to_bool(&self.scalar(env, e)?, &self.culture)?,
             None => false,
         };
         let is_dense = given(4).is_some_and(|e| is_word(e, "DENSE"));
@@ -52,7 +52,8 @@ impl Reference {
     /// `STDEV.P`, `STDEV.S`, `VAR.P`, `VAR.S`: from the distances to the mean.
     pub(super) fn spread(&self, function: &str, values: &[Value]) -> Result<Value> {
         let present = values.iter().filter(|v| !v.is_blank());
-        let numbers: Vec<f64> = present.map(rules::to_f64).collect::<Result<_>>()?;
+        let numbers: Vec<f64> =
+            present.map(|v| rules::to_f64(v, &self.culture)).collect::<Result<_>>()?;
         let is_sample = function.ends_with(".S");
         if numbers.len() < 2 && is_sample {
             return Err(unsupported("the spread of a sample of less than two"));
@@ -70,7 +71,8 @@ impl Reference {
     /// `MEDIAN`, `PERCENTILE.INC` and `PERCENTILE.EXC` of numbers.
     pub(super) fn percentile(&self, values: &[Value], k: f64, inclusive: bool) -> Result<Value> {
         let present = values.iter().filter(|v| !v.is_blank());
-        let mut numbers: Vec<f64> = present.map(rules::to_f64).collect::<Result<_>>()?;
+        let mut numbers: Vec<f64> =
+            present.map(|v| rules::to_f64(v, &self.culture)).collect::<Result<_>>()?;
         if numbers.is_empty() {
             return Ok(Value::Blank);
         }

@@ -142,7 +142,7 @@ impl Reference {
     }
 
     pub(super) fn text(&self, env: &Env, e: &Expr) -> Result<String> {
-        Ok(rules::to_text(&self.scalar(env, e)?))
+        Ok(rules::to_text(&self.scalar(env, e)?, &self.culture))
     }
 
     pub(super) fn model_column(&self, id: ColumnId) -> TableColumn {
@@ -255,7 +255,7 @@ impl Reference {
     pub(super) fn filter_rows(&self, env: &Env, table: Table, condition: &Expr) -> Result<Table> {
         let mut kept = Vec::new();
         for (inner, row) in env.with_rows(&table).iter().zip(&table.rows) {
-            if rules::to_bool(&self.scalar(inner, condition)?)? {
+            if rules::to_bool(&self.scalar(inner, condition)?, &self.culture)? {
                 kept.push(row.clone());
             }
         }
@@ -335,7 +335,7 @@ impl Reference {
             }
             let value = |(cell, to): (&Expr, &DataType)| match self.scalar(env, cell)? {
                 Value::Blank => Ok(Value::Blank),
-                v => rules::convert(&v, *to),
+                v => rules::convert(&v, *to, &self.culture),
             };
             out.rows.push(cells.zip(&types).map(value).collect::<Result<_>>()?);
         }

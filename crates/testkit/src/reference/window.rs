@@ -83,7 +83,7 @@ fn compared(a: &Value, b: &Value, blanks: Blanks) -> Ordering {
         (true, false, Blanks::First) | (false, true, Blanks::Last) => Ordering::Less,
         (false, true, Blanks::First) | (true, false, Blanks::Last) => Ordering::Greater,
         // Before zero and after what is negative.
-        (true, false, Blanks::Default) => match rules::to_f64(b) {
+        (true, false, Blanks::Default) => match rules::to_f64(b, &rules::Culture::UNITED_STATES) {
             Ok(n) if n < 0.0 && !matches!(b, Value::String(_)) => Ordering::Greater,
             _ => Ordering::Less,
         },
@@ -310,7 +310,8 @@ impl Reference {
 
     /// First and last row, and whether each is told from the current row.
     fn ends(&self, env: &Env, function: &str, leading: &[Expr]) -> Result<[(i64, bool); 2]> {
-        let number = |e: &Expr| Ok(rules::to_f64(&self.scalar(env, e)?)?.trunc() as i64);
+        let number =
+            |e: &Expr| Ok(rules::to_f64(&self.scalar(env, e)?, &self.culture)?.trunc() as i64);
         let first = number(&leading[0])?;
         match function {
             "INDEX" => Ok([(first, false); 2]),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evercube_base::format::conventions;
+use evercube_base::format::Locale;
 use evercube_base::{DateTime, Error, Result, datetime::MICROS_PER_DAY, datetime::days_in_month};
 
 use super::super::value::{Base, M};
@@ -241,7 +241,7 @@ fn english(a: &Args<'_>, culture: Option<&str>) -> Result<()> {
 /// A date as a format string of .NET says: `yyyy`, `MMM`, `dd`, text in quotes and after `\\`.
 fn picture(d: DateTime, format: &str) -> String {
     let (y, m, day) = d.ymd();
-    let names = conventions("en-US");
+    let names = Locale::UNITED_STATES;
     let (month, weekday) = ((m as usize - 1).min(11), d.weekday() as usize % 7);
     let (mut out, mut rest) = (String::new(), format.chars().peekable());
     while let Some(c) = rest.next() {
