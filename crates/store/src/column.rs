@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use evercube_base::{Collation, DataType, DateTime, Decimal, Value};
 use evercube_work::{interrupt_point, tick};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use crate::blocks::{BLOCK_ROWS, Cell};
 use crate::code_map::CodeMap;
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, text_hash};
 use crate::encode::double_key;
 use crate::merge::merge;
 use crate::scan_request::BitSet;
@@ -38,8 +40,9 @@ impl PieceSource {
 /// How a value is found again.
 #[derive(Debug, Default)]
 struct Lookup {
-    doubles: HashMap<u64, u32>,
-    strings: HashMap<String, u32>,
+    doubles: HashMap<u64, u32, FixedState>,
+    /// Codes, by the collation's key of their text.
+    texts: HashTable<u32>,
 }
 
 /// One column of a [`crate::TableData`]. Codes are `0..cardinality()`; code 0 is blank.
@@ -229,8 +232,10 @@ impl Column {
             return Some(0);
         }
         match (&self.dictionary, value) {
-            (Dictionary::Strings(_), Value::String(s)) => {
-                self.lookup().strings.get(self.collation.key(s).as_ref()).copied()
+            (Dictionary::Strings(texts), Value::String(s)) => {
+                let key = self.collation.key(s);
+                let same = |c: &u32| self.collation.key(texts.get(*c as usize - 1)) == key;
+                self.lookup().texts.find(text_hash(&key), same).copied()
             }
             (Dictionary::Doubles(_), v) => {
                 self.lookup().doubles.get(&double_key(number(v)?)).copied()
@@ -277,11 +282,13 @@ impl Column {
                     l.doubles = v.iter().zip(1..).map(|(x, c)| (double_key(*x), c)).collect();
                 }
                 Dictionary::Strings(v) => {
-                    let key = |s: &str| {
+                    let hash = |text: &str| text_hash(&self.collation.key(text));
+                    let again = |c: &u32| hash(v.get(*c as usize - 1));
+                    l.texts = HashTable::with_capacity(v.len());
+                    for (text, code) in v.iter().zip(1..) {
                         tick();
-                        self.collation.key(s).into_owned()
-                    };
-                    l.strings = v.iter().zip(1..).map(|(x, c)| (key(x), c)).collect();
+                        l.texts.insert_unique(hash(text), code, again);
+                    }
                 }
             }
             l

@@ -1,8 +1,10 @@
 //! What the codes of a column stand for.
 
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
 use evercube_base::{DataType, DateTime, Decimal, Value};
+use foldhash::fast::FixedState;
 
 /// What codes above 0 stand for.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +80,11 @@ impl Dictionary {
             }
         }
     }
+}
+
+/// What texts, or their keys, are found by again within a process.
+pub(crate) fn text_hash(text: &str) -> u64 {
+    FixedState::default().hash_one(text)
 }
 
 /// Texts one behind the other.

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use evercube_base::Collation;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use crate::code_map::CodeMap;
-use crate::dictionary::{Dictionary, Texts};
+use crate::dictionary::{Dictionary, Texts, text_hash};
 use crate::encode::{double_key, greatest_common_divisor};
 
 /// One dictionary for all segments, and each segment's way into it.
@@ -81,50 +83,97 @@ fn merge_ranges(parts: &[&Dictionary]) -> Option<(Dictionary, Vec<CodeMap>)> {
 }
 
 fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
-    let mut maps = Vec::new();
     if parts.iter().any(|p| matches!(p, Dictionary::Strings(_))) {
-        let (mut at, mut all): (HashMap<String, u32>, Texts) = Default::default();
-        for p in parts {
-            let mut map = vec![0];
-            if let Dictionary::Strings(v) = p {
-                for s in v.iter() {
-                    map.push(*at.entry(collation.key(s).into_owned()).or_insert_with(|| {
-                        all.push(s);
-                        all.len() as u32
-                    }));
-                }
-            }
-            maps.push(CodeMap::table(map));
-        }
-        all.shrink();
-        return (Dictionary::Strings(Arc::new(all)), maps);
+        return merge_texts(parts, collation);
     }
     if parts.iter().any(|p| matches!(p, Dictionary::Doubles(_))) {
-        let (mut at, mut all): (HashMap<u64, u32>, Vec<f64>) = Default::default();
-        for p in parts {
-            let mut map = vec![0];
-            if let Dictionary::Doubles(v) = p {
-                for x in v.iter() {
-                    map.push(*at.entry(double_key(*x)).or_insert_with(|| {
-                        all.push(*x);
-                        all.len() as u32
-                    }));
-                }
-            }
-            maps.push(CodeMap::table(map));
-        }
-        return (Dictionary::Doubles(Arc::new(all)), maps);
+        return merge_doubles(parts);
     }
-    let values = |p: &Dictionary| -> Vec<i64> { (1..=p.len()).map(|c| p.integer(c)).collect() };
-    let mut all: Vec<i64> = parts.iter().flat_map(|p| values(p)).collect();
-    all.sort_unstable();
-    all.dedup();
-    let at: HashMap<i64, u32> = all.iter().zip(1..).map(|(v, c)| (*v, c)).collect();
+    merge_integers(parts)
+}
+
+fn merge_texts(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
+    let mut all = Texts::default();
+    // By their keys' hashes, which are kept: a table that grows asks for all of them.
+    let (mut at, mut hashes): (HashTable<u32>, Vec<u64>) = Default::default();
+    let mut maps = Vec::new();
     for p in parts {
-        let codes = values(p).into_iter().map(|v| at.get(&v).copied().unwrap_or(0));
-        maps.push(CodeMap::table(std::iter::once(0).chain(codes).collect()));
+        let mut map = vec![0];
+        if let Dictionary::Strings(v) = p {
+            map.reserve(v.len());
+            for text in v.iter() {
+                let key = collation.key(text);
+                let hashed = text_hash(&key);
+                let same = |c: &u32| {
+                    let known = *c as usize - 1;
+                    hashes[known] == hashed && collation.key(all.get(known)) == key
+                };
+                if let Some(code) = at.find(hashed, same) {
+                    map.push(*code);
+                    continue;
+                }
+                all.push(text);
+                hashes.push(hashed);
+                let code = all.len() as u32;
+                at.insert_unique(hashed, code, |c| hashes[*c as usize - 1]);
+                map.push(code);
+            }
+        }
+        maps.push(CodeMap::table(map));
     }
+    all.shrink();
+    (Dictionary::Strings(Arc::new(all)), maps)
+}
+
+fn merge_doubles(parts: &[&Dictionary]) -> (Dictionary, Vec<CodeMap>) {
+    let (mut at, mut all): (HashMap<u64, u32, FixedState>, Vec<f64>) = Default::default();
+    let mut maps = Vec::new();
+    for p in parts {
+        let mut map = vec![0];
+        if let Dictionary::Doubles(v) = p {
+            for x in v.iter() {
+                map.push(*at.entry(double_key(*x)).or_insert_with(|| {
+                    all.push(*x);
+                    all.len() as u32
+                }));
+            }
+        }
+        maps.push(CodeMap::table(map));
+    }
+    (Dictionary::Doubles(Arc::new(all)), maps)
+}
+
+/// Parts are in ascending order, so that one walk through all finds the values of each.
+fn merge_integers(parts: &[&Dictionary]) -> (Dictionary, Vec<CodeMap>) {
+    let values = |p: &Dictionary| -> Vec<i64> { (1..=p.len()).map(|c| p.integer(c)).collect() };
+    let lists: Vec<Vec<i64>> = parts.iter().map(|p| values(p)).collect();
+    let mut all = lists.concat();
+    // The stable sort merges what is in order already.
+    all.sort();
+    all.dedup();
+    let map = |list: &Vec<i64>| {
+        let mut rest = 0;
+        let codes = list.iter().map(|v| {
+            if all.get(rest).is_some_and(|next| next > v) {
+                rest = 0;
+            }
+            rest += steps_to(&all[rest..], *v);
+            rest as u32 + 1
+        });
+        CodeMap::table(std::iter::once(0).chain(codes).collect())
+    };
+    let maps = lists.iter().map(map).collect();
     (Dictionary::Integers(Arc::new(all)), maps)
+}
+
+/// How far `value` is from the beginning of ascending values, which hold it.
+fn steps_to(ascending: &[i64], value: i64) -> usize {
+    let mut reach = 1;
+    while ascending.get(reach).is_some_and(|v| *v <= value) {
+        reach *= 2;
+    }
+    let from = reach / 2;
+    from + ascending[from..reach.min(ascending.len())].partition_point(|v| *v < value)
 }
 
 #[cfg(test)]
@@ -153,6 +202,31 @@ mod tests {
                 for code in 1..=part.len() {
                     assert_eq!(merged.integer(map.get(code)), part.integer(code), "{parts:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn merged_texts_and_numbers_are_those_of_the_parts() {
+        let texts = |v: &[&str]| Dictionary::Strings(Arc::new(v.iter().copied().collect()));
+        let (a, b) = (texts(&["b", "A", "ä"]), texts(&["a", "c", "B", "Ä"]));
+        let (merged, maps) = merge(&[&a, &Dictionary::none(), &b], Collation::default());
+        assert_eq!(merged, texts(&["b", "A", "ä", "c"]));
+        let codes = |m: &CodeMap, count| (1..=count).map(|c| m.get(c)).collect::<Vec<_>>();
+        assert_eq!((codes(&maps[0], 3), codes(&maps[2], 4)), (vec![1, 2, 3], vec![2, 4, 1, 3]));
+        let doubles = |v: &[f64]| Dictionary::Doubles(Arc::new(v.to_vec()));
+        let (a, b) = (doubles(&[2.5, -0.0]), doubles(&[0.0, 1.0]));
+        let (merged, maps) = merge(&[&a, &b], Collation::default());
+        assert_eq!((merged, codes(&maps[1], 2)), (doubles(&[2.5, -0.0, 1.0]), vec![2, 3]));
+    }
+
+    #[test]
+    fn a_value_is_found_however_far_it_is() {
+        let ascending: Vec<i64> = (0..100).map(|i| i * 3).collect();
+        for from in [0, 1, 7, 98, 99] {
+            for at in from..100 {
+                let value = ascending[at];
+                assert_eq!(steps_to(&ascending[from..], value), at - from, "{from} {at}");
             }
         }
     }

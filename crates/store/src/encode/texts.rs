@@ -1,13 +1,11 @@
 //! Texts into codes.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use evercube_base::{Collation, Error, Result};
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::dictionary::{Dictionary, Texts};
+use crate::dictionary::{Dictionary, Texts, text_hash};
 
 /// Texts, coded as they come.
 #[derive(Debug)]
@@ -25,10 +23,6 @@ pub(crate) struct TextCodes {
 /// Dictionaries of up to this many texts are sorted, so that segments with the same texts have the
 /// same codes.
 const SORTED: usize = 4096;
-
-fn hash(text: &str) -> u64 {
-    FixedState::default().hash_one(text)
-}
 
 impl TextCodes {
     pub(super) fn new(collation: Collation) -> Self {
@@ -66,7 +60,7 @@ impl TextCodes {
             let known = &spellings[*i as usize].0;
             Arc::ptr_eq(known, text) || known == text
         };
-        let hashed = hash(text);
+        let hashed = text_hash(text);
         if let Some(i) = self.by_spelling.find(hashed, same) {
             return self.spellings[*i as usize].1;
         }
@@ -74,14 +68,14 @@ impl TextCodes {
         let number = self.spellings.len() as u32;
         self.spellings.push((Arc::clone(text), code));
         let spellings = &self.spellings;
-        self.by_spelling.insert_unique(hashed, number, |i| hash(&spellings[*i as usize].0));
+        self.by_spelling.insert_unique(hashed, number, |i| text_hash(&spellings[*i as usize].0));
         code
     }
 
     fn code_of_key(&mut self, text: &str) -> u32 {
         let (texts, collation) = (&mut self.texts, self.collation);
         let key = collation.key(text);
-        let hashed = hash(&key);
+        let hashed = text_hash(&key);
         let same = |c: &u32| collation.key(texts.get(*c as usize - 1)) == key;
         if let Some(code) = self.by_key.find(hashed, same) {
             return *code;
@@ -89,7 +83,7 @@ impl TextCodes {
         texts.push(text);
         let code = texts.len() as u32;
         self.by_key
-            .insert_unique(hashed, code, |c| hash(&collation.key(texts.get(*c as usize - 1))));
+            .insert_unique(hashed, code, |c| text_hash(&collation.key(texts.get(*c as usize - 1))));
         code
     }
 
