@@ -41,6 +41,13 @@ impl Dictionary {
         self.len() == 0
     }
 
+    pub(crate) fn texts(&self) -> Option<&Texts> {
+        match self {
+            Self::Strings(v) => Some(v),
+            _ => None,
+        }
+    }
+
     /// Bytes it takes in memory, about.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -101,6 +108,12 @@ pub struct Texts {
 const KEPT: usize = 1 << 16;
 
 impl Texts {
+    /// Room for so many texts of so many bytes in all.
+    pub(crate) fn with_capacity(texts: usize, bytes: usize) -> Self {
+        let (text, ends) = (String::with_capacity(bytes), Vec::with_capacity(texts));
+        Self { text, ends, values: OnceLock::new() }
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }

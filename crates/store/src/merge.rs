@@ -93,13 +93,17 @@ fn merge_values(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec
 }
 
 fn merge_texts(parts: &[&Dictionary], collation: Collation) -> (Dictionary, Vec<CodeMap>) {
-    let mut all = Texts::default();
-    // By their keys' hashes, which are kept: a table that grows asks for all of them.
-    let (mut at, mut hashes): (HashTable<u32>, Vec<u64>) = Default::default();
+    let texts: Vec<&Texts> = parts.iter().filter_map(|p| p.texts()).collect();
+    // Room for all, which is not touched where there are fewer: growing would copy them again and again.
+    let count = texts.iter().map(|t| t.len()).sum();
+    let mut all = Texts::with_capacity(count, texts.iter().map(|t| t.joined().len()).sum());
+    // Codes by their keys' hashes, which are kept: a table that grows asks for all of them.
+    let mut at = HashTable::with_capacity(texts.iter().map(|t| t.len()).max().unwrap_or(0));
+    let mut hashes: Vec<u64> = Vec::with_capacity(count);
     let mut maps = Vec::new();
     for p in parts {
         let mut map = vec![0];
-        if let Dictionary::Strings(v) = p {
+        if let Some(v) = p.texts() {
             map.reserve(v.len());
             for text in v.iter() {
                 let key = collation.key(text);
@@ -154,9 +158,6 @@ fn merge_integers(parts: &[&Dictionary]) -> (Dictionary, Vec<CodeMap>) {
     let map = |list: &Vec<i64>| {
         let mut rest = 0;
         let codes = list.iter().map(|v| {
-            if all.get(rest).is_some_and(|next| next > v) {
-                rest = 0;
-            }
             rest += steps_to(&all[rest..], *v);
             rest as u32 + 1
         });

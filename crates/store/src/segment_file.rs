@@ -285,13 +285,12 @@ fn read_texts(bytes: &[u8]) -> Result<Texts> {
     let lengths = count.checked_mul(4).ok_or_else(cut)?;
     let (lengths, texts) = rest.split_at_checked(lengths).ok_or_else(cut)?;
     let mut rest = std::str::from_utf8(texts).map_err(|_| corrupt("a text is no UTF-8"))?;
-    let mut all = Texts::default();
+    let mut all = Texts::with_capacity(count, rest.len());
     for length in lengths.as_chunks::<4>().0 {
         let (text, later) =
             rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(cut)?;
         all.push(text);
         rest = later;
     }
-    all.shrink();
     if rest.is_empty() { Ok(all) } else { Err(cut()) }
 }
