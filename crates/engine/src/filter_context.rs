@@ -54,12 +54,27 @@ impl Filter {
     }
 }
 
-/// How `CROSSFILTER` changes a relationship.
+/// How filters pass a relationship, and how `CROSSFILTER` changes that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     None,
+    /// From the one side, the `to` of the relationship, to the many side.
     OneWay,
+    /// The other way alone, which only relationships of many to many can.
+    Reversed,
     Both,
+}
+
+impl Direction {
+    /// Whether filters on the `to` side of the relationship reach its `from` side.
+    pub(crate) fn is_forward(self) -> bool {
+        matches!(self, Self::OneWay | Self::Both)
+    }
+
+    /// Whether filters on the `from` side of the relationship reach its `to` side.
+    pub(crate) fn is_backward(self) -> bool {
+        matches!(self, Self::Reversed | Self::Both)
+    }
 }
 
 /// Filters in force together, and the relationships as `USERELATIONSHIP` and `CROSSFILTER` left them.

@@ -1,6 +1,6 @@
 //! Arguments of `CALCULATE`: tables, conditions on columns, modifiers.
 
-use evercube_base::{DataType, Error, Result};
+use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_store::ColumnId;
 
@@ -76,26 +76,49 @@ impl Binder<'_> {
             }
             "CROSSFILTER" => {
                 let id = self.relationship(name, arguments)?;
-                let word = match arguments.get(2).map(|e| &e.kind) {
-                    Some(ExprKind::Name { name, .. }) => name.to_ascii_uppercase(),
-                    _ => String::new(),
-                };
-                let direction = match word.as_str() {
-                    "NONE" => Direction::None,
-                    "ONEWAY" | "ONEWAY_LEFTFILTERSRIGHT" | "ONEWAY_RIGHTFILTERSLEFT" => {
-                        Direction::OneWay
-                    }
-                    "BOTH" => Direction::Both,
-                    _ => {
-                        return Err(Error::invalid(
-                            "The direction of CROSSFILTER is NONE, ONEWAY, ONEWAY_LEFTFILTERSRIGHT, ONEWAY_RIGHTFILTERSLEFT or BOTH.",
-                        ));
-                    }
-                };
-                FilterArgument::Direct(id, direction)
+                FilterArgument::Direct(id, self.direction(id, arguments)?)
             }
             _ => return Err(Error::internal("a function that is no modifier of filters")),
         })
+    }
+
+    /// The third argument of `CROSSFILTER`, a word or its number. Left and right are the columns as
+    /// they are given.
+    fn direction(
+        &mut self,
+        id: evercube_store::RelationshipId,
+        arguments: &[Expr],
+    ) -> Result<Direction> {
+        const WORDS: [&str; 5] =
+            ["NONE", "ONEWAY", "BOTH", "ONEWAY_RIGHTFILTERSLEFT", "ONEWAY_LEFTFILTERSRIGHT"];
+        let word = match arguments.get(2).map(|e| &e.kind) {
+            Some(ExprKind::Name { name, .. }) => name.to_ascii_uppercase(),
+            Some(ExprKind::Literal(Value::Int(n))) => {
+                let word = usize::try_from(*n).ok().and_then(|n| WORDS.get(n));
+                word.copied().unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        };
+        let left_filters = match word.as_str() {
+            "NONE" => return Ok(Direction::None),
+            "ONEWAY" => return Ok(Direction::OneWay),
+            "BOTH" => return Ok(Direction::Both),
+            "ONEWAY_LEFTFILTERSRIGHT" => true,
+            "ONEWAY_RIGHTFILTERSLEFT" => false,
+            _ => {
+                return Err(Error::invalid(
+                    "The direction of CROSSFILTER is NONE, ONEWAY, ONEWAY_LEFTFILTERSRIGHT, ONEWAY_RIGHTFILTERSLEFT or BOTH.",
+                ));
+            }
+        };
+        let def = self.model.relationship(id).def;
+        if !def.many_to_many {
+            return Err(Error::invalid(format!(
+                "{word} of CROSSFILTER is for relationships of many to many; this one filters from its one side with ONEWAY."
+            )));
+        }
+        let left_is_to = self.column_reference(&arguments[0])? == def.to;
+        Ok(if left_filters == left_is_to { Direction::OneWay } else { Direction::Reversed })
     }
 
     fn relationship(

@@ -122,7 +122,7 @@ impl Evaluator<'_> {
             let is_across = r.def.to.table == base
                 && !r.def.many_to_many
                 && self.store.relationship(step).is_some()
-                && self.visibility().flows(context, step) == Some(true);
+                && self.visibility().flows(context, step) == Direction::Both;
             if !is_across {
                 return None;
             }

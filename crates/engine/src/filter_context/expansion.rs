@@ -8,8 +8,8 @@ use super::paths::weight;
 use super::{Direction, FilterContext, SPARSE, Visibility};
 
 impl Visibility<'_> {
-    /// Whether a relationship filters under `context`, and whether from its many side too.
-    pub(crate) fn flows(&self, context: &FilterContext, id: RelationshipId) -> Option<bool> {
+    /// How filters pass a relationship under `context`.
+    pub(crate) fn flows(&self, context: &FilterContext, id: RelationshipId) -> Direction {
         let info = self.model.relationship(id);
         let ends = |r: RelationshipId| {
             let d = self.model.relationship(r).def;
@@ -21,13 +21,15 @@ impl Visibility<'_> {
             None => info.active,
         };
         let set = context.directions.iter().rev().find(|(r, _)| *r == id).map(|(_, d)| *d);
+        let is_both = match context.by_security {
+            true => info.secures_both_directions,
+            false => info.both_directions,
+        };
         match set {
-            _ if !active => None,
-            Some(Direction::None) => None,
-            Some(Direction::OneWay) => Some(false),
-            Some(Direction::Both) => Some(true),
-            None if context.by_security => Some(info.secures_both_directions),
-            None => Some(info.both_directions),
+            _ if !active => Direction::None,
+            Some(direction) => direction,
+            None if is_both => Direction::Both,
+            None => Direction::OneWay,
         }
     }
 
@@ -48,7 +50,7 @@ impl Visibility<'_> {
                     || r.def.many_to_many
                     || r.def.to.table == table
                     || path.contains(&id)
-                    || self.flows(context, id).is_none()
+                    || self.flows(context, id) == Direction::None
                 {
                     continue;
                 }
@@ -125,12 +127,12 @@ impl Visibility<'_> {
                 return true;
             }
             for (i, r) in (0..).zip(self.model.relationships()) {
-                let Some(both) = self.flows(context, RelationshipId(i)) else { continue };
+                let direction = self.flows(context, RelationshipId(i));
                 let ends = (r.def.from.table, r.def.to.table);
-                if ends.0 == at && !seen.contains(&ends.1) {
+                if ends.0 == at && direction.is_forward() && !seen.contains(&ends.1) {
                     seen.push(ends.1);
                 }
-                if ends.1 == at && both && !seen.contains(&ends.0) {
+                if ends.1 == at && direction.is_backward() && !seen.contains(&ends.0) {
                     seen.push(ends.0);
                 }
             }

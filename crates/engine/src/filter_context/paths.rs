@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use evercube_store::{RelationshipId, TableId};
 
-use super::{FilterContext, Visibility};
+use super::{Direction, FilterContext, Visibility};
 
 /// How a filter passes a relationship.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Visibility<'_> {
     fn is_forest(&self, context: &FilterContext) -> bool {
         let ids = (0..self.model.relationships().len() as u32).map(RelationshipId);
         let mut group: Vec<usize> = (0..self.model.tables().len()).collect();
-        for id in ids.filter(|id| self.flows(context, *id).is_some()) {
+        for id in ids.filter(|id| self.flows(context, *id) != Direction::None) {
             let def = self.model.relationship(id).def;
             let (a, b) = (group[def.from.table.0 as usize], group[def.to.table.0 as usize]);
             if a == b {
@@ -90,11 +90,11 @@ impl Visibility<'_> {
             let at = *path.tables.last().unwrap_or(&table);
             for (i, r) in (0..).zip(self.model.relationships()) {
                 let id = RelationshipId(i);
-                let Some(both) = self.flows(context, id) else { continue };
+                let direction = self.flows(context, id);
                 let (from, to) = (r.def.from.table, r.def.to.table);
-                let (next, pass) = if from == at {
+                let (next, pass) = if from == at && direction.is_forward() {
                     (to, Pass::OneToMany)
-                } else if to == at && both {
+                } else if to == at && direction.is_backward() {
                     (from, if r.one_to_one { Pass::OneToMany } else { Pass::ManyToOne })
                 } else {
                     continue;

@@ -100,15 +100,16 @@ impl Visibility<'_> {
             if via.contains(&id) {
                 continue;
             }
-            let Some(both) = self.flows(context, id) else { continue };
+            let direction = self.flows(context, id);
             via.push(id);
             if r.def.from.table == table
+                && direction.is_forward()
                 && let Some(other) = self.restricted_but_over(context, r.def.to.table, via)
             {
                 meet(self.onto_many_side(id, &other));
             }
             if r.def.to.table == table
-                && both
+                && direction.is_backward()
                 && let Some(other) = self.restricted_but_over(context, r.def.from.table, via)
             {
                 meet(self.onto_one_side(id, &other));

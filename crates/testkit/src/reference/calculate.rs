@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
-use evercube_engine::{Direction, Filter, FilterContext};
+use evercube_engine::{Direction, Filter, FilterContext, scalar as rules};
 use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
 
 use super::scalar::unknown;
@@ -99,14 +99,25 @@ impl Reference {
                 }
                 "CROSSFILTER" => {
                     let id = self.relationship(&arguments[0], &arguments[1])?;
-                    let ExprKind::Name { name, .. } = &arguments[2].kind else {
-                        return Err(Error::invalid("CROSSFILTER takes NONE, ONEWAY or BOTH."));
+                    let direction = match &arguments[2].kind {
+                        ExprKind::Name { name, .. } => name.to_ascii_uppercase(),
+                        ExprKind::Literal(number) => rules::plain_text(number),
+                        _ => String::new(),
                     };
-                    let direction = match name.to_ascii_uppercase().as_str() {
-                        "NONE" => Direction::None,
-                        "ONEWAY" => Direction::OneWay,
-                        "BOTH" => Direction::Both,
-                        _ => return Err(unsupported("this direction of CROSSFILTER")),
+                    let r = self.model.relationship(id).def;
+                    let left_is_one = self.named_columns(&arguments[..1])? == [r.to];
+                    let direction = match (direction.as_str(), left_is_one) {
+                        ("NONE" | "0", _) => Direction::None,
+                        ("ONEWAY" | "1", _) => Direction::OneWay,
+                        ("BOTH" | "2", _) => Direction::Both,
+                        _ if !r.many_to_many => {
+                            return Err(Error::invalid("Only the one side can filter the other."));
+                        }
+                        ("ONEWAY_RIGHTFILTERSLEFT" | "3", false)
+                        | ("ONEWAY_LEFTFILTERSRIGHT" | "4", true) => Direction::OneWay,
+                        ("ONEWAY_RIGHTFILTERSLEFT" | "3", true)
+                        | ("ONEWAY_LEFTFILTERSRIGHT" | "4", false) => Direction::Reversed,
+                        _ => return Err(Error::invalid("CROSSFILTER has no such direction.")),
                     };
                     return Ok(Change::Direct(id, direction));
                 }
