@@ -1,4 +1,5 @@
-//! How text is compared: case-insensitive and accent-sensitive unless the model says otherwise.
+//! How text is compared: case-insensitive and accent-sensitive unless the model says otherwise, and
+//! without the blanks at its end.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -34,8 +35,9 @@ impl Collation {
     }
 
     /// A text with the property that two texts are equal under the collation exactly when their
-    /// keys are equal. Trailing blanks count.
+    /// keys are equal.
     pub fn key<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let text = significant(text);
         let folded: Cow<'a, str> = if self.case_sensitive {
             Cow::Borrowed(text)
         } else if text.is_ascii() {
@@ -60,6 +62,7 @@ impl Collation {
 
     /// Order of two texts: letters before accents, accents before case.
     pub fn compare(&self, a: &str, b: &str) -> Ordering {
+        let (a, b) = (significant(a), significant(b));
         if a.is_ascii() && b.is_ascii() && !self.case_sensitive {
             return a
                 .bytes()
@@ -75,6 +78,11 @@ impl Collation {
             // Lower case sorts first where only the case differs.
             .then_with(|| if self.case_sensitive { b.cmp(a) } else { Ordering::Equal })
     }
+}
+
+/// Blanks at the end of a text do not tell it from another; those before and in it do.
+fn significant(text: &str) -> &str {
+    text.trim_end_matches(' ')
 }
 
 /// Punctuation sorts before digits and digits before letters, as word sorting does.
@@ -126,6 +134,18 @@ mod tests {
         assert_eq!(c.key("ÀB"), c.key("àb"));
         assert!(Collation::from_name("Latin1_General_CI_AI").eq("Resume", "résumé"));
         assert!(!Collation::from_name("Latin1_General_CS_AS").eq("a", "A"));
+    }
+
+    #[test]
+    fn blanks_at_the_end_do_not_count() {
+        let c = Collation::default();
+        assert!(c.eq("Dylan ", "dylan"));
+        assert!(!c.eq(" Dylan", "Dylan"));
+        assert!(!c.eq("Dy lan", "Dylan"));
+        assert_eq!(c.key("É  "), c.key("é"));
+        assert_eq!(c.key("  "), "");
+        assert_eq!(c.compare("a ", "a\u{a0}"), Ordering::Less);
+        assert!(Collation::from_name("Latin1_General_CS_AS").eq("a ", "a"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use evercube_base::{DataType, Error, Result, Value};
+use evercube_base::{Collation, DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_engine::functions::lookup;
 use evercube_engine::{FilterContext, scalar as rules};
@@ -390,9 +390,13 @@ pub(super) fn cross(left: &Table, right: &Table) -> Table {
 }
 
 fn distinct(table: Table) -> Table {
-    let mut seen = Vec::new();
+    let is_same = |a: &Value, b: &Value| match (a, b) {
+        (Value::String(a), Value::String(b)) => Collation::default().eq(a, b),
+        _ => a == b,
+    };
+    let mut seen: Vec<Vec<Value>> = Vec::new();
     for row in table.rows {
-        if !seen.contains(&row) {
+        if !seen.iter().any(|s| s.iter().zip(&row).all(|(a, b)| is_same(a, b))) {
             seen.push(row);
         }
     }
