@@ -452,9 +452,17 @@ impl Metastore {
     /// Whether this server takes no part: its consensus has stopped, its disk hangs, or the group went
     /// on in a history after this one.
     fn is_out(&self) -> bool {
-        self.ailing.load(Ordering::SeqCst)
-            || self.hangs.load(Ordering::SeqCst)
-            || self.left_behind().is_some()
+        self.why_out().is_some()
+    }
+
+    fn why_out(&self) -> Option<String> {
+        if self.ailing.load(Ordering::SeqCst) {
+            return Some("consensus has stopped on this server, whose disk failed".to_owned());
+        }
+        if self.hangs.load(Ordering::SeqCst) {
+            return Some("the disk of this server does not answer".to_owned());
+        }
+        self.left_behind()
     }
 
     fn left_behind(&self) -> Option<String> {
@@ -485,14 +493,8 @@ impl Metastore {
 
     /// Answers another member.
     pub async fn handle(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        if self.ailing.load(Ordering::SeqCst) && path != "raft/who" {
-            return Err(unavailable("consensus has stopped on this server, whose disk failed"));
-        }
-        if self.hangs.load(Ordering::SeqCst) && path != "raft/who" {
-            return Err(unavailable("the disk of this server does not answer"));
-        }
-        if let Some(why) = self.left_behind()
-            && path != "raft/who"
+        if path != "raft/who"
+            && let Some(why) = self.why_out()
         {
             return Err(unavailable(why));
         }

@@ -181,6 +181,10 @@ impl Metastore {
         let deadline = Instant::now() + HOLD;
         let mut last = None;
         while Instant::now() < deadline {
+            // To wait here for what another member knows helps nobody.
+            if let Some(why) = self.why_out() {
+                return Err(unavailable(why));
+            }
             let leading = self.leading();
             let tried = match &leading {
                 None => Err(unavailable("no leader is elected")),
