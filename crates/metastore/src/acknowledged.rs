@@ -102,10 +102,22 @@ impl Acknowledged {
         each?.into_iter().min()
     }
 
-    /// Whether a member that lacks `entry` had said that it holds it.
-    fn had(&self, id: u64, vote: &Vote<u64>, entry: &LogId<u64>) -> bool {
+    /// Whether a member has said that it holds this entry.
+    fn has(&self, id: u64, vote: &Vote<u64>, entry: &LogId<u64>) -> bool {
         let all = self.lock();
         all.get(&id).is_some_and(|s| s.under == *vote && s.upto.is_some_and(|u| *entry <= u))
+    }
+
+    /// A message about to be sent to a member.
+    pub(crate) fn asking(&self, id: u64, request: &AppendEntriesRequest<Types>) -> Asked {
+        let (vote, after) = (request.vote, request.prev_log_id);
+        Asked {
+            vote,
+            was_held: after.is_some_and(|entry| self.has(id, &vote, &entry)),
+            last: request.entries.last().map(|e| e.log_id).or(after),
+            at: Instant::now(),
+            dated: self.dated(id, &vote),
+        }
     }
 
     /// Whether a member ever said that it holds anything.
@@ -130,7 +142,7 @@ impl Acknowledged {
             AppendEntriesResponse::PartialSuccess(upto) => self.note(id, *upto, asked),
             AppendEntriesResponse::Conflict => {
                 self.note(id, None, asked);
-                return asked.after.is_some_and(|entry| self.had(id, &asked.vote, &entry));
+                return asked.was_held;
             }
             AppendEntriesResponse::HigherVote(_) => {}
         }
@@ -138,10 +150,13 @@ impl Acknowledged {
     }
 }
 
-/// What was sent to a member: entries after `after`, up to `last`.
+/// What was sent to a member: entries up to `last`.
 pub(crate) struct Asked {
     pub(crate) vote: Vote<u64>,
-    after: Option<LogId<u64>>,
+    /// Whether the member had said, when this was sent, that it holds the entry before them. What it
+    /// said since proves nothing: where two messages are under way, the answer to the older one may
+    /// come last.
+    was_held: bool,
     last: Option<LogId<u64>>,
     at: Instant,
     pub(crate) dated: Dated,
@@ -150,12 +165,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// A message without entries.
     pub(crate) fn nothing(vote: Vote<u64>, at: Instant) -> Self {
-        Self { vote, after: None, last: None, at, dated: Dated::default() }
-    }
-
-    pub(crate) fn of(request: &AppendEntriesRequest<Types>, dated: Dated) -> Self {
-        let last = request.entries.last().map(|e| e.log_id).or(request.prev_log_id);
-        Self { vote: request.vote, after: request.prev_log_id, last, at: Instant::now(), dated }
+        Self { vote, was_held: false, last: None, at, dated: Dated::default() }
     }
 }
 
@@ -187,5 +197,26 @@ mod tests {
         assert_eq!(at(&[&[1, 2, 3, 4, 5]]), Some(before(8)));
         assert_eq!(at(&[&[2, 3]]), Some(before(8)), "who leads and has no vote");
         assert!(!said.any(2), "an answer alone holds nothing");
+    }
+    #[test]
+    fn what_was_said_before_a_message_was_sent_is_taken_back_by_its_refusal() {
+        let vote = Vote::new_committed(5, 1);
+        let entry = |index| LogId::new(openraft::CommittedLeaderId::new(5, 1), index);
+        let after =
+            |index| AppendEntriesRequest { prev_log_id: Some(entry(index)), ..request(vote) };
+        let said = Acknowledged::default();
+        // Two messages are under way to one that comes, and the first is answered last.
+        let first = said.asking(2, &after(7));
+        let second = said.asking(2, &after(7));
+        assert!(!said.reverts(2, &second, &AppendEntriesResponse::Success));
+        assert!(!said.reverts(2, &first, &AppendEntriesResponse::Conflict));
+        let third = said.asking(2, &after(6));
+        assert!(said.reverts(2, &third, &AppendEntriesResponse::Conflict));
+        let beyond = said.asking(2, &after(8));
+        assert!(!said.reverts(2, &beyond, &AppendEntriesResponse::Conflict));
+    }
+
+    fn request(vote: Vote<u64>) -> AppendEntriesRequest<Types> {
+        AppendEntriesRequest { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None }
     }
 }

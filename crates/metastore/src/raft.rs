@@ -219,7 +219,7 @@ type Appended = Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible>;
 
 impl Peer {
     async fn append(&self, request: &AppendEntriesRequest<Types>, limit: Duration) -> Appended {
-        let asked = Asked::of(request, self.acknowledged.dated(self.id, &request.vote));
+        let asked = self.acknowledged.asking(self.id, request);
         let sent = Sent { request, dated: asked.dated };
         let answer = self.send("raft/append", &sent, limit).await?;
         if self.acknowledged.reverts(self.id, &asked, &answer) {
