@@ -53,6 +53,9 @@ impl ServerIdentity {
             config.kind.clone_from(&known.kind);
             return Ok(known);
         }
+        if !was_member && config.join.is_empty() {
+            require_no_data(&config.data_dir)?;
+        }
         let node_id = config.node_id.map_or_else(random_id, Ok)?;
         if config.name.is_empty() {
             config.name = format!("server-{:x}", node_id & 0xffff);
@@ -86,6 +89,23 @@ impl ServerIdentity {
             vault: config.vault.clone(),
         }
     }
+}
+
+/// Refuses to begin a group in a folder that holds the data of a server: its metadata is lost, and
+/// clients would find the group empty.
+fn require_no_data(data_dir: &Path) -> Result<()> {
+    let objects = std::fs::read_dir(data_dir.join("store").join("objects"));
+    if objects.is_err() || objects.is_ok_and(|mut entries| entries.next().is_none()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the folder {} holds data of a server, but its metadata ({}) is gone, and without --join an empty group would begin there; start the server with --join of a member of its group, or in an empty folder",
+            data_dir.display(),
+            data_dir.join("metastore").display()
+        ),
+    ))
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
@@ -150,4 +170,22 @@ pub fn read_sealed(vault: Option<&Vault>, file: &Path) -> Result<Option<Vec<u8>>
 pub fn remembered_peer_address(data_dir: &Path) -> Option<String> {
     let bytes = std::fs::read(data_dir.join("server.json")).ok()?;
     serde_json::from_slice::<ServerIdentity>(&bytes).ok().map(|i| i.peer_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_group_begins_where_data_lies_without_its_metadata() {
+        let folder = tempfile::tempdir().unwrap();
+        require_no_data(folder.path()).unwrap();
+        let objects = folder.path().join("store/objects");
+        std::fs::create_dir_all(&objects).unwrap();
+        require_no_data(folder.path()).unwrap();
+        std::fs::create_dir(objects.join("ab")).unwrap();
+        let refused = require_no_data(folder.path()).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict);
+        assert!(refused.message.contains("--join"), "{refused}");
+    }
 }
