@@ -138,7 +138,7 @@ pub enum Command {
 }
 
 /// The newest commands this release understands.
-pub const LEVEL: u32 = 4;
+pub const LEVEL: u32 = 5;
 /// The level from which on changes are recorded under request ids.
 pub(crate) const RECORDED: u32 = 3;
 /// The level from which on what is under way goes on while leases and leadership change hands.
@@ -172,6 +172,7 @@ impl Command {
             | Self::UseJoinToken { .. }
             | Self::SetSync { .. }
             | Self::SetStandby { .. } => 2,
+            Self::Shared(change) if change.is_of_level_5() => 5,
             Self::Links(_) | Self::Authority(_) | Self::Shared(_) | Self::Login(_) => 3,
             Self::Commit(c) if !c.logins.is_empty() => 3,
             Self::Planned(_) => HANDED_ON,

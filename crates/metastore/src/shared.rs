@@ -1,5 +1,4 @@
-//! Settings that the group keeps for all its servers, one that joins included: limits of queries, and
-//! places for backups. A server's own setting comes before the group's.
+//! Settings that the group keeps for all its servers, one that joins included: limits, and places for backups. A server's own setting comes before the group's.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +20,16 @@ pub enum SharedChange {
     RemoveLimit { name: String },
     PutTarget { name: String, settings: BTreeMap<String, String> },
     RemoveTarget { name: String },
+}
+
+/// The limits that servers of level 3 know.
+const FIRST_LIMITS: [&str; 4] = ["query_memory", "query_rows", "query_timeout", "source_hosts"];
+
+impl SharedChange {
+    /// Whether a server of the release before would not keep to it.
+    pub(crate) fn is_of_level_5(&self) -> bool {
+        matches!(self, Self::PutLimit { name, .. } if !FIRST_LIMITS.contains(&name.as_str()))
+    }
 }
 
 impl Shared {

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use evercube_service::audit::{AuditConfig, Queries};
 use evercube_service::bearer::IssuerConfig;
-use evercube_service::config::{QueryLimits, bytes, seconds};
+use evercube_service::config::{ServerLimits, bytes, seconds};
 
 use evercube_service::NamedTargets;
 use evercube_vault::KeySources;
 
 use crate::failure::{Failure, Outcome};
-use crate::http::connections::ConnectionLimits;
 use crate::issuer::may_be_asked;
 use crate::tls::files::{Files, files};
 
@@ -142,6 +141,7 @@ const NAMES: &[(&str, Shape)] = &[
     ("query_rows", Shape::One),
     ("query_timeout", Shape::One),
     ("scan_cache", Shape::One),
+    ("request_size", Shape::One),
     ("audit_queries", Shape::One),
     ("audit_size", Shape::One),
     ("encryption_key", Shape::One),
@@ -197,12 +197,11 @@ pub struct ServeSettings {
     /// Where alarms are posted to, as `http://host:port/path`.
     pub alarm_webhook: Option<http::Uri>,
     pub targets: NamedTargets,
-    pub limits: QueryLimits,
+    pub limits: ServerLimits,
     pub own_limits: BTreeSet<String>,
     pub audit: AuditConfig,
     /// Where the keys come from that open the data folder; none: it is not encrypted.
     pub encryption_keys: KeySources,
-    pub connections: ConnectionLimits,
     /// Whose bearer tokens count.
     pub issuer: Option<IssuerConfig>,
     /// The settings as they are compared with those of the other servers.
@@ -233,20 +232,24 @@ impl Settings {
         set("rights_age", vec!["300s".into()], Origin::Default);
         set("tls_min_version", vec!["1.2".into()], Origin::Default);
         set("peer_certificate_life", vec!["90d".into()], Origin::Default);
-        let limits = QueryLimits::default();
+        let limits = ServerLimits::default();
         for (name, bytes) in [
             ("query_memory", limits.query_memory),
             ("queries_memory", limits.queries_memory),
             ("scan_cache", limits.scan_cache),
+            ("request_size", limits.request_size),
         ] {
             set(name, vec![format!("{}MB", bytes >> 20)], Origin::Default);
         }
-        set("query_rows", vec![limits.query_rows.to_string()], Origin::Default);
+        for (name, number) in [
+            ("query_rows", limits.query_rows),
+            ("connections", limits.connections),
+            ("connections_per_address", limits.connections_per_address),
+        ] {
+            set(name, vec![number.to_string()], Origin::Default);
+        }
         set("query_timeout", vec!["0s".into()], Origin::Default);
         set("audit_queries", vec!["names".into()], Origin::Default);
-        let held = ConnectionLimits::default();
-        set("connections", vec![held.all.to_string()], Origin::Default);
-        set("connections_per_address", vec![held.of_address.to_string()], Origin::Default);
         set("oidc_user_claim", vec!["preferred_username".into()], Origin::Default);
         set("oidc_groups_claim", vec!["groups".into()], Origin::Default);
         let audit_size = AuditConfig::default().size >> 20;
@@ -400,7 +403,6 @@ impl Settings {
                 file: self.text("encryption_key_file").map(PathBuf::from),
                 command: self.text("encryption_key_command").map(str::to_owned),
             },
-            connections: self.connections()?,
             issuer: self.issuer()?,
             compared: compared(self),
         })
@@ -436,9 +438,9 @@ impl Settings {
         files(path("tls_certificate"), path("tls_key"), min_version)
     }
 
-    fn limits(&self) -> Outcome<QueryLimits> {
-        let mut limits = QueryLimits::default();
-        for name in QueryLimits::NAMES {
+    fn limits(&self) -> Outcome<ServerLimits> {
+        let mut limits = ServerLimits::default();
+        for name in ServerLimits::NAMES {
             let text = self.text(name).unwrap_or_default();
             limits.set(name, text).map_err(|why| self.wrong(name, why))?;
         }
@@ -448,18 +450,7 @@ impl Settings {
     /// Names of the limits that somebody set for this server.
     fn own_limits(&self) -> BTreeSet<String> {
         let is_set = |name: &&str| self.0.get(name).is_some_and(|s| s.origin != Origin::Default);
-        QueryLimits::NAMES.iter().filter(|n| is_set(n)).map(|n| (*n).to_owned()).collect()
-    }
-
-    fn connections(&self) -> Outcome<ConnectionLimits> {
-        let number = |name| {
-            let read = self.text(name).unwrap_or_default().parse().ok().filter(|n| *n > 0);
-            read.ok_or_else(|| self.wrong(name, "it is a number from 1"))
-        };
-        Ok(ConnectionLimits {
-            all: number("connections")?,
-            of_address: number("connections_per_address")?,
-        })
+        ServerLimits::NAMES.iter().filter(|n| is_set(n)).map(|n| (*n).to_owned()).collect()
     }
 
     fn issuer(&self) -> Outcome<Option<IssuerConfig>> {

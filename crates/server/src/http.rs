@@ -150,6 +150,7 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();
     let mut asked = Asked::of_head(head);
+    let limits = state.service.limits();
     // Before the body is read: from somebody unknown none is taken.
     let mut answer = match caller::find(&state, &asked, from).await {
         _ if azure::is_asked(&asked) => match asked.take_small_body(body).await {
@@ -163,7 +164,7 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
                 health::run(&state, &asked, names)
             }
         },
-        Ok(Caller { identity, cookie }) => match asked.take_body(body).await {
+        Ok(Caller { identity, cookie }) => match asked.take_body(body, limits.request_size).await {
             Ok(()) => {
                 asked.ensure_request_id();
                 let is_relayed = asked.is_relayed();

@@ -39,7 +39,7 @@ pub struct ServiceConfig {
     pub threads: usize,
     /// Peer addresses of members to join; only looked at when the folder is empty.
     pub join: Vec<String>,
-    pub limits: QueryLimits,
+    pub limits: ServerLimits,
     /// Names of the limits that were set for this server itself: before those of the group.
     pub own_limits: BTreeSet<String>,
     pub audit: AuditConfig,
@@ -55,9 +55,9 @@ pub struct ServiceConfig {
     pub vault: Option<Arc<Vault>>,
 }
 
-/// What queries may use.
+/// What queries, requests and connections may use of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueryLimits {
+pub struct ServerLimits {
     /// Memory one query may hold, in bytes.
     pub query_memory: usize,
     /// Memory all queries together may hold, in bytes.
@@ -68,9 +68,15 @@ pub struct QueryLimits {
     pub query_timeout: Option<Duration>,
     /// Memory for results of scans that are kept for later queries, in bytes.
     pub scan_cache: usize,
+    /// Bytes of the largest request, which carries a model or a query.
+    pub request_size: usize,
+    /// Connections that clients may hold open.
+    pub connections: usize,
+    /// Those of them from one address.
+    pub connections_per_address: usize,
 }
 
-impl Default for QueryLimits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             query_memory: 4 << 30,
@@ -78,27 +84,62 @@ impl Default for QueryLimits {
             query_rows: 10_000_000,
             query_timeout: None,
             scan_cache: 256 << 20,
+            request_size: MOST_REQUEST_SIZE,
+            connections: 8192,
+            connections_per_address: 2048,
         }
     }
 }
 
-impl QueryLimits {
+impl ServerLimits {
     /// Names of the limits in the order of the documentation.
-    pub const NAMES: [&str; 5] =
-        ["query_memory", "queries_memory", "query_rows", "query_timeout", "scan_cache"];
-    /// Those of them that the group may keep for its servers: a query that begins finds them.
-    pub const SHARED: [&str; 3] = ["query_memory", "query_rows", "query_timeout"];
+    pub const NAMES: [&str; 8] = [
+        "query_memory",
+        "queries_memory",
+        "query_rows",
+        "query_timeout",
+        "scan_cache",
+        "request_size",
+        "connections",
+        "connections_per_address",
+    ];
+    /// Those of them that the group may keep for its servers: what begins finds them.
+    pub const SHARED: [&str; 7] = [
+        "query_memory",
+        "queries_memory",
+        "query_rows",
+        "query_timeout",
+        "request_size",
+        "connections",
+        "connections_per_address",
+    ];
 
-    /// Sets a limit by its name and text; in words how the text is written, where it is wrong.
+    /// Sets a limit by its name and text; in words how the text is written, where it is wrong. What
+    /// would let nothing through at all, so that it could not be taken back, is wrong.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), &'static str> {
-        let memory = || bytes(text).ok_or("write it as 512MB or 4GB");
+        let memory = || {
+            let of = bytes(text).filter(|bytes| *bytes >= SMALLEST);
+            of.ok_or("write it as 512MB or 4GB; it is at least 64KB")
+        };
+        let number = || {
+            let of = text.trim().parse().ok().filter(|number| *number > 0);
+            of.ok_or("it is a number from 1")
+        };
         match name {
             "query_memory" => self.query_memory = memory()?,
             "queries_memory" => self.queries_memory = memory()?,
-            "scan_cache" => self.scan_cache = memory()?,
-            "query_rows" => {
-                self.query_rows = text.trim().parse().map_err(|_| "it is a number")?;
+            "scan_cache" => {
+                self.scan_cache = bytes(text).ok_or("write it as 512MB, or 0MB for none")?;
             }
+            "request_size" => {
+                self.request_size = memory()?;
+                if self.request_size > MOST_REQUEST_SIZE {
+                    return Err("it is at most 256MB, which is what gateways take");
+                }
+            }
+            "query_rows" => self.query_rows = number()?,
+            "connections" => self.connections = number()?,
+            "connections_per_address" => self.connections_per_address = number()?,
             "query_timeout" => {
                 let timeout = seconds(text).ok_or("write it as 30s, or 0s for none")?;
                 self.query_timeout = Some(timeout).filter(|t| !t.is_zero());
@@ -108,6 +149,11 @@ impl QueryLimits {
         Ok(())
     }
 }
+
+/// Bytes of the largest request that gateways and servers take.
+pub const MOST_REQUEST_SIZE: usize = 256 << 20;
+/// Bytes of memory with which queries and requests can still do something.
+const SMALLEST: usize = 64 << 10;
 
 /// `64KB`, `512MB`, `4GB`, or a number of bytes.
 pub fn bytes(text: &str) -> Option<usize> {
@@ -132,7 +178,7 @@ mod tests {
 
     #[test]
     fn limits_are_set_by_name() {
-        let mut limits = QueryLimits::default();
+        let mut limits = ServerLimits::default();
         for (name, text) in
             [("query_memory", "64KB"), ("query_rows", "7"), ("query_timeout", "1.5s")]
         {
@@ -142,8 +188,24 @@ mod tests {
         assert_eq!(limits.query_timeout, Some(Duration::from_millis(1500)));
         limits.set("query_timeout", "0s").unwrap();
         assert_eq!(limits.query_timeout, None);
-        for (name, text) in [("query_memory", "much"), ("query_rows", "-1"), ("rows", "1")] {
+        for (name, text) in [("request_size", "1MB"), ("connections", "9"), ("scan_cache", "0MB")] {
+            limits.set(name, text).unwrap();
+        }
+        assert_eq!((limits.request_size, limits.connections, limits.scan_cache), (1 << 20, 9, 0));
+        for (name, text) in [
+            ("query_memory", "much"),
+            ("query_memory", "4"),
+            ("queries_memory", "0MB"),
+            ("request_size", "63KB"),
+            ("request_size", "257MB"),
+            ("query_rows", "-1"),
+            ("query_rows", "0"),
+            ("connections", "0"),
+            ("connections_per_address", "all"),
+            ("rows", "1"),
+        ] {
             assert!(limits.set(name, text).is_err(), "{name} {text}");
         }
+        assert!(ServerLimits::SHARED.iter().all(|name| ServerLimits::NAMES.contains(name)));
     }
 }

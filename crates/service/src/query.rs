@@ -92,8 +92,9 @@ impl Service {
         text: &str,
         run: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let limits = self.limits(call);
+        let limits = self.limits_of(call);
         let (cancel, cancelled) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+        self.queries_memory.limit_to(self.limits().queries_memory);
         let work = Work::new(limits).among(&self.turns, &self.queries_memory);
         let work = Arc::new(work.cancelled_by(Arc::clone(&cancel)));
         let guard = self.running.enter(RunningRequest {
@@ -118,8 +119,8 @@ impl Service {
 
     /// The limits of a query: the server's, and narrower ones of the request. Only an administrator
     /// may have more memory than the server gives.
-    fn limits(&self, call: &Call) -> Limits {
-        let own = self.query_limits();
+    fn limits_of(&self, call: &Call) -> Limits {
+        let own = self.limits();
         let memory = match call.memory {
             Some(asked) if call.session.rules() => asked,
             Some(asked) => asked.min(own.query_memory),
@@ -146,7 +147,7 @@ impl Service {
             now: self.now(),
             utc_now: self.now(),
             seed: session.number,
-            row_limit: self.query_limits().query_rows,
+            row_limit: self.limits().query_rows,
             parameters,
             kept: self.kept.clone(),
             ..QueryContext::default()

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::auth::require_admin;
 use crate::backup::NamedTargets;
 use crate::call::Call;
-use crate::config::QueryLimits;
+use crate::config::ServerLimits;
 use crate::operations::{Progress, Report};
 use crate::service::Service;
 
@@ -32,13 +32,13 @@ pub struct TargetRow {
 }
 
 impl Service {
-    /// The limits of queries on this server: its own, then the group's, then the defaults.
-    pub(crate) fn query_limits(&self) -> QueryLimits {
+    /// The limits on this server: its own, then the group's, then the defaults.
+    pub fn limits(&self) -> ServerLimits {
         let mut limits = self.config.limits;
         let state = self.metastore.state();
         let of_group = state.shared.limits.iter();
-        let of_queries = |n: &str| n != SOURCE_HOSTS && !self.config.own_limits.contains(n);
-        for (name, text) in of_group.filter(|(n, _)| of_queries(n)) {
+        let counts = |n: &str| n != SOURCE_HOSTS && !self.config.own_limits.contains(n);
+        for (name, text) in of_group.filter(|(n, _)| counts(n)) {
             if let Err(why) = limits.set(name, text) {
                 tracing::warn!(name, text, why, "a limit of the group is not understood here");
             }
@@ -78,13 +78,13 @@ impl Service {
             let told = format!("models read from {value} only, on every server");
             return self.change_shared(call, put_limit(name, value), told).await;
         }
-        if !QueryLimits::SHARED.contains(&name) {
+        if !ServerLimits::SHARED.contains(&name) {
             return Err(Error::invalid(format!(
                 "the group keeps no limit '{name}', only {SOURCE_HOSTS}, {}; others are set for each server",
-                QueryLimits::SHARED.join(", ")
+                ServerLimits::SHARED.join(", ")
             )));
         }
-        QueryLimits::default().set(name, value).map_err(wrong)?;
+        ServerLimits::default().set(name, value).map_err(wrong)?;
         self.change_shared(
             call,
             put_limit(name, value),

@@ -48,14 +48,19 @@ impl Default for Limits {
 /// Memory that all requests of a server together may hold.
 #[derive(Debug)]
 pub struct SharedMemory {
-    limit: usize,
+    limit: AtomicUsize,
     /// In two's complement: a thread may give back what another one's count has not reached yet.
     held: AtomicUsize,
 }
 
 impl SharedMemory {
     pub fn new(limit: usize) -> Self {
-        Self { limit, held: AtomicUsize::new(0) }
+        Self { limit: AtomicUsize::new(limit), held: AtomicUsize::new(0) }
+    }
+
+    /// Sets another limit, for what runs already, too.
+    pub fn limit_to(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 }
 
@@ -163,14 +168,15 @@ impl Work {
             ));
         }
         let Some(shared) = &self.shared else { return Ok(()) };
-        if positive(shared.held.load(Ordering::Relaxed)).saturating_add(more) > shared.limit
-            && held > shared.limit / 8
+        let limit = shared.limit.load(Ordering::Relaxed);
+        if positive(shared.held.load(Ordering::Relaxed)).saturating_add(more) > limit
+            && held > limit / 8
         {
             return Err(Error::new(
                 ErrorKind::MemoryLimit,
                 format!(
                     "The server's queries together use the {} they may, and this one has a large part of it; try again later, or raise the setting queries_memory.",
-                    megabytes(shared.limit)
+                    megabytes(limit)
                 ),
             ));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_service::certificates::CertificateBook;
+use evercube_service::config::ServerLimits;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -13,7 +14,7 @@ use crate::client::base_url;
 use crate::command::serve::{start_logging, terminated};
 use crate::failure::{Failure, Outcome};
 use crate::gateway::{Gateway, Pool, relay};
-use crate::http::connections::{ConnectionLimits, Connections};
+use crate::http::connections::Connections;
 use crate::http::listen;
 use crate::tls;
 use crate::tls::accept::Acceptor;
@@ -105,7 +106,7 @@ pub async fn run(args: &GatewayArgs) -> Outcome {
     let serving = tokio::spawn(listen::serve(
         listener,
         acceptor,
-        Some(Connections::new(ConnectionLimits::default())),
+        Some(Connections::new(|| ServerLimits::default().into())),
         move |request| relay(Arc::clone(&gateway), request),
         stopping,
     ));

@@ -6,7 +6,7 @@ use super::credentials::Account;
 use super::named::{Named, Put, run as run_named};
 use crate::failure::Outcome;
 
-/// Set limits of queries, and the hosts that models read from, for all servers
+/// Set limits of queries, requests and connections, and the hosts that models read from, for all servers
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  evercube limit set --server http://127.0.0.1:8400 query_memory 2GB\n\n\
@@ -21,7 +21,8 @@ pub struct Limits {
 struct Set {
     #[command(flatten)]
     account: Account,
-    /// query_memory, query_rows, query_timeout or source_hosts
+    /// query_memory, queries_memory, query_rows, query_timeout, request_size, connections,
+    /// connections_per_address or source_hosts
     name: String,
     /// As in the settings file: 2GB, 1000000, 30s; hosts with commas between
     value: String,

@@ -97,11 +97,11 @@ pub async fn run(args: &Serve) -> Outcome {
     let consensus = peer_listener(members, for_members, &state, stopping.clone())?;
     founding::hand_over_authority(&settings.data, &state.service).await?;
     announce(&state, &settings);
-    let ending = Arc::clone(&state);
+    let (ending, of) = (Arc::clone(&state), Arc::clone(&state));
     let serving = tokio::spawn(listen::serve(
         clients,
         for_clients,
-        Some(Connections::new(settings.connections)),
+        Some(Connections::new(move || of.service.limits().into())),
         move |request| client(Arc::clone(&state), request),
         stopping,
     ));

@@ -50,12 +50,13 @@ impl Asked {
         }
     }
 
-    pub async fn take_body(&mut self, body: Incoming) -> Result<()> {
+    /// Reads the body, of at most as many bytes as such a request may have, or `most`.
+    pub async fn take_body(&mut self, body: Incoming, most: usize) -> Result<()> {
         let largest = match xmla::is_endpoint(self) {
             true => incoming::LARGEST,
             false => rest::largest_body(self),
         };
-        self.take_body_of(body, largest).await
+        self.take_body_of(body, largest.min(most)).await
     }
 
     /// As [`Self::take_body`], for what is answered to anybody.
@@ -85,7 +86,7 @@ impl Asked {
     pub async fn read(request: Request<Incoming>) -> Result<Self> {
         let (head, body) = request.into_parts();
         let mut asked = Self::of_head(head);
-        asked.take_body(body).await?;
+        asked.take_body(body, incoming::LARGEST).await?;
         Ok(asked)
     }
 

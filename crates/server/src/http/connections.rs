@@ -1,8 +1,11 @@
 //! How many connections clients may hold, all together and from one address.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use evercube_service::config::ServerLimits;
 
 /// What clients may hold open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +14,9 @@ pub struct ConnectionLimits {
     pub of_address: usize,
 }
 
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self { all: 8192, of_address: 2048 }
+impl From<ServerLimits> for ConnectionLimits {
+    fn from(limits: ServerLimits) -> Self {
+        Self { all: limits.connections, of_address: limits.connections_per_address }
     }
 }
 
@@ -23,10 +26,13 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
+/// What says how many there may be, whenever another one comes.
+type Limits = dyn Fn() -> ConnectionLimits + Send + Sync;
+
 /// The connections that are open.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Connections {
-    limits: ConnectionLimits,
+    limits: Arc<Limits>,
     open: Arc<Mutex<Open>>,
 }
 
@@ -37,17 +43,25 @@ pub struct Place {
     address: IpAddr,
 }
 
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
 impl Connections {
-    pub fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, open: Arc::default() }
+    /// `limits` is asked for every connection that comes; those that are open stay.
+    pub fn new(limits: impl Fn() -> ConnectionLimits + Send + Sync + 'static) -> Self {
+        Self { limits: Arc::new(limits), open: Arc::default() }
     }
 
     /// A place for one more, unless there are too many.
     pub fn enter(&self, address: IpAddr) -> Option<Place> {
         let address = address.to_canonical();
+        let limits = (self.limits)();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.all >= self.limits.all || of_address >= self.limits.of_address {
+        if open.all >= limits.all || of_address >= limits.of_address {
             return None;
         }
         open.all += 1;
@@ -75,7 +89,7 @@ mod tests {
 
     #[test]
     fn places_are_limited_and_given_back() {
-        let connections = Connections::new(ConnectionLimits { all: 3, of_address: 2 });
+        let connections = Connections::new(|| ConnectionLimits { all: 3, of_address: 2 });
         let address = |n| IpAddr::from([10, 0, 0, n]);
         let first = connections.enter(address(1));
         let second = connections.enter(address(1));

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use evercube_base::{Error, ErrorKind, Result};
+use evercube_service::config::MOST_REQUEST_SIZE;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-/// The largest body a client may send.
-pub const LARGEST: usize = 256 << 20;
+/// The largest body a client may send anywhere; servers may take less.
+pub const LARGEST: usize = MOST_REQUEST_SIZE;
 /// Bytes of all bodies together.
 const ALL: usize = 1 << 30;
 /// A body that comes slower than this, on the whole and after a while, is not waited for.

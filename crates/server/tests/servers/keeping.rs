@@ -130,8 +130,23 @@ fn limits_and_targets_of_the_group_count_on_every_server() {
     assert!(std::path::Path::new(&folder).join("one.evb").exists());
     assert!(ok(&group, 1, &["target", "list"]).contains(&folder));
 
+    // So do those of requests and connections.
+    ok(&group, 0, &["limit", "set", "request_size", "64KB"]);
+    let long = format!("EVALUATE Sales // {}", "x".repeat(70_000));
+    let (status, said) = ask(&group, late, &["query", "Shop", &long]);
+    assert!(status == Some(1) && said.contains("larger than 65536 bytes"), "{said}");
+    ok(&group, 0, &["limit", "set", "connections_per_address", "8"]);
+    let address = group.url(late).trim_start_matches("http://").to_owned();
+    let held: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    assert_eq!(ask(&group, late, &query).0, Some(3));
+    drop(held);
+    for name in ["request_size", "connections_per_address"] {
+        ok(&group, 0, &["limit", "remove", name]);
+    }
+
     for (words, why) in [
         (["limit", "set", "scan_cache", "1GB"], "for each server"),
+        (["limit", "set", "query_rows", "0"], "a number from 1"),
         (["limit", "set", "query_memory", "much"], "write it as 512MB"),
         (["target", "set", "cloud", "s3://b --setting secret_access_key=hush"], "cannot"),
     ] {
