@@ -6,6 +6,7 @@ mod drain;
 mod drill;
 mod failover;
 pub mod links;
+mod majority;
 mod members;
 mod policy;
 mod promote;

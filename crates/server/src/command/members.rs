@@ -34,7 +34,7 @@ pub struct Replicas {
 enum Action {
     /// Show the members
     List(List),
-    /// Make a learner or replica a voting member; for a new server, show how to start it
+    /// Make a learner or replica a voting member; one that is not there yet is refused, with how to start it
     Add(Add),
     /// Take a member out, after writes, leadership and clients have left it
     Remove(Remove),
@@ -44,7 +44,7 @@ enum Action {
 enum ReplicaAction {
     /// Show the replicas and learners
     List(List),
-    /// Make a server a replica, which does not vote; for a new one, show how to start it
+    /// Make a server a replica, which does not vote; one that is not there yet is refused, with how to start it
     Add(Named),
     /// Take a replica out, after clients have left it
     Remove(Remove),

@@ -124,9 +124,23 @@ fn a_drill_kills_the_writer_and_says_what_clients_saw() {
     group.wait_ready(3);
     load.end();
     assert!(group.verify("Shop").contains("all servers hold the same"));
-    // What would stop the group is refused.
+    // What would stop the group is refused, and who is away is told.
     group.kill(1);
+    for words in [
+        ["drain", "s2", "--json"],
+        ["replicas", "add", "s2"],
+        ["members", "remove", "s2"],
+        ["drill", "--kill", "r2"],
+    ] {
+        let (status, text) = group.command(&gateway, &words);
+        assert!(status == Some(1) && text.contains("server 's1' is away"), "{words:?}: {text}");
+    }
+    group.operate(&gateway, &["refresh", "Shop"]);
     group.operate(&gateway, &["members", "remove", "s1"]);
+    // Of two, either may be emptied; what its stop means is told.
+    let drained = group.operate(&gateway, &["drain", "s2"]);
+    assert!(drained.contains("there is no majority"), "{drained}");
+    group.operate(&gateway, &["drain", "s2", "--end"]);
     let (status, text) = group.command(&gateway, &["drill", "--kill", "r2"]);
     assert!(status == Some(1) && text.contains("would stop"), "{text}");
 }
@@ -162,8 +176,8 @@ fn members_come_and_go_under_load() {
         all.iter().any(|s| s["name"] == "s4" && s["state"] == "fenced")
     });
     load.end();
-    let hint = group.operate(&gateway, &["members", "add", "s9"]);
-    assert!(hint.contains("--join"), "{hint}");
+    let (status, hint) = group.command(&gateway, &["members", "add", "s9"]);
+    assert!(status == Some(1) && hint.contains("--join"), "{hint}");
     assert!(group.verify("Shop").contains("all servers hold the same"));
 }
 

@@ -28,6 +28,7 @@ impl Service {
             return progress.end().await;
         }
         let mut progress = Progress::measured(self, None);
+        self.require_majority_while_stopped(&mut progress, &state, id).await?;
         self.empty(call, &mut progress, &state, id, &member).await?;
         progress.note(format!(
             "server {} can be stopped; it takes work again when it is started, or with 'drain {} --end'",

@@ -38,7 +38,11 @@ impl Service {
         self.may_operate(call, "A drill").await?;
         let state = self.metastore.state();
         let victims = victims(&state, what)?;
-        require_majority(&state, &victims)?;
+        let gone: Vec<u64> = victims.iter().map(|(id, _)| *id).collect();
+        self.require_majority_without(&state, &gone).await?;
+        if state.data_members().all(|(id, _)| gone.contains(id)) {
+            return Err(refused("the group would stop: no data server would be left"));
+        }
         self.begin_once(call).await?;
         let before = self.writers_by_database();
         let leader = self.metastore.status().leader;
@@ -149,24 +153,4 @@ fn victims(state: &State, what: &str) -> Result<Vec<(u64, Member)>> {
         return Err(Error::not_found(format!("'{what}' names neither a server nor a region")));
     }
     Ok(found)
-}
-
-/// A drill shows that the group goes on; one after which it cannot is refused.
-fn require_majority(state: &State, victims: &[(u64, Member)]) -> Result<()> {
-    let dies = |id: &u64| victims.iter().any(|(v, _)| v == id);
-    let voters = state.members.iter().filter(|(_, m)| m.kind.votes());
-    let (mut all, mut left) = (0, 0);
-    for (id, _) in voters {
-        all += 1;
-        left += usize::from(!dies(id));
-    }
-    if left * 2 <= all {
-        return Err(refused(format!(
-            "the group would stop: {left} of {all} voting servers would be left, and a majority is needed"
-        )));
-    }
-    if state.data_members().all(|(id, _)| dies(id)) {
-        return Err(refused("the group would stop: no data server would be left"));
-    }
-    Ok(())
 }

@@ -47,7 +47,10 @@ impl Service {
     }
 
     /// Makes a server of the group another kind: a learner or replica votes from now on, or a
-    /// data server stops voting. For a server the group does not know, says how to start it.
+    /// data server stops voting.
+    ///
+    /// # Errors
+    /// `NotFound` for a server the group does not know, saying how it is started.
     pub async fn add_member(
         self: &Arc<Self>,
         call: &Call,
@@ -57,16 +60,15 @@ impl Service {
         self.may_operate(call, "Adding a member").await?;
         let kind = member_kind(kind)?;
         let state = self.metastore.state();
-        let mut progress = Progress::new();
         let Some((id, member)) = state.member_named(name).map(|(id, m)| (id, m.clone())) else {
             let addresses: Vec<&str> =
                 state.members.values().map(|m| m.peer_address.as_str()).collect();
-            progress.note(format!(
-                "server {name} is not there yet; start it, in an empty folder, with: evercube serve --name {name} --kind {kind} --region REGION --join {}",
+            return Err(Error::not_found(format!(
+                "there is no server '{name}' in the group; a new one comes in by itself when it is started, in an empty folder, with: evercube serve --name {name} --kind {kind} --region REGION --join {}",
                 addresses.join(",")
-            ));
-            return progress.end().await;
+            )));
         };
+        let mut progress = Progress::new();
         if member.kind == kind {
             progress.note(format!("server {} is a {kind} member already", member.name));
             return progress.end().await;
@@ -81,6 +83,7 @@ impl Service {
             self.require_ready(&state, id, "votes only once it holds everything").await?;
         } else {
             self.require_dispensable(&state, id)?;
+            self.require_majority_after(&state, id).await?;
             self.move_writes_off(call, &mut progress, id).await?;
         }
         self.metastore.change_kind(id, kind).await?;
@@ -123,6 +126,7 @@ impl Service {
             )));
         }
         self.require_dispensable(&state, id)?;
+        self.require_majority_after(&state, id).await?;
         let mut progress = Progress::measured(self, None);
         self.empty(call, &mut progress, &state, id, &member).await?;
         self.metastore.remove_member(id, &request_id(call)?).await?;
