@@ -38,7 +38,10 @@ pub(crate) struct Sent<'a> {
 
 /// When this member answered which messages of a leader, in its own milliseconds.
 #[derive(Default)]
-pub(crate) struct Answers(Mutex<(Option<Vote<u64>>, VecDeque<(u64, u64)>)>);
+pub(crate) struct Answers(Mutex<(Option<Vote<u64>>, Numbered)>);
+
+/// Numbers of messages, each with what is kept about it.
+type Numbered = VecDeque<(u64, u64)>;
 
 impl Answers {
     pub(crate) fn note(&self, leader: Vote<u64>, dated: &Dated, now: u64) {
