@@ -110,8 +110,9 @@ pub(crate) struct Binder<'a> {
     pub defined: HashMap<String, DefinedMeasure>,
     /// Functions the query defines, and those of the model that were called, by lower-case name.
     functions: HashMap<String, Arc<user_function::UserFunction>>,
-    /// Those whose bodies are being bound.
-    calling: Vec<String>,
+    /// Those whose bodies are being bound, and the measures that these name: each with how many of
+    /// those before it were being called where its call is written.
+    calling: Vec<(String, usize)>,
     /// The table an expression belongs to: where columns without table name are looked up first.
     home: Option<TableId>,
     /// Bound measures, by lower-case name and relationships.

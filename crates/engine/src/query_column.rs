@@ -46,7 +46,7 @@ pub(crate) fn with_column(
     for first in (0..all.rows.len).step_by(ROWS_AT_ONCE) {
         let last = (first + ROWS_AT_ONCE).min(all.rows.len);
         let some: Vec<u32> = (first as u32..last as u32).collect();
-        let (cells, _) = start.iterate(&CellTable::shared(all.rows.take(&some)));
+        let cells = start.in_rows_of(&CellTable::shared(all.rows.take(&some)));
         values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
     }
     let data_type = match node.data_type() {

@@ -1,6 +1,9 @@
 //! Random models and queries, the same for the same seed.
 
+mod calendar;
 mod chance;
+mod define;
+mod groups;
 mod model;
 mod query;
 mod shapes;

@@ -19,23 +19,25 @@ fn shown(v: &Value) -> String {
     }
 }
 
-/// Rows in no particular order.
-fn rows<'r>(rows: impl IntoIterator<Item = &'r Vec<Value>>) -> Vec<String> {
+/// Rows as they come where the query has an order, else in no particular one.
+fn rows<'r>(text: &str, rows: impl IntoIterator<Item = &'r Vec<Value>>) -> Vec<String> {
     let row = |r: &Vec<Value>| r.iter().map(shown).collect::<Vec<_>>().join(" | ");
     let mut all: Vec<String> = rows.into_iter().map(row).collect();
-    all.sort();
+    if !text.contains(" ORDER BY ") {
+        all.sort();
+    }
     all
 }
 
 fn of_engine(dataset: &Dataset, text: &str, context: &QueryContext) -> Result<Vec<String>> {
     let found = evercube_engine::query(dataset, text, context)?;
-    Ok(rows(found.results.iter().flat_map(|t| &t.rows)))
+    Ok(rows(text, found.results.iter().flat_map(|t| &t.rows)))
 }
 
 fn of_reference(dataset: &Dataset, text: &str) -> Result<Vec<String>> {
     let mut reference = Reference::new(dataset, DateTime::default());
     let found = reference.query(text)?;
-    Ok(rows(found.iter().flat_map(|t| &t.rows)))
+    Ok(rows(text, found.iter().flat_map(|t| &t.rows)))
 }
 
 /// Whether the two answers are the same; `None` where the reference evaluator does not know.
@@ -66,7 +68,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn engine_and_reference_agree_on_random_queries() {
-    let (seed, cases) = (number("EVERCUBE_SEED", 1), number("EVERCUBE_CASES", 800));
+    let (seed, cases) = (number("EVERCUBE_SEED", 1), number("EVERCUBE_CASES", 400));
     let (mut compared, mut failed) = (0, 0);
     for case in seed..seed + cases {
         let mut chance = Chance::new(case);

@@ -54,7 +54,7 @@ impl Binder<'_> {
         }
         self.binding.push(shown.clone());
         let own = Scope { frames: Vec::new(), group: None, ..self.query_scope.clone() };
-        let bound = self.at_home(home, |b| b.scalar(&own, &expression));
+        let bound = self.at_home(home, |b| b.in_measure_named(&shown, span, &own, &expression));
         self.binding.pop();
         let of_query = self.defined.contains_key(&key);
         let bound = bound.map_err(|e| {

@@ -127,7 +127,9 @@ impl Binder<'_> {
     ) -> Result<Option<Node>> {
         let key = name.to_lowercase();
         let Some(function) = self.user_function(&key)? else { return Ok(None) };
-        if self.calling.contains(&key) {
+        // What was passed into bodies stands where it was written.
+        let written = self.calling.len().saturating_sub(usize::from(span.passed));
+        if self.bodies_around(written).any(|name| name == key) {
             return Err(Error::invalid(format!(
                 "A circular dependency was detected: the function {} calls itself.",
                 function.name
@@ -168,7 +170,7 @@ impl Binder<'_> {
                 format!("Functions call each other more than {MOST_NESTED} deep."),
             ));
         }
-        self.calling.push(key);
+        self.calling.push((key, written));
         let result = self.any(&inner, &body);
         self.calling.pop();
         let result = result.map_err(|e| {
@@ -182,6 +184,35 @@ impl Binder<'_> {
         let uses = uses.and(result.uses).outside_slot(first);
         let kind = Kind::Let { bindings: bound, result: Box::new(result) };
         Ok(Some(Self::node(kind, ty, uses, span)))
+    }
+
+    /// A measure's expression, which is written in no function's body even where one is being called.
+    pub(super) fn in_measure_named(
+        &mut self,
+        name: &str,
+        span: Span,
+        own: &Scope,
+        expression: &Expr,
+    ) -> Result<Node> {
+        if self.calling.is_empty() {
+            return self.scalar(own, expression);
+        }
+        let written = self.calling.len().saturating_sub(usize::from(span.passed));
+        // In brackets it is the name of no function.
+        self.calling.push((format!("[{name}]"), written));
+        let bound = self.scalar(own, expression);
+        self.calling.pop();
+        bound
+    }
+
+    /// The functions in whose bodies an expression is written that stands in the first so many that
+    /// are being called.
+    fn bodies_around(&self, mut written: usize) -> impl Iterator<Item = &str> {
+        std::iter::from_fn(move || {
+            let (name, called_from) = self.calling.get(written.checked_sub(1)?)?;
+            written = *called_from;
+            Some(name.as_str())
+        })
     }
 
     /// A function of the query, or of the model.

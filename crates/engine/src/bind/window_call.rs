@@ -175,6 +175,7 @@ impl Binder<'_> {
             to,
             relation: Box::new(relation),
             order_by,
+            blanks: shape.blanks,
             partition_by,
             current,
             visible,

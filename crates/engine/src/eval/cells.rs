@@ -186,6 +186,14 @@ impl Cells {
         (inner, parents)
     }
 
+    /// The same for the rows of a table that gets a column: they are no selection that `ALLSELECTED`
+    /// goes back to, and come some at a time.
+    pub fn in_rows_of(&self, table: &CellTable) -> Self {
+        let (mut inner, _) = self.iterate(table);
+        inner.shadows.pop();
+        inner
+    }
+
     /// Relationships as they are in these cells.
     pub fn relationships(&self) -> Arc<FilterContext> {
         self.distinct.first().map(|c| c.relationships()).unwrap_or_default()

@@ -108,7 +108,7 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(cells.n);
         self.over_cells(cells, window, &table, |_, ordered, current| {
             // A total has several current rows, and no place among them.
-            let equals = |a: &usize, b: &usize| self.by_columns(&table, *a, *b).is_eq();
+            let equals = |a: &usize, b: &usize| self.by_columns(window, &table, *a, *b).is_eq();
             let place = match current {
                 [one] => ordered.places.get(one),
                 [first, rest @ ..] if ordered.tied && rest.iter().all(|r| equals(first, r)) => {
@@ -266,10 +266,11 @@ impl Evaluator<'_> {
             let next = numbers.len();
             partition_of.push(*numbers.entry(partition(row)).or_insert(next));
         }
+        let way = |key: &WindowKey| Way { descending: key.descending, blanks: key.blanks };
         let by_keys = |a: usize, b: usize| {
             let (a, b) = (start + a - first_row, start + b - first_row);
             keys.iter().zip(&window.order_by).fold(Ordering::Equal, |order, (values, key)| {
-                order.then_with(|| by_key(values.get(a), values.get(b), key, &self.collation))
+                order.then_with(|| by_key(values.get(a), values.get(b), way(key), &self.collation))
             })
         };
         let mut rows: Vec<usize> = range.collect();
@@ -279,9 +280,9 @@ impl Evaluator<'_> {
                 .cmp(&partition_of[b - first_row])
                 .then_with(|| by_keys(*a, *b))
                 // Rows that tie are put in the order of all their columns.
-                .then_with(|| self.by_columns(table, *a, *b))
+                .then_with(|| self.by_columns(window, table, *a, *b))
         });
-        let tied = rows.windows(2).any(|w| self.by_columns(table, w[0], w[1]).is_eq());
+        let tied = rows.windows(2).any(|w| self.by_columns(window, table, w[0], w[1]).is_eq());
         let mut places = HashMap::with_capacity(rows.len());
         let mut first = 0;
         while first < rows.len() {
@@ -303,14 +304,22 @@ impl Evaluator<'_> {
     }
 
     /// The order of two rows by all their columns.
-    fn by_columns(&self, table: &CellTable, a: usize, b: usize) -> Ordering {
+    fn by_columns(&self, window: &WindowNode, table: &CellTable, a: usize, b: usize) -> Ordering {
+        let way = Way { descending: false, blanks: window.blanks };
         (0..table.rows.columns.len()).fold(Ordering::Equal, |order, c| {
             order.then_with(|| {
                 let value = |row| table.rows.value(self.store, c, row);
-                rules::total_order(&value(a), &value(b), &self.collation)
+                by_key(&value(a), &value(b), way, &self.collation)
             })
         })
     }
+}
+
+/// In which way values are ordered.
+#[derive(Clone, Copy)]
+struct Way {
+    descending: bool,
+    blanks: Blanks,
 }
 
 /// Rows with the same values in all columns have no order.
@@ -328,15 +337,15 @@ fn tied(window: &WindowNode) -> Error {
 }
 
 /// Order of two values under a part of the order.
-fn by_key(a: &Value, b: &Value, key: &WindowKey, collation: &Collation) -> Ordering {
-    let directed = |o: Ordering| if key.descending { o.reverse() } else { o };
+fn by_key(a: &Value, b: &Value, way: Way, collation: &Collation) -> Ordering {
+    let directed = |o: Ordering| if way.descending { o.reverse() } else { o };
     match (a.is_blank(), b.is_blank()) {
         (true, true) => Ordering::Equal,
         (false, false) => directed(rules::total_order(a, b, collation)),
         (a_is_blank, _) => {
             let blank_first = if a_is_blank { Ordering::Less } else { Ordering::Greater };
             let other = if a_is_blank { b } else { a };
-            match key.blanks {
+            match way.blanks {
                 Blanks::First => blank_first,
                 Blanks::Last => blank_first.reverse(),
                 Blanks::Default if other.as_f64().is_some_and(|f| f < 0.0) => {

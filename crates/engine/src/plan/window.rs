@@ -42,6 +42,8 @@ pub struct WindowNode {
     pub to: Option<WindowEnd>,
     pub relation: Box<Node>,
     pub order_by: Vec<WindowKey>,
+    /// Where blanks come in the columns that order what the keys leave equal.
+    pub blanks: Blanks,
     pub partition_by: Vec<usize>,
     /// For each column of the relation, where its current value comes from.
     pub current: Vec<Current>,

@@ -1,28 +1,43 @@
 //! Random models: facts and dimensions, snowflaked or not, with orphans, blanks, inactive, two-way
-//! and many-to-many relationships. Active relationships form a forest, or filters go one way and
+//! and many-to-many relationships, days and calculation groups. Active relationships form a forest, or filters go one way and
 //! facts have dimensions in common; either way there is one way of a filter between two tables.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use evercube_base::{Collation, ColumnData, DataType, RowBatch};
+use evercube_base::{Collation, ColumnData, DataType, DateTime, Decimal, RowBatch};
 use evercube_engine::{CompiledModel, Dataset};
 use evercube_store::{StoreVersion, TableData};
 
+use super::calendar::{add_calendar, day_constant};
 use super::chance::Chance;
+use super::groups::{Group, groups};
+use crate::script::computed;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Whole,
+    Text,
+    /// Fixed decimals.
+    Money,
+    Day,
+}
+
+#[derive(Clone)]
 pub struct Column {
     pub name: String,
-    pub is_text: bool,
-    /// Whole numbers; of a text column, the numbers of its letters. Nothing: blank.
+    pub kind: Kind,
+    /// Whole numbers and days; of other columns, places in a list of values. Nothing: blank.
     pub values: Vec<Option<i64>>,
 }
 
+#[derive(Clone)]
 pub struct Table {
     pub name: String,
     pub columns: Vec<Column>,
 }
 
+#[derive(Clone)]
 pub struct Relationship {
     /// `'Table'[Column]`, the many side.
     pub from: String,
@@ -34,6 +49,7 @@ pub struct Relationship {
     json: String,
 }
 
+#[derive(Clone)]
 pub struct Model {
     /// Tables may have several others that refer to them, and those again others in common; there
     /// is still one way of a filter between two tables, and filters go one way.
@@ -41,10 +57,17 @@ pub struct Model {
     pub tables: Vec<Table>,
     pub relationships: Vec<Relationship>,
     pub measures: Vec<String>,
+    /// Calculation groups.
+    pub groups: Vec<Group>,
     json: String,
 }
 
-fn values(chance: &mut Chance, rows: usize, limit: usize, blanks: usize) -> Vec<Option<i64>> {
+pub(super) fn values(
+    chance: &mut Chance,
+    rows: usize,
+    limit: usize,
+    blanks: usize,
+) -> Vec<Option<i64>> {
     (0..rows).map(|_| (!chance.percent(blanks)).then(|| chance.below(limit) as i64)).collect()
 }
 
@@ -52,18 +75,22 @@ fn table(chance: &mut Chance, name: String, rows: usize, has_key: bool) -> Table
     let mut columns = Vec::new();
     if has_key {
         let values = (0..rows as i64).map(Some).collect();
-        columns.push(Column { name: "Key".into(), is_text: false, values });
+        columns.push(Column { name: "Key".into(), kind: Kind::Whole, values });
     }
     let blanks = if chance.percent(50) { 15 } else { 0 };
-    for (name, is_text) in [("Text", true), ("Number", false)] {
+    let mut kinds = vec![("Text", Kind::Text), ("Number", Kind::Whole)];
+    if chance.percent(30) {
+        kinds.push(("Money", Kind::Money));
+    }
+    for (name, kind) in kinds {
         let values = values(chance, rows, 4, blanks);
-        columns.push(Column { name: name.into(), is_text, values });
+        columns.push(Column { name: name.into(), kind, values });
     }
     Table { name, columns }
 }
 
 /// Which tables are connected.
-enum Connected {
+pub(super) enum Connected {
     /// For each table the one that stands for all it is connected with.
     Forest(Vec<usize>),
     /// For each table those whose filters reach it.
@@ -79,7 +106,7 @@ impl Connected {
     }
 
     /// Connects two tables where that leaves one way between any two.
-    fn join(&mut self, from: usize, to: usize) -> bool {
+    pub fn join(&mut self, from: usize, to: usize) -> bool {
         match self {
             Self::Forest(of) => {
                 let (a, b) = (of[from], of[to]);
@@ -100,7 +127,7 @@ impl Connected {
     }
 }
 
-struct Kind {
+struct RelationshipKind {
     active: bool,
     many_to_many: bool,
     one_way: bool,
@@ -119,7 +146,7 @@ pub fn random_model(chance: &mut Chance) -> Model {
         tables.push(table(chance, format!("F{i}"), rows, false));
     }
     let shared = chance.percent(40);
-    let mut connected = Connected::new(tables.len(), shared);
+    let mut connected = Connected::new(tables.len() + 1, shared);
     let mut relationships = Vec::new();
     for from in 0..tables.len() {
         for to in 0..dimensions {
@@ -129,7 +156,7 @@ pub fn random_model(chance: &mut Chance) -> Model {
                 let many_to_many = chance.percent(15);
                 let active = chance.percent(85) && connected.join(from, to);
                 let mut add = |chance: &mut Chance, active, many_to_many| {
-                    let kind = Kind { active, many_to_many, one_way: shared };
+                    let kind = RelationshipKind { active, many_to_many, one_way: shared };
                     relate(chance, &mut tables, &mut relationships, (from, to), kind);
                 };
                 add(chance, active, many_to_many);
@@ -140,10 +167,12 @@ pub fn random_model(chance: &mut Chance) -> Model {
             }
         }
     }
-    let mut model =
-        Model { shared, tables, relationships, measures: Vec::new(), json: String::new() };
-    model.json = json(&mut model.measures, &model.tables, &model.relationships);
-    model
+    if chance.percent(30) {
+        add_calendar(chance, &mut tables, dimensions, &mut relationships, &mut connected);
+    }
+    let (mut measures, groups) = (Vec::new(), groups(chance));
+    let json = json(&mut measures, &tables, &relationships, &groups);
+    Model { shared, tables, relationships, measures, groups, json }
 }
 
 fn relate(
@@ -151,7 +180,7 @@ fn relate(
     tables: &mut [Table],
     relationships: &mut Vec<Relationship>,
     (from, to): (usize, usize),
-    Kind { active, many_to_many, one_way }: Kind,
+    RelationshipKind { active, many_to_many, one_way }: RelationshipKind,
 ) {
     let rows = tables[from].columns[0].values.len();
     let keys = tables[to].columns[0].values.len();
@@ -163,40 +192,62 @@ fn relate(
         let blanks = if chance.percent(30) { 15 } else { 0 };
         let values = values(chance, rows, keys + orphans, blanks);
         let name = format!("Key{to}{}", if active { "" } else { "b" });
-        tables[from].columns.push(Column { name: name.clone(), is_text: false, values });
+        tables[from].columns.push(Column { name: name.clone(), kind: Kind::Whole, values });
         (name, "Key".to_owned())
     };
     let (from_table, to_table) = (tables[from].name.clone(), tables[to].name.clone());
-    let mut json = format!(
-        r#"{{"name":"r{}","fromTable":"{from_table}","fromColumn":"{from_column}","toTable":"{to_table}","toColumn":"{to_column}","isActive":{active}"#,
-        relationships.len()
-    );
+    let mut more = String::new();
     if many_to_many {
-        json.push_str(r#","toCardinality":"many""#);
+        more.push_str(r#","toCardinality":"many""#);
     }
     if !one_way && chance.percent(25) {
-        json.push_str(r#","crossFilteringBehavior":"bothDirections""#);
+        more.push_str(r#","crossFilteringBehavior":"bothDirections""#);
     }
-    json.push('}');
-    relationships.push(Relationship {
-        from: format!("{from_table}[{from_column}]"),
-        to: format!("{to_table}[{to_column}]"),
-        active,
-        stands_in: false,
-        many_to_many,
-        json,
-    });
+    let ends = [(&*from_table, &*from_column), (&*to_table, &*to_column)];
+    let made = Relationship::new(relationships.len(), ends, active, &more);
+    relationships.push(Relationship { many_to_many, ..made });
 }
 
-fn json(measures: &mut Vec<String>, tables: &[Table], relationships: &[Relationship]) -> String {
+impl Relationship {
+    /// One between two columns; `more`: what else its definition says.
+    pub(super) fn new(
+        number: usize,
+        [(from_table, from_column), (to_table, to_column)]: [(&str, &str); 2],
+        active: bool,
+        more: &str,
+    ) -> Self {
+        Self {
+            from: format!("{from_table}[{from_column}]"),
+            to: format!("{to_table}[{to_column}]"),
+            active,
+            stands_in: false,
+            many_to_many: false,
+            json: format!(
+                r#"{{"name":"r{number}","fromTable":"{from_table}","fromColumn":"{from_column}","toTable":"{to_table}","toColumn":"{to_column}","isActive":{active}{more}}}"#
+            ),
+        }
+    }
+}
+
+fn json(
+    measures: &mut Vec<String>,
+    tables: &[Table],
+    relationships: &[Relationship],
+    groups: &[Group],
+) -> String {
     let table = |t: &Table, measures: &mut Vec<String>| {
         let column = |c: &Column| {
-            let kind = if c.is_text { "string" } else { "int64" };
+            let kind = match c.kind {
+                Kind::Whole => "int64",
+                Kind::Text => "string",
+                Kind::Money => "decimal",
+                Kind::Day => "dateTime",
+            };
             format!(r#"{{"name":"{}","dataType":"{kind}"}}"#, c.name)
         };
         let columns: Vec<String> = t.columns.iter().map(column).collect();
         let n = &t.name;
-        let given = [
+        let mut given = vec![
             (format!("{n} sum"), format!("SUM ( {n}[Number] )")),
             (format!("{n} rows"), format!("COUNTROWS ( {n} )")),
             (format!("{n} texts"), format!("DISTINCTCOUNT ( {n}[Text] )")),
@@ -205,6 +256,13 @@ fn json(measures: &mut Vec<String>, tables: &[Table], relationships: &[Relations
                 format!("DIVIDE ( [{n} sum], CALCULATE ( [{n} sum], ALL ( {n} ) ) )"),
             ),
         ];
+        if t.columns.iter().any(|c| c.kind == Kind::Money) {
+            given.push((format!("{n} money"), format!("SUM ( {n}[Money] )")));
+            given.push((
+                format!("{n} worth"),
+                format!("SUMX ( {n}, {n}[Money] * {n}[Number] + {n}[Money] / 3 )"),
+            ));
+        }
         let shown: Vec<String> = given
             .iter()
             .map(|(name, e)| format!(r#"{{"name":"{name}","expression":"{e}"}}"#))
@@ -216,10 +274,11 @@ fn json(measures: &mut Vec<String>, tables: &[Table], relationships: &[Relations
             shown.join(",")
         )
     };
-    let tables: Vec<String> = tables.iter().map(|t| table(t, measures)).collect();
+    let mut tables: Vec<String> = tables.iter().map(|t| table(t, measures)).collect();
+    tables.extend(groups.iter().map(Group::json));
     let relationships: Vec<&str> = relationships.iter().map(|r| r.json.as_str()).collect();
     format!(
-        r#"{{"name":"m","compatibilityLevel":1550,"model":{{"tables":[{}],"relationships":[{}]}}}}"#,
+        r#"{{"name":"m","compatibilityLevel":1702,"model":{{"tables":[{}],"relationships":[{}]}}}}"#,
         tables.join(","),
         relationships.join(",")
     )
@@ -227,23 +286,57 @@ fn json(measures: &mut Vec<String>, tables: &[Table], relationships: &[Relations
 
 const LETTERS: [&str; 4] = ["a", "B", "c", "d"];
 
+/// Fixed decimals whose products and quotients need rounding, in ten-thousandths.
+const MONEY: [i64; 4] = [3_333, -12_345, 5, 9_876_543_219];
+
 impl Column {
     fn data(&self) -> ColumnData {
-        match self.is_text {
-            true => {
+        let values = self.values.iter();
+        match self.kind {
+            Kind::Text => {
                 let text = |v: &Option<i64>| v.map(|i| Arc::from(LETTERS[i as usize]));
-                ColumnData::String(self.values.iter().map(text).collect())
+                ColumnData::String(values.map(text).collect())
             }
-            false => ColumnData::Int64(self.values.clone()),
+            Kind::Whole => ColumnData::Int64(self.values.clone()),
+            Kind::Money => {
+                let money = |v: &Option<i64>| v.map(|i| Decimal(MONEY[i as usize]));
+                ColumnData::Decimal(values.map(money).collect())
+            }
+            Kind::Day => {
+                let day = |v: &Option<i64>| v.map(DateTime::from_days);
+                ColumnData::DateTime(values.map(day).collect())
+            }
         }
+    }
+
+    pub fn is_number(&self) -> bool {
+        matches!(self.kind, Kind::Whole | Kind::Money)
     }
 
     /// A constant of the column's type, perhaps one that does not occur.
     pub fn constant(&self, chance: &mut Chance) -> String {
         let i = chance.below(5);
-        match self.is_text {
-            true => format!("\"{}\"", LETTERS.get(i).unwrap_or(&"none")),
-            false => i.to_string(),
+        match self.kind {
+            Kind::Text => format!("\"{}\"", LETTERS.get(i).unwrap_or(&"none")),
+            Kind::Whole => i.to_string(),
+            Kind::Money => match MONEY.get(i) {
+                Some(v) => format!("CURRENCY ( {} )", Decimal(*v)),
+                None => "1".to_owned(),
+            },
+            Kind::Day => day_constant(chance, &self.values),
+        }
+    }
+
+    fn shown(&self, value: Option<i64>) -> String {
+        let Some(i) = value else { return "-".to_owned() };
+        match self.kind {
+            Kind::Whole => i.to_string(),
+            Kind::Text => LETTERS[i as usize].to_owned(),
+            Kind::Money => Decimal(MONEY[i as usize]).to_string(),
+            Kind::Day => {
+                let (y, m, d) = DateTime::from_days(i).ymd();
+                format!("{y}-{m}-{d}")
+            }
         }
     }
 }
@@ -259,9 +352,10 @@ impl Model {
                 TableData::from_batches(&types, Collation::default(), &[batch]).expect("made here"),
             )
         };
-        let tables = self.tables.iter().map(data).collect();
+        let model = Arc::new(model);
+        let tables = computed(&model, self.tables.iter().map(data).collect());
         let store = StoreVersion::new(tables, &model.relationship_defs()).expect("made here");
-        Dataset { model: Arc::new(model), store: Arc::new(store) }
+        Dataset { model, store: Arc::new(store) }
     }
 
     /// The model and its data, to read.
@@ -270,17 +364,15 @@ impl Model {
         for t in &self.tables {
             writeln!(out, "{}", t.name).expect("made here");
             for c in &t.columns {
-                let value = |v: &Option<i64>| match (v, c.is_text) {
-                    (None, _) => "-".to_owned(),
-                    (Some(i), true) => LETTERS[*i as usize].to_owned(),
-                    (Some(i), false) => i.to_string(),
-                };
-                let values: Vec<String> = c.values.iter().map(value).collect();
+                let values: Vec<String> = c.values.iter().map(|v| c.shown(*v)).collect();
                 writeln!(out, "  {}: {}", c.name, values.join(" ")).expect("made here");
             }
         }
         for r in &self.relationships {
             writeln!(out, "{}", r.json).expect("made here");
+        }
+        for g in &self.groups {
+            writeln!(out, "{}", g.json()).expect("made here");
         }
         out
     }

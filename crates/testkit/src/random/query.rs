@@ -1,7 +1,8 @@
 //! Random queries over a random model.
 
 use super::chance::Chance;
-use super::model::{Column, Model, Table};
+use super::define::{Function, definitions};
+use super::model::{Column, Kind, Model, Table};
 
 /// Writes expressions; knows the numeric columns of the rows around.
 pub(super) struct Writer<'m, 'c> {
@@ -12,16 +13,70 @@ pub(super) struct Writer<'m, 'c> {
     variables: usize,
     /// The query changes relationships.
     relates: bool,
+    /// Functions that the query defines.
+    pub(super) functions: Vec<Function>,
 }
 
-/// A query; `depth` bounds its nesting.
+/// A query; `depth` bounds its nesting. Where it has an order, no two rows are equal in it.
 pub fn random_query(model: &Model, chance: &mut Chance, depth: usize) -> String {
-    let relates = chance.percent(50);
-    let mut w = Writer { model, chance, rows: Vec::new(), variables: 0, relates };
-    format!("EVALUATE {}", w.result(depth))
+    let (defined, model, functions) = definitions(model, chance, depth);
+    let mut w = Writer::new(&model, chance, functions);
+    let result = if w.chance.percent(10) { w.ordered(depth) } else { w.result(depth) };
+    format!("{defined}EVALUATE {result}")
 }
 
-impl<'m> Writer<'m, '_> {
+impl<'m, 'c> Writer<'m, 'c> {
+    pub(super) fn new(model: &'m Model, chance: &'c mut Chance, functions: Vec<Function>) -> Self {
+        let relates = chance.percent(50);
+        Self { model, chance, rows: Vec::new(), variables: 0, relates, functions }
+    }
+
+    /// What is written where rows with these columns are gone through.
+    pub(super) fn in_rows(
+        &mut self,
+        columns: Vec<String>,
+        write: impl FnOnce(&mut Self) -> String,
+    ) -> String {
+        self.rows.push(columns);
+        let written = write(self);
+        self.rows.pop();
+        written
+    }
+
+    pub(super) fn numbers_of(&self, table: &Table) -> Vec<String> {
+        let numbers = table.columns.iter().filter(|c| c.is_number());
+        numbers.map(|c| format!("{}[{}]", table.name, c.name)).collect()
+    }
+
+    /// Rows in an order that tells them all, from the first or from some place on.
+    fn ordered(&mut self, depth: usize) -> String {
+        let mut columns: Vec<(&Table, &Column)> = Vec::new();
+        for _ in 0..=self.chance.below(2) {
+            let (t, c) = self.column();
+            if !columns.iter().any(|(u, d)| (&u.name, &d.name) == (&t.name, &c.name)) {
+                columns.push((t, c));
+            }
+        }
+        let name = |(t, c): &(&Table, &Column)| format!("{}[{}]", t.name, c.name);
+        let names: Vec<String> = columns.iter().map(name).collect();
+        let directions: Vec<&str> =
+            names.iter().map(|_| *self.chance.pick(&["", " ASC", " DESC"])).collect();
+        let order: Vec<String> =
+            names.iter().zip(&directions).map(|(n, d)| format!("{n}{d}")).collect();
+        let starts = self.chance.below(names.len() + 1);
+        let from: Vec<String> =
+            columns[..starts].iter().map(|(_, c)| c.constant(self.chance)).collect();
+        let start = match from.is_empty() {
+            true => String::new(),
+            false => format!(" START AT {}", from.join(", ")),
+        };
+        let expressions = self.expressions(depth);
+        format!(
+            "SUMMARIZECOLUMNS ( {}, {expressions} ) ORDER BY {}{start}",
+            names.join(", "),
+            order.join(", ")
+        )
+    }
     pub(super) fn table(&mut self) -> &'m Table {
         let model = self.model;
         self.chance.pick(&model.tables)
@@ -39,13 +94,15 @@ impl<'m> Writer<'m, '_> {
 
     pub(super) fn number(&mut self) -> String {
         let table = self.table();
-        let numbers: Vec<&Column> = table.columns.iter().filter(|c| !c.is_text).collect();
+        let numbers: Vec<&Column> = table.columns.iter().filter(|c| c.is_number()).collect();
         format!("{}[{}]", table.name, self.chance.pick(&numbers).name)
     }
 
     /// The table a query gives.
     fn result(&mut self, depth: usize) -> String {
-        match self.chance.below(18) {
+        match self.chance.below(20) {
+            18 => self.crossed(depth),
+            19 => self.in_groups(depth),
             16 | 17 => self.joined(depth),
             11 | 12 => self.rollup(depth),
             13 => self.group_by(depth),
@@ -55,9 +112,7 @@ impl<'m> Writer<'m, '_> {
             1..=4 => self.summarize_columns(depth),
             5 | 6 => {
                 let (table, columns) = self.rows_of(depth.saturating_sub(1));
-                self.rows.push(columns);
-                let given = self.expressions(depth);
-                self.rows.pop();
+                let given = self.in_rows(columns, |w| w.expressions(depth));
                 format!("ADDCOLUMNS ( {table}, {given} )")
             }
             7 => {
@@ -68,10 +123,12 @@ impl<'m> Writer<'m, '_> {
             9 => self.summarize(depth),
             _ => {
                 let (outer, columns) = self.rows_of(depth.saturating_sub(1));
-                self.rows.push(columns);
-                let order = self.scalar(depth.saturating_sub(1));
-                self.rows.pop();
-                format!("TOPN ( {}, {outer}, {order} )", 1 + self.chance.below(3))
+                let order = self.in_rows(columns.clone(), |w| w.scalar(depth.saturating_sub(1)));
+                let then = match columns.first().filter(|_| self.chance.percent(40)) {
+                    Some(column) => format!(", ASC, {column}"),
+                    None => (*self.chance.pick(&["", "", ", ASC"])).to_owned(),
+                };
+                format!("TOPN ( {}, {outer}, {order}{then} )", self.chance.below(4))
             }
         }
     }
@@ -92,9 +149,16 @@ impl<'m> Writer<'m, '_> {
             }
         }
         for _ in 0..self.chance.below(3) {
-            parts.push(self.filter_table(depth.saturating_sub(1)));
+            let filter = self.filter_table(depth.saturating_sub(1));
+            parts.push(match self.chance.percent(10) {
+                true => format!("NONVISUAL ( {filter} )"),
+                false => filter,
+            });
         }
         parts.push(self.expressions(depth));
+        if self.chance.percent(10) {
+            parts.push(format!("\"ignored\", IGNORE ( {} )", self.scalar(depth)));
+        }
         format!("SUMMARIZECOLUMNS ( {} )", parts.join(", "))
     }
 
@@ -134,32 +198,26 @@ impl<'m> Writer<'m, '_> {
 
     /// A table to iterate, and the numeric columns of its rows.
     pub(super) fn rows_of(&mut self, depth: usize) -> (String, Vec<String>) {
-        let numbers = |t: &Table| {
-            let numeric = t.columns.iter().filter(|c| !c.is_text);
-            numeric.map(|c| format!("{}[{}]", t.name, c.name)).collect::<Vec<_>>()
-        };
         let deep = depth > 0;
         match self.chance.below(if deep { 9 } else { 5 }) {
             0 | 1 => {
                 let t = self.table();
-                (t.name.clone(), numbers(t))
+                (t.name.clone(), self.numbers_of(t))
             }
             2 | 3 => {
                 let (t, c) = self.column();
                 let name = format!("{}[{}]", t.name, c.name);
                 let function = *self.chance.pick(&["VALUES", "DISTINCT", "ALL", "ALLNOBLANKROW"]);
-                let columns = if c.is_text { Vec::new() } else { vec![name.clone()] };
+                let columns = if c.is_number() { vec![name.clone()] } else { Vec::new() };
                 (format!("{function} ( {name} )"), columns)
             }
             4 => {
                 let t = self.table();
-                (format!("ALL ( {} )", t.name), numbers(t))
+                (format!("ALL ( {} )", t.name), self.numbers_of(t))
             }
             5 | 6 => {
                 let (table, columns) = self.rows_of(depth - 1);
-                self.rows.push(columns.clone());
-                let condition = self.condition(depth - 1);
-                self.rows.pop();
+                let condition = self.in_rows(columns.clone(), |w| w.condition(depth - 1));
                 (format!("FILTER ( {table}, {condition} )"), columns)
             }
             7 => {
@@ -173,7 +231,7 @@ impl<'m> Writer<'m, '_> {
         }
     }
 
-    fn condition(&mut self, depth: usize) -> String {
+    pub(super) fn condition(&mut self, depth: usize) -> String {
         let a = self.scalar(depth);
         let operator = *self.chance.pick(&["=", "<>", ">", "<=", "=="]);
         let b = self.chance.below(4);
@@ -192,7 +250,14 @@ impl<'m> Writer<'m, '_> {
 
     /// An argument of `CALCULATE`.
     fn filter(&mut self, depth: usize) -> String {
-        match self.chance.below(16) {
+        if !self.model.groups.is_empty() && self.chance.percent(25) {
+            return self.item();
+        }
+        if self.has_days() && self.chance.percent(15) {
+            return self.days();
+        }
+        match self.chance.below(17) {
+            16 => self.several_of_one(),
             14 => self.all_selected(),
             15 => self.window(),
             0..=3 => self.simple_condition(),
@@ -210,7 +275,7 @@ impl<'m> Writer<'m, '_> {
         }
     }
 
-    fn simple_condition(&mut self) -> String {
+    pub(super) fn simple_condition(&mut self) -> String {
         let (t, c) = self.column();
         let name = format!("{}[{}]", t.name, c.name);
         match self.chance.below(4) {
@@ -218,7 +283,7 @@ impl<'m> Writer<'m, '_> {
                 format!("{name} IN {{ {}, {} }}", c.constant(self.chance), c.constant(self.chance))
             }
             1 => format!("ISBLANK ( {name} )"),
-            2 if !c.is_text => format!("{name} > {}", self.chance.below(3)),
+            2 if c.kind == Kind::Whole => format!("{name} > {}", self.chance.below(3)),
             _ => format!("{name} = {}", c.constant(self.chance)),
         }
     }
@@ -255,18 +320,17 @@ impl<'m> Writer<'m, '_> {
                 c.constant(self.chance)
             ),
             3 => t.name.clone(),
+            4 if self.has_days() => self.days(),
             4 => self.window(),
             _ => {
                 let (table, columns) = match self.chance.percent(50) {
                     true => (t.name.clone(), Vec::new()),
                     false => {
-                        let columns = if c.is_text { Vec::new() } else { vec![name.clone()] };
+                        let columns = if c.is_number() { vec![name.clone()] } else { Vec::new() };
                         (format!("ALL ( {name} )"), columns)
                     }
                 };
-                self.rows.push(columns);
-                let condition = self.condition(depth.saturating_sub(1));
-                self.rows.pop();
+                let condition = self.in_rows(columns, |w| w.condition(depth.saturating_sub(1)));
                 format!("FILTER ( {table}, {condition} )")
             }
         }
@@ -277,7 +341,14 @@ impl<'m> Writer<'m, '_> {
             return self.leaf();
         }
         let d = depth - 1;
-        match self.chance.below(16) {
+        if self.has_days() && self.chance.percent(10) {
+            return self.over_time();
+        }
+        if !self.functions.is_empty() && self.chance.percent(20) {
+            return self.own_call(d);
+        }
+        match self.chance.below(17) {
+            16 => self.variable_twice(d),
             12 => self.rank(d),
             13 => format!("COUNTROWS ( RELATEDTABLE ( {} ) )", self.table().name),
             14 | 15 => self.table_variable(d),
@@ -286,15 +357,17 @@ impl<'m> Writer<'m, '_> {
             5..=7 => {
                 let (table, columns) = self.rows_of(d);
                 let function = *self.chance.pick(&["SUMX", "MAXX", "MINX", "COUNTX", "AVERAGEX"]);
-                self.rows.push(columns);
-                let body = self.scalar(d);
-                self.rows.pop();
+                let body = self.in_rows(columns, |w| w.scalar(d));
                 format!("{function} ( {table}, {body} )")
             }
             8 => format!("COUNTROWS ( {} )", self.rows_of(d).0),
             9 => {
-                let operator = *self.chance.pick(&["+", "-", "*"]);
-                format!("( {} {operator} {} )", self.scalar(d), self.scalar(d))
+                let operator = *self.chance.pick(&["+", "-", "*", "/"]);
+                let (a, b) = (self.scalar(d), self.scalar(d));
+                match operator {
+                    "/" => format!("DIVIDE ( {a}, {b} )"),
+                    operator => format!("( {a} {operator} {b} )"),
+                }
             }
             10 => format!("IF ( {}, {}, {} )", self.condition(d), self.scalar(d), self.scalar(d)),
             _ => {

@@ -90,9 +90,14 @@ impl Writer<'_, '_> {
             table.columns.iter().map(|c| format!("{}[{}]", table.name, c.name)).collect();
         let first = self.chance.below(columns.len());
         let (a, b) = (&columns[first], &columns[(first + 1) % columns.len()]);
+        let c = &columns[(first + 2) % columns.len()];
         let direction = *self.chance.pick(&["", ", ASC", ", DESC", ", DESC BLANKS LAST"]);
         let function = *self.chance.pick(&["ALL", "ALL", "ALLSELECTED"]);
-        match self.chance.below(4) {
+        match self.chance.below(6) {
+            4 | 5 if c != a => (
+                format!("{function} ( {a}, {b}, {c} )"),
+                format!("ORDERBY ( {a}{direction} ), PARTITIONBY ( {b}, {c} )"),
+            ),
             0 => (format!("{function} ( {a} )"), format!("ORDERBY ( {a}{direction} )")),
             1 => {
                 let measure = self.chance.pick(&self.model.measures).clone();
@@ -218,7 +223,11 @@ impl Writer<'_, '_> {
         let (a, b) = (&columns[0], &columns[1]);
         let measure = |w: &mut Self| w.chance.pick(&w.model.measures).clone();
         let (first, second) = (measure(self), measure(self));
-        match self.chance.below(4) {
+        match self.chance.below(5) {
+            4 => format!(
+                "GENERATE ( VALUES ( {a} ), CALCULATETABLE ( SUMMARIZECOLUMNS ( {b}, \"x\", [{first}] ), {} ) )",
+                self.filters(depth.saturating_sub(1))
+            ),
             0 => format!(
                 "NATURALINNERJOIN ( SUMMARIZECOLUMNS ( {a}, \"x\", [{first}] ), SUMMARIZECOLUMNS ( {a}, {b}, \"y\", [{second}] ) )"
             ),
@@ -233,6 +242,86 @@ impl Writer<'_, '_> {
             _ => format!(
                 "SUMMARIZECOLUMNS ( {a}, {b}, \"x\", IGNORE ( {} ), \"y\", [{second}] )",
                 self.scalar(depth)
+            ),
+        }
+    }
+    /// Rows of tables that may have blank ones, crossed.
+    pub(super) fn crossed(&mut self, depth: usize) -> String {
+        let columns = self.groups(2);
+        let function = *self.chance.pick(&["VALUES", "ALL", "DISTINCT"]);
+        let (a, b) =
+            (format!("{function} ( {} )", columns[0]), format!("VALUES ( {} )", columns[1]));
+        let crossed = match self.chance.below(3) {
+            0 => format!("CROSSJOIN ( {a}, {b} )"),
+            1 => format!("GENERATE ( {a}, {b} )"),
+            _ => {
+                let filters = self.filters(depth.saturating_sub(1));
+                format!("GENERATEALL ( {a}, CALCULATETABLE ( {b}, {filters} ) )")
+            }
+        };
+        let measure = self.chance.pick(&self.model.measures).clone();
+        format!("ADDCOLUMNS ( {crossed}, \"m\", [{measure}], {} )", self.expressions(depth))
+    }
+
+    /// An item of a calculation group, selected.
+    pub(super) fn item(&mut self) -> String {
+        let model = self.model;
+        self.chance.pick(&model.groups).selection(self.chance)
+    }
+
+    /// Measures by the items of a calculation group.
+    pub(super) fn in_groups(&mut self, depth: usize) -> String {
+        let model = self.model;
+        if model.groups.is_empty() {
+            return self.rollup(depth);
+        }
+        let group = self.chance.pick(&model.groups).name;
+        let column = self.named();
+        match self.chance.below(3) {
+            0 => format!("ADDCOLUMNS ( VALUES ( {group}[Item] ), {} )", self.expressions(depth)),
+            1 => format!(
+                "SUMMARIZECOLUMNS ( {group}[Item], {}, {} )",
+                self.filter_table(depth.saturating_sub(1)),
+                self.expressions(depth)
+            ),
+            _ => {
+                format!("SUMMARIZECOLUMNS ( {column}, {group}[Item], {} )", self.expressions(depth))
+            }
+        }
+    }
+
+    /// Filters of one column, in and around each other.
+    pub(super) fn several_of_one(&mut self) -> String {
+        let (t, c) = self.column();
+        let name = format!("{}[{}]", t.name, c.name);
+        let mut value = || c.constant(self.chance);
+        let (one, other, third) = (value(), value(), value());
+        match self.chance.below(3) {
+            0 => format!(
+                "KEEPFILTERS ( {name} <> {one} ), KEEPFILTERS ( {name} IN {{ {one}, {other} }} )"
+            ),
+            1 => format!(
+                "{name} IN {{ {one}, {other} }}, KEEPFILTERS ( {name} = {other} || {name} = {third} )"
+            ),
+            _ => format!(
+                "KEEPFILTERS ( TREATAS ( {{ {one}, {other} }}, {name} ) ), KEEPFILTERS ( FILTER ( ALL ( {name} ), {name} <> {third} ) )"
+            ),
+        }
+    }
+
+    /// A table found once and used in two places.
+    pub(super) fn variable_twice(&mut self, depth: usize) -> String {
+        let table = self.filter_table(depth);
+        let (inner, filters) = (self.scalar(depth), self.filters(depth));
+        match self.chance.below(3) {
+            0 => format!(
+                "( VAR t = {table} RETURN CALCULATE ( {inner}, t ) - CALCULATE ( {inner}, {filters}, t ) )"
+            ),
+            1 => format!(
+                "( VAR t = {table} RETURN SUMX ( t, CALCULATE ( {inner} ) ) + CALCULATE ( COUNTROWS ( t ), {filters} ) )"
+            ),
+            _ => format!(
+                "( VAR t = {table} VAR u = CALCULATETABLE ( t, {filters} ) RETURN COUNTROWS ( UNION ( t, u ) ) + COUNTROWS ( EXCEPT ( t, u ) ) + CALCULATE ( {inner}, u, KEEPFILTERS ( t ) ) )"
             ),
         }
     }

@@ -140,8 +140,13 @@ impl Reference {
         }
         let (column, days) = self.visible_days(env, &arguments[0])?;
         let all = self.days(&self.combinations(&FilterContext::default(), &[column], false))?;
-        let Some((first, last)) = days.first().copied().zip(days.last().copied()) else {
-            return Ok(Some(self.date_table(column, &[])));
+        // These two take days of the whole column, whichever of them are visible.
+        let of_column = matches!(function, "DATESINPERIOD" | "DATESBETWEEN");
+        let ends = days.first().copied().zip(days.last().copied());
+        let (first, last) = match ends {
+            Some(ends) => ends,
+            None if of_column => (0, 0),
+            None => return Ok(Some(self.date_table(column, &[]))),
         };
         let span = |from: i64, to: i64| (from..=to).collect::<Vec<i64>>();
         let number = |i: usize| -> Result<i64> {
