@@ -164,6 +164,7 @@ impl<'a> Evaluator<'a> {
         ScalarContext {
             collation: self.collation,
             locale: &self.context.locale,
+            user_culture: self.context.user_culture.as_deref().unwrap_or(&self.context.locale),
             now: self.context.now,
             utc_now: self.context.utc_now,
             user: &self.context.user,

@@ -33,6 +33,8 @@ pub struct ScalarContext<'a> {
     pub collation: Collation,
     /// Culture of the model, as `en-US`.
     pub locale: &'a str,
+    /// What the caller's client says of its own.
+    pub user_culture: &'a str,
     /// Local time of the query's start.
     pub now: DateTime,
     pub utc_now: DateTime,

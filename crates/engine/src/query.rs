@@ -72,6 +72,8 @@ pub struct QueryContext {
     pub custom_data: Option<String>,
     /// The model's culture, as `en-US`.
     pub locale: String,
+    /// What the caller's client says of its own; the model's where it says nothing.
+    pub user_culture: Option<String>,
     /// Local time of the query's start.
     pub now: DateTime,
     pub utc_now: DateTime,
@@ -112,6 +114,7 @@ impl Default for QueryContext {
             user: String::new(),
             custom_data: None,
             locale: "en-US".into(),
+            user_culture: None,
             now: DateTime::default(),
             utc_now: DateTime::default(),
             seed: 1,

@@ -58,6 +58,7 @@ pub(crate) struct Question {
     user: String,
     custom_data: Option<String>,
     locale: String,
+    user_culture: Option<String>,
     parameters: Vec<(String, Value)>,
     row_limit: usize,
     /// The year that dates in texts are of when they tell none.
@@ -74,6 +75,7 @@ impl Question {
             user: context.user.clone(),
             custom_data: context.custom_data.clone(),
             locale: context.locale.clone(),
+            user_culture: context.user_culture.clone(),
             parameters: context.parameters.clone(),
             row_limit: context.row_limit,
             year: context.now.ymd().0,
@@ -88,6 +90,7 @@ impl Question {
             && self.user == other.user
             && self.custom_data == other.custom_data
             && self.locale == other.locale
+            && self.user_culture == other.user_culture
             && self.parameters == other.parameters
             && (self.row_limit, self.year) == (other.row_limit, other.year)
     }
@@ -184,6 +187,7 @@ mod tests {
             QueryContext { roles: vec!["r".into()], ..one.clone() },
             QueryContext { custom_data: Some("c".into()), ..one.clone() },
             QueryContext { locale: "de-DE".into(), ..one.clone() },
+            QueryContext { user_culture: Some("de-DE".into()), ..one.clone() },
             QueryContext { row_limit: 5, ..one.clone() },
             QueryContext { parameters: vec![("p".into(), Value::from(1))], ..one.clone() },
         ] {

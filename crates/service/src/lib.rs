@@ -58,6 +58,7 @@ pub mod traces;
 pub mod verify;
 pub mod versions;
 pub mod watch;
+mod windows_locale;
 
 pub use backup::NamedTargets;
 pub use config::ServiceConfig;

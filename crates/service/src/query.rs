@@ -18,6 +18,7 @@ use crate::call::Call;
 use crate::running::RunningRequest;
 use crate::service::Service;
 use crate::versions::LoadedVersion;
+use crate::windows_locale::culture_of;
 
 #[derive(Debug)]
 pub struct QueryAnswer {
@@ -144,6 +145,7 @@ impl Service {
             user: session.acting_user().to_owned(),
             custom_data: session.custom_data.clone(),
             locale: version.model.database.model.culture.clone().unwrap_or_else(|| "en-US".into()),
+            user_culture: culture_of(session.locale).map(str::to_owned),
             now: self.now(),
             utc_now: self.now(),
             seed: session.number,

@@ -265,6 +265,7 @@ impl Reference {
         use_it(&ScalarContext {
             collation: Collation::default(),
             locale: &self.locale,
+            user_culture: &self.locale,
             now: self.now,
             utc_now: self.now,
             user: "reference",

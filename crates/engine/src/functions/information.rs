@@ -146,7 +146,13 @@ const INFORMATION: &[Row] = &[
         F(|c, _| Ok(c.user.into())),
     ),
     Row("USEROBJECTID", "", "The object id of the user who asks.", S, F(|c, _| Ok(c.user.into()))),
-    Row("USERCULTURE", "", "The locale of the user who asks.", S, F(|c, _| Ok(c.locale.into()))),
+    Row(
+        "USERCULTURE",
+        "",
+        "The locale of the user who asks.",
+        S,
+        F(|c, _| Ok(c.user_culture.into())),
+    ),
     Row(
         "CUSTOMDATA",
         "",

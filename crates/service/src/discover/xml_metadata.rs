@@ -6,6 +6,7 @@ use evercube_base::{Error, Result, Rowset, Value};
 
 use super::context::{DatabaseInfo, DiscoverContext};
 use super::filter::{self, Restrictions};
+use crate::windows_locale::windows_number;
 
 const ENGINE: &str = "http://schemas.microsoft.com/analysisservices/2003/engine";
 const ENGINE_100: &str = "http://schemas.microsoft.com/analysisservices/2008/engine/100";
@@ -137,34 +138,11 @@ fn database_document(database: &DatabaseInfo<'_>, with_properties: bool) -> Stri
             .data_updated
             .map_or(database.schema_updated, |t| t.max(database.schema_updated));
         element(&mut out, "LastUpdate", &changed.to_string());
-        element(&mut out, "Language", &locale(model.culture.as_deref()).to_string());
+        element(&mut out, "Language", &windows_number(model.culture.as_deref()).to_string());
         if let Some(c) = model.collation.as_deref() {
             element(&mut out, "Collation", c);
         }
     }
     out.push_str("</Database>");
     out
-}
-
-/// Windows number of the commonest cultures; English where it is not known.
-fn locale(culture: Option<&str>) -> u32 {
-    match culture.unwrap_or("en-US") {
-        "de-DE" => 1031,
-        "fr-FR" => 1036,
-        "es-ES" => 3082,
-        "it-IT" => 1040,
-        "nl-NL" => 1043,
-        "pt-BR" => 1046,
-        "ja-JP" => 1041,
-        "zh-CN" => 2052,
-        "pl-PL" => 1045,
-        "ru-RU" => 1049,
-        "da-DK" => 1030,
-        "sv-SE" => 1053,
-        "nb-NO" => 1044,
-        "fi-FI" => 1035,
-        "tr-TR" => 1055,
-        "en-GB" => 2057,
-        _ => 1033,
-    }
 }
