@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use evercube_base::{DataType, Error, Result};
+use evercube_base::{Error, Result};
 use evercube_dax::ast::Expr;
 
 use crate::bind::Binder;
 use crate::calculated::{ROWS_AT_ONCE, stored};
 use crate::eval::{CellTable, Evaluator};
 use crate::query::{Dataset, QueryContext, Variables};
+use crate::query_table::stored_type;
 use crate::secured::secured;
 
 /// The dataset with one more column in a table. `define` makes known what the expression may name;
@@ -49,10 +50,7 @@ pub(crate) fn with_column(
         let cells = start.in_rows_of(&CellTable::shared(all.rows.take(&some)));
         values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
     }
-    let data_type = match node.data_type() {
-        DataType::Variant => values.iter().find_map(|v| v.data_type()).unwrap_or(DataType::String),
-        known => known,
-    };
+    let data_type = stored_type(node.data_type(), &values);
     let mut tables = dataset.store.tables.clone();
     let place = &mut tables[id.0 as usize];
     *place = Arc::new(place.and_column(data_type, stored(&values, data_type, &evaluator.culture))?);

@@ -66,7 +66,7 @@ pub(crate) fn with_table(
 }
 
 /// The type a column is stored in: values of several types that do not go together become text.
-fn stored_type(bound: DataType, values: &[Value]) -> DataType {
+pub(crate) fn stored_type(bound: DataType, values: &[Value]) -> DataType {
     if bound != DataType::Variant {
         return bound;
     }

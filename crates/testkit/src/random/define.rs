@@ -77,7 +77,8 @@ pub(super) fn definitions(
                 let (name, column) = (&known.tables[at].name, format!("Extra{i}"));
                 let rows = w.numbers_of(&known.tables[at]);
                 let expression = w.in_rows(rows, |w| w.scalar(depth));
-                text.push(format!("COLUMN {name}[{column}] = {expression}"));
+                // Under calculation groups only the values of a measure say that it is a number.
+                text.push(format!("COLUMN {name}[{column}] = 1 * {expression}"));
                 let values = Vec::new();
                 model.tables[at].columns.push(Column { name: column, kind: Kind::Whole, values });
             }

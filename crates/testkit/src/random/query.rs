@@ -12,7 +12,7 @@ pub(super) struct Writer<'m, 'c> {
     pub(super) rows: Vec<Vec<String>>,
     variables: usize,
     /// The query changes relationships.
-    relates: bool,
+    pub(super) relates: bool,
     /// Functions that the query defines.
     pub(super) functions: Vec<Function>,
 }

@@ -312,7 +312,11 @@ impl Writer<'_, '_> {
     /// A table found once and used in two places.
     pub(super) fn variable_twice(&mut self, depth: usize) -> String {
         let table = self.filter_table(depth);
-        let (inner, filters) = (self.scalar(depth), self.filters(depth));
+        let inner = self.scalar(depth);
+        // With other relationships a part of it may be wrong that is right by itself.
+        let relates = std::mem::replace(&mut self.relates, false);
+        let filters = self.filters(depth);
+        self.relates = relates;
         match self.chance.below(3) {
             0 => format!(
                 "( VAR t = {table} RETURN CALCULATE ( {inner}, t ) - CALCULATE ( {inner}, {filters}, t ) )"

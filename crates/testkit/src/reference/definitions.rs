@@ -10,7 +10,7 @@ use evercube_engine::scalar as rules;
 use evercube_store::{TableData, TableId};
 
 use super::functions::Function;
-use super::{Env, Reference, unsupported};
+use super::{Env, Reference};
 
 impl Reference {
     /// Makes the definitions known; gives what the query sees. Measures and functions may name all
@@ -128,7 +128,8 @@ impl Reference {
     }
 }
 
-/// Values as a column: of the one type they have, or of the wider one of two kinds of numbers.
+/// Values as a column: of the one type they have, of the wider one of two kinds of numbers, or as
+/// texts.
 fn stored(values: &[Value], culture: &rules::Culture) -> Result<ColumnData> {
     let mut data_type: Option<DataType> = None;
     for of in values.iter().filter_map(Value::data_type) {
@@ -139,7 +140,7 @@ fn stored(values: &[Value], culture: &rules::Culture) -> Result<ColumnData> {
                 let is_double = [known, of].contains(&DataType::Double);
                 if is_double { DataType::Double } else { DataType::Decimal }
             }
-            Some(_) => return Err(unsupported("columns of values of several types")),
+            Some(_) => DataType::String,
         });
     }
     let mut out = ColumnData::empty(data_type.unwrap_or(DataType::Int64));
