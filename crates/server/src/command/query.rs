@@ -26,6 +26,9 @@ pub struct Query {
     /// Read the database as it was at a version number or time
     #[arg(long, value_name = "VERSION|TIME")]
     at: Option<String>,
+    /// How fresh the answer must be: strong, session, any, or bounded:2s [default: session]
+    #[arg(long, value_name = "LEVEL")]
+    read: Option<String>,
 }
 
 /// The query, on the command line or in a file.
@@ -58,7 +61,10 @@ pub async fn run(args: &Query) -> Outcome {
     if let Some(at) = &args.at {
         body["at"] = at.as_str().into();
     }
-    let path = format!("/api/v1/databases/{}/query", percent_encode(&args.database));
+    let mut path = format!("/api/v1/databases/{}/query", percent_encode(&args.database));
+    if let Some(level) = &args.read {
+        path.push_str(&format!("?read={}", percent_encode(level)));
+    }
     let client = args.account.client()?;
     let bytes = client.post_json(&path, &body, &request_id()?).await?;
     let results: Results = json(&bytes)?;

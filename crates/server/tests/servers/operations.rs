@@ -176,6 +176,11 @@ fn members_come_and_go_under_load() {
         all.iter().any(|s| s["name"] == "s4" && s["state"] == "fenced")
     });
     load.end();
+    let read =
+        |level| group.command(&gateway, &["query", "Shop", "EVALUATE Sales", "--read", level]);
+    let ((status, text), (wrong, why)) = (read("any"), read("now"));
+    assert_eq!((status, wrong), (Some(0), Some(1)), "{text}");
+    assert!(why.contains("read level"), "{why}");
     let (status, hint) = group.command(&gateway, &["members", "add", "s9"]);
     assert!(status == Some(1) && hint.contains("--join"), "{hint}");
     assert!(group.verify("Shop").contains("all servers hold the same"));
