@@ -358,14 +358,16 @@ fn nothing_is_lost_wrong_or_told_while_disks_rot_and_wires_break() {
     }
 }
 
-/// Lives through worlds until one breaks, which must break this invariant.
-fn finds(planted: Planted, invariant: &str) {
+/// Lives through worlds until one breaks, which must break one of these invariants.
+fn finds(planted: Planted, invariants: &[&str]) {
     for seed in 1..=4 {
         let found = in_world(seed, planted, 4);
         if found.is_empty() {
             continue;
         }
-        let is_it = found.iter().any(|v| v.starts_with(&format!("{invariant}:")));
+        let is_it = found
+            .iter()
+            .any(|v| v.split_once(':').is_some_and(|(broken, _)| invariants.contains(&broken)));
         assert!(is_it, "{planted:?} with seed {seed} broke something else: {found:#?}");
         return;
     }
@@ -374,35 +376,36 @@ fn finds(planted: Planted, invariant: &str) {
 
 #[test]
 fn i4_finds_answers_of_another_version() {
-    finds(Planted::AnswerOfBefore, "I4");
+    finds(Planted::AnswerOfBefore, &["I4"]);
 }
 
 #[test]
 fn i6_finds_receipts_for_what_never_came() {
-    finds(Planted::MadeUpReceipts, "I6");
+    finds(Planted::MadeUpReceipts, &["I6"]);
 }
 
 #[test]
 fn i6_finds_full_disks_that_lie() {
-    finds(Planted::FullDisksLie, "I6");
+    finds(Planted::FullDisksLie, &["I6"]);
 }
 
 #[test]
 fn i6_finds_slow_disks_that_lie() {
-    finds(Planted::SlowDisksLie, "I6");
+    finds(Planted::SlowDisksLie, &["I6"]);
 }
 
 #[test]
 fn i7_finds_a_change_that_is_two() {
-    finds(Planted::TwoCommits, "I7");
+    finds(Planted::TwoCommits, &["I7"]);
 }
 
 #[test]
 fn i9_finds_a_password_in_the_log() {
-    finds(Planted::SecretInLog, "I9");
+    finds(Planted::SecretInLog, &["I9"]);
 }
 
 #[test]
 fn healing_finds_files_that_stay_damaged() {
-    finds(Planted::NothingHeals, "healing");
+    // What a disk that hung has missed never comes either, until no majority can hold a change.
+    finds(Planted::NothingHeals, &["healing", "I8"]);
 }

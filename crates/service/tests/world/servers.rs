@@ -1,5 +1,6 @@
 //! The servers of a world, and what is known of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -157,16 +158,18 @@ impl World {
         ask: impl Fn(Arc<Service>) -> F,
     ) -> Option<T> {
         let until = Instant::now() + PATIENCE;
-        let mut last = None;
+        let mut last = BTreeMap::new();
         while Instant::now() < until {
-            for server in self.names() {
-                let Some(server) = self.server(&server) else { continue };
-                let asked = self.wires.while_it_runs(&server, ask(Arc::clone(&server)));
-                match tokio::time::timeout(PATIENCE, asked).await {
+            for name in self.names() {
+                let Some(server) = self.server(&name) else { continue };
+                let (began, asked) = (Instant::now(), ask(Arc::clone(&server)));
+                let asked = self.wires.while_it_runs(&server, asked);
+                let why = match tokio::time::timeout(PATIENCE, asked).await {
                     Ok(Ok(done)) => return Some(done),
-                    Ok(Err(e)) => last = Some(e.to_string()),
-                    Err(_) => last = Some("it never ended".to_owned()),
-                }
+                    Ok(Err(e)) => e.to_string(),
+                    Err(_) => "it never ended".to_owned(),
+                };
+                last.insert(name, (why, began.elapsed()));
             }
             sleep(Duration::from_millis(30)).await;
         }
