@@ -71,7 +71,7 @@ impl Service {
             request_id: request_id.to_owned(),
             database: new.name.clone(),
             expected_seq: Some(new.expected_seq),
-            epoch: self.metastore.status().term,
+            epoch: self.term_of(&new.name),
             lease: self.epoch_to_end(&new.name)?,
             drop: false,
             rename_to,
@@ -94,7 +94,7 @@ impl Service {
             request_id: request_id.to_owned(),
             database: name.to_owned(),
             expected_seq: Some(seq),
-            epoch: self.metastore.status().term,
+            epoch: self.term_of(name),
             lease: self.epoch_to_end(name)?,
             drop: true,
             now_micros: self.now().unix_micros(),
@@ -104,6 +104,13 @@ impl Service {
         // The next change of a database of this name begins from here.
         self.metastore.wait_applied(seq, crate::read::HOLD).await?;
         Ok(seq)
+    }
+
+    /// The term in which a version is made: that of the version before at least, for while consensus
+    /// starts again it knows none.
+    fn term_of(&self, database: &str) -> u64 {
+        let before = self.metastore.state().database(database).map_or(0, |d| d.epoch);
+        self.metastore.status().term.max(before)
     }
 
     async fn propose_write(&self, command: Command) -> Result<u64> {
