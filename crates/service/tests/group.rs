@@ -69,6 +69,8 @@ impl World {
         for s in [&a, &b, &c] {
             eventually("three members", || s.metastore.state().members.len() == 3).await;
         }
+        // The leader's own grant, which would otherwise come after what a test does.
+        eventually("the writes are given", || a.metastore.state().lease.is_some()).await;
         [a, b, c]
     }
 }
