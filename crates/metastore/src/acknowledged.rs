@@ -9,6 +9,7 @@ use openraft::{LogId, Vote};
 use tokio::time::Instant;
 
 use crate::dated::Dated;
+use crate::metastore::millis;
 use crate::raft::Types;
 
 /// What a member has answered while this server led.
@@ -60,21 +61,21 @@ impl Acknowledged {
         }
     }
 
+    /// Notes, at the leader of this vote, when a majority was in contact.
     pub(crate) fn majority_was_at(&self, under: Vote<u64>, at: Option<Instant>) {
         let mut majority = self.0.majority.lock().unwrap_or_else(PoisonError::into_inner);
         *majority = at.map(|at| (under, at));
     }
 
     /// What the next message to a member says of its age.
-    pub(crate) fn dated(&self, id: u64, under: &Vote<u64>) -> Dated {
+    fn dated(&self, id: u64, under: &Vote<u64>) -> Dated {
         let answered = self.lock().get(&id).filter(|s| s.under == *under).and_then(|s| s.number);
         let majority = *self.0.majority.lock().unwrap_or_else(PoisonError::into_inner);
         let at = majority.filter(|(of, _)| of == under).map(|(_, at)| at);
-        let millis = |at: Instant| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
         Dated {
             number: Some(self.0.sent.fetch_add(1, Ordering::Relaxed)),
             answered,
-            majority_ms: at.map(millis),
+            majority_ms: at.map(|at| millis(at.elapsed())),
         }
     }
 

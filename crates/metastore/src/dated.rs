@@ -17,13 +17,13 @@ const KEPT: usize = 32;
 /// What a message says of its age. Members of releases before say and read nothing of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dated {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) number: Option<u64>,
     /// The newest message that the member is known to have answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answered: Option<u64>,
     /// Milliseconds, when it was sent, since a majority was in contact with the leader.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) majority_ms: Option<u64>,
 }
 
@@ -38,20 +38,24 @@ pub(crate) struct Sent<'a> {
 
 /// When this member answered which messages of a leader, in its own milliseconds.
 #[derive(Default)]
-pub(crate) struct Answers(Mutex<(Option<Vote<u64>>, Numbered)>);
+pub(crate) struct Answers(Mutex<Answered>);
 
-/// Numbers of messages, each with what is kept about it.
-type Numbered = VecDeque<(u64, u64)>;
+#[derive(Default)]
+struct Answered {
+    leader: Option<Vote<u64>>,
+    /// Number and time of the newest ones, the last first.
+    newest: VecDeque<(u64, u64)>,
+}
 
 impl Answers {
     pub(crate) fn note(&self, leader: Vote<u64>, dated: &Dated, now: u64) {
         let Some(number) = dated.number else { return };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.0 != Some(leader) {
-            *kept = (Some(leader), VecDeque::new());
+        if kept.leader != Some(leader) {
+            *kept = Answered { leader: Some(leader), ..Answered::default() };
         }
-        kept.1.push_front((number, now));
-        kept.1.truncate(KEPT);
+        kept.newest.push_front((number, now));
+        kept.newest.truncate(KEPT);
     }
 
     /// How many milliseconds ago what a message that came at `arrived` tells may have ceased to hold, at
@@ -61,8 +65,8 @@ impl Answers {
             return Some(0);
         }
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = dated.answered.filter(|_| kept.0 == Some(leader))?;
-        let (_, at) = kept.1.iter().find(|(number, _)| *number == answered)?;
+        let answered = dated.answered.filter(|_| kept.leader == Some(leader))?;
+        let (_, at) = kept.newest.iter().find(|(number, _)| *number == answered)?;
         Some(arrived.saturating_sub(*at) + dated.majority_ms.unwrap_or(0))
     }
 }

@@ -40,6 +40,7 @@ pub(crate) use membership::LOST;
 use membership::{JoinRequest, Removal};
 use propose::HOLD;
 pub use timing::Timing;
+pub(crate) use timing::millis;
 
 /// How messages reach another member; given by the server.
 #[async_trait]
@@ -429,7 +430,7 @@ impl Metastore {
     /// Milliseconds since a majority was in contact with this leader; a group of one always is.
     fn quorum_age(&self, m: &Metrics) -> Option<u64> {
         let at = self.majority_at(m)?;
-        Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Some(millis(at.elapsed()))
     }
 
     fn majority_at(&self, m: &Metrics) -> Option<Instant> {
@@ -475,7 +476,7 @@ impl Metastore {
     }
 
     fn elapsed_millis(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.started.elapsed())
     }
 
     /// Waits until this server has applied entry `index`.

@@ -1,4 +1,4 @@
-//! The consensus library behind our own types; no other module names it for more than storage.
+//! The consensus library's types, its timing, and what it sends to members.
 
 #![allow(clippy::result_large_err, reason = "the consensus library fixes the error type")]
 
@@ -25,7 +25,7 @@ use crate::acknowledged::{Acknowledged, Asked};
 use crate::coding;
 use crate::command::{Command, Reply};
 use crate::dated::Sent;
-use crate::metastore::{LOST, Transport};
+use crate::metastore::{LOST, Transport, millis};
 use crate::refusal::Refusal;
 use crate::state::Member;
 use crate::state_machine::StateMachine;
@@ -55,7 +55,7 @@ pub(crate) type Metrics = openraft::RaftMetrics<u64, BasicNode>;
 /// Timing of the consensus, which holds no elections and sends no heartbeats by itself; snapshots
 /// every 2,000 entries, of which 500 stay in the log.
 pub(crate) fn config(lease: Duration) -> Result<Config, openraft::ConfigError> {
-    let millis = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    let millis = millis(lease);
     Config {
         cluster_name: "evercube".into(),
         // How long entries may take to be on a follower's disk and answered: with less than a slow

@@ -1,4 +1,5 @@
-//! Settings that the group keeps for all its servers, one that joins included: limits, and places for backups. A server's own setting comes before the group's.
+//! Settings that the group keeps for all its servers, one that joins included: limits, and places for
+//! backups. A server's own setting comes before the group's.
 
 use std::collections::BTreeMap;
 

@@ -150,7 +150,6 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     let cloud = azure::is_transport(request.uri().path());
     let (head, body) = request.into_parts();
     let mut asked = Asked::of_head(head);
-    let limits = state.service.limits();
     // Before the body is read: from somebody unknown none is taken.
     let mut answer = match caller::find(&state, &asked, from).await {
         _ if azure::is_asked(&asked) => match asked.take_small_body(body).await {
@@ -164,23 +163,25 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
                 health::run(&state, &asked, names)
             }
         },
-        Ok(Caller { identity, cookie }) => match asked.take_body(body, limits.request_size).await {
-            Ok(()) => {
-                asked.ensure_request_id();
-                let is_relayed = asked.is_relayed();
-                let mut answer = noted(&state, asked, &identity, from).await;
-                if let Some(servers) = is_relayed.then(|| servers(&state)).flatten() {
-                    answer.headers_mut().insert(asked::SERVERS, servers);
+        Ok(Caller { identity, cookie }) => {
+            match asked.take_body(body, state.service.limits().request_size).await {
+                Ok(()) => {
+                    asked.ensure_request_id();
+                    let is_relayed = asked.is_relayed();
+                    let mut answer = noted(&state, asked, &identity, from).await;
+                    if let Some(servers) = is_relayed.then(|| servers(&state)).flatten() {
+                        answer.headers_mut().insert(asked::SERVERS, servers);
+                    }
+                    let login = cookie
+                        .map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly; SameSite=Strict"));
+                    if let Some(value) = login.and_then(|c| HeaderValue::from_str(&c).ok()) {
+                        answer.headers_mut().append(http::header::SET_COOKIE, value);
+                    }
+                    answer
                 }
-                let login = cookie
-                    .map(|c| format!("{LOGIN_COOKIE}={c}; Path=/; HttpOnly; SameSite=Strict"));
-                if let Some(value) = login.and_then(|c| HeaderValue::from_str(&c).ok()) {
-                    answer.headers_mut().append(http::header::SET_COOKIE, value);
-                }
-                answer
+                Err(e) => failed(&e),
             }
-            Err(e) => failed(&e),
-        },
+        }
         Err(refusal) => {
             incoming::discard(body).await;
             refusal

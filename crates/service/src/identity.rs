@@ -95,7 +95,7 @@ impl ServerIdentity {
 /// clients would find the group empty.
 fn require_no_data(data_dir: &Path) -> Result<()> {
     let objects = std::fs::read_dir(data_dir.join("store").join("objects"));
-    if objects.is_err() || objects.is_ok_and(|mut entries| entries.next().is_none()) {
+    if !objects.is_ok_and(|mut entries| entries.next().is_some()) {
         return Ok(());
     }
     Err(Error::new(

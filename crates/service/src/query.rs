@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::browse::metadata_of;
 use crate::call::Call;
+use crate::config::ServerLimits;
 use crate::running::RunningRequest;
 use crate::service::Service;
 use crate::versions::LoadedVersion;
@@ -93,9 +94,10 @@ impl Service {
         text: &str,
         run: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let limits = self.limits_of(call);
+        let own = self.limits();
+        let limits = limits_of(call, own);
         let (cancel, cancelled) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-        self.queries_memory.limit_to(self.limits().queries_memory);
+        self.queries_memory.limit_to(own.queries_memory);
         let work = Work::new(limits).among(&self.turns, &self.queries_memory);
         let work = Arc::new(work.cancelled_by(Arc::clone(&cancel)));
         let guard = self.running.enter(RunningRequest {
@@ -116,20 +118,6 @@ impl Service {
         });
         let _stops_when_dropped = StopWhenGone(Arc::clone(&work));
         finish_in_time(task, limits.timeout, &work, &cancelled).await
-    }
-
-    /// The limits of a query: the server's, and narrower ones of the request. Only an administrator
-    /// may have more memory than the server gives.
-    fn limits_of(&self, call: &Call) -> Limits {
-        let own = self.limits();
-        let memory = match call.memory {
-            Some(asked) if call.session.rules() => asked,
-            Some(asked) => asked.min(own.query_memory),
-            None => own.query_memory,
-        };
-        let given = call.timeout.filter(|t| !t.is_zero());
-        let timeout = given.into_iter().chain(own.query_timeout).min();
-        Limits { memory, timeout }
     }
 
     /// Builds the engine's context; decides which roles filter what the caller sees.
@@ -155,6 +143,19 @@ impl Service {
             ..QueryContext::default()
         })
     }
+}
+
+/// The limits of a query: the server's, and narrower ones of the request. Only an administrator may
+/// have more memory than the server gives.
+fn limits_of(call: &Call, own: ServerLimits) -> Limits {
+    let memory = match call.memory {
+        Some(asked) if call.session.rules() => asked,
+        Some(asked) => asked.min(own.query_memory),
+        None => own.query_memory,
+    };
+    let given = call.timeout.filter(|t| !t.is_zero());
+    let timeout = given.into_iter().chain(own.query_timeout).min();
+    Limits { memory, timeout }
 }
 
 /// Stops work whose answer nobody waits for any more, because the client is gone.

@@ -2,7 +2,7 @@
 
 use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
-use evercube_store::ColumnId;
+use evercube_store::{ColumnId, RelationshipId};
 
 use super::{Binder, Scope};
 use crate::filter_context::{Direction, FilterContext, Visibility};
@@ -84,11 +84,7 @@ impl Binder<'_> {
 
     /// The third argument of `CROSSFILTER`, a word or its number. Left and right are the columns as
     /// they are given.
-    fn direction(
-        &mut self,
-        id: evercube_store::RelationshipId,
-        arguments: &[Expr],
-    ) -> Result<Direction> {
+    fn direction(&mut self, id: RelationshipId, arguments: &[Expr]) -> Result<Direction> {
         const WORDS: [&str; 5] =
             ["NONE", "ONEWAY", "BOTH", "ONEWAY_RIGHTFILTERSLEFT", "ONEWAY_LEFTFILTERSRIGHT"];
         let word = match arguments.get(2).map(|e| &e.kind) {
@@ -121,11 +117,7 @@ impl Binder<'_> {
         Ok(if left_filters == left_is_to { Direction::OneWay } else { Direction::Reversed })
     }
 
-    fn relationship(
-        &mut self,
-        name: &str,
-        arguments: &[Expr],
-    ) -> Result<evercube_store::RelationshipId> {
+    fn relationship(&mut self, name: &str, arguments: &[Expr]) -> Result<RelationshipId> {
         let a = self.column_reference(&arguments[0])?;
         let b = self.column_reference(&arguments[1])?;
         self.model.relationship_between(a, b).ok_or_else(|| {

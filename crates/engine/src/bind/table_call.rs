@@ -9,6 +9,7 @@ use evercube_store::ColumnId;
 use super::call::{all_uses, type_named};
 use super::{Binder, Scope, column, common_type, comparison, literal, table_type};
 use crate::plan::{Kind, NamedNode, Node, Schema, SetOperation, TableColumn, Type, Uses};
+use crate::scalar::{Culture, convert, negate};
 
 impl Binder<'_> {
     pub(super) fn table_call(
@@ -315,14 +316,8 @@ impl Binder<'_> {
             }
             let mut out = Vec::new();
             for (e, c) in values.into_iter().zip(&schema) {
-                out.push(literal(
-                    crate::scalar::convert(
-                        &constant(e)?,
-                        c.data_type,
-                        &crate::scalar::Culture::UNITED_STATES,
-                    )?,
-                    e.span,
-                ));
+                let value = convert(&constant(e)?, c.data_type, &Culture::UNITED_STATES)?;
+                out.push(literal(value, e.span));
             }
             rows.push(out);
         }
@@ -590,7 +585,7 @@ fn constant(e: &Expr) -> Result<Value> {
         ExprKind::Literal(v) => Ok(v.clone()),
         ExprKind::Omitted => Ok(Value::Blank),
         ExprKind::Unary { operator: UnaryOperator::Minus, operand } => {
-            crate::scalar::negate(&constant(operand)?, &crate::scalar::Culture::UNITED_STATES)
+            negate(&constant(operand)?, &Culture::UNITED_STATES)
         }
         ExprKind::Call { function, arguments, .. } if arguments.is_empty() => {
             match function.to_ascii_uppercase().as_str() {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Metastore, Timing, knows_committed};
+use super::{Metastore, Timing, knows_committed, millis};
 use crate::coding::{decode, encode};
 use crate::raft::addressed;
 use crate::state::MemberKind;
@@ -202,8 +202,7 @@ impl Metastore {
         };
         if led {
             self.restart_as_follower().await?;
-            let missed = u64::try_from(self.timing().lease().as_millis()).unwrap_or(u64::MAX);
-            let at = self.elapsed_millis().saturating_sub(missed);
+            let at = self.elapsed_millis().saturating_sub(millis(self.timing().lease()));
             self.leader_contact.store(at, Ordering::Relaxed);
         }
         Ok(())
@@ -271,7 +270,7 @@ impl Metastore {
         } else {
             self.silence()
         };
-        Ok(Heard { silent_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX), last })
+        Ok(Heard { silent_ms: millis(silent), last })
     }
 
     pub(super) async fn last_entry(&self) -> Result<Option<LogId<u64>>> {

@@ -1,14 +1,13 @@
 //! The leader's heartbeats. The library would give a follower no more time to answer than lies
 //! between two of them; here the two are apart. And what a member knows by what the leader sends.
 
-use std::sync::Arc;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use evercube_base::Result;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 
-use super::Metastore;
+use super::{Metastore, millis};
 use crate::coding::{decode, encode};
 use crate::dated::Dated;
 use crate::raft::Types;
@@ -32,8 +31,7 @@ impl Metastore {
                 let is_quiet =
                     store.quiet.load(Ordering::SeqCst) || store.hangs.load(Ordering::SeqCst);
                 if store.is_leader() && !is_quiet {
-                    let metrics = store.raft().metrics().borrow().clone();
-                    store.acknowledged.majority_was_at(metrics.vote, store.majority_at(&metrics));
+                    store.note_majority();
                     // One that has ended is started again by others.
                     let _ended = store.raft().trigger().heartbeat().await;
                 }
@@ -48,6 +46,13 @@ impl Metastore {
     pub(super) fn fall_quiet(&self) -> Quiet<'_> {
         self.quiet.store(true, Ordering::SeqCst);
         Quiet(&self.quiet)
+    }
+
+    /// Notes, for what this leader sends, when a majority was in contact.
+    fn note_majority(&self) {
+        let metrics = self.raft().metrics();
+        let m = metrics.borrow();
+        self.acknowledged.majority_was_at(m.vote, self.majority_at(&m));
     }
 
     /// Takes in what the leader sends, and notes from when it is.
@@ -69,8 +74,7 @@ impl Metastore {
             self.leader_contact.store(now, Ordering::Relaxed);
             if knows && let Some(age) = self.answers.age(from, &dated, arrived) {
                 // As old as a lease it is on any way between them; what is older has waited somewhere.
-                let lease = u64::try_from(self.timing().lease().as_millis()).unwrap_or(u64::MAX);
-                let waited = if age > lease { age } else { 0 };
+                let waited = if age > millis(self.timing().lease()) { age } else { 0 };
                 self.fresh_contact.fetch_max(arrived.saturating_sub(waited), Ordering::Relaxed);
             }
             self.answers.note(from, &dated, now);

@@ -44,8 +44,7 @@ impl Timing {
 
     /// Three round trips fit into a heartbeat: a message may be lost and sent again within one.
     pub fn for_round_trip(round_trip: Duration) -> Self {
-        let millis = u64::try_from((round_trip * 3).as_millis()).unwrap_or(u64::MAX);
-        Self::of_heartbeat(millis)
+        Self::of_heartbeat(millis(round_trip * 3))
     }
 
     pub fn heartbeat(self) -> Duration {
@@ -68,6 +67,11 @@ impl Timing {
         let (now, needed) = (self.heartbeat_ms, needed.heartbeat_ms);
         needed > now + now / 5 || needed * 3 < now
     }
+}
+
+/// Whole milliseconds, as timing and age are told.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a consensus is made of.

@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The voting servers but for some.
 struct Left {
+    needed: usize,
     /// How many take part.
     there: usize,
     /// Names of those that do not.
@@ -19,6 +20,10 @@ struct Left {
 }
 
 impl Left {
+    fn suffice(&self) -> bool {
+        self.there >= self.needed
+    }
+
     fn all(&self) -> usize {
         self.there + self.away.len()
     }
@@ -36,10 +41,10 @@ impl Left {
 }
 
 impl Service {
-    /// Waits a while for as many of the other voters as are needed, where there are so many.
-    async fn left_without(&self, state: &State, gone: &[u64], needed: usize) -> Left {
-        let others = state.members.iter().filter(|(id, m)| m.kind.votes() && !gone.contains(id));
-        let others: Vec<u64> = others.map(|(id, _)| *id).collect();
+    /// Waits a while for the other voters, where they are a majority of so many.
+    async fn left_without(&self, state: &State, gone: &[u64], of: usize) -> Left {
+        let needed = of / 2 + 1;
+        let others: Vec<u64> = voters(state).filter(|id| !gone.contains(id)).collect();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut found = self.statuses_of(state, &others).await;
@@ -47,7 +52,7 @@ impl Service {
             if found.len() >= needed || others.len() < needed || Instant::now() >= deadline {
                 let is_away = |id: &&u64| !found.iter().any(|(there, _)| there == *id);
                 let away = others.iter().filter(is_away).map(|id| self.name_of(*id)).collect();
-                return Left { there: found.len(), away };
+                return Left { needed, there: found.len(), away };
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -59,16 +64,16 @@ impl Service {
         state: &State,
         gone: &[u64],
     ) -> Result<(), Error> {
-        let all = state.members.values().filter(|m| m.kind.votes()).count();
-        let left = self.left_without(state, gone, majority(all)).await;
-        if left.there < majority(all) {
-            return Err(refused(format!(
-                "the group would stop: {} of {all} voting servers would be left, and a majority is needed{}",
-                left.there,
-                left.remedy()
-            )));
+        let all = voters(state).count();
+        let left = self.left_without(state, gone, all).await;
+        if left.suffice() {
+            return Ok(());
         }
-        Ok(())
+        Err(refused(format!(
+            "the group would stop: {} of {all} voting servers would be left, and a majority is needed{}",
+            left.there,
+            left.remedy()
+        )))
     }
 
     /// Refuses to empty a server, which is then stopped, where the others could not go on because
@@ -79,12 +84,12 @@ impl Service {
         state: &State,
         id: u64,
     ) -> Result<(), Error> {
-        if !votes(state, id) {
+        if voters(state).all(|voter| voter != id) {
             return Ok(());
         }
-        let all = state.members.values().filter(|m| m.kind.votes()).count();
-        let left = self.left_without(state, &[id], majority(all)).await;
-        if left.there >= majority(all) {
+        let all = voters(state).count();
+        let left = self.left_without(state, &[id], all).await;
+        if left.suffice() {
             return Ok(());
         }
         if left.away.is_empty() {
@@ -106,12 +111,11 @@ impl Service {
     /// Refuses to do without the vote of a server for good where the voters that are left could not
     /// go on.
     pub(super) async fn require_majority_after(&self, state: &State, id: u64) -> Result<(), Error> {
-        if !votes(state, id) {
+        if voters(state).all(|voter| voter != id) {
             return Ok(());
         }
-        let others = state.members.iter().filter(|(o, m)| m.kind.votes() && **o != id).count();
-        let left = self.left_without(state, &[id], majority(others)).await;
-        if left.there >= majority(others) {
+        let left = self.left_without(state, &[id], voters(state).count() - 1).await;
+        if left.suffice() {
             return Ok(());
         }
         Err(refused(format!(
@@ -124,10 +128,6 @@ impl Service {
     }
 }
 
-fn votes(state: &State, id: u64) -> bool {
-    state.members.get(&id).is_some_and(|m| m.kind.votes())
-}
-
-fn majority(of: usize) -> usize {
-    of / 2 + 1
+fn voters(state: &State) -> impl Iterator<Item = u64> {
+    state.members.iter().filter(|(_, m)| m.kind.votes()).map(|(id, _)| *id)
 }

@@ -2,6 +2,7 @@
 //! about the ends of months, quarters and leap years, where periods differ in length.
 
 use evercube_base::DateTime;
+use evercube_engine::functions::day_count::end_of_month;
 
 use super::chance::Chance;
 use super::model::{Column, Connected, Kind, Relationship, Table, values};
@@ -36,11 +37,7 @@ pub(super) fn add_calendar(
         let orphans = usize::from(chance.percent(30));
         let days = values(chance, rows, n as usize + orphans, 0);
         // Ends of months more often than other days.
-        let end = |d: i64| {
-            let (y, m, _) = DateTime::from_days(d).ymd();
-            let next = if m == 12 { (y + 1, 1) } else { (y, m + 1) };
-            DateTime::from_ymd(next.0, next.1, 1).map_or(d, |d| d.days() - 1)
-        };
+        let end = |d: i64| end_of_month(DateTime::from_days(d), 0).map_or(d, DateTime::days);
         let mut value = |v: Option<i64>| {
             let day = first + v?;
             Some(if chance.percent(40) { end(day) } else { day })

@@ -5,7 +5,7 @@ use super::chance::Chance;
 use super::model::{Column, Kind, Model, Table};
 use super::query::Writer;
 
-/// A function that is defined, with what its call takes.
+/// A function that is defined, and what its call takes.
 #[derive(Clone, Copy)]
 pub(super) struct Function {
     definition: &'static str,
@@ -14,38 +14,44 @@ pub(super) struct Function {
 
 #[derive(Clone, Copy)]
 enum Call {
-    Scalar(&'static str),
-    Measure(&'static str),
-    Column(&'static str),
-    Number(&'static str),
-    Rows(&'static str),
+    Scalar,
+    Measure,
+    Column,
+    Number,
+    Rows,
+}
+
+impl Function {
+    fn name(&self) -> &'static str {
+        self.definition.split(' ').next().unwrap_or_default()
+    }
 }
 
 const FUNCTIONS: [Function; 7] = [
-    Function { definition: "Twice = ( a ) => a + a", call: Call::Scalar("Twice") },
+    Function { definition: "Twice = ( a ) => a + a", call: Call::Scalar },
     Function {
         definition: "Narrow = ( e : SCALAR EXPR ) => CALCULATE ( e, KEEPFILTERS ( D0[Number] > 0 ) )",
-        call: Call::Scalar("Narrow"),
+        call: Call::Scalar,
     },
     Function {
         definition: "Taken = ( e : SCALAR VAL ) => CALCULATE ( e + COUNTROWS ( D0 ), ALL ( D0 ) )",
-        call: Call::Scalar("Taken"),
+        call: Call::Scalar,
     },
     Function {
         definition: "EachOf = ( m : MEASUREREF ) => SUMX ( VALUES ( D0[Text] ), m )",
-        call: Call::Measure("EachOf"),
+        call: Call::Measure,
     },
     Function {
         definition: "Different = ( c : COLUMNREF ) => COUNTROWS ( FILTER ( ALL ( c ), NOT ISBLANK ( c ) ) )",
-        call: Call::Column("Different"),
+        call: Call::Column,
     },
     Function {
         definition: "Shares = ( c : COLUMNREF, d = 2 ) => DIVIDE ( SUM ( c ), d )",
-        call: Call::Number("Shares"),
+        call: Call::Number,
     },
     Function {
         definition: "Over = ( t : TABLE EXPR, e : SCALAR EXPR ) => VAR n = COUNTROWS ( t ) RETURN SUMX ( t, e ) + n",
-        call: Call::Rows("Over"),
+        call: Call::Rows,
     },
 ];
 
@@ -118,14 +124,15 @@ impl Writer<'_, '_> {
         else {
             return self.scalar(depth);
         };
+        let name = f.name();
         match f.call {
-            Call::Scalar(name) => format!("{name} ( {} )", self.scalar(depth)),
-            Call::Measure(name) => {
+            Call::Scalar => format!("{name} ( {} )", self.scalar(depth)),
+            Call::Measure => {
                 format!("{name} ( [{}] )", self.chance.pick(&self.model.measures))
             }
-            Call::Column(name) => format!("{name} ( {} )", self.named()),
-            Call::Number(name) => format!("{name} ( {} )", self.number()),
-            Call::Rows(name) => {
+            Call::Column => format!("{name} ( {} )", self.named()),
+            Call::Number => format!("{name} ( {} )", self.number()),
+            Call::Rows => {
                 let (table, columns) = self.rows_of(depth.saturating_sub(1));
                 let body = self.in_rows(columns, |w| w.scalar(depth.saturating_sub(1)));
                 format!("{name} ( {table}, {body} )")

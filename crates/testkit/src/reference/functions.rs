@@ -101,9 +101,8 @@ impl Reference {
     /// What the body of a function sees that is called here, and the body with references in it.
     pub(super) fn entered(&self, env: &Env, name: &str, arguments: &[Expr]) -> Result<(Env, Expr)> {
         let function = self.user_function(name)?;
-        let mut inner = env.in_body(&function);
-        let mut body = function.body.clone();
         let defined = env.in_body(&function);
+        let (mut inner, mut body) = (defined.clone(), function.body.clone());
         for (p, of, e) in given(&function, env, &defined, arguments)? {
             let bound = if !by_expression(p) {
                 match has_hint(p, &["TABLE"]) {
@@ -131,8 +130,8 @@ impl Reference {
     pub(super) fn gives_table(&self, env: &Env, name: &str, arguments: &[Expr]) -> bool {
         let looked = self.deeper(|| {
             let function = self.user_function(name)?;
-            let mut inner = env.in_body(&function);
             let defined = env.in_body(&function);
+            let mut inner = defined.clone();
             for (p, of, e) in given(&function, env, &defined, arguments)? {
                 let bound = match has_hint(p, &["TABLE", "TABLEREF"]) || self.is_table(of, e) {
                     true => Bound::Table(Rc::new(Table::default())),
