@@ -13,7 +13,7 @@ use crate::arrow_cell::{date, micros};
 use crate::m::print::number;
 use crate::m::value::{Base, M, MType, Num};
 use crate::steps::is_text;
-use crate::table::{Cells, Column};
+use crate::table::{Cells, Column, shown};
 
 /// A column that a change of type leaves as it is.
 pub(crate) fn keeps(t: &MType, c: &Column) -> bool {
@@ -21,9 +21,8 @@ pub(crate) fn keeps(t: &MType, c: &Column) -> bool {
 }
 
 fn refuse(v: &M, to: &str) -> Error {
-    let shown = text_of(v).unwrap_or_else(|| format!("a {}", v.kind()));
-    let shown: String = shown.chars().take(80).collect();
-    Error::evaluation(format!("cannot convert the {} '{shown}' to {to}", v.kind()))
+    let text = text_of(v).unwrap_or_else(|| format!("a {}", v.kind()));
+    Error::evaluation(format!("cannot convert the {} '{}' to {to}", v.kind(), shown(&text)))
 }
 
 /// Plain text of a scalar, as `Text.From` gives it.
@@ -81,7 +80,7 @@ pub(crate) fn parse_number(t: &str) -> Option<Num> {
             return Some(Num::Exact(v * sign, frac.len() as i32));
         }
     }
-    let v: f64 = clean.parse().ok()?;
+    let v: f64 = clean.parse().ok().filter(|v: &f64| v.is_finite())?;
     Some(Num::Double(v * sign as f64 / if percent { 100.0 } else { 1.0 }))
 }
 
@@ -273,7 +272,8 @@ impl Converter {
         let mut out = ColumnData::empty(self.to);
         for r in 0..rows {
             let v = c.cell(r).and_then(|m| value(&m, self.to)).map_err(|e| {
-                e.context(format!("column [{}], row {}", self.name, first + r as u64))
+                let row = c.row_words(r, first + r as u64);
+                e.context(format!("column [{}], {row}", self.name))
             })?;
             let v = match v {
                 Value::String(t) => Value::String(self.intern(&t)),

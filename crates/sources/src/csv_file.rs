@@ -1,6 +1,5 @@
 //! Delimited text: encodings, quoting, and columns by position.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,11 +7,16 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use evercube_base::{Error, ErrorKind, Result};
 
+use crate::files_read::open_file;
 use crate::m::eval::Interp;
 use crate::m::value::Binary;
-use crate::table::{Batch, Column, Name, Origin, Rows, Table};
+use crate::table::{Batch, Column, Name, Origin, Place, Rows, Table};
+use crate::text_check::Checked;
 
 const READ_ROWS: usize = 16_384;
+/// Of the rows that are read at once, so that they fit where one of them is long.
+const READ_BYTES: usize = 64 << 20;
+const MOST_COLUMNS: usize = 16_384;
 
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -41,10 +45,9 @@ fn fault(binary: &Binary, e: impl std::fmt::Display) -> Error {
 
 fn reader(binary: &Binary, o: &Options) -> Result<csv::Reader<Box<dyn Read>>> {
     let mut raw: Box<dyn BufRead> = match binary {
-        Binary::File(p) => Box::new(BufReader::with_capacity(
-            1 << 18,
-            File::open(p).map_err(|e| fault(binary, e))?,
-        )),
+        Binary::File(p) => {
+            Box::new(BufReader::with_capacity(1 << 18, open_file(p).map_err(|e| fault(binary, e))?))
+        }
         Binary::Bytes(b) => Box::new(Cursor::new(b.to_vec())),
     };
     let head: Vec<u8> =
@@ -76,6 +79,7 @@ fn reader(binary: &Binary, o: &Options) -> Result<csv::Reader<Box<dyn Read>>> {
             )));
         }
     };
+    text = Box::new(Checked::new(text, o.delimiter, o.quoted_breaks));
     if !o.quoted_breaks {
         text = Box::new(LineQuotes { raw: BufReader::new(text), out: Vec::new(), at: 0 });
     }
@@ -97,6 +101,12 @@ pub(crate) fn open(binary: &Binary, options: Options) -> Result<Table> {
             first.len()
         }
     };
+    if width > MOST_COLUMNS {
+        let found = format!(
+            "its first row has {width} values, and a table has {MOST_COLUMNS} columns at most"
+        );
+        return Err(fault(binary, found));
+    }
     let names = options
         .columns
         .clone()
@@ -111,6 +121,7 @@ impl Origin for CsvFile {
             reader: reader(&self.binary, &self.options)?,
             wanted: wanted.to_vec(),
             width: self.width,
+            file: self.binary.file(),
             binary: self.binary.clone(),
         }))
     }
@@ -121,6 +132,7 @@ struct CsvRows {
     reader: csv::Reader<Box<dyn Read>>,
     wanted: Vec<usize>,
     width: usize,
+    file: Option<Name>,
     binary: Binary,
 }
 
@@ -130,24 +142,50 @@ impl Rows for CsvRows {
         let mut out: Vec<StringBuilder> =
             self.wanted.iter().map(|_| StringBuilder::new()).collect();
         let mut record = csv::ByteRecord::new();
-        let mut rows = 0;
-        while rows < READ_ROWS
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < READ_ROWS
+            && bytes < READ_BYTES
             && self.reader.read_byte_record(&mut record).map_err(|e| fault(&self.binary, e))?
         {
+            let line = line_of(&record);
             for (w, b) in self.wanted.iter().zip(&mut out) {
                 match record.get(*w).filter(|_| *w < self.width) {
-                    Some(c) => b.append_value(String::from_utf8_lossy(c)),
+                    Some(c) => b.append_value(self.text(c, line)?),
                     None => b.append_null(),
                 }
             }
-            rows += 1;
+            bytes += record.as_slice().len();
+            lines.push(line);
         }
+        let rows = lines.len();
         if rows == 0 {
             return Ok(None);
         }
-        let columns = out.iter_mut().map(|b| Column::arrow(Arc::new(b.finish()))).collect();
-        Ok(Some(Batch { columns, rows }))
+        let place = self.file.clone().map(|file| Rc::new(Place::lines(file, lines)));
+        let column = |b: &mut StringBuilder| Column::read(Arc::new(b.finish()), place.clone());
+        Ok(Some(Batch { columns: out.iter_mut().map(column).collect(), rows }))
     }
+}
+
+impl CsvRows {
+    fn text<'a>(&self, cell: &'a [u8], line: u32) -> Result<&'a str> {
+        std::str::from_utf8(cell).map_err(|_| {
+            fault(
+                &self.binary,
+                format!(
+                    "line {line} holds bytes that are no UTF-8: the option Encoding of Csv.Document says \
+                     what the file is written in, as 1252 for Windows"
+                ),
+            )
+        })
+    }
+}
+
+/// The line a record begins in; where lines end without a line feed, its number.
+fn line_of(record: &csv::ByteRecord) -> u32 {
+    let at = record.position();
+    let line = at.map_or(0, |p| p.line().max(p.record() + 1));
+    u32::try_from(line).unwrap_or(u32::MAX)
 }
 
 /// Windows-1252 or UTF-16 text, read as UTF-8.
@@ -171,6 +209,9 @@ impl Transcoder {
         self.at = 0;
         let mut block = Vec::new();
         self.raw.by_ref().take(1 << 16).read_to_end(&mut block)?;
+        if block.is_empty() && self.high.is_some() {
+            return Err(not_utf16());
+        }
         let mut text = String::with_capacity(block.len() * 2);
         if matches!(self.encoding, 1252 | 28591) {
             for b in block {
@@ -187,17 +228,30 @@ impl Transcoder {
                 } else {
                     u16::from_be_bytes([a, b])
                 };
-                if (0xd800..0xdc00).contains(&unit) {
+                let before = self.high.take();
+                if p.len() < 2 {
+                    return Err(not_utf16());
+                }
+                if before.is_none() && (0xd800..0xdc00).contains(&unit) {
                     self.high = Some(unit);
                     continue;
                 }
-                let units: Vec<u16> = self.high.take().into_iter().chain([unit]).collect();
-                text.extend(char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')));
+                let units = before.into_iter().chain([unit]);
+                for c in char::decode_utf16(units) {
+                    text.push(c.map_err(|_| not_utf16())?);
+                }
             }
         }
         self.out = text.into_bytes();
         Ok(())
     }
+}
+
+fn not_utf16() -> std::io::Error {
+    std::io::Error::other(
+        "it holds what is no UTF-16: the file is cut off or damaged, or its encoding is another one than \
+         the option Encoding says",
+    )
 }
 
 impl Read for Transcoder {

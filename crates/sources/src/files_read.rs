@@ -1,5 +1,6 @@
 //! The files a source was read from, as they were then: whether they changed since.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -25,6 +26,16 @@ impl FileMark {
     pub fn holds(&self) -> bool {
         Self::of(&self.path).as_ref() == Some(self)
     }
+}
+
+/// Opens a file of a source. A pipe has what another program writes; a device has no end.
+pub(crate) fn open_file(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err(std::io::Error::other("it is a device, not a file"));
+    }
+    File::open(path)
 }
 
 /// Collects the files that are opened.

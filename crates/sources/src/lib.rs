@@ -16,6 +16,7 @@ mod postgres;
 mod read;
 mod steps;
 mod table;
+mod text_check;
 
 pub use files_read::{FileMark, FilesRead};
 pub use hosts::SourceHosts;

@@ -13,9 +13,10 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 
+use crate::files_read::open_file;
 use crate::m::eval::Interp;
 use crate::m::value::Binary;
-use crate::table::{Batch, Column, Name, Origin, Rows, Table};
+use crate::table::{Batch, Column, Name, Origin, Place, Rows, Table};
 
 const READ_ROWS: usize = 16_384;
 
@@ -34,7 +35,7 @@ fn fault(binary: &Binary, e: impl std::fmt::Display) -> Error {
 fn builder(binary: &Binary) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     match binary {
         Binary::File(p) => {
-            let f = File::open(p).map_err(|e| fault(binary, e))?;
+            let f = open_file(p).map_err(|e| fault(binary, e))?;
             let found = ArrowReaderMetadata::load(&f, ArrowReaderOptions::default())
                 .map_err(|e| fault(binary, e))?;
             let options =
@@ -84,7 +85,14 @@ impl Origin for ParquetFile {
             .build()
             .map_err(|e| fault(&self.binary, e))?;
         let _ = reader.schema();
-        Ok(Box::new(FileRows { it: it.clone(), reader, places, binary: self.binary.clone() }))
+        Ok(Box::new(FileRows {
+            it: it.clone(),
+            reader,
+            places,
+            file: self.binary.file(),
+            binary: self.binary.clone(),
+            done: 0,
+        }))
     }
 }
 
@@ -92,19 +100,25 @@ struct FileRows {
     it: Rc<Interp>,
     reader: ParquetRecordBatchReader,
     places: Vec<usize>,
+    file: Option<Name>,
     binary: Binary,
+    /// Rows that were read.
+    done: u64,
 }
 
 impl Rows for FileRows {
     fn next(&mut self) -> Result<Option<Batch>> {
         self.it.check_cancel()?;
         let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(|e| fault(&self.binary, e))?;
+        let batch =
+            batch.map_err(|e| fault(&self.binary, format!("after row {}: {e}", self.done)))?;
+        let place = self.file.clone().map(|file| Rc::new(Place::from(file, self.done + 1)));
+        self.done += batch.num_rows() as u64;
         let mut columns = Vec::with_capacity(self.places.len());
         for p in &self.places {
-            let c = batch.columns().get(*p).cloned();
-            columns
-                .push(Column::arrow(c.ok_or_else(|| fault(&self.binary, "a column is missing"))?));
+            let cells = batch.columns().get(*p).cloned();
+            let cells = cells.ok_or_else(|| fault(&self.binary, "a column is missing"))?;
+            columns.push(Column::read(cells, place.clone()));
         }
         Ok(Some(Batch { columns, rows: batch.num_rows() }))
     }

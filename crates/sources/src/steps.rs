@@ -120,6 +120,13 @@ fn row_record(names: &[Name], columns: &[Column], row: usize) -> Result<M> {
     Ok(M::Record(Rc::new(out)))
 }
 
+/// An error with the row it is about, of a batch that comes after `done` rows.
+fn of_row(e: Error, b: &Batch, row: usize, done: u64) -> Error {
+    let number = done + row as u64 + 1;
+    let words = b.columns.first().map(|c| c.row_words(row, number));
+    e.context(words.unwrap_or_else(|| format!("row {number}")))
+}
+
 /// `Table.SelectRows`
 pub(crate) fn filter(t: &Rc<Table>, f: M) -> Table {
     let input = t.clone();
@@ -130,12 +137,14 @@ pub(crate) fn filter(t: &Rc<Table>, f: M) -> Table {
             let (keep, f) = (wanted.len(), f.clone());
             let all: Vec<usize> = wanted.iter().copied().chain(at).collect();
             let rows = input.origin.open(it, &all)?;
+            let mut done = 0;
             let next: Next = Box::new(move |it, b| {
                 let extra = b.columns.get(keep..).unwrap_or_default();
                 let mut chosen = Vec::new();
                 for r in 0..b.rows {
                     let row = Lazy::done(row_record(&names, extra, r)?);
-                    match it.call(&f, vec![row])?.strip() {
+                    let answer = it.call(&f, vec![row]).map_err(|e| of_row(e, &b, r, done))?;
+                    match answer.strip() {
                         M::Logical(true) => chosen.push(r as u32),
                         M::Logical(false) => {}
                         v => {
@@ -147,6 +156,7 @@ pub(crate) fn filter(t: &Rc<Table>, f: M) -> Table {
                         }
                     }
                 }
+                done += b.rows as u64;
                 let mut out = if chosen.len() == b.rows { b } else { b.take(chosen) };
                 out.columns.truncate(keep);
                 Ok(Some(out))
@@ -179,10 +189,11 @@ fn per_cell(t: &Rc<Table>, steps: Vec<Option<(CellStep, Option<MType>)>>) -> Tab
                     let mut out = Vec::with_capacity(b.rows);
                     for r in 0..b.rows {
                         out.push(f(it, c.cell(r)?).map_err(|e| {
-                            e.context(format!("column [{n}], row {}", done + r as u64 + 1))
+                            let row = c.row_words(r, done + r as u64 + 1);
+                            e.context(format!("column [{n}], {row}"))
                         })?);
                     }
-                    *c = Column::values(out);
+                    *c = c.made(out);
                 }
                 done += b.rows as u64;
                 Ok(Some(b))
@@ -235,6 +246,7 @@ pub(crate) fn add_column(t: &Rc<Table>, name: Name, f: M, ty: Option<MType>) -> 
     }
     let input = t.clone();
     let new = t.names.len();
+    let shown = name.clone();
     let origin = step(move |it, wanted| {
         let (names, at) = needed(&input, &f);
         let plain: Vec<usize> = wanted.iter().copied().filter(|w| *w != new).collect();
@@ -244,14 +256,23 @@ pub(crate) fn add_column(t: &Rc<Table>, name: Name, f: M, ty: Option<MType>) -> 
         let (keep, f, wanted) = (plain.len(), f.clone(), wanted.to_vec());
         let all: Vec<usize> = plain.iter().copied().chain(at).collect();
         let rows = input.origin.open(it, &all)?;
+        let (shown, mut done) = (shown.clone(), 0);
         let next: Next = Box::new(move |it, b| {
             let extra = b.columns.get(keep..).unwrap_or_default();
             let mut out = Vec::with_capacity(b.rows);
             for r in 0..b.rows {
                 let row = Lazy::done(row_record(&names, extra, r)?);
-                out.push(it.call(&f, vec![row])?.strip());
+                let cell = it
+                    .call(&f, vec![row])
+                    .map_err(|e| of_row(e, &b, r, done).context(format!("column [{shown}]")))?;
+                out.push(cell.strip());
             }
-            let (made, mut old) = (Column::values(out), b.columns.iter());
+            done += b.rows as u64;
+            let made = match b.columns.first() {
+                Some(beside) => beside.made(out),
+                None => Column::values(out),
+            };
+            let mut old = b.columns.iter();
             let columns = wanted
                 .iter()
                 .filter_map(|w| if *w == new { Some(made.clone()) } else { old.next().cloned() })

@@ -34,19 +34,72 @@ pub(crate) enum Cells {
     Values(Rc<Vec<M>>),
 }
 
+/// Which rows of which file were read together.
+pub(crate) struct Place {
+    file: Name,
+    rows: FileRows,
+}
+
+enum FileRows {
+    /// The line that each begins in.
+    Lines(Vec<u32>),
+    /// The number of the first one, from 1.
+    From(u64),
+}
+
+impl Place {
+    pub fn lines(file: Name, lines: Vec<u32>) -> Self {
+        Self { file, rows: FileRows::Lines(lines) }
+    }
+    pub fn from(file: Name, first: u64) -> Self {
+        Self { file, rows: FileRows::From(first) }
+    }
+}
+
 /// One column of a batch: cells, and which of them count.
 #[derive(Clone)]
 pub(crate) struct Column {
     pub cells: Cells,
     pub chosen: Option<Rc<Vec<u32>>>,
+    place: Option<Rc<Place>>,
+    /// Which row of the place each cell is of; none: cell by cell.
+    of_place: Option<Rc<Vec<u32>>>,
 }
 
 impl Column {
     pub fn values(v: Vec<M>) -> Self {
-        Self { cells: Cells::Values(Rc::new(v)), chosen: None }
+        Self { cells: Cells::Values(Rc::new(v)), chosen: None, place: None, of_place: None }
     }
-    pub fn arrow(a: ArrayRef) -> Self {
-        Self { cells: Cells::Arrow(a), chosen: None }
+    /// Cells as a file has them.
+    pub fn read(a: ArrayRef, place: Option<Rc<Place>>) -> Self {
+        Self { cells: Cells::Arrow(a), chosen: None, place, of_place: None }
+    }
+    /// What was made of each cell of this column.
+    pub fn made(&self, v: Vec<M>) -> Self {
+        let of_place = match (&self.chosen, &self.of_place) {
+            (None, of_place) => of_place.clone(),
+            (Some(chosen), None) => Some(Rc::clone(chosen)),
+            (Some(chosen), Some(of_place)) => {
+                let of = |at: &u32| of_place.get(*at as usize).copied().unwrap_or(u32::MAX);
+                Some(Rc::new(chosen.iter().map(of).collect()))
+            }
+        };
+        Self { place: self.place.clone(), of_place, ..Self::values(v) }
+    }
+    /// Where a row stands, for messages: `number` is that of the step, from 1.
+    pub fn row_words(&self, row: usize, number: u64) -> String {
+        let at = self.position(row);
+        let at = self.of_place.as_ref().map_or(Some(at), |of| of.get(at).map(|p| *p as usize));
+        let found = self.place.as_ref().zip(at).and_then(|(place, at)| match &place.rows {
+            FileRows::Lines(lines) => {
+                let line = lines.get(at)?;
+                Some(format!("row {number}, line {line} of the file '{}'", place.file))
+            }
+            FileRows::From(first) => {
+                Some(format!("row {} of the file '{}'", first + at as u64, place.file))
+            }
+        });
+        found.unwrap_or_else(|| format!("row {number}"))
     }
     pub fn position(&self, row: usize) -> usize {
         match &self.chosen {
@@ -68,7 +121,7 @@ impl Column {
                 Rc::new(rows.iter().map(|r| old.get(*r as usize).copied().unwrap_or(0)).collect())
             }
         };
-        Self { cells: self.cells.clone(), chosen: Some(chosen) }
+        Self { chosen: Some(chosen), ..self.clone() }
     }
 }
 
@@ -179,9 +232,15 @@ impl Table {
 }
 
 pub(crate) fn no_column(name: &str, names: &[Name]) -> Error {
-    let has: Vec<String> = names.iter().take(60).map(|n| format!("[{n}]")).collect();
+    let has: Vec<String> = names.iter().take(60).map(|n| format!("[{}]", shown(n))).collect();
     let has = if has.is_empty() { "no columns".to_owned() } else { has.join(", ") };
     Error::evaluation(format!("the column [{name}] was not found; the source has {has}"))
+}
+
+/// A text of a source as messages show it: its beginning, without characters that steer terminals.
+pub(crate) fn shown(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(80).map(visible).collect()
 }
 
 struct Literal(Rc<Vec<Vec<Lazy>>>);

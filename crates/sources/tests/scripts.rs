@@ -386,7 +386,7 @@ fn parquet_columns_keep_their_values() {
     assert_eq!(n, (99_990..100_000).filter(|k| k % 7 != 0).count() as u64);
     assert!(matches!(b[0].columns[0], ColumnData::Double(_)));
     let e = read(&ctx, all, &[("Real", DataType::Int64)]).unwrap_err();
-    assert!(e.message.contains("column [Real], row 2"), "{e}");
+    assert!(e.message.contains("column [Real], row 2 of the file"), "{e}");
     ctx.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(read(&ctx, all, &columns).unwrap_err().kind, ErrorKind::Cancelled);
 }
@@ -400,6 +400,80 @@ fn damaged_and_missing_files_are_named() {
         let e = read_rows(&ctx, &format!("Parquet.Document(File.Contents(\"{f}\"))")).unwrap_err();
         assert_eq!(e.kind, ErrorKind::Source);
         assert!(e.message.contains(f), "{e}");
+    }
+}
+
+/// Damage in a delimited text is told with file and line, and never read as if it were data.
+#[test]
+fn damage_in_a_delimited_text_is_told_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    let path = dir.path().join("t.csv");
+    let source = "let S = Csv.Document(File.Contents(\"t.csv\"), [Delimiter=\",\", Encoding=65001]), H = \
+                  Table.PromoteHeaders(S), T = Table.TransformColumnTypes(H, {{\"N\", type number}}), K = \
+                  Table.SelectRows(T, each [A] <> \"skip\") in Table.AddColumn(K, \"Twice\", each \
+                  Number.FromText([B]) * 2)";
+    let columns = [("A", DataType::String), ("N", DataType::Double), ("Twice", DataType::Int64)];
+    let good = "A,N,B\nx,1,1\nskip,2,2\n";
+    for (rest, wanted) in [
+        (&b"y,3,3\n"[..], ""),
+        (b"\"y\nz\",3,3\nskip,4,4", ""),
+        (b"\"y,3,3\n", "in line 4 is never closed"),
+        (b"\"y\"z,3,3\n", "in line 4 text follows the end of a value in quotes"),
+        (b"y\0,3,3\n", "line 4 holds a zero byte"),
+        (b"caf\xe9,3,3\n", "line 4 holds bytes that are no UTF-8"),
+        (b"y,1e400,3\n", "line 4 of the file"),
+        (b"\"y\nz\",3,3\nv,x,3\n", "line 6 of the file"),
+        (b"y,3,x\n", "column [Twice]: row 2, line 4 of the file"),
+        (b"y,3,0.5\n", ""),
+        (b"y,3,0.25\n", "column [Twice], row 2, line 4 of the file"),
+    ] {
+        std::fs::write(&path, [good.as_bytes(), rest].concat()).unwrap();
+        match read(&ctx, source, &columns) {
+            Ok(_) => assert_eq!(wanted, "", "{}", String::from_utf8_lossy(rest)),
+            Err(e) => {
+                assert!(!wanted.is_empty(), "{e}");
+                assert!(
+                    e.message.contains(wanted) && e.message.contains("t.csv'"),
+                    "{wanted}: {e}"
+                );
+                assert!(!e.message.contains(char::is_control), "{e:?}");
+            }
+        }
+    }
+    // UTF-16 that is cut off in a character.
+    let wide: Vec<u8> = "\u{feff}A,N,B\nx,1,1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, &wide[..wide.len() - 1]).unwrap();
+    let e = read(&ctx, source, &columns).unwrap_err();
+    assert!(e.message.contains("no UTF-16") && e.message.contains("t.csv'"), "{e}");
+    // Steering characters in a header, and a header without end.
+    std::fs::write(&path, "A\u{1b}[2J,B\n").unwrap();
+    let e = read(&ctx, source, &columns).unwrap_err();
+    assert!(e.message.contains("the source has") && !e.message.contains('\u{1b}'), "{e:?}");
+    std::fs::write(&path, ",".repeat(20_000)).unwrap();
+    let e = read(&ctx, source, &columns).unwrap_err();
+    assert!(e.message.contains("20001 values"), "{e}");
+}
+
+/// Rows of any length are read a bounded part of a file at a time.
+#[test]
+fn long_rows_are_read_in_smaller_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    let row = format!("{}\n", "x".repeat(40 << 20));
+    std::fs::write(dir.path().join("t.csv"), row.repeat(3)).unwrap();
+    let source = "Csv.Document(File.Contents(\"t.csv\"))";
+    let (n, batches) = read(&ctx, source, &[("Column1", DataType::String)]).unwrap();
+    assert_eq!((n, batches.iter().map(|b| b.rows).collect::<Vec<_>>()), (3, vec![2, 1]));
+}
+
+#[test]
+fn a_device_is_no_source() {
+    let ctx = SourceContext { policy: FilePolicy::Any, ..context(Path::new("/")) };
+    for reader in ["Csv", "Parquet"] {
+        let text = format!("{reader}.Document(File.Contents(\"/dev/zero\"))");
+        let e = read_rows(&ctx, &text).unwrap_err();
+        assert!(e.message.contains("'/dev/zero'") && e.message.contains("is a device"), "{e}");
     }
 }
 

@@ -11,7 +11,7 @@ use evercube_base::{DateTime, Error, Result};
 use super::ast::{ExprRef, Param};
 use super::eval::{Env, Interp};
 use crate::postgres::PgTarget;
-use crate::table::Table;
+use crate::table::{Name, Table};
 
 /// A number keeps the form it came in, so that integers and decimals stay exact.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +122,16 @@ impl MType {
 pub(crate) enum Binary {
     File(PathBuf),
     Bytes(Rc<Vec<u8>>),
+}
+
+impl Binary {
+    /// The name of the file it is, for messages.
+    pub fn file(&self) -> Option<Name> {
+        match self {
+            Self::File(path) => Some(path.display().to_string().into()),
+            Self::Bytes(_) => None,
+        }
+    }
 }
 
 pub(crate) enum Function {
