@@ -7,7 +7,7 @@ mod names;
 mod references;
 mod relationships;
 
-use evercube_base::{Diagnostic, Severity};
+use evercube_base::{Diagnostic, Error, Result, Severity};
 
 use crate::objects::graph::{Graph, MODEL};
 use crate::objects::kinds::Kind;
@@ -34,6 +34,14 @@ pub fn validate(database: &Database) -> Vec<Diagnostic> {
     let ends = relationships::check(&database.model, &mut findings);
     ambiguity::check(&ends, &mut findings);
     findings.0
+}
+
+/// Refuses what no database can be called, where only a name is given.
+///
+/// # Errors
+/// `Invalid`, saying why.
+pub fn check_database_name(name: &str) -> Result<()> {
+    names::database_fault(name).map_or(Ok(()), |fault| Err(Error::invalid(fault)))
 }
 
 fn level(database: &Database, findings: &mut Findings) {

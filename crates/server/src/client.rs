@@ -132,7 +132,7 @@ impl Client {
         if status.is_success() {
             return Ok(bytes);
         }
-        let message = error_message(&bytes).unwrap_or_else(|| match status.as_u16() {
+        let message = of_error(&bytes, "message").unwrap_or_else(|| match status.as_u16() {
             401 => "the server wants to know who asks: give --user and --password-file".into(),
             404 => format!("'{url}' is not known there: is it an Evercube server?"),
             _ => format!("the server at {} answered {status}", self.base),
@@ -140,8 +140,10 @@ impl Client {
         if misdirected && let Some(other) = self.elsewhere(&bytes).await {
             return Box::pin(other.send(method, path, body, request_id)).await;
         }
+        // A file or storage that failed its server is not a server that nobody reaches.
+        let by_source = of_error(&bytes, "kind").is_some_and(|kind| kind == "Source");
         Err(match status.as_u16() {
-            502..=504 => Failure::Unreachable(message),
+            502..=504 if !by_source => Failure::Unreachable(message),
             _ => Failure::Refused(message),
         })
     }
@@ -230,7 +232,8 @@ fn authorization(
             (None, None, Some(token)) => return bearer(token).map(Some),
             (None, None, None) => {
                 return Err(Failure::Usage(format!(
-                    "no password for '{user}': give --password-file or set EVERCUBE_PASSWORD"
+                    "no password for '{user}': set EVERCUBE_PASSWORD or give --password-file (for backups that is \
+                     the backup's own), or sign in with --token-file"
                 )));
             }
         };
@@ -264,12 +267,19 @@ pub fn secret_of(file: &Path) -> Outcome<String> {
     let text = std::fs::read_to_string(file).map_err(|e| {
         Failure::Usage(format!("cannot read the secret in '{}': {e}", file.display()))
     })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::Usage(format!(
+            "the file '{}' holds no secret: it is empty",
+            file.display()
+        ))),
+        secret => Ok(secret.to_owned()),
+    }
 }
 
-fn error_message(bytes: &[u8]) -> Option<String> {
+/// A part of the error that a server answered with: `message` or `kind`.
+fn of_error(bytes: &[u8], part: &str) -> Option<String> {
     let body: Json = serde_json::from_slice(bytes).ok()?;
-    body.pointer("/error/message")?.as_str().map(str::to_owned)
+    body.get("error")?.get(part)?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("evercube: {failure}");
+            eprintln!("evercube: {}", output::visible(&failure.to_string()));
             failure.exit_code()
         }
     }

@@ -48,7 +48,7 @@ impl ResultTable {
     pub fn to_table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(UTF8_FULL_CONDENSED);
-        table.set_header(self.columns.iter().map(|c| c.name.as_str()));
+        table.set_header(self.columns.iter().map(|c| visible(&c.name)));
         for row in &self.rows {
             table.add_row(row.iter().map(shown));
         }
@@ -84,10 +84,16 @@ fn line(out: &mut String, cells: impl Iterator<Item = String>) {
     out.push_str("\r\n");
 }
 
+/// Text of others as a terminal may get it: without characters that steer it.
+pub fn visible(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 fn shown(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
-        Json::String(s) => s.clone(),
+        Json::String(s) => visible(s),
         other => other.to_string(),
     }
 }
@@ -129,5 +135,16 @@ mod tests {
         let text = results.to_text(Format::Csv);
         assert_eq!(text, "\"A,b\",N\r\n\"x \"\"y\"\"\",1\r\n\"\",\r\n");
         assert!(results.to_text(Format::Table).contains("2 rows"));
+    }
+
+    #[test]
+    fn data_does_not_steer_the_terminal() {
+        let results: Results = serde_json::from_str(
+            r#"{"results":[{"columns":[{"name":"A\u001b[2J","type":"string"}],"rows":[["x\u001b[31m\u0007y"]]}]}"#,
+        )
+        .unwrap();
+        let text = results.to_text(Format::Table);
+        assert!(!text.contains(['\u{1b}', '\u{7}']) && text.contains("[31m"), "{text}");
+        assert!(results.to_text(Format::Csv).contains('\u{1b}'), "programs get what is there");
     }
 }

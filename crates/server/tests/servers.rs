@@ -248,6 +248,12 @@ fn backups_and_earlier_versions_from_the_command_line() {
     assert_eq!(json(&["backups", "verify", &folder, "--json"])["ok"], true);
     let tested = json(&["backups", "test", &folder, "--json"]);
     assert_eq!(tested["usable"], true, "{tested}");
+    let (status, said) = run(&["backups", "test", &file("1.evb")]);
+    assert!(status == Some(1) && said.contains("FAILED write"), "{said}");
+    assert_eq!(run(&["backups", "list", &file("none")]).0, Some(1));
+    let nothing = group.file("nothing", "\n");
+    let (status, said) = run(&["backup", "Shop", &file("3.evb"), "--password-file", &nothing]);
+    assert!(status == Some(2) && said.contains("holds no secret"), "{said}");
 
     let changed = MODEL.replace("\"SUM(Sales[Amount])\"", "\"2 * SUM(Sales[Amount])\"");
     assert_ne!(changed, MODEL);

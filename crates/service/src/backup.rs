@@ -122,12 +122,17 @@ pub async fn test(target: &Target, own_folder: &Path) -> Result<ProbeReport> {
     let place = folder.display().to_string();
     let made = folder.clone();
     let store = blocking(move || {
-        std::fs::create_dir_all(&made).map_err(|e| local::failed("written", &made, &e))?;
-        object_store::local::LocalFileSystem::new_with_prefix(&made)
-            .map(|store| store.with_automatic_cleanup(true))
-            .map_err(|e| Error::invalid(format!("{} is no folder: {e}", made.display())))
+        let made_so = std::fs::create_dir_all(&made).map_err(|e| e.to_string());
+        let opened = made_so.and_then(|()| {
+            object_store::local::LocalFileSystem::new_with_prefix(&made).map_err(|e| e.to_string())
+        });
+        Ok(opened.map(|store| store.with_automatic_cleanup(true)))
     });
-    probe::probe(place, std::sync::Arc::new(store.await?), &Default::default()).await
+    let store = match store.await? {
+        Ok(store) => std::sync::Arc::new(store),
+        Err(why) => return Ok(probe::no_folder(place, &why)),
+    };
+    probe::probe(place, store, &Default::default()).await
 }
 
 async fn upload(

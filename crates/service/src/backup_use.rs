@@ -228,6 +228,9 @@ impl Service {
         given: Option<String>,
     ) -> Result<Option<String>> {
         match given {
+            Some(password) if password.is_empty() => Err(Error::invalid(
+                "the password is empty: leave it out, or give one that nobody guesses",
+            )),
             Some(password) => Ok(Some(password)),
             None => self.targets().password(target, &self.config.working_dir),
         }

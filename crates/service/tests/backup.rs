@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use evercube_base::{ErrorKind, Result};
 use evercube_service::Service;
+use evercube_service::backup::Keep;
+use evercube_service::backup::repository::Setup;
 use evercube_service::backup_use::{BackupRequest, RestoreRequest};
 use evercube_service::call::{Call, WriteAnswer};
 use evercube_service::deploy::DeployRequest;
@@ -201,12 +203,56 @@ async fn what_cannot_be_restored_leaves_everything_as_it_was() {
     bytes[middle] ^= 1;
     std::fs::write(&cut, &bytes).unwrap();
     said(as_new(&cut, Some("right")), "damaged or was tampered with").await;
+    // Under no name that a deployment could not give, and with no password that everybody has.
+    for name in ["$system", "a\tb", "a\u{1b}[2J"] {
+        let named = RestoreRequest { database: Some(name.into()), ..as_new(&path, Some("right")) };
+        said(named, if name.starts_with('$') { "reserved" } else { "control character" }).await;
+    }
+    said(as_new(&path, Some("")), "the password is empty").await;
+    let open_to_all = BackupRequest { password: secret(""), ..to(world.path("all.evb")) };
+    let e = back_up(&one, open_to_all).await.unwrap_err();
+    assert!(e.message.contains("the password is empty") && !world.path("all.evb").exists(), "{e}");
     assert_eq!(one.metastore.state().databases, before.databases);
 
     let overwrite = RestoreRequest { overwrite: true, password: secret("right"), ..from(&path) };
     let seq = restore(&one, overwrite).await.unwrap().seq;
     assert_eq!(version(&one, "Retail").await.seq, seq);
     assert!(seq > before.database("Retail").unwrap().seq);
+}
+
+/// Who mistypes a place is not told that it is empty, or that all is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_not_there_is_told() {
+    let world = world();
+    let one = world.start("one", &[]).await;
+    retail(&one).await;
+    let keep = Keep { last: 1, ..Keep::default() };
+    let asked = async |place: &str| {
+        let list = one.list_backups(&admin(), Some(place), None).await.map(|all| all.len());
+        let prune = one.prune_backups(&admin(), Some(place), None, keep, false).await;
+        (list, prune.map(|all| all.len()))
+    };
+    for name in ["none", "none/", "none.evb", "none.evr", "none.evr/Retail"] {
+        let place = world.path(name);
+        let (Err(list), Err(prune)) = asked(place.to_str().unwrap()).await else {
+            panic!("{name} is there")
+        };
+        assert_eq!((list.kind, prune.kind), (ErrorKind::NotFound, ErrorKind::NotFound), "{list}");
+        assert!(list.message.contains(name.split('/').next().unwrap()), "{list}");
+    }
+    assert_eq!(asked("none.evb").await.0.unwrap_err().kind, ErrorKind::NotFound);
+    // What is there and empty is no mistake.
+    std::fs::create_dir(world.path("empty")).unwrap();
+    assert_eq!(asked(world.path("empty").to_str().unwrap()).await, (Ok(0), Ok(0)));
+    let place = world.path("new.evr");
+    let place = place.to_str().unwrap();
+    one.init_repository(&admin(), place, Setup::default()).await.unwrap();
+    assert_eq!(asked(place).await, (Ok(0), Ok(0)));
+    assert_eq!(asked(&format!("{place}/Retail")).await.0.unwrap_err().kind, ErrorKind::NotFound);
+    // A place that cannot be a folder is reported as one where no backups should be kept.
+    let file = world.path("sales.csv");
+    let report = one.test_target(&admin(), file.to_str().unwrap()).await.unwrap();
+    assert!(!report.usable && report.checks[0].name == "write", "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

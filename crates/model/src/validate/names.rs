@@ -11,10 +11,8 @@ use crate::tabular::Database;
 const ROW_NUMBER: &str = "RowNumber-2662979B-1795-4F74-8F37-6A1BA8059B61";
 
 pub(super) fn check(database: &Database, graph: &Graph, findings: &mut Findings) {
-    if let Some(fault) = fault(&database.name) {
-        findings.error(String::new(), format!("the name of the database {fault}"));
-    } else if database.name.eq_ignore_ascii_case("$system") {
-        findings.error(String::new(), "the name '$System' is reserved for the server".to_owned());
+    if let Some(fault) = database_fault(&database.name) {
+        findings.error(String::new(), fault);
     }
     for (index, object) in graph.all() {
         if index != MODEL {
@@ -23,6 +21,14 @@ pub(super) fn check(database: &Database, graph: &Graph, findings: &mut Findings)
         siblings(graph, index, findings);
     }
     measures(graph, findings);
+}
+
+/// Why a database cannot have a name.
+pub(super) fn database_fault(name: &str) -> Option<String> {
+    if name.eq_ignore_ascii_case("$system") {
+        return Some("the name '$System' is reserved for the server".to_owned());
+    }
+    fault(name).map(|fault| format!("the name of the database {fault}"))
 }
 
 /// Kinds whose objects are known by what they belong to or point at.

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json as object};
 use super::credentials::{Account, AccountOfBackup};
 use crate::client::{json, request_id, secret_of};
 use crate::failure::{Failure, Outcome};
-use crate::output::print;
+use crate::output::{print, visible};
 
 /// List, verify and prune backups, and test places for them
 #[derive(Debug, clap::Args)]
@@ -328,10 +328,11 @@ fn lines(backups: &[BackupFacts]) -> String {
             .as_ref()
             .map_or(String::new(), |v| format!(", verified {v}{}", sampled.unwrap_or_default()));
         let detail = b.detail.as_ref().map_or(String::new(), |d| format!("\n    {d}"));
-        format!(
+        // Names in a folder are given by whoever writes there.
+        visible(&format!(
             "{:10} {}: {database} version {version} of {created}, {} bytes{verified}{detail}\n",
             b.state, b.place, b.bytes
-        )
+        ))
     };
     backups.iter().map(line).collect()
 }

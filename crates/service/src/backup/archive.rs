@@ -166,6 +166,10 @@ fn read_start(input: &mut impl Read) -> Result<[u8; LENGTH]> {
         fill(input, rest, "its first bytes")?;
         return Ok(start);
     }
+    let changed = MAGIC.iter().zip(magic.iter()).filter(|(a, b)| a != b).count();
+    if got == MAGIC.len() && changed == 1 {
+        return Err(damaged("its first bytes were changed"));
+    }
     let mut seen = magic.get(..got).unwrap_or_default().to_vec();
     let mut more = input.take(128);
     more.read_to_end(&mut seen).map_err(|e| crate::backup::frame::reading(&e))?;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 
@@ -54,7 +55,9 @@ impl NewFile {
             }
             only_backups_are_replaced(path)?;
         }
-        Self::begin(path, overwrite)
+        let file = Self::begin(path, overwrite)?;
+        remove_leftovers(path);
+        Ok(file)
     }
 
     /// As [`NewFile::create`], of a file whose name tells whose it is.
@@ -65,8 +68,8 @@ impl NewFile {
         fs::create_dir_all(folder).map_err(|e| failed("written", path, &e))?;
         let mut number = [0u8; 8];
         crate::seal::random(&mut number)?;
-        let name = format!(".{}.{}.part", name.to_string_lossy(), hex::encode(number));
-        let temporary = folder.join(name);
+        let start = temporary_start(&name.to_string_lossy());
+        let temporary = folder.join(format!("{start}{}{PART}", hex::encode(number)));
         let file = File::create_new(&temporary).map_err(|e| failed("written", path, &e))?;
         let out = Some(BufWriter::with_capacity(1 << 18, file));
         Ok(Self { out, temporary, path: path.to_owned(), overwrite })
@@ -111,6 +114,33 @@ impl Write for NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         let _gone_already = fs::remove_file(&self.temporary);
+    }
+}
+
+const PART: &str = ".part";
+/// What was not written for so long was left by a server that was killed.
+const LEFT: Duration = Duration::from_secs(3600);
+
+fn temporary_start(name: &str) -> String {
+    format!(".{name}.")
+}
+
+/// Whether a file was left in the middle of being written.
+pub fn is_leftover(path: &Path, facts: &fs::Metadata) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let age = facts.modified().ok().and_then(|t| t.elapsed().ok());
+    name.starts_with('.') && name.ends_with(PART) && age.is_some_and(|age| age > LEFT)
+}
+
+/// Removes what backups under this name left when their server was killed.
+fn remove_leftovers(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let start = temporary_start(&name.to_string_lossy());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_of_it = entry.file_name().to_string_lossy().starts_with(&start);
+        if is_of_it && entry.metadata().is_ok_and(|facts| is_leftover(&entry.path(), &facts)) {
+            let _another_time = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -199,6 +229,23 @@ mod tests {
         assert!(NewFile::create(Path::new("/dev/null"), true).is_err());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert_eq!(file_for_restore(path.parent().unwrap()).unwrap(), path);
+    }
+
+    #[test]
+    fn what_a_killed_server_left_goes_with_the_next_backup_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".x.evb.0a.part", ".x.evb.0b.part", ".y.evb.0a.part", ".x.evb.keep"] {
+            let file = File::create(at(name)).unwrap();
+            if name != ".x.evb.0b.part" {
+                file.set_modified(std::time::SystemTime::now() - LEFT * 2).unwrap();
+            }
+        }
+        NewFile::create(&at("x.evb"), false).unwrap().keep().unwrap();
+        let there = |name: &str| at(name).exists();
+        assert!(!there(".x.evb.0a.part"));
+        // One that is being written, another backup's, and what is somebody else's.
+        assert!(there(".x.evb.0b.part") && there(".y.evb.0a.part") && there(".x.evb.keep"));
     }
 
     #[test]

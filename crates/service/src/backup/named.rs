@@ -41,7 +41,12 @@ pub(crate) fn read_secret(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file).map_err(|e| {
         Error::invalid(format!("the secret in {} cannot be read: {e}", file.display()))
     })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => {
+            Err(Error::invalid(format!("the file {} holds no secret: it is empty", file.display())))
+        }
+        secret => Ok(secret.to_owned()),
+    }
 }
 
 /// Values are secrets, or may be.

@@ -78,6 +78,13 @@ pub async fn probe(
     Ok(ProbeReport { target, usable, checks })
 }
 
+/// The report of a folder that cannot be made, or is none.
+pub fn no_folder(target: String, why: &str) -> ProbeReport {
+    let detail = format!("the folder cannot be used: {why}");
+    let check = Check { name: "write".to_owned(), ok: false, needed: true, detail };
+    ProbeReport { target, usable: false, checks: vec![check] }
+}
+
 fn said(e: &Cause) -> String {
     let text = without_queries(&e.to_string());
     match e {

@@ -261,12 +261,21 @@ impl Repository {
         let there = self.objects().await?;
         for (object, stored) in snapshot.header.objects.iter().zip(&snapshot.stored) {
             let name = self.object_name(&object.hash, stored);
-            match there.get(&name) {
-                None => return Err(missing(&name)),
-                Some(found) => sealed::check_length(&name, stored.length, found.length)?,
-            }
+            self.looked_at(&name, stored, there.get(&name)).await?;
         }
         Ok(())
+    }
+
+    /// Whether an object is there with the length it was stored with; of one with another length, what
+    /// became of it.
+    async fn looked_at(&self, name: &str, stored: &Stored, found: Option<&Listed>) -> Result<()> {
+        let Some(found) = found else { return Err(missing(name)) };
+        let Err(wrong) = sealed::check_length(name, stored.length, found.length) else {
+            return Ok(());
+        };
+        let bytes = self.store.get(name).await?.ok_or_else(|| missing(name))?;
+        sealed::check_is_no_other(name, &bytes)?;
+        Err(wrong)
     }
 }
 

@@ -243,6 +243,11 @@ fn own(name: &str) -> Result<Target> {
             "'{name}' is a repository, which needs a place of its own: /path/{name}, s3://bucket/{name}, az://container/{name} or gs://bucket/{name}"
         )));
     }
+    if let Some((target, _)) = name.split_once(':') {
+        return Err(Error::invalid(format!(
+            "there is no target '{target}', neither in the settings of the server nor in the group (evercube target list)"
+        )));
+    }
     let odd = |c: char| c.is_control() || r#"\:*?"<>|"#.contains(c);
     if name.starts_with('.') || name.contains(odd) || name.len() > 200 {
         return Err(Error::invalid(format!(
@@ -324,6 +329,8 @@ mod tests {
         for text in ["", " ", "file:", "az:///x", "az://Box/x", "..", ".x", "a\\b", "ftp://x"] {
             assert!(parse(text).is_err(), "{text}");
         }
+        let unknown = parse("offsite:x").unwrap_err();
+        assert!(unknown.message.contains("no target 'offsite'"), "{unknown}");
         for text in ["group.evr", "s3://", "s3://My/x", "s3://key:secret@bucket/x", "gs:///x"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -72,10 +72,37 @@ impl Service {
     ) -> Result<Vec<BackupFacts>> {
         self.check_administrator(call, "Listing backups at", place.unwrap_or("the own folder"))?;
         let mut facts = Vec::new();
-        for found in self.backups_at(place, password.as_ref()).await? {
+        for found in self.backups_there(place, password.as_ref()).await? {
             facts.push(self.facts(&found, password.clone()).await?);
         }
         Ok(facts)
+    }
+
+    /// As [`Service::backups_at`], of a place that is there: who mistypes it is not told that it is empty.
+    async fn backups_there(
+        &self,
+        place: Option<&str>,
+        password: Option<&String>,
+    ) -> Result<Vec<Found>> {
+        let found = self.backups_at(place, password).await?;
+        let Some(text) = place.filter(|_| found.is_empty()) else { return Ok(found) };
+        let target = self.target(text)?;
+        let is_there = match &target {
+            Target::File(path) => path.is_dir(),
+            Target::Repository(repository) => {
+                let opened = repository.open(None).await;
+                opened.err().is_none_or(|e| e.kind != ErrorKind::NotFound)
+                    && repository.pick == Pick::All
+            }
+            Target::Own(_) | Target::Cloud(_) => false,
+        };
+        if is_there {
+            return Ok(found);
+        }
+        Err(Error::not_found(format!(
+            "there is no backup, and no folder, at {}",
+            target.describe()
+        )))
     }
 
     /// Reads every backup at a place back, whole, and says of each what it found; those that the
@@ -137,7 +164,7 @@ impl Service {
             return self.prune_repository(&repository, password, keep, dry_run).await;
         }
         let mut by_database: BTreeMap<String, Vec<(i64, BackupFacts, Target)>> = BTreeMap::new();
-        for found in self.backups_at(place, password.as_ref()).await? {
+        for found in self.backups_there(place, password.as_ref()).await? {
             let facts = self.facts(&found, password.clone()).await?;
             if let (Some(database), Some(time)) = (&facts.database, facts.created_micros) {
                 let all = by_database.entry(database.to_lowercase()).or_default();

@@ -570,12 +570,46 @@ fn not_kept(all: Vec<Found>, keep: Keep) -> Result<Vec<Found>> {
     }
     let mut old = Vec::new();
     for mut of in shelves.into_values() {
+        // Versions follow each other whatever the clocks said.
         of.sort_by_key(|(n, _)| {
-            std::cmp::Reverse((n.history.incarnation, n.created_micros, n.seq))
+            std::cmp::Reverse((n.history.incarnation, n.seq, n.created_micros))
         });
         let times: Vec<i64> = of.iter().map(|(n, _)| n.created_micros).collect();
         let kept = keep.kept(&times);
         old.extend(of.into_iter().zip(kept).filter(|(_, kept)| !kept).map(|((_, found), _)| found));
     }
     Ok(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::repository::Base;
+
+    fn of_version(seq: u64, created_micros: i64) -> Found {
+        let name = SnapshotName {
+            database: "0a".into(),
+            history: crate::backup::header::History::default(),
+            seq,
+            created_micros,
+            which: "0b".into(),
+        };
+        let place = RepositoryPlace::new(Base::Folder("/x.evr".into()), Pick::All);
+        let target = Target::Repository(place.one(name.clone(), None));
+        Found { name: name.text(), target, length: 0, modified_micros: 0 }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_version_older() {
+        let day = 24 * 3600 * 1_000_000;
+        let all = || vec![of_version(1, 10 * day), of_version(2, 11 * day), of_version(3, 2 * day)];
+        let removed = |keep: Keep| -> Vec<u64> {
+            let old = not_kept(all(), keep).unwrap();
+            old.iter().map(|found| picked(found).unwrap().seq).collect()
+        };
+        assert_eq!(removed(Keep { last: 1, ..Keep::default() }), [2, 1]);
+        assert_eq!(removed(Keep { last: 2, ..Keep::default() }), [1]);
+        // What is later than the newest version by its clock is not older than it.
+        assert!(removed(Keep { within_days: 1, ..Keep::default() }).is_empty());
+    }
 }

@@ -7,6 +7,7 @@ use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_engine::CompiledModel;
 use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Role;
+use evercube_model::validate::check_database_name;
 use evercube_store::{Hash, Manifest, ObjectDir, StoreVersion, state_root};
 
 use crate::backup::{self, BackupHeader, Sink, Target};
@@ -140,6 +141,7 @@ impl Service {
                 backup::inspect(source, secrets.clone(), &folder).await?.database
             }
         };
+        check_database_name(&wanted)?;
         let (name, _alone) = self.alone(&wanted).await;
         if let Some(answer) = self.answered(id) {
             return answer;

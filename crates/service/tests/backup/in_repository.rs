@@ -157,7 +157,16 @@ async fn a_repository_is_listed_proved_pruned_and_its_loss_is_told() {
     assert_eq!(one.metastore.state().databases, before);
     restore(&one, copy(&format!("{base}/Retail@{}", made[1]))).await.unwrap();
     std::fs::write(&newest, &whole).unwrap();
+    // What others leave there is nothing of the repository's, and stops nothing.
+    let strange = [place.join("man/strange"), newest.with_file_name("strange")];
+    for path in &strange {
+        std::fs::write(path, "x").unwrap();
+    }
     assert_eq!(states(base).await, ["ok", "ok", "ok"]);
+    restore(&one, RestoreRequest { overwrite: true, ..copy(base) }).await.unwrap();
+    for path in &strange {
+        std::fs::remove_file(path).unwrap();
+    }
 
     let keep = Keep { last: 1, ..Keep::default() };
     let pruned = one.prune_backups(&admin(), Some(base), None, keep, true).await.unwrap();

@@ -123,8 +123,8 @@ impl RepositoryPlace {
         let listed = Store::at(&self.base).await?.list("man").await?;
         let mut names = Vec::new();
         for (path, listed) in listed {
-            let name = SnapshotName::of_file(&path)?;
-            names.push((name, listed));
+            // What has no such name is nothing of a repository's.
+            names.extend(SnapshotName::of_file(&path).ok().map(|name| (name, listed)));
         }
         names.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(names)

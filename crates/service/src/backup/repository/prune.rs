@@ -35,13 +35,14 @@ impl Repository {
         let gone = self.store.list("gone").await?;
         let mut over = Vec::new();
         for (path, listed) in &gone {
-            let name = SnapshotName::of_file(path)?;
+            let Ok(name) = SnapshotName::of_file(path) else { continue };
             if clock.saturating_sub(listed.modified) >= grace {
-                over.push(path);
+                over.push((path, name));
             } else {
                 self.names_of(&name, path, &mut named).await?;
             }
         }
+        self.store.remove_leftovers().await?;
         let mut swept = Swept::default();
         for (name, listed) in &objects {
             if !named.contains(name) && clock.saturating_sub(listed.modified) >= grace {
@@ -50,9 +51,8 @@ impl Repository {
                 swept.bytes += listed.length;
             }
         }
-        for path in over {
+        for (path, name) in over {
             // One that was verified while it was pruned got its proof back.
-            let name = SnapshotName::of_file(path)?;
             self.store.delete(&name.proved()).await?;
             self.store.delete(path).await?;
         }

@@ -97,19 +97,32 @@ fn check_head(keys: &Keys, kind: Kind, name: &str, head: &[u8]) -> Result<()> {
             "{name} has format {version} and this server reads format {VERSION}: use a newer Evercube"
         )));
     }
-    let of = summed.get(28..).unwrap_or_default();
-    if of != blake3::hash(name.as_bytes()).as_bytes() {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "another file was put in the place of {name} (swapped); nothing of the backup is used"
-            ),
-        ));
-    }
+    check_named(name, summed)?;
     if summed.get(10..12) != Some(&[u8::from(keys.encrypts()), kind as u8]) {
         return Err(damaged(&format!("{name} is another kind of file than was written")));
     }
     Ok(())
+}
+
+fn check_named(name: &str, summed: &[u8]) -> Result<()> {
+    let of = summed.get(28..).unwrap_or_default();
+    if of == blake3::hash(name.as_bytes()).as_bytes() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "another file was put in the place of {name} (swapped); nothing of the backup is used"
+        ),
+    ))
+}
+
+/// Refuses bytes that begin as another file of a repository does.
+pub fn check_is_no_other(name: &str, bytes: &[u8]) -> Result<()> {
+    let Some(head) = bytes.get(..HEAD) else { return Ok(()) };
+    let (summed, sum) = head.split_at(SUMMED);
+    let is_a_head = blake3::hash(summed).as_bytes() == sum && summed.starts_with(&MAGIC);
+    if is_a_head { check_named(name, summed) } else { Ok(()) }
 }
 
 /// Compares a file's length with the one it was stored with.

@@ -56,10 +56,9 @@ impl Repository {
     /// The names of all manifests, oldest version first.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotName>> {
         let listed = self.store.list("man").await?;
-        let mut names = Vec::new();
-        for path in listed.keys() {
-            names.push(SnapshotName::of_file(path)?);
-        }
+        // What has no such name is nothing of a repository's.
+        let names = listed.keys().filter_map(|path| SnapshotName::of_file(path).ok());
+        let mut names: Vec<SnapshotName> = names.collect();
         names.sort();
         Ok(names)
     }
@@ -68,7 +67,6 @@ impl Repository {
     pub async fn lost(&self) -> Result<Vec<SnapshotName>> {
         let mut lost = BTreeSet::new();
         for path in self.store.list("ok").await?.keys() {
-            // What has no such name is nothing of a repository's.
             lost.extend(SnapshotName::of_file(path).ok());
         }
         for folder in ["gone", "man"] {

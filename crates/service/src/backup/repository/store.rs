@@ -19,7 +19,7 @@ use super::place::Base;
 use crate::backup::cloud::{self, BLOCK};
 use crate::backup::connect::connect;
 use crate::backup::frame::writing;
-use crate::backup::local::{NewFile, failed};
+use crate::backup::local::{NewFile, failed, is_leftover};
 use crate::backup::target::CloudPlace;
 use crate::objects::blocking;
 
@@ -179,12 +179,7 @@ impl Store {
         match self {
             Self::Folder(root) => {
                 let (root, from) = (root.clone(), root.join(folder));
-                blocking(move || {
-                    let mut found = BTreeMap::new();
-                    walk(&root, &from, &mut found)?;
-                    Ok(found)
-                })
-                .await
+                blocking(move || listed_below(&root, &from)).await
             }
             Self::Cloud { at, root, store } => {
                 let from = if folder.is_empty() { root.clone() } else { below(root, folder) };
@@ -202,6 +197,21 @@ impl Store {
                 Ok(named.collect())
             }
         }
+    }
+
+    /// Removes what servers that were killed left in the middle of being written; object storage has
+    /// no such files.
+    pub async fn remove_leftovers(&self) -> Result<()> {
+        let Self::Folder(root) = self else { return Ok(()) };
+        let root = root.clone();
+        blocking(move || {
+            walk(&root, &mut |path, facts| {
+                if is_leftover(&path, facts) {
+                    let _another_time = std::fs::remove_file(path);
+                }
+            })
+        })
+        .await
     }
 
     /// Removes a file; one that is gone already is as good.
@@ -248,7 +258,9 @@ async fn write(path: PathBuf, bytes: Vec<u8>, overwrite: bool) -> Result<bool> {
     .await
 }
 
-fn walk(root: &FilePath, from: &FilePath, found: &mut BTreeMap<String, Listed>) -> Result<()> {
+/// Gives each file below a folder. Folders that links lead to are nothing of the repository's: what is
+/// listed may be removed.
+fn walk(from: &FilePath, each: &mut dyn FnMut(PathBuf, &std::fs::Metadata)) -> Result<()> {
     let entries = match std::fs::read_dir(from) {
         Ok(entries) => entries,
         Err(e) if is_absent(&e) => return Ok(()),
@@ -256,23 +268,29 @@ fn walk(root: &FilePath, from: &FilePath, found: &mut BTreeMap<String, Listed>) 
     };
     for entry in entries {
         let path = entry.map_err(|e| failed("listed", from, &e))?.path();
-        let meta = match std::fs::metadata(&path) {
-            Ok(meta) => meta,
+        match std::fs::metadata(&path) {
+            Ok(facts) if !facts.is_dir() => each(path, &facts),
+            Ok(_) if path.is_symlink() => {}
+            Ok(_) => walk(&path, each)?,
             // It went meanwhile.
-            Err(e) if is_absent(&e) => continue,
+            Err(e) if is_absent(&e) => {}
             Err(e) => return Err(failed("listed", &path, &e)),
-        };
-        if meta.is_dir() {
-            walk(root, &path, found)?;
-            continue;
-        }
-        let name = path.strip_prefix(root).ok().and_then(FilePath::to_str);
-        let is_part = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if let Some(name) = name.filter(|_| !is_part) {
-            let since = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-            let modified = since.and_then(|d| i64::try_from(d.as_micros()).ok()).unwrap_or(0);
-            found.insert(name.to_owned(), Listed { length: meta.len(), modified });
         }
     }
     Ok(())
+}
+
+/// The files below a folder of a repository, by their names in it.
+fn listed_below(root: &FilePath, from: &FilePath) -> Result<BTreeMap<String, Listed>> {
+    let mut found = BTreeMap::new();
+    walk(from, &mut |path, facts| {
+        let name = path.strip_prefix(root).ok().and_then(FilePath::to_str);
+        let is_part = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        if let Some(name) = name.filter(|_| !is_part) {
+            let since = facts.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            let modified = since.and_then(|d| i64::try_from(d.as_micros()).ok()).unwrap_or(0);
+            found.insert(name.to_owned(), Listed { length: facts.len(), modified });
+        }
+    })?;
+    Ok(found)
 }

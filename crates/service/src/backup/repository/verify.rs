@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::sealed::{self, Kind};
-use super::{Repository, Snapshot, SnapshotName, Stored, TOGETHER, Written, missing};
+use super::{Repository, Snapshot, SnapshotName, Stored, TOGETHER, Written};
 use crate::backup::ReadBack;
 use crate::backup::header::ObjectEntry;
 use crate::backup::preamble::damaged;
@@ -41,11 +41,7 @@ impl Repository {
         for snapshot in snapshots {
             for (object, stored) in snapshot.header.objects.iter().zip(&snapshot.stored) {
                 let name = self.object_name(&object.hash, stored);
-                let looked = match there.get(&name) {
-                    None => Err(missing(&name)),
-                    Some(found) => sealed::check_length(&name, stored.length, found.length),
-                };
-                match looked {
+                match self.looked_at(&name, stored, there.get(&name)).await {
                     Err(e) => {
                         wrong.insert(name, e);
                     }
