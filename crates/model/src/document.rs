@@ -2,6 +2,7 @@
 
 mod canonical;
 mod json_text;
+mod once;
 mod values;
 
 use evercube_base::{Error, Result};

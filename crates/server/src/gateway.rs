@@ -18,8 +18,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::http::answer::{answer, failed};
-use crate::http::asked::{Asked, RELAYED, REQUEST_ID};
+use crate::http::answer::{answer, failed, last};
+use crate::http::asked::{Asked, RELAYED, REQUEST_ID, check_hosts};
 use crate::http::audit::FORWARDED_FOR;
 use crate::http::body::AnswerBody;
 use crate::http::origin::FORWARDED_HOST;
@@ -56,6 +56,9 @@ pub struct Gateway {
 /// Answers a client with what one of the servers answers.
 pub async fn relay(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<AnswerBody> {
     let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    if let Err(e) = check_hosts(request.headers()) {
+        return last(&e);
+    }
     if let Err(e) = origin::check(request.method(), request.headers()) {
         return failed(&e);
     }

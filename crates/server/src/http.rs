@@ -140,8 +140,8 @@ pub async fn client(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
             format!("The firewall of the group lets no client in from {address}."),
         ));
     }
-    if request.headers().get_all(http::header::HOST).iter().count() > 1 {
-        return failed(&Error::invalid("the request names several hosts"));
+    if let Err(e) = asked::check_hosts(request.headers()) {
+        return answer::last(&e);
     }
     if let Err(e) = foreign_page(&state, &request) {
         return failed(&e);

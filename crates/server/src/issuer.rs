@@ -69,9 +69,10 @@ impl Issuer {
                 "The bearer token is refused: it is of another issuer.",
             ));
         }
+        let since = Instant::now();
         let mut keys = self.keys(FRESH);
         if !keys.as_ref().is_some_and(|keys| token.has_key_in(keys)) {
-            let fetched = self.fetch_again().await;
+            let fetched = self.fetch_again(since).await;
             keys = self.keys(STALE);
             if keys.is_none() {
                 fetched?;
@@ -86,11 +87,15 @@ impl Issuer {
         known.as_ref().filter(|k| k.fetched.elapsed() < age).map(|k| Arc::clone(&k.keys))
     }
 
-    /// Fetches the keys, once however many ask at the same time.
-    async fn fetch_again(&self) -> Result<()> {
+    /// Fetches the keys, unless somebody did `since` then: once however many ask at the same time, and
+    /// after a pause, so that a new key counts at once and none is looked for all the time.
+    async fn fetch_again(&self, since: Instant) -> Result<()> {
         let mut asked = self.asked.lock().await;
-        if asked.is_some_and(|at| at.elapsed() < PAUSE) {
+        if asked.is_some_and(|at| at >= since) {
             return Err(unreachable("it was asked a moment ago and did not answer well"));
+        }
+        if let Some(rest) = asked.and_then(|at| PAUSE.checked_sub(at.elapsed())) {
+            tokio::time::sleep(rest).await;
         }
         *asked = Some(Instant::now());
         let done = tokio::time::timeout(LIMIT, self.fetch()).await;

@@ -4,6 +4,8 @@ use evercube_base::error::line_column;
 use evercube_base::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
+use super::once::Once;
+
 /// Values in one document: each takes many times its bytes once it is read.
 const MOST_VALUES: usize = 4_000_000;
 
@@ -21,7 +23,7 @@ pub fn read_json_text(text: &str) -> Result<Json> {
     if plain.trim().is_empty() {
         return Err(Error::invalid("cannot read the JSON document: it is empty"));
     }
-    serde_json::from_str(&plain).map_err(|e| {
+    serde_json::from_str(&plain).map(|Once(value)| value).map_err(|e| {
         let (line, column) = place(&plain, e.line(), e.column());
         let words = e.to_string();
         let words = words.split(" at line ").next().unwrap_or(&words);
@@ -190,6 +192,7 @@ mod tests {
             ("{\n  \"é\": x}", "line 2, column 8"),
             ("[1, /* no end", "line 1, column 5"),
             ("", "empty"),
+            ("{\"a\": 1,\n\"b\": {\"c\": 1, \"c\": 2}}", "'c' is given twice at line 2"),
             ("{,}", "column 3"),
         ] {
             match read_json(text.as_bytes()) {

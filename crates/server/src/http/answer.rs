@@ -64,6 +64,13 @@ pub fn failed(error: &Error) -> Answer {
     answer
 }
 
+/// An error after which nothing more is read from the connection.
+pub fn last(error: &Error) -> Answer {
+    let mut answer = failed(error);
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Invalid | ErrorKind::Evaluation => StatusCode::BAD_REQUEST,

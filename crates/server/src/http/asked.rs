@@ -7,7 +7,7 @@ use bytes::Bytes;
 use evercube_base::{Error, Result};
 use evercube_service::call::{At, Call, ReadLevel};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, header};
 use hyper::body::Incoming;
 
 use super::incoming::{self, Held};
@@ -34,6 +34,17 @@ pub struct Asked {
     pub held: Arc<Held>,
     /// How long a read may wait here before another member is asked; `None`: as long as any.
     pub patience: Option<Duration>,
+}
+
+/// Refuses a head that names several hosts: a proxy and the server behind it may take different ones.
+///
+/// # Errors
+/// `Invalid`; nothing more should be read from the connection.
+pub fn check_hosts(headers: &HeaderMap) -> Result<()> {
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(Error::invalid("the request names several hosts"));
+    }
+    Ok(())
 }
 
 impl Asked {
@@ -72,7 +83,7 @@ impl Asked {
                 "the request's body is compressed ({how}), which is not taken; send it as it is"
             )));
         }
-        let codings = self.headers.get_all(http::header::TRANSFER_ENCODING);
+        let codings = self.headers.get_all(header::TRANSFER_ENCODING);
         if codings.iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked")) {
             return Err(Error::unsupported(
                 "the request's body comes in a transfer coding that is not taken; send it chunked or with its length",
