@@ -11,6 +11,7 @@ use evercube_dax::ast::{Expr, Parameter};
 use crate::calculation_group::CalculationGroupInfo;
 use crate::filter_context::PlainPaths;
 use crate::object_security::HiddenObject;
+use crate::scalar::Culture;
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
 
 mod compile;
@@ -129,11 +130,18 @@ pub struct CompiledModel {
     /// The model this one is a part of, where some of it is hidden.
     whole: Option<Arc<CompiledModel>>,
     states: Vec<ObjectState>,
+    /// How constants in expressions say numbers and dates.
+    culture: Culture,
     /// The expressions of the objects in `states`.
     texts: Vec<Arc<str>>,
 }
 
 impl CompiledModel {
+    /// How constants in expressions say numbers and dates.
+    pub(crate) fn culture(&self) -> &Culture {
+        &self.culture
+    }
+
     pub fn tables(&self) -> &[TableInfo] {
         &self.tables
     }

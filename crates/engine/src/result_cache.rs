@@ -138,6 +138,7 @@ impl Volatile {
 
 #[cfg(test)]
 mod tests {
+    use evercube_base::DateTime;
     use evercube_model::tabular::Database;
 
     use super::*;
@@ -189,6 +190,8 @@ mod tests {
             QueryContext { locale: "de-DE".into(), ..one.clone() },
             QueryContext { user_culture: Some("de-DE".into()), ..one.clone() },
             QueryContext { row_limit: 5, ..one.clone() },
+            // Of dates without a year.
+            QueryContext { now: DateTime::from_ymd(2024, 8, 1).unwrap(), ..one.clone() },
             QueryContext { parameters: vec![("p".into(), Value::from(1))], ..one.clone() },
         ] {
             assert!(!is_kept(text, &one, &other), "{other:?}");

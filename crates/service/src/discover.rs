@@ -2,6 +2,7 @@
 //!
 //! Pure: facts in, typed rows out.
 
+mod absent;
 pub mod activity;
 pub mod catalogs;
 pub mod context;
@@ -160,8 +161,11 @@ pub fn metadata_rowset(name: &str, facts: &dyn DatabaseFacts, is_admin: bool) ->
         return Ok(rowset);
     }
     let (known, _) = metadata_object(name).ok_or_else(|| unknown(name))?;
-    let id = RowsetColumn::new("ID", ColumnKind::UnsignedLong);
-    Ok(Rowset::new(known, vec![id, RowsetColumn::new("Version", ColumnKind::Long)]))
+    let columns = absent::columns(known).unwrap_or_else(|| {
+        let id = RowsetColumn::new("ID", ColumnKind::UnsignedLong);
+        vec![id, RowsetColumn::new("Version", ColumnKind::Long)]
+    });
+    Ok(Rowset::new(known, columns))
 }
 
 /// Databases a request speaks of: those its restriction `key` names, else the current one.

@@ -71,7 +71,7 @@ impl Binder<'_> {
     ) -> Result<Option<Node>> {
         if let Some(set) = plain_set(name) {
             let dates = self.dates(scope, name, &arguments[0])?;
-            let year_end = year_end(arguments.get(1))?;
+            let year_end = self.year_end(arguments.get(1))?;
             return Ok(Some(date_node(set, dates, Vec::new(), Interval::Day, year_end, span)));
         }
         if let Some(sets) = balance_sets(name) {
@@ -196,7 +196,7 @@ impl Binder<'_> {
             Some(e) if is_text(e) => (None, Some(e)),
             filter => (filter, arguments.get(3)),
         };
-        let year_end = year_end(end)?;
+        let year_end = self.year_end(end)?;
         for set in sets {
             let column = dates.column;
             let table = date_node(set, dates, Vec::new(), Interval::Day, year_end, span);
@@ -243,17 +243,21 @@ fn interval(e: &Expr) -> Result<Interval> {
     })
 }
 
-fn year_end(e: Option<&Expr>) -> Result<YearEnd> {
-    match e.map(|e| (&e.kind, e)) {
-        None | Some((ExprKind::Omitted, _)) => Ok(None),
-        Some((ExprKind::Literal(Value::String(s)), e)) => {
-            parse_year_end(s).map(Some).ok_or_else(|| {
-                Error::invalid("The end of the year is a text such as \"6/30\".").at(e.span.place())
-            })
-        }
-        Some((_, e)) => {
-            Err(Error::invalid("The end of the year is a constant text such as \"6/30\".")
-                .at(e.span.place()))
+impl Binder<'_> {
+    /// The constant end of a year, in the words of the model's culture.
+    fn year_end(&self, e: Option<&Expr>) -> Result<YearEnd> {
+        match e.map(|e| (&e.kind, e)) {
+            None | Some((ExprKind::Omitted, _)) => Ok(None),
+            Some((ExprKind::Literal(Value::String(s)), e)) => {
+                parse_year_end(s, self.model.culture()).map(Some).ok_or_else(|| {
+                    Error::invalid("The end of the year is a text such as \"6/30\".")
+                        .at(e.span.place())
+                })
+            }
+            Some((_, e)) => {
+                Err(Error::invalid("The end of the year is a constant text such as \"6/30\".")
+                    .at(e.span.place()))
+            }
         }
     }
 }

@@ -284,7 +284,7 @@ impl Binder<'_> {
     }
 
     /// A column to group by: of the table, or of one its rows are related to.
-    fn group_column(
+    pub(super) fn group_column(
         &mut self,
         scope: &Scope,
         inner: &Scope,

@@ -36,7 +36,7 @@ impl Binder<'_> {
             "ADDCOLUMNS" => self.add_columns(scope, arguments, span)?,
             "SELECTCOLUMNS" => self.select_columns(scope, arguments, span)?,
             "ROW" => self.row(scope, arguments, span)?,
-            "DATATABLE" => Self::data_table(arguments, span)?,
+            "DATATABLE" => self.data_table(arguments, span)?,
             "CROSSJOIN" => {
                 let tables: Vec<Node> =
                     arguments.iter().map(|a| self.shown_table(scope, a)).collect::<Result<_>>()?;
@@ -279,7 +279,7 @@ impl Binder<'_> {
     }
 
     /// `DATATABLE ( "Name", TYPE, …, { { value, … }, … } )`.
-    fn data_table(arguments: &[Expr], span: Span) -> Result<Node> {
+    fn data_table(&self, arguments: &[Expr], span: Span) -> Result<Node> {
         let Some((data, head)) = arguments.split_last() else {
             return Err(Error::invalid("DATATABLE needs columns and rows."));
         };
@@ -316,7 +316,7 @@ impl Binder<'_> {
             }
             let mut out = Vec::new();
             for (e, c) in values.into_iter().zip(&schema) {
-                let value = convert(&constant(e)?, c.data_type, &Culture::UNITED_STATES)?;
+                let value = convert(&constant(e)?, c.data_type, self.model.culture())?;
                 out.push(literal(value, e.span));
             }
             rows.push(out);
@@ -397,6 +397,17 @@ impl Binder<'_> {
         let on: Vec<(usize, usize)> = (0..l.len())
             .filter_map(|i| Some((i, r.iter().position(|c| joins(&l[i], c))?)))
             .collect();
+        for (a, b) in on.iter().map(|(i, j)| (&l[*i], &r[*j])) {
+            let known = ![a.data_type, b.data_type].contains(&DataType::Variant);
+            if known && a.data_type != b.data_type {
+                return Err(Error::invalid(format!(
+                    "{name} cannot join on the column '{}': it is of type {} in one table and of type {} in the other. Convert one of them.",
+                    a.name,
+                    comparison::type_word(a.data_type),
+                    comparison::type_word(b.data_type)
+                )));
+            }
+        }
         let (on, once) =
             if on.is_empty() { (self.related_keys(&l, &r)?, false) } else { (on, true) };
         let mut schema = l.to_vec();
@@ -507,7 +518,7 @@ impl Binder<'_> {
         let name = Self::new_name(&arguments[1])?;
         let index = self.shown_table(scope, &arguments[2])?;
         let inner = self.inside(scope, &index);
-        let order_by = self.sort_keys(&inner, &arguments[3..], false)?;
+        let order_by = self.sort_keys(&inner, &arguments[3..], true)?;
         let (l, r) = (table.schema(), index.schema());
         let same = |a: &TableColumn, b: &TableColumn| {
             (a.lineage.is_some() && a.lineage == b.lineage)
@@ -527,7 +538,7 @@ impl Binder<'_> {
     }
 }
 
-fn extension(
+pub(super) fn extension(
     scope: &Scope,
     table: Node,
     columns: Vec<NamedNode>,

@@ -7,10 +7,11 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::{ColumnId, TableId};
 
 use super::call::{WHOLE, all_uses};
-use super::{Binder, CONTEXT, Scope};
+use super::table_call::{extension, projection};
+use super::{Binder, CONTEXT, Scope, table_type};
 use crate::plan::{
-    Blanks, Current, Kind, Node, TableColumn, Type, Uses, WindowEnd, WindowKey, WindowKind,
-    WindowNode,
+    Blanks, Current, Kind, NamedNode, Node, TableColumn, Type, Uses, WindowEnd, WindowKey,
+    WindowKind, WindowNode,
 };
 
 /// The arguments after the position, told apart by what they are.
@@ -22,6 +23,16 @@ struct Shape<'e> {
     match_by: &'e [Expr],
     /// Where blanks come, unless a part of the order says otherwise.
     blanks: Blanks,
+}
+
+/// The column of `RELATED ( column )`, or the expression itself.
+fn of_related(e: &Expr) -> &Expr {
+    match &e.kind {
+        ExprKind::Call { function, arguments, .. } if function.eq_ignore_ascii_case("RELATED") => {
+            arguments.first().unwrap_or(e)
+        }
+        _ => e,
+    }
 }
 
 fn word(e: &Expr) -> Option<String> {
@@ -117,17 +128,19 @@ impl Binder<'_> {
             Some(e) => self.table(scope, e)?,
             None => self.selected_relation(scope, shape, span)?,
         };
+        let own = relation.schema();
+        let relation = self.with_related_columns(scope, relation, shape, span)?;
         let inner = self.inside(scope, &relation);
         let schema = relation.schema();
         let mut partition_by = Vec::new();
         for e in shape.partition_by {
-            partition_by.push(self.position(scope, &relation, e)?);
+            partition_by.push(self.position(scope, &relation, of_related(e))?);
         }
         let mut order_by = self.window_keys(&inner, shape)?;
         let depth = scope.frames.len();
         if order_by.is_empty() {
             // By every column that is not part of the partition.
-            for (i, c) in schema.iter().enumerate().filter(|(i, _)| !partition_by.contains(i)) {
+            for (i, c) in own.iter().enumerate().filter(|(i, _)| !partition_by.contains(i)) {
                 let uses = Uses { frame: depth, ..Uses::default() };
                 let kind = Kind::RowColumn { frame: depth, column: i };
                 let node = Self::node(kind, Type::Scalar(c.data_type), uses, span);
@@ -146,12 +159,17 @@ impl Binder<'_> {
         // Rows are told apart by all columns of the relation, or by those that are named for it.
         let mut tells = partition_by.clone();
         for e in shape.match_by {
-            tells.push(self.position(scope, &relation, e)?);
+            tells.push(self.position(scope, &relation, of_related(e))?);
         }
         // A place counted from the partition's ends asks for the partition alone.
         let is_place = matches!(kind, WindowKind::RowNumber | WindowKind::Rank { .. });
         let (from, to) = ends;
         let by_ends = !is_place && from.absolute && to.as_ref().is_none_or(|t| t.absolute);
+        if !is_place && !by_ends && own.iter().all(|c| c.lineage.is_none()) {
+            return Err(Error::invalid(
+                "OFFSET and WINDOW tell the current row by columns of the model, and every column of this table is made by an expression. Use a table with columns of the model, or INDEX, or WINDOW with ABS for both ends.",
+            ));
+        }
         let current: Vec<Current> = schema
             .iter()
             .enumerate()
@@ -184,8 +202,39 @@ impl Binder<'_> {
             WindowKind::RowNumber | WindowKind::Rank { .. } => {
                 Self::node(Kind::WindowRank(node), WHOLE, uses, span)
             }
-            _ => Self::node(Kind::Window(node), ty, uses, span),
+            _ => {
+                let rows = Self::node(Kind::Window(node), ty, uses, span);
+                match own.len() < schema.len() {
+                    true => projection(scope, rows, &own, &Vec::from_iter(0..own.len()), span),
+                    false => rows,
+                }
+            }
         })
+    }
+
+    /// The relation, with the columns of related tables by which it is cut or its rows are told.
+    fn with_related_columns(
+        &mut self,
+        scope: &Scope,
+        relation: Node,
+        shape: &Shape<'_>,
+        span: Span,
+    ) -> Result<Node> {
+        let inner = self.inside(scope, &relation);
+        let depth = scope.frames.len();
+        let (mut added, mut schema) = (Vec::new(), relation.schema().to_vec());
+        for e in shape.partition_by.iter().chain(shape.match_by) {
+            let (node, column) = self.group_column(scope, &inner, &relation, of_related(e))?;
+            let is_own = matches!(node.kind, Kind::RowColumn { frame, .. } if frame == depth);
+            if !is_own && !schema.iter().any(|c| c.lineage == column.lineage) {
+                added.push(NamedNode { name: column.name.clone(), node });
+                schema.push(column);
+            }
+        }
+        if added.is_empty() {
+            return Ok(relation);
+        }
+        Ok(extension(scope, relation, added, true, table_type(schema), span))
     }
 
     /// The columns whose current values are those that are visible, by their tables.

@@ -19,6 +19,7 @@ use crate::calculation_group::{
     rows_expression,
 };
 use crate::object_security::{Hidden, HiddenObject, hidden_objects};
+use crate::scalar::Culture;
 use evercube_store::{ColumnId, RelationshipDef, TableId};
 
 impl CompiledModel {
@@ -26,7 +27,8 @@ impl CompiledModel {
     /// relationships with unknown ends are refused at deployment and left out here.
     pub fn compile(database: &Database) -> Self {
         let model = &database.model;
-        let mut compiled = Self::default();
+        let culture = model.culture.as_deref().map(Culture::without_year).unwrap_or_default();
+        let mut compiled = Self { culture, ..Self::default() };
         for table in &model.tables {
             let id = TableId(compiled.tables.len() as u32);
             compiled.table_ids.insert(key(&table.name), id);

@@ -38,6 +38,10 @@ impl Evaluator<'_> {
             | (Fold::Xirr | Fold::Xnpv, [_, e, ..]) => Some(self.scalars(cells, e)?),
             _ => None,
         };
+        let alternative = match (fold, extra) {
+            (Fold::Xirr, [_, _, e, ..]) => Some(self.scalars(cells, e)?),
+            _ => None,
+        };
         let mut out = Vec::with_capacity(cells.n);
         let mut start = 0;
         for cell in 0..cells.n {
@@ -62,7 +66,11 @@ impl Evaluator<'_> {
                         ))
                     });
                     let flows: Vec<(f64, f64)> = flows.collect::<Result<_>>()?;
-                    statistics::dated_flows(fold, &flows, argument, &self.culture)?
+                    let found = statistics::dated_flows(fold, &flows, argument, &self.culture);
+                    match &alternative {
+                        Some(instead) => found.unwrap_or_else(|_| instead.get(cell).clone()),
+                        None => found?,
+                    }
                 }
                 _ => self.fold(fold, &of_cell.collect::<Vec<_>>(), argument)?,
             });

@@ -199,6 +199,11 @@ impl Cells {
         self.distinct.first().map(|c| c.relationships()).unwrap_or_default()
     }
 
+    /// Whether all cells have the same filters.
+    pub fn have_one_context(&self) -> bool {
+        self.distinct.len() == 1 && self.keys.is_empty()
+    }
+
     /// The first cell alone, without rows and keys: for what does not depend on the cell.
     pub fn representative(&self) -> Self {
         let mut one = self.select(&[0]);

@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         }
         let mut out = Vec::new();
         for (id, table) in (0..).map(TableId).zip(self.model.tables()) {
-            for (at, column) in (0..).zip(&table.columns) {
+            for (at, column) in (0..).zip(&table.columns).filter(|(_, c)| !c.hidden) {
                 let mut row: Vec<Value> =
                     vec![table.name.as_str().into(), column.name.as_str().into()];
                 row.extend(self.statistics_of(self.store.table(id).column(at)));

@@ -167,7 +167,8 @@ impl Evaluator<'_> {
         let (mut low, mut high) = (None::<i64>, None::<i64>);
         for (t, table) in (0..).zip(self.model.tables()) {
             for (c, column) in (0..).zip(&table.columns) {
-                if column.data_type != DataType::DateTime || column.expression.is_some() {
+                let is_date = column.data_type == DataType::DateTime && !column.hidden;
+                if !is_date || column.expression.is_some() {
                     continue;
                 }
                 let id = ColumnId { table: evercube_store::TableId(t), column: c };

@@ -78,8 +78,14 @@ impl Evaluator<'_> {
         let table = self.table(cells, column)?;
         self.each(cells.n, |cell| {
             let (mut ahead, mut found) = (0, false);
+            if mine.get(cell).is_blank() {
+                return Ok(Value::Blank);
+            }
             for row in table.range(cell) {
                 let v = table.rows.value(self.store, 0, row);
+                if v.is_blank() {
+                    continue;
+                }
                 let order = self.better(&v, mine.get(cell), ascending);
                 ahead += i64::from(order.is_lt());
                 found |= order.is_eq();

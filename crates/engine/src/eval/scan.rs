@@ -192,7 +192,7 @@ impl Evaluator<'_> {
                     self.run_scan(ScanRequest { table: base, filters, keys, aggregates }, whole)?
                 }
             };
-            out.distribute(&keyed, &result);
+            out.distribute(&keyed, &result)?;
             let has_blank_row = blank_row && self.store.has_blank_row(base);
             if has_blank_row && self.visible(context, base).get(self.store.table(base).rows()) {
                 self.add_blank_row(&keyed, &mut out, group.len());
@@ -221,11 +221,15 @@ impl Evaluator<'_> {
 
 impl Grouped {
     /// Gives each cell the groups of a scan that have its keys.
-    fn distribute(&mut self, keyed: &KeyedCells, result: &ScanResult) {
+    fn distribute(&mut self, keyed: &KeyedCells, result: &ScanResult) -> Result<()> {
         let width = keyed.columns.len();
         let by_number = keyed.by_number();
         if width == 0 && keyed.combinations() > 0 {
+            let columns = result.keys.len() + 1;
+            let codes = (keyed.numbers.len() * columns).saturating_mul(size_of::<u32>());
+            evercube_work::room_for(codes.saturating_mul(result.groups))?;
             for cell in by_number.get(0) {
+                evercube_work::tick();
                 self.cells.extend(std::iter::repeat_n(*cell, result.groups));
                 let keys = self.keys.iter_mut().zip(&result.keys);
                 keys.for_each(|(to, from)| to.extend_from_slice(from));
@@ -233,7 +237,7 @@ impl Grouped {
                 let aggregates = self.aggregates.iter_mut().zip(&result.aggregates);
                 aggregates.for_each(|(to, from)| to.extend_from_slice(from));
             }
-            return;
+            return Ok(());
         }
         // A group is of one cell, mostly; without columns of their own cells have one group.
         let is_one_each = self.keys.is_empty();
@@ -248,6 +252,7 @@ impl Grouped {
             let codes = result.keys[..width].iter().map(|k| k[g]);
             let Some(number) = keyed.find(codes) else { continue };
             for cell in by_number.get(number) {
+                evercube_work::tick();
                 self.cells.push(*cell);
                 for (to, from) in self.keys.iter_mut().zip(&result.keys[width..]) {
                     to.push(from[g]);
@@ -255,6 +260,7 @@ impl Grouped {
                 self.push_aggregates(&result.aggregates, g);
             }
         }
+        Ok(())
     }
 
     pub(super) fn append(&mut self, other: Self, members: &[u32]) {

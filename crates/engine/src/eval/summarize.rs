@@ -27,6 +27,19 @@ impl Evaluator<'_> {
         if rollup.chains.is_empty()
             && let Some(found) = self.groups_of(cells, table, groups, columns, schema)?
         {
+            let set = GroupingSet {
+                columns: vec![false; groups.len()],
+                flags: Vec::new(),
+                filters: Vec::new(),
+            };
+            if found.starts.is_none() && columns.is_empty() {
+                return Ok(CellTable::shared(Self::set_rows(
+                    schema,
+                    &found.rows,
+                    &set,
+                    Vec::new(),
+                )));
+            }
             let (of_groups, parents) = cells.iterate(&found);
             let of_groups = self.transition(&of_groups)?;
             self.share_scans_of(&of_groups, &columns.iter().map(|c| &c.node).collect::<Vec<_>>())?;
@@ -34,11 +47,6 @@ impl Evaluator<'_> {
                 .iter()
                 .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
                 .collect::<Result<Vec<_>>>()?;
-            let set = GroupingSet {
-                columns: vec![false; groups.len()],
-                flags: Vec::new(),
-                filters: Vec::new(),
-            };
             let rows = Self::set_rows(schema, &found.rows, &set, named);
             return Ok(CellTable::from_cells(&rows, &parents, cells.n));
         }
@@ -106,6 +114,11 @@ impl Evaluator<'_> {
             Kind::AllSelected { columns, body } => {
                 let mut inner = cells.clone();
                 self.restore_selected(&mut inner, Some(columns), cells);
+                if matches!(body.kind, Kind::ModelTable { .. }) && inner.have_one_context() {
+                    let one = inner.representative();
+                    let found = self.groups_of(&one, body, groups, named, schema)?;
+                    return Ok(found.map(|found| found.as_shared()));
+                }
                 self.groups_of(&inner, body, groups, named, schema)
             }
             Kind::Unfiltered(body) => {

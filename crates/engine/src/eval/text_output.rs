@@ -100,6 +100,8 @@ fn json_value(v: &Value) -> String {
         Value::Blank => "null".to_owned(),
         Value::Boolean(b) => b.to_string(),
         Value::Double(f) if !f.is_finite() => json_text(&rules::plain_text(v)),
+        // A double that is whole shows that it is one.
+        Value::Double(f) if f.fract() == 0.0 && f.abs() < 1e15 => format!("{f:.1}"),
         Value::Int(_) | Value::Decimal(_) | Value::Double(_) => rules::plain_text(v),
         Value::DateTime(d) => json_text(&d.to_string()),
         Value::String(s) => json_text(s),

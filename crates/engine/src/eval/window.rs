@@ -40,6 +40,17 @@ struct Place {
 /// and their places in it.
 struct KnownColumns(Vec<(usize, usize, usize)>);
 
+/// Rows of a relation by the values they have in some columns.
+type RowsByValues = HashMap<Vec<ValueKey>, Vec<usize>>;
+
+/// Rows of a relation that is the same for all cells.
+struct RowIndex {
+    /// By the columns that row contexts know.
+    known: RowsByValues,
+    /// By those of each table of [`WindowNode::visible`].
+    visible: Vec<RowsByValues>,
+}
+
 impl KnownColumns {
     fn of(window: &WindowNode) -> Self {
         let known = window.current.iter().enumerate().filter_map(|(at, current)| match current {
@@ -47,6 +58,26 @@ impl KnownColumns {
             _ => None,
         });
         Self(known.collect())
+    }
+
+    fn places(&self) -> Vec<usize> {
+        self.0.iter().map(|(at, ..)| *at).collect()
+    }
+}
+
+impl RowIndex {
+    /// Rows with values of the part of what is seen that leaves the fewest; all without parts.
+    fn rows_seen(&self, seen: &[HashSet<Vec<ValueKey>>]) -> Vec<usize> {
+        let of = |(rows, values): &(&RowsByValues, &HashSet<Vec<ValueKey>>)| -> usize {
+            values.iter().filter_map(|v| rows.get(v)).map(Vec::len).sum()
+        };
+        let Some((rows, values)) = self.visible.iter().zip(seen).min_by_key(of) else {
+            return self.known.values().flatten().copied().collect();
+        };
+        let mut found: Vec<usize> =
+            values.iter().filter_map(|v| rows.get(v)).flatten().copied().collect();
+        found.sort_unstable();
+        found
     }
 }
 
@@ -60,7 +91,10 @@ impl Evaluator<'_> {
         };
         let (mut kept, mut of) = (Vec::new(), Vec::new());
         // The rows of a table of the model are told apart by more than their values.
-        let is_stored = matches!(window.relation.kind, Kind::ModelTable { .. });
+        let is_stored = match &window.relation.kind {
+            Kind::Extend { table, keep: true, .. } => matches!(table.kind, Kind::ModelTable { .. }),
+            kind => matches!(kind, Kind::ModelTable { .. }),
+        };
         self.over_cells(cells, window, &table, |cell, ordered, current| {
             if ordered.tied && !is_stored {
                 return Err(tied(window));
@@ -140,11 +174,11 @@ impl Evaluator<'_> {
     ) -> Result<()> {
         // Where neither the relation nor its order differs between cells, it is sorted once.
         let same = table.starts.is_none()
-            && cells.distinct.len() == 1
-            && cells.keys.is_empty()
             && window.order_by.iter().all(|key| {
                 let uses = key.node.uses;
-                uses.slot == Uses::NONE && uses.frame >= cells.frames.len()
+                uses.slot == Uses::NONE
+                    && uses.frame >= cells.frames.len()
+                    && (cells.have_one_context() || !uses.filter_context)
             });
         let rest = if same { cells.representative() } else { cells.clone() };
         self.check_size((0..rest.n).map(|c| table.range(c).len()).sum())?;
@@ -158,7 +192,8 @@ impl Evaluator<'_> {
             visible.push(self.table(cells, values)?);
         }
         let known = KnownColumns::of(window);
-        let by_known = (same && cells.n > 1).then(|| self.rows_by_known(&known, table));
+        let places = known.places();
+        let index = (same && cells.n > 1).then(|| self.row_index(window, &known, table));
         let mut once: Option<Ordered> = None;
         let mut start = 0;
         for cell in 0..cells.n {
@@ -176,36 +211,45 @@ impl Evaluator<'_> {
             }
             let Some(ordered) = &once else { continue };
             let key = self.known_key(&known, cells, cell);
-            let agreeing = match &by_known {
-                Some(rows) => rows.get(&key).cloned().unwrap_or_default(),
+            let seen = self.seen(window, cell, &visible);
+            let agreeing = match &index {
+                Some(index) if known.0.is_empty() => index.rows_seen(&seen),
+                Some(index) => index.known.get(&key).cloned().unwrap_or_default(),
                 None => {
-                    let agrees = |row: &usize| self.key_of_row(&known, table, *row) == key;
+                    let agrees = |row: &usize| self.row_key_at(table, &places, *row) == key;
                     table.range(cell).filter(agrees).collect()
                 }
             };
-            let current = self.current_rows(window, table, cell, agreeing, &visible);
+            let is_seen = |row: &usize| {
+                let mut parts = window.visible.iter().zip(&seen);
+                parts.all(|((at, _), values)| values.contains(&self.row_key_at(table, at, *row)))
+            };
+            let current: Vec<usize> = agreeing.into_iter().filter(is_seen).collect();
             found(cell, ordered, &current)?;
         }
         Ok(())
     }
 
-    /// The rows of a relation by what they have in the columns that row contexts know.
-    fn rows_by_known(
-        &self,
-        known: &KnownColumns,
-        table: &CellTable,
-    ) -> HashMap<Vec<ValueKey>, Vec<usize>> {
-        let mut rows: HashMap<Vec<ValueKey>, Vec<usize>> = HashMap::new();
-        for row in table.range(0) {
-            evercube_work::tick();
-            rows.entry(self.key_of_row(known, table, row)).or_default().push(row);
+    fn row_index(&self, window: &WindowNode, known: &KnownColumns, table: &CellTable) -> RowIndex {
+        let by = |places: &[usize]| {
+            let mut rows = RowsByValues::new();
+            for row in table.range(0) {
+                rows.entry(self.row_key_at(table, places, row)).or_default().push(row);
+            }
+            rows
+        };
+        // Rows are found by what row contexts know, or else by what is visible.
+        let visible = if known.0.is_empty() { window.visible.as_slice() } else { &[] };
+        RowIndex {
+            known: by(&known.places()),
+            visible: visible.iter().map(|(at, _)| by(at)).collect(),
         }
-        rows
     }
 
-    fn key_of_row(&self, known: &KnownColumns, table: &CellTable, row: usize) -> Vec<ValueKey> {
-        let value = |(c, ..): &(usize, usize, usize)| table.rows.value(self.store, *c, row);
-        known.0.iter().map(|k| self.key(&value(k))).collect()
+    /// The values of a row of the relation in some of its columns.
+    fn row_key_at(&self, table: &CellTable, places: &[usize], row: usize) -> Vec<ValueKey> {
+        evercube_work::tick();
+        places.iter().map(|c| self.key(&table.rows.value(self.store, *c, row))).collect()
     }
 
     /// What the row contexts of a cell know.
@@ -217,33 +261,18 @@ impl Evaluator<'_> {
         known.0.iter().map(|k| self.key(&value(k))).collect()
     }
 
-    /// Of the rows that agree with the row contexts those that are visible in the filter context.
-    fn current_rows(
+    /// What a cell sees in the columns of each table of [`WindowNode::visible`].
+    fn seen(
         &self,
         window: &WindowNode,
-        table: &CellTable,
         cell: usize,
-        agreeing: Vec<usize>,
         visible: &[CellTable],
-    ) -> Vec<usize> {
-        let combination = |table: &CellTable, columns: &mut dyn Iterator<Item = usize>, row| {
-            columns.map(|c| self.key(&table.rows.value(self.store, c, row))).collect::<Vec<_>>()
+    ) -> Vec<HashSet<Vec<ValueKey>>> {
+        let of = |((columns, _), values): (&(Vec<usize>, _), &CellTable)| {
+            let places: Vec<usize> = (0..columns.len()).collect();
+            values.range(cell).map(|row| self.row_key_at(values, &places, row)).collect()
         };
-        let visible: Vec<(&[usize], HashSet<Vec<ValueKey>>)> = window
-            .visible
-            .iter()
-            .zip(visible)
-            .map(|((columns, _), values)| {
-                let of_row = |row| combination(values, &mut (0..columns.len()), row);
-                (columns.as_slice(), values.range(cell).map(of_row).collect())
-            })
-            .collect();
-        let agrees = |row: &usize| {
-            visible.iter().all(|(columns, values)| {
-                values.contains(&combination(table, &mut columns.iter().copied(), *row))
-            })
-        };
-        agreeing.into_iter().filter(agrees).collect()
+        window.visible.iter().zip(visible).map(of).collect()
     }
 
     /// Sorts the rows `range` of a relation; `start` is where their sort keys begin.

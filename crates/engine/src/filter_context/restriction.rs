@@ -244,8 +244,12 @@ impl Visibility<'_> {
         let target = self.store.table(to.table).column(to.column);
         let mut codes = BitSet::new(target.cardinality() as usize, false);
         let real = self.store.table(from.table).rows();
-        let seen: HashSet<u32> =
+        let mut seen: HashSet<u32> =
             visible.iter().take_while(|r| *r < real).map(|r| source.code(r)).collect();
+        // The blank row has the value blank, here as where it is reached.
+        if self.store.has_blank_row(from.table) && visible.get(real) {
+            seen.insert(0);
+        }
         let mut seen: Vec<u32> = seen.into_iter().collect();
         seen.sort_unstable();
         for code in seen {

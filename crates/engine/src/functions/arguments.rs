@@ -71,6 +71,12 @@ pub fn int(a: Args<'_>, i: usize) -> Result<i64> {
     }
 }
 
+/// A whole number, the nearest one.
+pub fn nearest(a: Args<'_>, i: usize) -> Result<i64> {
+    let rounded = Value::Double(num(a, i)?.round());
+    int(Args::new(&[rounded], a.culture), 0)
+}
+
 pub fn int_or(a: Args<'_>, i: usize, default: i64) -> Result<i64> {
     if arg(a, i).is_blank() { Ok(default) } else { int(a, i) }
 }

@@ -5,7 +5,7 @@ use evercube_base::{DateTime, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{Args, date, domain_error, flag, int, num, real, require};
+use super::arguments::{Args, date, domain_error, flag, nearest, num, real, require};
 use super::day_count::{add_months, days_between, end_of_month, is_month_end, year_fraction};
 use super::financial::{basis, solve};
 use super::{Family, Row, ScalarContext};
@@ -308,7 +308,7 @@ fn bill_days(function: &str, a: Args<'_>) -> Result<f64> {
 
 /// Coupons a year: 1, 2 or 4.
 pub(crate) fn frequency(function: &str, a: Args<'_>, i: usize) -> Result<i64> {
-    let f = int(a, i)?;
+    let f = nearest(a, i)?;
     require(function, matches!(f, 1 | 2 | 4))?;
     Ok(f)
 }

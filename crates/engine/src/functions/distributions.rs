@@ -168,7 +168,7 @@ const ROWS: &[Row] = &[
         "The Poisson distribution.",
         D,
         F(|_, a| {
-            let (x, mean) = (num(a, 0)?.floor(), num(a, 1)?);
+            let (x, mean) = (num(a, 0)?.round_ties_even(), num(a, 1)?);
             require("POISSON.DIST", x >= 0.0 && mean >= 0.0)?;
             if mean == 0.0 {
                 return Ok(if x == 0.0 || flag(a, 2)? { 1.0 } else { 0.0 }.into());
@@ -274,6 +274,11 @@ fn normal_inverse(p: f64) -> f64 {
 }
 
 fn student(x: f64, n: f64) -> f64 {
+    // Near the middle what is between it and `x` is more exact than what is beyond.
+    if x * x < n {
+        let between = beta_i(0.5, n / 2.0, x * x / (n + x * x)) / 2.0;
+        return if x < 0.0 { 0.5 - between } else { 0.5 + between };
+    }
     let tail = beta_i(n / 2.0, 0.5, n / (n + x * x)) / 2.0;
     if x < 0.0 { tail } else { 1.0 - tail }
 }

@@ -5,7 +5,7 @@ use evercube_base::{Error, Result, Value};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed};
-use super::arguments::{Args, arg, date, domain_error, flag, int_or, num, num_or, real, require};
+use super::arguments::{Args, arg, date, domain_error, flag, nearest, num, num_or, real, require};
 use super::day_count::year_fraction;
 use super::{Family, Row, ScalarContext};
 
@@ -20,8 +20,7 @@ const ROWS: &[Row] = &[
         "The payment of a loan with equal payments.",
         D,
         F(|_, a| {
-            let (r, n) = (num(a, 0)?, num(a, 1)?);
-            require("PMT", n != 0.0)?;
+            let (r, n) = (num(a, 0)?, payments("PMT", a, 1)?);
             real("PMT", pmt(r, n, num(a, 2)?, num(a, 3)?, due(a, 4)?))
         }),
     ),
@@ -31,7 +30,8 @@ const ROWS: &[Row] = &[
         "The present value of payments.",
         D,
         F(|_, a| {
-            let (r, n, p, fv, t) = (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?, due(a, 4)?);
+            let (r, n) = (num(a, 0)?, payments("PV", a, 1)?);
+            let (p, fv, t) = (num(a, 2)?, num(a, 3)?, due(a, 4)?);
             let v = if r == 0.0 {
                 -(fv + p * n)
             } else {
@@ -79,8 +79,8 @@ const ROWS: &[Row] = &[
         "The interest in a payment.",
         D,
         F(|_, a| {
-            let (r, per, n) = (num(a, 0)?, num(a, 1)?, num(a, 2)?);
-            require("IPMT", per >= 1.0 && per < n + 1.0)?;
+            let (r, per, n) = (num(a, 0)?, num(a, 1)?, payments("IPMT", a, 2)?);
+            require("IPMT", per >= 1.0 && per <= n)?;
             real("IPMT", ipmt(r, per, n, num(a, 3)?, num(a, 4)?, due(a, 5)?))
         }),
     ),
@@ -90,9 +90,9 @@ const ROWS: &[Row] = &[
         "The repayment in a payment.",
         D,
         F(|_, a| {
-            let (r, per, n, pv, fv, t) =
-                (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?, num(a, 4)?, due(a, 5)?);
-            require("PPMT", per >= 1.0 && per < n + 1.0)?;
+            let (r, per, n) = (num(a, 0)?, num(a, 1)?, payments("PPMT", a, 2)?);
+            let (pv, fv, t) = (num(a, 3)?, num(a, 4)?, due(a, 5)?);
+            require("PPMT", per >= 1.0 && per <= n)?;
             real("PPMT", pmt(r, n, pv, fv, t) - ipmt(r, per, n, pv, fv, t))
         }),
     ),
@@ -199,7 +199,7 @@ const ROWS: &[Row] = &[
         "The nominal annual rate.",
         D,
         F(|_, a| {
-            let (r, n) = (num(a, 0)?, num(a, 1)?.trunc());
+            let (r, n) = (num(a, 0)?, num(a, 1)?.round());
             require("NOMINAL", r > 0.0 && n >= 1.0)?;
             real("NOMINAL", ((1.0 + r).powf(1.0 / n) - 1.0) * n)
         }),
@@ -266,7 +266,14 @@ const ROWS: &[Row] = &[
 
 /// 1 where payments are due at the beginning of a period.
 fn due(a: Args<'_>, i: usize) -> Result<f64> {
-    Ok(if num(a, i)? == 0.0 { 0.0 } else { 1.0 })
+    Ok(if nearest(a, i)? == 0 { 0.0 } else { 1.0 })
+}
+
+/// The number of payments, at least one.
+fn payments(function: &str, a: Args<'_>, i: usize) -> Result<f64> {
+    let n = num(a, i)?;
+    require(function, n >= 1.0)?;
+    Ok(n)
 }
 
 fn pmt(r: f64, n: f64, pv: f64, fv: f64, t: f64) -> f64 {
@@ -513,7 +520,7 @@ pub(crate) fn basis(function: &str, a: Args<'_>, i: usize) -> Result<i64> {
     match arg(a, i) {
         Value::Blank => Ok(0),
         _ => {
-            let b = int_or(a, i, 0)?;
+            let b = nearest(a, i)?;
             if (0..=4).contains(&b) { Ok(b) } else { Err(domain_error(function)) }
         }
     }

@@ -111,7 +111,7 @@ const COUNTING: &[Row] = &[
         D,
         F(|_, a| {
             let (n, k) = (int(a, 0)?, int(a, 1)?);
-            require("PERMUT", n >= 0 && k >= 0 && k <= n)?;
+            require("PERMUT", n > 0 && k >= 0 && k <= n)?;
             let mut p = 1.0;
             for i in (0..k).take(400) {
                 p *= (n - i) as f64;
@@ -291,6 +291,7 @@ const MATH: &[Row] = &[
         D,
         F(|_, a| {
             let (x, b) = (num(a, 0)?, num_or(a, 1, 10.0)?);
+            require("LOG", b > 0.0)?;
             if b == 10.0 {
                 real("LOG", x.log10())
             } else if b == 2.0 {
@@ -355,6 +356,7 @@ const MATH: &[Row] = &[
                     return Ok(0i64.into());
                 }
                 l = (l / gcd(l, n)).checked_mul(n).ok_or_else(|| domain_error("LCM"))?;
+                require("LCM", l < 1 << 53)?;
             }
             Ok(l.into())
         }),

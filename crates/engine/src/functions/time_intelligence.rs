@@ -6,7 +6,9 @@
 use evercube_base::DateTime;
 use evercube_base::datetime::days_in_month;
 
+use super::date_text::parse_date_time;
 use super::day_count;
+use crate::scalar::Culture;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interval {
@@ -40,18 +42,15 @@ impl Interval {
 /// Month and day a year ends on; none is the 31st of December.
 pub type YearEnd = Option<(u32, u32)>;
 
-/// Reads a year end as text: `6/30`, `6-30`, `2024-06-30`, `June 30`.
-pub fn parse_year_end(text: &str) -> YearEnd {
+/// Reads a year end as text, day and month in the order of the culture: `6/30`, `6-30`, `30.6.`,
+/// `2024-06-30`, `June 30`.
+pub fn parse_year_end(text: &str, culture: &Culture) -> YearEnd {
     let t = text.trim();
+    let parts = t.split(['/', '-', '.', ' ']).filter(|p| !p.is_empty()).count();
     // A leap year, so that the 29th of February is read.
-    let date = super::date_text::parse_date_time(t, &crate::scalar::Culture::UNITED_STATES)
-        .filter(|_| t.split(['/', '-', ' ']).count() > 2)
-        .or_else(|| {
-            super::date_text::parse_date_time(
-                &format!("{}/2024", t.replace([' ', '-'], "/")),
-                &crate::scalar::Culture::UNITED_STATES,
-            )
-        });
+    let date = parse_date_time(t, culture)
+        .filter(|_| parts > 2)
+        .or_else(|| parse_date_time(&format!("{}/2024", t.replace([' ', '-'], "/")), culture));
     date.map(|d| (d.ymd().1, d.ymd().2))
 }
 
@@ -254,6 +253,8 @@ pub fn last_date(current: &[i64]) -> Vec<i64> {
 mod tests {
     use super::*;
 
+    const US: &Culture = &Culture::UNITED_STATES;
+
     fn d(text: &str) -> i64 {
         DateTime::parse_iso(text).unwrap().days()
     }
@@ -291,10 +292,15 @@ mod tests {
         assert_eq!(dates_ytd(&now, &all(), Some((6, 30))), days("2023-07-01", "2024-05-17"));
         assert_eq!(dates_qtd(&now, &all()), days("2024-04-01", "2024-05-17"));
         assert_eq!(dates_mtd(&now, &all()), days("2024-05-01", "2024-05-17"));
-        assert_eq!(parse_year_end("6/30"), Some((6, 30)));
-        assert_eq!(parse_year_end("2012-06-30"), Some((6, 30)));
-        assert_eq!(parse_year_end("6-30"), Some((6, 30)));
-        assert_eq!(parse_year_end("never"), None);
+        assert_eq!(parse_year_end("6/30", US), Some((6, 30)));
+        assert_eq!(parse_year_end("2012-06-30", US), Some((6, 30)));
+        assert_eq!(parse_year_end("6-30", US), Some((6, 30)));
+        assert_eq!(parse_year_end("never", US), None);
+        let german = &Culture::without_year("de-DE");
+        assert_eq!(parse_year_end("5/6", US), Some((5, 6)));
+        assert_eq!(parse_year_end("5/6", german), Some((6, 5)));
+        assert_eq!(parse_year_end("30.6.", german), Some((6, 30)));
+        assert_eq!(parse_year_end("30.6.2023", german), Some((6, 30)));
     }
 
     #[test]

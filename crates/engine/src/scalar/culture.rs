@@ -11,8 +11,19 @@ pub struct Culture {
     pub year: Option<i32>,
 }
 
+impl Default for Culture {
+    fn default() -> Self {
+        Self::UNITED_STATES
+    }
+}
+
 impl Culture {
     pub const UNITED_STATES: Self = Self { locale: Locale::UNITED_STATES, year: None };
+
+    /// The culture of a name such as `de-DE`; dates without a year are not read.
+    pub fn without_year(name: &str) -> Self {
+        Self { locale: Locale::named(name), year: None }
+    }
 
     /// The culture of a name such as `de-DE`, for texts written in some year.
     pub fn named(name: &str, year: i32) -> Self {

@@ -80,7 +80,7 @@ impl Reference {
         let mut keyed = Vec::new();
         let orders: Vec<(&Expr, bool)> = arguments[3..]
             .chunks(2)
-            .map(|pair| (&pair[0], matches!(pair.get(1).map(|e| &e.kind), Some(ExprKind::Name { name, .. }) if name.eq_ignore_ascii_case("desc"))))
+            .map(|pair| (&pair[0], !matches!(pair.get(1).map(|e| &e.kind), Some(ExprKind::Name { name, .. }) if name.eq_ignore_ascii_case("asc"))))
             .collect();
         for (inner, row) in env.with_rows(&index).iter().zip(&index.rows) {
             let keys: Vec<Value> =
