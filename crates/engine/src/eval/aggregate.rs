@@ -67,9 +67,10 @@ impl Evaluator<'_> {
                     });
                     let flows: Vec<(f64, f64)> = flows.collect::<Result<_>>()?;
                     let found = statistics::dated_flows(fold, &flows, argument, &self.culture);
-                    match &alternative {
-                        Some(instead) => found.unwrap_or_else(|_| instead.get(cell).clone()),
-                        None => found?,
+                    match (found, alternative.as_ref().map(|a| a.get(cell))) {
+                        (Err(_), Some(Value::Blank)) => Value::Blank,
+                        (Err(_), Some(v)) => Value::Double(rules::to_f64(v, &self.culture)?),
+                        (found, _) => found?,
                     }
                 }
                 _ => self.fold(fold, &of_cell.collect::<Vec<_>>(), argument)?,

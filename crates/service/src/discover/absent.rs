@@ -9,7 +9,7 @@ type Columns = &'static [(&'static str, ColumnKind)];
 /// The columns of such a rowset.
 pub(super) fn columns(rowset: &str) -> Option<Vec<RowsetColumn>> {
     let (_, columns) = ROWSETS.iter().find(|(name, _)| *name == rowset)?;
-    Some(columns.iter().map(|(name, kind)| RowsetColumn::new(name, *kind)).collect())
+    Some(columns.iter().map(|(name, kind)| RowsetColumn::new(*name, *kind)).collect())
 }
 
 const ROWSETS: &[(&str, Columns)] = &[

@@ -1,6 +1,7 @@
 //! Time intelligence, day by day: which days of the date column are in a period.
 
 use evercube_base::datetime::days_in_month;
+use evercube_base::format::DateOrder;
 use evercube_base::{DataType, DateTime, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_engine::{FilterContext, scalar as rules};
@@ -297,8 +298,10 @@ impl Reference {
 
     fn year_end(&self, env: &Env, e: &Expr) -> Result<YearEnd> {
         let text = self.text(env, e)?;
-        let parts: Vec<u32> = text.split(['/', '-']).filter_map(|p| p.parse().ok()).collect();
+        let parts: Vec<u32> = text.split(['/', '-', '.']).filter_map(|p| p.parse().ok()).collect();
+        let day_first = self.culture.locale.date_order() == DateOrder::DayMonthYear;
         match parts.as_slice() {
+            [day @ 1..=31, month @ 1..=12] if day_first => Ok((*month, *day)),
             [month @ 1..=12, day @ 1..=31] => Ok((*month, *day)),
             _ => Err(unsupported("this end of a year")),
         }
