@@ -170,12 +170,17 @@ impl Binder<'_> {
                 "OFFSET and WINDOW tell the current row by columns of the model, and every column of this table is made by an expression. Use a table with columns of the model, or INDEX, or WINDOW with ABS for both ends.",
             ));
         }
+        // What no row context has of a related table follows from the row that is current.
+        let follows = partition_by.iter().any(|p| *p >= own.len() && outer(&schema[*p]).is_none());
         let current: Vec<Current> = schema
             .iter()
             .enumerate()
             .map(|(i, c)| match (outer(c), c.lineage) {
                 _ if !shape.match_by.is_empty() && !tells.contains(&i) => Current::Unknown,
-                _ if by_ends && !partition_by.contains(&i) => Current::Unknown,
+                (found, _) if by_ends && !partition_by.contains(&i) => match found {
+                    Some((frame, column)) if follows => Current::Row { frame, column },
+                    _ => Current::Unknown,
+                },
                 (Some((frame, column)), _) => Current::Row { frame, column },
                 (None, Some(_)) => Current::Visible,
                 (None, None) => Current::Unknown,

@@ -251,7 +251,10 @@ fn who_sees_what() {
     }
     let r = with_context(false, |c| discover("MDSCHEMA_MEASURES", &[], c)).unwrap();
     assert_eq!(cells(&r, "EXPRESSION")[0], "-");
-    assert_eq!(ask("TMSCHEMA_CALENDARS", &[("DatabaseName", "Shop")]).columns.len(), 2);
+    let calendars = ask("TMSCHEMA_CALENDARS", &[("DatabaseName", "Shop")]);
+    assert!(calendars.rows.is_empty());
+    assert_eq!(calendars.column("TableID"), Some(1));
+    assert_eq!(ask("TMSCHEMA_STRING_INDEX_STORAGES", &[]).columns.len(), 2);
     assert!(with_context(true, |c| discover("TMSCHEMA_NONE", &[], c)).is_err());
 }
 
