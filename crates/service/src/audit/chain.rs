@@ -264,7 +264,9 @@ impl Chain {
 
     /// Sees that there is a file to write to that is not too long yet.
     fn room(&mut self, now: DateTime) -> Result<()> {
-        let full = self.files.back().is_none_or(|f| f.length >= self.file_limit());
+        // One that was made while the disk took no more lacks its first line.
+        let is_used_up = |f: &LogFile| f.length == 0 || f.length >= self.file_limit();
+        let full = self.files.back().is_none_or(is_used_up);
         if !full && self.file.is_some() {
             return Ok(());
         }

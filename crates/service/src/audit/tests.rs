@@ -85,6 +85,21 @@ fn what_a_crash_left_of_a_line_is_cut_off() {
     assert_eq!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
 }
 
+#[test]
+fn a_file_that_was_begun_on_a_full_disk_begins_right_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(super::chain::file_name(Stream::Changes, 1));
+    let mut of = chain(folder.path(), 1 << 20);
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    of.append(&Event { action: "test".into(), ..Event::default() });
+    let (lost, why) = of.flush(evercube_base::DateTime::default()).unwrap_err();
+    assert!(lost == 1 && why.message.contains("No space"), "{lost} {why}");
+    std::fs::remove_file(&file).unwrap();
+    write(&mut of, 0, 3);
+    assert_eq!(problems(folder.path(), of.position(), &[]).1, "");
+    assert_eq!(of.position().n, 4, "the beginning of the file, and three records");
+}
+
 /// A log that was plain goes on encrypted, its chain as it was, also under a new data key; nobody
 /// reads it without the keys, and every changed byte is found.
 #[test]
