@@ -138,11 +138,13 @@ pub enum Command {
 }
 
 /// The newest commands this release understands.
-pub const LEVEL: u32 = 5;
+pub const LEVEL: u32 = 6;
 /// The level from which on changes are recorded under request ids.
 pub(crate) const RECORDED: u32 = 3;
 /// The level from which on what is under way goes on while leases and leadership change hands.
 pub(crate) const HANDED_ON: u32 = 4;
+/// The level from which on a commit whose writer was replaced may be made anew under its request id.
+pub(crate) const REPEATABLE: u32 = 6;
 
 impl Command {
     /// The level a member must have to understand the command. A command is proposed only when
@@ -174,6 +176,7 @@ impl Command {
             | Self::SetStandby { .. } => 2,
             Self::Shared(change) if change.is_of_level_5() => 5,
             Self::Links(_) | Self::Authority(_) | Self::Shared(_) | Self::Login(_) => 3,
+            Self::Commit(c) if c.repeatable => REPEATABLE,
             Self::Commit(c) if !c.logins.is_empty() => 3,
             Self::Planned(_) => HANDED_ON,
             Self::Once { command, .. } => command.level().max(RECORDED),
@@ -209,6 +212,10 @@ pub struct Commit {
     /// Logins that came with the model and are not in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logins: Vec<LoginChange>,
+    /// Where it is refused because its writer was replaced, the same request may succeed when it is
+    /// made anew: the refusal is not recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

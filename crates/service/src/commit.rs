@@ -67,7 +67,7 @@ impl Service {
         let (receipts, judged) = tokio::join!(self.ship(&parcel, policy), judged);
         judged?;
         let receipts = receipts?;
-        let command = Command::Commit(Commit {
+        let command = self.metastore.repeatable(Commit {
             request_id: request_id.to_owned(),
             database: new.name.clone(),
             expected_seq: Some(new.expected_seq),
@@ -82,6 +82,7 @@ impl Service {
             receipts: receipts.iter().map(|r| (r.member, r.disk_id)).collect(),
             now_micros: self.now().unix_micros(),
             logins: new.logins,
+            repeatable: false,
         });
         let seq = self.propose_write(command).await?;
         self.wait_loaded(&served_as, seq).await;
@@ -90,7 +91,7 @@ impl Service {
 
     /// Commits the end of a database on every server.
     pub async fn commit_drop(&self, request_id: &str, name: &str, seq: u64) -> Result<u64> {
-        let command = Command::Commit(Commit {
+        let command = self.metastore.repeatable(Commit {
             request_id: request_id.to_owned(),
             database: name.to_owned(),
             expected_seq: Some(seq),

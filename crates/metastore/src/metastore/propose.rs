@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::relay::Leading;
 use super::{Metastore, unavailable};
 use crate::coding::{decode, encode};
-use crate::command::{Command, HANDED_ON, RECORDED, Reply};
+use crate::command::{Command, Commit, HANDED_ON, RECORDED, REPEATABLE, Reply};
 
 /// How long a proposal or a read waits through elections.
 pub(super) const HOLD: Duration = Duration::from_secs(30);
@@ -104,9 +104,9 @@ impl Metastore {
     /// The command such that it is recorded under `request_id`; `None` where a member of an earlier
     /// release would not know the record.
     pub fn once(&self, request_id: &str, command: &Command) -> Option<Command> {
-        let knows = self.state().members.values().all(|m| m.level >= RECORDED);
         let request_id = request_id.to_owned();
-        knows.then(|| Command::Once { request_id, command: Box::new(command.clone()) })
+        self.all_know(RECORDED)
+            .then(|| Command::Once { request_id, command: Box::new(command.clone()) })
     }
 
     /// What the leader, or who is about to lead, answers.
@@ -127,10 +127,20 @@ impl Metastore {
     /// The move of leases such that what is under way goes on; the move itself where a member of an
     /// earlier release would not know of that.
     pub fn planned(&self, command: Command) -> Command {
-        match self.state().members.values().all(|m| m.level >= HANDED_ON) {
+        match self.all_know(HANDED_ON) {
             true => Command::Planned(Box::new(command)),
             false => command,
         }
+    }
+
+    /// The commit such that it may be made anew under its request id where its writer was replaced; the
+    /// commit itself where a member of an earlier release would judge it otherwise.
+    pub fn repeatable(&self, commit: Commit) -> Command {
+        Command::Commit(Commit { repeatable: self.all_know(REPEATABLE), ..commit })
+    }
+
+    fn all_know(&self, level: u32) -> bool {
+        self.state().members.values().all(|m| m.level >= level)
     }
 
     /// The answer to `asked`, unless another leader is elected before it comes: one that cannot be
@@ -178,7 +188,12 @@ impl Metastore {
 
     /// An index such that every change acknowledged before this call is at or below it.
     pub async fn read_index(&self) -> Result<u64> {
-        let deadline = Instant::now() + HOLD;
+        self.read_index_within(HOLD).await
+    }
+
+    /// As [`Self::read_index`], through elections for at most as long as `limit`.
+    pub async fn read_index_within(&self, limit: Duration) -> Result<u64> {
+        let deadline = Instant::now() + limit;
         let mut last = None;
         while Instant::now() < deadline {
             // To wait here for what another member knows helps nobody.
@@ -195,7 +210,8 @@ impl Metastore {
                     self.while_leading(to, self.read_index_here()).await
                 }
                 Some(to) => {
-                    let limit = Duration::from_secs(2);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let limit = left.min(Duration::from_secs(2));
                     self.while_leading(to, self.asked(to, "raft/read-index", &[], limit)).await
                 }
             };
@@ -206,6 +222,6 @@ impl Metastore {
             tokio::time::sleep(PAUSE).await;
         }
         let why = last.map_or_else(String::new, |e| format!(" ({e})"));
-        Err(unavailable(format!("no leader confirmed the newest version in time{why}")))
+        Err(unavailable(format!("no leader confirmed which version is the newest{why}")))
     }
 }

@@ -58,7 +58,8 @@ impl State {
                 "the server that wrote database '{name}' was replaced (its epoch {} is older than {})",
                 c.epoch, d.epoch
             );
-            return Err(Error::new(ErrorKind::Conflict, message));
+            let kind = if c.repeatable { ErrorKind::Unavailable } else { ErrorKind::Conflict };
+            return Err(Error::new(kind, message));
         }
         let is_as_it_was = c.expected_seq == Some(seq);
         if let Some(epoch) = c.lease

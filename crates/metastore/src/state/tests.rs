@@ -137,6 +137,14 @@ fn an_older_epoch_is_fenced() {
     s.apply(10, with_epoch(5, "r1", 0));
     assert_eq!(refused(&s.apply(11, with_epoch(4, "r2", 10))), ErrorKind::Conflict);
     assert_eq!(s.apply(12, with_epoch(5, "r3", 10)), Reply::Done { seq: 12 });
+    // A refusal is recorded, unless the commit says that it may be made anew.
+    assert_eq!(refused(&s.apply(13, with_epoch(5, "r2", 12))), ErrorKind::Conflict);
+    let anew = |epoch, expected| {
+        let Command::Commit(c) = with_epoch(epoch, "r4", expected) else { unreachable!() };
+        Command::Commit(Commit { repeatable: true, ..c })
+    };
+    assert_eq!(refused(&s.apply(14, anew(4, 12))), ErrorKind::Unavailable);
+    assert_eq!(s.apply(15, anew(5, 12)), Reply::Done { seq: 15 });
 }
 
 #[test]
