@@ -1,5 +1,6 @@
 //! The face of the crate: open, propose, read, watch.
 
+mod contact_log;
 mod disk_watch;
 mod elections;
 mod ground;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, ErrorKind, Outage, Result, Told};
 use evercube_vault::Vault;
 use openraft::BasicNode;
 use tokio::sync::watch;
@@ -168,6 +169,8 @@ pub struct Metastore {
     acknowledged: Acknowledged,
     /// When this member answered the leader's messages.
     answers: Answers,
+    /// Voters that did not say whether they miss the leader when they were asked last, and why.
+    unheard: Mutex<BTreeMap<u64, String>>,
     runtime: tokio::runtime::Handle,
     _stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -176,11 +179,6 @@ impl std::fmt::Debug for Metastore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metastore").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// What this server's messages say about it; empty while it belongs to no group.
-fn introduction(state: &State, me: u64) -> String {
-    if state.cluster_id.is_empty() { String::new() } else { format!("{}/{me}", state.identity()) }
 }
 
 /// Whether this leader knows what is committed: a new one does not until an entry of its own is.
@@ -217,7 +215,6 @@ impl Metastore {
         })?;
         let state = StateMachine::open(log.clone())?;
         let timing = log.get_meta("timing").ok().flatten().unwrap_or(config_in.timing);
-        transport.introduce(&introduction(&state.state(), config_in.node_id));
         let refused = Arc::default();
         let acknowledged = Acknowledged::default();
         let coming = Arc::<Coming>::default();
@@ -263,6 +260,7 @@ impl Metastore {
             refused,
             acknowledged,
             answers: Answers::default(),
+            unheard: Mutex::default(),
             runtime,
             _stop: stop,
         });
@@ -270,6 +268,7 @@ impl Metastore {
         store.watch_leader();
         store.beat();
         store.watch_disk();
+        store.watch_contact();
         store.watch_distance();
         store.keep_running();
         match bootstrap {
@@ -295,6 +294,16 @@ impl Metastore {
     /// Where the new file cannot be written; the log is then as it was.
     pub fn reseal(&self) -> Result<bool> {
         self.log.reseal(&self.config.data_dir.join(ground::LOG_FILE))
+    }
+
+    /// Has this server's messages say who sends them; nothing while it belongs to no group.
+    fn introduce(&self) {
+        let state = self.state();
+        let me = self.config.node_id;
+        let is_of_none = state.cluster_id.is_empty();
+        let identity =
+            if is_of_none { String::new() } else { format!("{}/{me}", state.identity()) };
+        self.transport.introduce(&identity);
     }
 
     /// The running consensus.
@@ -334,16 +343,32 @@ impl Metastore {
     }
 
     async fn join(&self, addresses: &[String]) {
+        let mut outage = Outage::default();
         loop {
+            let mut why = Vec::new();
             let is_empty = self.last_entry().await.is_ok_and(|last| last.is_none());
             let request = JoinRequest { id: self.config.node_id, member: self.member(), is_empty };
             let Ok(body) = encode(&request) else { return };
             for address in addresses {
                 match self.transport.call(address, "raft/join", body.clone(), HOLD).await {
-                    Ok(_) => return,
-                    Err(e) if e.kind == ErrorKind::Conflict => self.refused_by(address, &e),
-                    Err(e) => tracing::info!(address, error = %e, "not let in yet; asking again"),
+                    Ok(_) => {
+                        if outage.look(self.started.elapsed(), true).is_some() {
+                            tracing::warn!(address, "this server is let into the group");
+                        }
+                        return;
+                    }
+                    Err(e) => {
+                        self.refused_by(address, &e);
+                        why.push(format!("{address}: {e}"));
+                    }
                 }
+            }
+            if let Some(Told::Fails(lasts)) = outage.look(self.started.elapsed(), false) {
+                tracing::warn!(
+                    "not let into a group for {} s, asking again: {}; --join names the peer address of a member, which its start-up line tells as 'peers on'",
+                    lasts.as_secs(),
+                    why.join("; ")
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

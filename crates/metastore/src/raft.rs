@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evercube_base::{Error, ErrorKind};
+use evercube_base::{Error, ErrorKind, Outage, Told};
 use openraft::error::{
     InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, RemoteError,
     Unreachable,
@@ -130,6 +130,10 @@ pub(crate) struct Peer {
     coming: Arc<Coming>,
     /// Whether it was waited for what is held.
     gathered: bool,
+    began: Instant,
+    outage: Outage,
+    /// Why the last message was not answered.
+    why: String,
 }
 
 /// A folder that was emptied is another member at the same address: its votes and
@@ -155,6 +159,9 @@ impl RaftNetworkFactory<Types> for Network {
             tried_tail: false,
             coming: Arc::clone(&self.coming),
             gathered: false,
+            began: Instant::now(),
+            outage: Outage::default(),
+            why: String::new(),
         }
     }
 }
@@ -176,7 +183,7 @@ fn tail(request: &AppendEntriesRequest<Types>) -> Option<AppendEntriesRequest<Ty
 type Rpc<T, E> = Result<T, RPCError<u64, BasicNode, RaftError<u64, E>>>;
 
 impl Peer {
-    async fn send<Q, T, E>(&self, path: &str, request: &Q, limit: Duration) -> Rpc<T, E>
+    async fn send<Q, T, E>(&mut self, path: &str, request: &Q, limit: Duration) -> Rpc<T, E>
     where
         Q: Serialize,
         T: DeserializeOwned,
@@ -189,6 +196,7 @@ impl Peer {
         let body = coding::encode(request).map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
         let answer = self.transport.call(address, &path, body, limit).await.map_err(|e| {
             self.refused.by(address, &e);
+            self.why.clone_from(&e.message);
             if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::Conflict) {
                 RPCError::Unreachable(Unreachable::new(&e))
             } else {
@@ -204,21 +212,53 @@ impl Peer {
 
 impl Peer {
     /// Tells a member that it has lost what it acknowledged, so that it says so itself.
-    async fn tell_lost(&self) -> Error {
+    async fn tell_lost(&mut self) -> Error {
         let state = self.state.state();
         let member = state.members.get(&self.id);
         let address = member.map_or(&self.fallback, |m| &m.peer_address);
         let path = addressed("raft/lost", self.id, member);
-        tracing::error!(address, "a member lacks entries that it had acknowledged");
         let told = self.transport.call(address, &path, Vec::new(), TELL).await;
-        told.err().unwrap_or_else(|| Error::new(ErrorKind::Unavailable, LOST))
+        let why = told.err().unwrap_or_else(|| Error::new(ErrorKind::Unavailable, LOST));
+        self.why.clone_from(&why.message);
+        why
     }
 }
 
 type Appended = Rpc<AppendEntriesResponse<u64>, openraft::error::Infallible>;
 
 impl Peer {
-    async fn append(&self, request: &AppendEntriesRequest<Types>, limit: Duration) -> Appended {
+    async fn append(&mut self, request: &AppendEntriesRequest<Types>, limit: Duration) -> Appended {
+        let answer = self.try_append(request, limit).await;
+        self.tell(answer.is_ok());
+        answer
+    }
+
+    /// Has the log say that the member does not answer its leader, and when it does again.
+    fn tell(&mut self, is_answered: bool) {
+        let Some(told) = self.outage.look(self.began.elapsed(), is_answered) else { return };
+        let state = self.state.state();
+        let server =
+            state.members.get(&self.id).map_or(self.fallback.as_str(), |m| m.name.as_str());
+        match told {
+            Told::Fails(lasts) => tracing::warn!(
+                server,
+                why = self.why,
+                "a member has not answered its leader for {} s",
+                lasts.as_secs()
+            ),
+            Told::Over(lasted) => tracing::warn!(
+                server,
+                "a member answers its leader again, after {} s",
+                lasted.as_secs()
+            ),
+        }
+    }
+
+    async fn try_append(
+        &mut self,
+        request: &AppendEntriesRequest<Types>,
+        limit: Duration,
+    ) -> Appended {
         let asked = self.acknowledged.asking(self.id, request);
         let sent = Sent { request, dated: asked.dated };
         let answer = self.send("raft/append", &sent, limit).await?;

@@ -7,6 +7,9 @@ use evercube_base::{Error, ErrorKind};
 /// How a member ends what it says to one of another history of the group.
 const NEVER_MERGED: &str = "histories are never merged";
 
+/// What becomes of a server in a history that was left.
+const REMEDY: &str = "another server was promoted without this one, which takes no part any more; look at what it alone holds (--read any), then start it in an empty folder with --join";
+
 /// What a former member is told.
 pub fn removed(name: &str) -> Error {
     let message = format!(
@@ -100,7 +103,7 @@ impl Refusal {
     pub(crate) fn left_behind(&self, history: impl FnOnce() -> String) -> Option<String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Why::Left(message)) if message.contains(&said_to(&history())) => {
-                Some(message.clone())
+                Some(format!("{message}: {REMEDY}"))
             }
             _ => None,
         }
@@ -158,7 +161,9 @@ mod tests {
         refusal.not_by("a:1");
         assert!(
             refusal.left_behind(|| "0".into()).is_some()
-                && refusal.told(true, || "0".into()).is_some()
+                && refusal
+                    .told(true, || "0".into())
+                    .is_some_and(|why| why.contains("empty folder"))
         );
         // It is in the new one itself by now, and had spoken too early.
         assert_eq!(refusal.told(true, || "1.a".into()), None);

@@ -20,6 +20,8 @@ struct Wires {
     round_trip: Mutex<Duration>,
     /// The last message of a leader to each.
     appended: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
+    /// What each says of itself in its messages.
+    introduced: Mutex<BTreeMap<String, String>>,
 }
 
 struct Wire {
@@ -54,6 +56,10 @@ impl Transport for Wire {
             member.handle(path, &body).await
         };
         tokio::time::timeout(limit, exchange).await.map_err(|_| away())?
+    }
+
+    fn introduce(&self, identity: &str) {
+        self.wires.introduced.lock().unwrap().insert(self.from.clone(), identity.to_owned());
     }
 }
 
@@ -477,7 +483,7 @@ async fn a_member_goes_on_alone_in_a_history_of_its_own() {
     let m = group.of_three().await;
     let seq = done(m[0].propose(commit("r1", Some(0))).await.unwrap());
     eventually("c has it", || m[2].status().applied >= seq).await;
-    assert_eq!(m[2].require_no_majority().unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(m[2].require_no_majority().await.unwrap_err().kind, ErrorKind::Conflict);
     group.cut("a");
     group.cut("b");
     m[2].go_on_alone(7, "alone").await.unwrap();
@@ -504,4 +510,23 @@ async fn a_member_goes_on_alone_in_a_history_of_its_own() {
     })
     .await;
     assert_eq!(c.state().history(), "1.7");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_says_who_it_is_before_anything_new_is_applied() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    for (name, member) in ["a", "b", "c"].into_iter().zip(&m) {
+        group.wires.members.lock().unwrap().remove(name);
+        member.shutdown().await;
+    }
+    drop(m);
+    group.wires.introduced.lock().unwrap().clear();
+    // There is no majority, so that nothing is applied but what its folder holds.
+    let _c = group.start("c", 3, Bootstrap::Restart).await;
+    eventually("its messages name group, history and sender", || {
+        let introduced = group.wires.introduced.lock().unwrap();
+        introduced.get("c").is_some_and(|said| said == "test/0/3")
+    })
+    .await;
 }

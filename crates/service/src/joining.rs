@@ -210,6 +210,10 @@ impl Service {
         if known || INVITED.contains(&path) {
             return None;
         }
+        // A server of a history that was left must hear so: with others of it, it would go on.
+        if let Some(left) = says.and_then(|says| self.refusal(says)) {
+            return Some(left);
+        }
         Some(Error::new(ErrorKind::Denied, "this server is not a member of the group yet"))
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use evercube_base::{Collation, DataType, Error, ErrorKind, Result};
+use evercube_base::{Collation, DataType, Error, ErrorKind, Outage, Result, Told};
 use evercube_engine::CompiledModel;
 use evercube_metastore::DatabaseEntry;
 use evercube_model::tabular::Database;
@@ -25,9 +25,10 @@ pub(crate) fn spawn(service: &Arc<Service>) {
     let weak = Arc::downgrade(service);
     let mut applied = service.metastore.changes();
     tokio::spawn(async move {
+        let mut late = Late { begun: Instant::now(), outages: HashMap::new() };
         loop {
             let retry = match weak.upgrade() {
-                Some(service) => service.load_all().await,
+                Some(service) => service.load_all(&mut late).await,
                 None => return,
             };
             let wait = if retry { Duration::from_millis(300) } else { Duration::from_secs(60) };
@@ -39,11 +40,37 @@ pub(crate) fn spawn(service: &Arc<Service>) {
     });
 }
 
+/// Databases whose newest version cannot be loaded, for the log.
+struct Late {
+    begun: Instant,
+    outages: HashMap<String, Outage>,
+}
+
+impl Late {
+    fn look(&mut self, database: &str, failure: Option<&Error>) {
+        let outage = self.outages.entry(database.to_owned()).or_default();
+        let told = outage.look(self.begun.elapsed(), failure.is_none());
+        match (told, failure) {
+            (Some(Told::Fails(lasts)), Some(e)) => tracing::warn!(
+                database,
+                error = %e,
+                "a version could not be loaded for {} s",
+                lasts.as_secs()
+            ),
+            (Some(Told::Over(lasted)), _) => {
+                tracing::warn!(database, "it is loaded, after {} s", lasted.as_secs());
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Service {
     /// Brings every database to its committed version; true where something has to be tried again.
-    async fn load_all(&self) -> bool {
+    async fn load_all(&self, late: &mut Late) -> bool {
         let state = self.metastore.state();
         self.versions.retain(|name| state.databases.contains_key(name));
+        late.outages.retain(|name, _| state.database(name).is_some());
         let mut again = false;
         for entry in state.databases.values() {
             let is_it = |v: &LoadedVersion| v.seq == entry.seq && v.root == entry.root;
@@ -51,9 +78,12 @@ impl Service {
                 continue;
             }
             match self.load(entry).await {
-                Ok(version) => self.versions.set(Arc::new(version)),
+                Ok(version) => {
+                    late.look(&entry.name, None);
+                    self.versions.set(Arc::new(version));
+                }
                 Err(e) => {
-                    tracing::warn!(database = entry.name, error = %e, "a version cannot be loaded yet");
+                    late.look(&entry.name, Some(&e));
                     self.versions.set_failure(&entry.name, e);
                     again = true;
                 }

@@ -93,6 +93,11 @@ pub struct DatabaseStatus {
     pub standby_error: Option<String>,
 }
 
+/// What a server says that lost its majority.
+pub fn out_of_touch() -> Error {
+    Error::new(ErrorKind::Unavailable, "this server has lost its contact with a majority")
+}
+
 impl ServerStatus {
     /// What is known of a member that does not answer.
     fn unreachable(member: &Member) -> Self {
@@ -153,10 +158,7 @@ impl Service {
             (false, _) => "fenced",
         };
         let error = (status == "fenced").then(|| {
-            raft.refused.clone().unwrap_or_else(|| match raft.millis_since_quorum {
-                Some(ms) => format!("no contact with a majority for {} s", ms / 1000),
-                None => "no contact with a majority since it was started".into(),
-            })
+            raft.refused.clone().unwrap_or_else(|| self.without_contact(raft.millis_since_quorum))
         });
         ServerStatus {
             name: self.config.name.clone(),
@@ -178,6 +180,16 @@ impl Service {
             settings: self.config.settings.clone(),
             encryption: self.encryption_status(),
         }
+    }
+
+    fn without_contact(&self, millis: Option<u64>) -> String {
+        let since = match millis {
+            Some(ms) => format!("for {} s", ms / 1000),
+            None => "since it was started".to_owned(),
+        };
+        let unheard = self.metastore.unheard();
+        let why = if unheard.is_empty() { unheard } else { format!(" ({unheard})") };
+        format!("no contact with a majority {since}{why}")
     }
 
     /// The whole group as seen from here; members that do not answer are `unreachable`.
@@ -234,7 +246,7 @@ impl Service {
         while !self.is_out_of_touch() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Error::new(ErrorKind::Unavailable, "this server has lost its contact with a majority")
+        out_of_touch()
     }
 
     /// Whether a balancer should send queries here: in touch with a quorum and complete.

@@ -8,10 +8,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use evercube_base::{ErrorKind, Result};
+use evercube_base::{Error, ErrorKind, Result};
 use openraft::error::RaftError;
 use openraft::raft::{VoteRequest, VoteResponse};
 use openraft::storage::RaftLogStorage as _;
@@ -212,7 +212,9 @@ impl Metastore {
     /// heartbeats are missing.
     fn misses_leader(&self, timing: Timing) -> bool {
         let voters = self.voters();
-        if !voters.contains(&self.config.node_id) || self.is_leader() {
+        // Nobody answers one that was left behind.
+        let is_out = self.left_behind().is_some();
+        if is_out || !voters.contains(&self.config.node_id) || self.is_leader() {
             return false;
         }
         voters.len() == 1
@@ -306,6 +308,7 @@ impl Metastore {
         let mut wait = timing.lease().saturating_sub(self.silence());
         while !self.makes_majority(&agreeing) {
             let Ok((id, answer)) = asked.join_next().await? else { continue };
+            self.note_heard(id, answer.as_ref().err());
             let heard = match answer.and_then(|b| decode::<Heard>(&b)) {
                 Ok(heard) => heard,
                 // An older release, which votes as it always did.
@@ -326,6 +329,14 @@ impl Metastore {
             }
         }
         Some(wait)
+    }
+
+    fn note_heard(&self, id: u64, why_not: Option<&Error>) {
+        let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+        match why_not {
+            None => unheard.remove(&id),
+            Some(e) => unheard.insert(id, e.message.clone()),
+        };
     }
 
     async fn stand(&self, timing: Timing) {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use openraft::{
@@ -10,8 +11,12 @@ use openraft::{
     StoredMembership, Vote,
 };
 
-use super::{Metastore, introduction};
+use super::Metastore;
 use crate::state_machine::Applied;
+
+/// How long no majority must have been in contact before it is given up, and between two looks.
+const LOST: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
 
 fn failed(e: impl std::fmt::Display) -> Error {
     Error::internal(format!("the new history could not be written: {e}"))
@@ -39,7 +44,7 @@ impl Metastore {
         let raft = self.start_again(self.timing()).await?;
         self.put_raft(raft);
         self.refused.clear();
-        self.transport.introduce(&introduction(&self.state(), me));
+        self.introduce();
         begun
     }
 
@@ -69,16 +74,22 @@ impl Metastore {
         Ok(())
     }
 
-    /// Refuses to leave a majority that is there.
-    pub fn require_no_majority(&self) -> Result<()> {
-        let status = self.status();
-        let in_touch = status.millis_since_quorum.is_some_and(|ms| ms < 3000);
-        if status.leader.is_some() && in_touch {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "a majority of the group is in contact, so nothing has to be given up; use failover",
-            ));
+    /// Refuses to leave a majority that is there. While one was in contact a moment ago it may come
+    /// back by itself, which is waited for.
+    pub async fn require_no_majority(&self) -> Result<()> {
+        loop {
+            let status = self.status();
+            let silent = status.millis_since_quorum.map(Duration::from_millis);
+            let Some(silent) = silent.filter(|s| status.leader.is_some() && *s < LOST) else {
+                return Ok(());
+            };
+            if silent <= status.timing.without_majority() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "a majority of the group is in contact, so nothing has to be given up; use failover",
+                ));
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Metastore, introduction};
+use super::Metastore;
 use crate::acknowledged::Acknowledged;
 use crate::command::Command;
 use crate::log_store::LogStore;
@@ -180,11 +180,12 @@ impl Metastore {
         let weak: Weak<Self> = Arc::downgrade(self);
         let mut applied = self.changes();
         let mut followed = self.timing_of_group();
+        // What the log held was applied as the consensus started, and may be all for a long time.
+        self.introduce();
         self.runtime.spawn(async move {
             while applied.changed().await.is_ok() {
                 let Some(store) = weak.upgrade() else { return };
-                let state = store.state();
-                store.transport.introduce(&introduction(&state, store.config.node_id));
+                store.introduce();
                 let wanted = store.timing_of_group();
                 if wanted == followed {
                     continue;

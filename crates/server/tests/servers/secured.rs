@@ -137,6 +137,16 @@ fn servers_join_by_token_and_strangers_do_not() {
     all.group.extra = vec![format!("--join-token-file={again}")];
     all.group.restart(second);
     all.wait_ready(second, 3);
+
+    // Once one was promoted, those left behind take no part, though they would be a majority.
+    all.group.kill(0);
+    all.group.kill(first);
+    all.expect(second, &["promote", "--accept-loss"], "goes on alone");
+    all.group.restart(0);
+    all.group.restart(first);
+    for at in [0, first] {
+        all.expect(at, &["status", "--json"], "start it in an empty folder with --join");
+    }
 }
 
 #[test]

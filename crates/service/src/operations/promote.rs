@@ -25,7 +25,7 @@ impl Service {
         if let Some(report) = self.carried_out(call, &what)? {
             return Ok(report);
         }
-        self.metastore.require_no_majority()?;
+        self.metastore.require_no_majority().await?;
         let mut branch = [0_u8; 8];
         random(&mut branch)?;
         let mut progress = Progress::new();
