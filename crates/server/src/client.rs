@@ -133,7 +133,7 @@ impl Client {
             return Ok(bytes);
         }
         let message = of_error(&bytes, "message").unwrap_or_else(|| match status.as_u16() {
-            401 => "the server wants to know who asks: give --user and --password-file".into(),
+            401 => "the server wants to know who asks".into(),
             404 => format!("'{url}' is not known there: is it an Evercube server?"),
             _ => format!("the server at {} answered {status}", self.base),
         });
@@ -143,6 +143,12 @@ impl Client {
         // A file or storage that failed its server is not a server that nobody reaches.
         let by_source = of_error(&bytes, "kind").is_some_and(|kind| kind == "Source");
         Err(match status.as_u16() {
+            401 if self.authorization.is_some() => Failure::Refused(format!(
+                "{message} What was given is not taken: check --user and its password, or the token"
+            )),
+            401 => Failure::Refused(format!(
+                "{message} Give --user and --password-file, or --token-file"
+            )),
             502..=504 if !by_source => Failure::Unreachable(message),
             _ => Failure::Refused(message),
         })
@@ -213,6 +219,14 @@ pub fn base_url(text: &str) -> Outcome<String> {
     let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
     if authority.as_str().contains('@') {
         return Err(wrong("a URL carries no password here, use --user and --password-file"));
+    }
+    let names_port = authority.as_str() != authority.host();
+    if names_port && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err(wrong("its port is no number from 1 to 65535"));
+    }
+    // A word alone is more likely a mistake than a host at the port of the web.
+    if !names_port && !text.contains("://") {
+        return Err(wrong("write it as http://host:8383"));
     }
     Ok(format!("{scheme}://{authority}"))
 }
@@ -292,7 +306,8 @@ mod tests {
             assert_eq!(base_url(text).unwrap(), "http://h:1", "{text}");
         }
         assert_eq!(base_url("https://h/xmla").unwrap(), "https://h");
-        for text in ["ftp://h", "http://", "http://u:p@h", ""] {
+        for text in ["ftp://h", "http://", "http://u:p@h", "", "h", "h:0", "http://h:99999", "h:x"]
+        {
             assert!(matches!(base_url(text), Err(Failure::Usage(_))), "{text}");
         }
     }

@@ -410,10 +410,9 @@ impl Settings {
 
     fn advertise(&self) -> Outcome<Option<String>> {
         let Some(text) = self.text("advertise") else { return Ok(None) };
-        let named = text.parse::<http::uri::Authority>().ok();
-        match named.filter(|a| a.port_u16().is_some() && !text.contains('@')) {
-            Some(_) => Ok(Some(text.to_owned())),
-            None => Err(self.wrong("advertise", "write it as host:port")),
+        match names_host_and_port(text) {
+            true => Ok(Some(text.to_owned())),
+            false => Err(self.wrong("advertise", "write it as host:port")),
         }
     }
 
@@ -559,4 +558,21 @@ fn scalar(value: &toml::Value) -> Option<String> {
         toml::Value::Boolean(b) => Some(b.to_string()),
         _ => None,
     }
+}
+
+impl ServeSettings {
+    /// # Errors
+    /// `Usage` where an address to join at is none.
+    pub fn check_join(&self) -> Outcome {
+        let Some(wrong) = self.join.iter().find(|a| !names_host_and_port(a)) else { return Ok(()) };
+        Err(Failure::Usage(format!(
+            "the setting join = '{}' cannot be used: '{wrong}' is no address; write the peer address of a member as host:port",
+            self.join.join(",")
+        )))
+    }
+}
+
+fn names_host_and_port(text: &str) -> bool {
+    let named = text.parse::<http::uri::Authority>().ok();
+    named.is_some_and(|a| !text.contains('@') && a.port_u16().is_some_and(|port| port > 0))
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -33,12 +33,33 @@ fn answering(status: &'static str, body: &'static str) -> (String, Receiver<(Str
     (url, receiver)
 }
 
-fn evercube(args: &[&str]) -> Output {
+fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_evercube"));
     for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("EVERCUBE_")) {
         command.env_remove(name);
     }
-    command.args(args).output().unwrap()
+    command.args(args);
+    command
+}
+
+fn evercube(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+/// The first line of a process that goes on which holds `part`; ends the process.
+fn says(args: &[&str], part: &'static str) -> String {
+    let mut process = command(args).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let (said, heard) = channel();
+    std::thread::spawn(move || {
+        let found = lines.map_while(Result::ok).find(|line| line.contains(part));
+        // Nobody may wait any more.
+        let _late = said.send(found);
+    });
+    let found = heard.recv_timeout(Duration::from_secs(60));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    found.unwrap().unwrap()
 }
 
 fn asked(receiver: &Receiver<(String, String)>) -> (String, String) {
@@ -114,4 +135,38 @@ fn every_command_has_help_with_an_example() {
         assert_eq!(out.status.code(), Some(0));
         assert!(text(&out.stdout).contains("Example:"), "{name}");
     }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_at_once_with_the_reason() {
+    let data = std::env::temp_dir().join(format!("evercube-no-data-{}", std::process::id()));
+    let serve = ["serve", "--no-auth", "--data", data.to_str().unwrap(), "--join"];
+    let sync = ["sync-mode", "--server", "http://h:1", "D"];
+    for (words, why) in [
+        ([&serve[..], &["nonsense"]].concat(), "'nonsense' is no address"),
+        ([&serve[..], &["127.0.0.1:1,h:x"]].concat(), "'h:x' is no address"),
+        (vec!["gateway", "--servers", "nonsense"], "write it as http://host:8383"),
+        (vec!["gateway", "--servers", "http://h:99999"], "no number from 1 to 65535"),
+        ([&sync[..], &["replicate", "--on-difference", "refuse"]].concat(), "--on-difference"),
+        ([&sync[..], &["parallel", "--every", "5m"]].concat(), "--every"),
+    ] {
+        let out = evercube(&words);
+        let said = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && said.contains(why), "{words:?}: {said}");
+    }
+    assert!(!data.exists(), "nothing was begun");
+}
+
+#[test]
+fn whoever_is_not_reached_is_told_while_it_is_asked_again() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let gateway = ["gateway", "--listen", "127.0.0.1:0", "--servers", &free];
+    let said = says(&gateway, "has not answered");
+    assert!(said.contains(&free) && said.contains("refused"), "{said}");
+    let data = std::env::temp_dir().join(format!("evercube-joining-{}", std::process::id()));
+    let joining = ["serve", "--no-auth", "--listen", "127.0.0.1:0", "--data"];
+    let joining = [&joining[..], &[data.to_str().unwrap(), "--join", &free]].concat();
+    let said = says(&joining, "not let into a group");
+    std::fs::remove_dir_all(&data).unwrap();
+    assert!(said.contains(&free) && said.contains("refused"), "{said}");
 }

@@ -255,12 +255,19 @@ impl Service {
         let address = |text: &str| {
             // One of version 4 is told as such, however it is written: so are those of clients.
             text.trim().parse::<IpAddr>().map(|a| a.to_canonical()).map_err(|_| {
-                Error::invalid(format!("'{text}' is no address; write it as 10.0.0.1"))
+                Error::invalid(format!(
+                    "'{text}' is no address; write one as 10.0.0.1, and a range as its first and its last address, as 10.0.0.0 10.0.0.255"
+                ))
             })
         };
         let first = address(first)?;
         let last = last.map_or(Ok(first), address)?;
         let rule = FirewallRule { first, last };
+        if first.is_ipv4() != last.is_ipv4() {
+            return Err(Error::invalid(format!(
+                "{first} and {last} are of different kinds; both are of version 4, as 10.0.0.1, or both of version 6, as fd00::1"
+            )));
+        }
         if !rule.lets_in(first) {
             return Err(Error::invalid(format!("there is no address from {first} to {last}")));
         }

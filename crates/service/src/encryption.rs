@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evercube_base::{Error, Result};
+use evercube_base::Result;
 use evercube_vault::Vault;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::call::Call;
 use crate::identity::read_sealed;
 use crate::objects::blocking;
+use crate::operations::member_named;
 use crate::service::{Service, from_json, to_json};
 
 /// Bytes written anew in a second, so that queries and refreshes keep the disk.
@@ -193,10 +194,8 @@ impl Service {
     ) -> Result<Vec<Rotated>> {
         self.may_operate(call, "Rotating encryption keys").await?;
         let state = self.metastore.state();
-        if let Some(name) = server
-            && state.member_named(name).is_none()
-        {
-            return Err(Error::not_found(format!("there is no server '{name}'")));
+        if let Some(name) = server {
+            member_named(&state, name)?;
         }
         let mut all = Vec::new();
         for (id, member) in &state.members {

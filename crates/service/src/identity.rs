@@ -46,7 +46,11 @@ impl ServerIdentity {
         if was_member && file.exists() {
             let bytes = std::fs::read(&file).map_err(|e| io_error(&file, "read", &e))?;
             let known: Self = serde_json::from_slice(&bytes).map_err(|e| {
-                Error::new(ErrorKind::Corrupt, format!("{} cannot be read: {e}", file.display()))
+                let message = format!(
+                    "{} cannot be read: {e}; a server of a group starts again in an empty folder, under its old name and with --join, and replaces itself",
+                    file.display()
+                );
+                Error::new(ErrorKind::Corrupt, message)
             })?;
             config.name.clone_from(&known.name);
             config.region.clone_from(&known.region);

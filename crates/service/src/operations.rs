@@ -101,9 +101,10 @@ fn refused(message: impl Into<String>) -> Error {
 }
 
 /// A member by the name an operator gave.
-fn member_named(state: &State, name: &str) -> Result<(u64, Member)> {
+pub(crate) fn member_named(state: &State, name: &str) -> Result<(u64, Member)> {
     state.member_named(name).map(|(id, m)| (id, m.clone())).ok_or_else(|| {
-        let names: Vec<&str> = state.members.values().map(|m| m.name.as_str()).collect();
+        let mut names: Vec<&str> = state.members.values().map(|m| m.name.as_str()).collect();
+        names.sort_unstable();
         Error::not_found(format!("there is no server '{name}'; the group has {}", names.join(", ")))
     })
 }

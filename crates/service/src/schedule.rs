@@ -17,7 +17,7 @@ mod work;
 use std::sync::Arc;
 
 use evercube_base::{Error, ErrorKind, Result};
-use evercube_metastore::{Command, JobChange, Reply, Schedule, ScheduleChange, Task};
+use evercube_metastore::{Command, DrillTask, JobChange, Reply, Schedule, ScheduleChange, Task};
 use evercube_model::tmsl::RefreshKind;
 
 use crate::auth::require_admin;
@@ -75,6 +75,7 @@ impl Service {
             return Err(Error::invalid(format!("a run is retried {MOST_RETRIES} times at most")));
         }
         self.check_task(&task)?;
+        self.check_object(&task).await?;
         self.check_place(&task, run_on.as_deref())?;
         let state = self.metastore.state();
         if state.schedules.contains_key(&name) && !request.replace {
@@ -149,7 +150,33 @@ impl Service {
         }
     }
 
-    /// Refuses at once what could never be done. The database itself may come later.
+    /// Refuses what reads a database, table or partition that is not there. A restore makes its
+    /// database, and a drill of a place for backups needs none.
+    async fn check_object(&self, task: &Task) -> Result<()> {
+        let asked = task.database();
+        if matches!(task, Task::Restore(_) | Task::Drill(DrillTask { target: Some(_), .. })) {
+            return Ok(());
+        }
+        let Some(name) = self.committed_name(asked) else {
+            let state = self.metastore.state();
+            let names: Vec<&str> = state.databases.values().map(|d| d.name.as_str()).collect();
+            let there = match names.is_empty() {
+                true => "there is none yet, deploy one first".to_owned(),
+                false => format!("the group has {}", names.join(", ")),
+            };
+            return Err(Error::not_found(format!("there is no database '{asked}'; {there}")));
+        };
+        if let Task::Refresh(task) = task
+            && self.serves_queries()
+        {
+            let objects: Vec<_> =
+                task.objects.iter().map(|o| (o.table.clone(), o.partition.clone())).collect();
+            self.partitions_of(&Call::default(), &name, &objects).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses at once what could never be done.
     fn check_task(&self, task: &Task) -> Result<()> {
         if task.database().trim().is_empty() {
             return Err(Error::invalid(format!("a {} names a database", task.word())));

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json as object};
 
 use super::credentials::Account;
 use crate::client::{json, percent_encode, request_id};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::print;
 
 /// Refreshes, backups, restores and restore drills at set times, done by the group itself
@@ -59,7 +59,7 @@ struct Named {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
     /// Read the data again from its sources
     Refresh,
@@ -108,43 +108,43 @@ struct Add {
     /// Do not run late what was missed while no server could
     #[arg(long)]
     no_catch_up: bool,
-    /// Of a refresh: full, dataOnly, calculate, clearValues, automatic
-    #[arg(long = "type", value_name = "TYPE", default_value = "full")]
-    way: String,
+    /// Of a refresh: full, dataOnly, calculate, clearValues, automatic [default: full]
+    #[arg(long = "type", value_name = "TYPE")]
+    way: Option<String>,
     /// Of a refresh: this table only; may be given several times
     #[arg(long, value_name = "TABLE")]
     table: Vec<String>,
     /// Of a backup: keep the newest N
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    last: usize,
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
     /// Of a backup: keep the newest of each of N days that have one (UTC)
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    daily: usize,
+    #[arg(long, value_name = "N")]
+    daily: Option<usize>,
     /// Of a backup: keep the newest of each of N weeks that have one
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    weekly: usize,
+    #[arg(long, value_name = "N")]
+    weekly: Option<usize>,
     /// Of a backup: keep the newest of each of N months that have one
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    monthly: usize,
+    #[arg(long, value_name = "N")]
+    monthly: Option<usize>,
     /// Of a backup: keep every one of the N days before the newest
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    within_days: usize,
+    #[arg(long, value_name = "N")]
+    within_days: Option<usize>,
     /// Of a backup into a repository: besides, ship every version as soon as it is committed
     #[arg(long)]
     continuous: bool,
     /// Of a backup: how much is read back once it is written: all, none, or sample:10% of what a
-    /// repository had already, besides what is new
-    #[arg(long, value_name = "HOW", default_value = "all", conflicts_with = "no_verify")]
-    verify: String,
+    /// repository had already, besides what is new [default: all]
+    #[arg(long, value_name = "HOW", conflicts_with = "no_verify")]
+    verify: Option<String>,
     /// Of a backup: the same as --verify none
     #[arg(long)]
     no_verify: bool,
     /// Of a restore: the database that was backed up, where it had another name
     #[arg(long, value_name = "NAME")]
     of: Option<String>,
-    /// Of a restore: what becomes of the roles
-    #[arg(long, value_name = "WHAT", default_value = "keep", value_parser = ["keep", "skip", "drop-members"])]
-    roles: String,
+    /// Of a restore: what becomes of the roles [default: keep]
+    #[arg(long, value_name = "WHAT", value_parser = ["keep", "skip", "drop-members"])]
+    roles: Option<String>,
     /// Of a drill: a DAX query that must answer; may be given several times
     #[arg(long, value_name = "QUERY")]
     probe: Vec<String>,
@@ -154,6 +154,52 @@ struct Add {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Drill => "drill",
+        }
+    }
+}
+
+impl Add {
+    /// Refuses options of other kinds of schedules, which would be of no effect.
+    fn check_options(&self) -> Outcome {
+        let of_kinds = [
+            ("--type", Kind::Refresh, self.way.is_some()),
+            ("--table", Kind::Refresh, !self.table.is_empty()),
+            ("--last", Kind::Backup, self.last.is_some()),
+            ("--daily", Kind::Backup, self.daily.is_some()),
+            ("--weekly", Kind::Backup, self.weekly.is_some()),
+            ("--monthly", Kind::Backup, self.monthly.is_some()),
+            ("--within-days", Kind::Backup, self.within_days.is_some()),
+            ("--continuous", Kind::Backup, self.continuous),
+            ("--verify", Kind::Backup, self.verify.is_some()),
+            ("--no-verify", Kind::Backup, self.no_verify),
+            ("--of", Kind::Restore, self.of.is_some()),
+            ("--roles", Kind::Restore, self.roles.is_some()),
+            ("--probe", Kind::Drill, !self.probe.is_empty()),
+        ];
+        let foreign = of_kinds.into_iter().find(|(_, kind, given)| *given && *kind != self.kind);
+        if let Some((option, kind, _)) = foreign {
+            return Err(Failure::Usage(format!(
+                "{option} is of a {}, and this is to be a {}",
+                kind.word(),
+                self.kind.word()
+            )));
+        }
+        if let Some(target) = self.target.as_ref().filter(|_| self.kind == Kind::Refresh) {
+            return Err(Failure::Usage(format!(
+                "a refresh has no TARGET ('{target}'): it reads what the model names; --table chooses tables"
+            )));
+        }
+        Ok(())
+    }
 }
 
 pub async fn run(args: &Schedules) -> Outcome {
@@ -166,22 +212,22 @@ pub async fn run(args: &Schedules) -> Outcome {
 }
 
 async fn add(args: &Add) -> Outcome {
-    let kind = match args.kind {
-        Kind::Refresh => "refresh",
-        Kind::Backup => "backup",
-        Kind::Restore => "restore",
-        Kind::Drill => "drill",
-    };
+    args.check_options()?;
     let objects: Vec<Json> = args.table.iter().map(|t| object!({ "table": t })).collect();
+    let verify = if args.no_verify { "none" } else { args.verify.as_deref().unwrap_or("all") };
+    let number = |given: Option<usize>| given.unwrap_or(0);
     let body = object!({
-        "name": args.name, "kind": kind, "database": args.database, "target": args.target,
-        "cron": args.cron.as_deref().unwrap_or("@daily"), "time_zone": args.time_zone, "on": args.on,
-        "retries": args.retries, "retry_pause_seconds": args.retry_pause,
-        "catch_up": !args.no_catch_up, "type": args.way, "objects": objects,
-        "keep": { "last": args.last, "daily": args.daily, "weekly": args.weekly,
-                  "monthly": args.monthly, "within_days": args.within_days },
-        "verify": if args.no_verify { "none" } else { &args.verify }, "continuous": args.continuous, "of": args.of, "roles": args.roles,
-        "queries": args.probe, "replace": args.replace,
+        "name": args.name, "kind": args.kind.word(), "database": args.database,
+        "target": args.target, "cron": args.cron.as_deref().unwrap_or("@daily"),
+        "time_zone": args.time_zone, "on": args.on, "retries": args.retries,
+        "retry_pause_seconds": args.retry_pause, "catch_up": !args.no_catch_up,
+        "type": args.way.as_deref().unwrap_or("full"), "objects": objects,
+        "keep": { "last": number(args.last), "daily": number(args.daily),
+                  "weekly": number(args.weekly), "monthly": number(args.monthly),
+                  "within_days": number(args.within_days) },
+        "verify": verify, "continuous": args.continuous, "of": args.of,
+        "roles": args.roles.as_deref().unwrap_or("keep"), "queries": args.probe,
+        "replace": args.replace,
     });
     let client = args.account.client()?;
     let bytes = client.post_json("/api/v1/schedules", &body, &request_id()?).await?;

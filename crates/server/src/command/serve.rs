@@ -21,7 +21,7 @@ use crate::http::{ServerState, client, listen, peer};
 use crate::issuer::Issuer;
 use crate::process;
 use crate::tls;
-use crate::tls::accept::Acceptor;
+use crate::tls::accept::{Acceptor, Notes};
 use crate::tls::files::in_the_clear;
 use crate::tls::founding::{self, Kept};
 use crate::tls::member::Mutual;
@@ -46,6 +46,16 @@ pub async fn run(args: &Serve) -> Outcome {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let settings =
         Settings::resolve(&args.flags, |name| std::env::var(name).ok(), processors)?.for_serve()?;
+    if settings.data.exists() && !settings.data.is_dir() {
+        return Err(Failure::Usage(format!(
+            "the setting data = '{}' cannot be used: that is a file; name a folder",
+            settings.data.display()
+        )));
+    }
+    // A folder that belongs to a group joins none.
+    if !settings.data.join("metastore").exists() {
+        settings.check_join()?;
+    }
     start_logging();
     process::stay_away();
     let (stop, stopping) = watch::channel(false);
@@ -93,7 +103,7 @@ pub async fn run(args: &Serve) -> Outcome {
         founding::keep_renewed(&service, Kept { data, own, shown, trust, life });
     }
     let issuer = settings.issuer.clone().map(|i| Issuer::new(i, outside));
-    let state = Arc::new(ServerState { service, peers, gate, issuer });
+    let state = Arc::new(ServerState { service, peers, gate, issuer, refusals: Notes::default() });
     let consensus = peer_listener(members, for_members, &state, stopping.clone())?;
     founding::hand_over_authority(&settings.data, &state.service).await?;
     announce(&state, &settings);
@@ -144,8 +154,10 @@ fn peer_listener(
 }
 
 pub fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("EVERCUBE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
+    let wanted = std::env::var("EVERCUBE_LOG").ok().filter(|w| !w.trim().is_empty());
+    let wanted = wanted.and_then(|w| tracing_subscriber::EnvFilter::try_new(w).ok());
+    // The consensus library repeats at every attempt what the metastore tells once and now and then.
+    let filter = wanted.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn,openraft=off"));
     let _already_set = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use evercube_service::operations::SyncRequest;
 use serde_json::json;
 
 use super::{credentials::Account, report};
 use crate::client::{percent_encode, request_id, secret_of};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// Say how servers keep a database the same
 #[derive(Debug, clap::Args)]
@@ -37,24 +38,32 @@ pub struct SyncMode {
     /// to another group
     #[arg(long, value_name = "TARGET", required_if_eq("mode", "standby"))]
     target: Option<String>,
-    /// With standby: how often, as 30s, 15m or 1h
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = seconds)]
-    every: u64,
+    /// With standby: how often, as 30s, 15m or 1h [default: 15m]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    every: Option<u64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(args: &SyncMode) -> Outcome {
-    let path = format!("/api/v1/databases/{}/sync-mode", percent_encode(&args.database));
-    let mut body = json!({ "mode": args.mode, "on_difference": args.on_difference });
-    if args.mode != "replicate" {
-        let token = args.to_token_file.as_deref().map(secret_of).transpose()?;
-        body["to"] = args.to.clone().into();
-        body["token"] = token.into();
-        body["target"] = args.target.clone().into();
-        body["every_seconds"] = args.every.into();
+    let request = SyncRequest {
+        mode: args.mode.clone(),
+        on_difference: args.on_difference.clone(),
+        to: args.to.clone(),
+        token: args.to_token_file.as_deref().map(secret_of).transpose()?,
+        target: args.target.clone(),
+        every_seconds: args.every,
+    };
+    let every = (args.every.is_some() && args.mode != "standby").then_some("--every");
+    if let Some(option) = request.unused().into_iter().chain(every).next() {
+        return Err(Failure::Usage(format!("the mode {} has no use for {option}", args.mode)));
     }
+    let path = format!("/api/v1/databases/{}/sync-mode", percent_encode(&args.database));
+    let body = json!({
+        "mode": request.mode, "on_difference": request.on_difference, "to": request.to,
+        "token": request.token, "target": request.target, "every_seconds": request.every_seconds,
+    });
     let answer = args.account.client()?.post_json(&path, &body, &request_id()?).await?;
     report::show(&answer, args.json)
 }

@@ -1,11 +1,12 @@
 //! A server that joins gets its certificate from a member, for a token.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use evercube_base::{Outage, Told};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use rcgen::{KeyPair, PublicKeyData as _};
@@ -136,8 +137,9 @@ pub async fn enroll(addresses: &[String], token: &Token, node_id: u64) -> Outcom
     let ask =
         Ask { secret: token.secret.clone(), node_id, public_key: STANDARD.encode(key.der_bytes()) };
     let body = Bytes::from(serde_json::to_vec(&ask).map_err(failed)?);
-    let mut said = String::new();
+    let (begun, mut outage) = (Instant::now(), Outage::default());
     loop {
+        let mut why_not = Vec::new();
         for address in addresses {
             match ask_one(&client, address, body.clone()).await {
                 Ok(given) => return Ok(credentials(node_id, given, &key)),
@@ -146,13 +148,16 @@ pub async fn enroll(addresses: &[String], token: &Token, node_id: u64) -> Outcom
                         "cannot join through {address}: {FOREIGN}"
                     )));
                 }
-                Err(Failure::Unreachable(why)) if why == said => {}
-                Err(Failure::Unreachable(why)) => {
-                    eprintln!("no certificate from the group yet, asking again: {why}");
-                    said = why;
-                }
+                Err(Failure::Unreachable(why)) => why_not.push(why),
                 Err(final_one) => return Err(final_one),
             }
+        }
+        if let Some(Told::Fails(lasts)) = outage.look(begun.elapsed(), false) {
+            eprintln!(
+                "no certificate from the group for {} s, asking again: {}; --join names the peer address of a member, which its start-up line tells as 'peers on'",
+                lasts.as_secs(),
+                why_not.join("; ")
+            );
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -52,6 +52,20 @@ fn the_group_runs_its_schedules_and_refreshes_whoever_dies() {
     add(&["wrong", "drill", "Shop", "--probe", "EVALUATE Nowhere", "--retries", "0"]);
     let (code, text) = group.run(&["schedule", "add", "x", "refresh", "Shop", "--cron", "1 2"]);
     assert!(code == Some(1) && text.contains("2 fields"), "{text}");
+    for (words, status, why) in [
+        (&["refresh", "Nope"][..], 1, "no database 'Nope'; the group has Shop"),
+        (&["backup", "Nope"], 1, "no database 'Nope'"),
+        (&["drill", "Nope"], 1, "no database 'Nope'"),
+        (&["refresh", "Shop", "--table", "Nope"], 1, "no table of that name"),
+        (&["refresh", "Shop", "--daily", "3"], 2, "--daily is of a backup"),
+        (&["refresh", "Shop", "/backups"], 2, "TARGET"),
+        (&["backup", "Shop", "--type", "full"], 2, "--type is of a refresh"),
+        (&["drill", "Shop", "--roles", "skip"], 2, "--roles is of a restore"),
+    ] {
+        let words = [&["schedule", "add", "x"], words, &["--cron", "@daily"]].concat();
+        let (code, text) = group.run(&words);
+        assert!(code == Some(status) && text.contains(why), "{words:?}: {code:?} {text}");
+    }
 
     let leader = group.leader();
     let before = run_now(&group.url(leader), "copy");

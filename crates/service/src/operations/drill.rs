@@ -150,7 +150,9 @@ fn victims(state: &State, what: &str) -> Result<Vec<(u64, Member)>> {
     let in_region = state.members.iter().filter(|(_, m)| m.region.eq_ignore_ascii_case(what));
     let found: Vec<(u64, Member)> = in_region.map(|(id, m)| (*id, m.clone())).collect();
     if found.is_empty() {
-        return Err(Error::not_found(format!("'{what}' names neither a server nor a region")));
+        return Err(Error::not_found(format!(
+            "'{what}' names neither a server nor a region; see 'evercube status'"
+        )));
     }
     Ok(found)
 }

@@ -24,6 +24,21 @@ pub struct SyncRequest {
     pub every_seconds: Option<u64>,
 }
 
+impl SyncRequest {
+    /// What is said, as options of the command, that this mode has no use for.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let mode = self.mode.to_ascii_lowercase();
+        let names_group = mode == "standby" || (mode == "parallel" && self.to.is_some());
+        let said = [
+            ("--on-difference", self.on_difference.is_some(), mode == "parallel"),
+            ("--to", self.to.is_some(), mode != "replicate"),
+            ("--to-token-file", self.token.is_some(), names_group),
+            ("--target", self.target.is_some(), names_group),
+        ];
+        said.into_iter().filter(|(_, said, used)| *said && !used).map(|(name, ..)| name).collect()
+    }
+}
+
 impl Service {
     pub async fn set_sync_mode(
         &self,
@@ -51,6 +66,9 @@ impl Service {
                 )));
             }
         };
+        if let Some(option) = request.unused().first() {
+            return Err(Error::invalid(format!("the mode {mode} has no use for {option}")));
+        }
         self.not_a_standby(database)?;
         let mut progress = Progress::new();
         let standby = match mode {
@@ -146,3 +164,27 @@ fn not_reached(url: &str, error: Error) -> Error {
 
 /// How often a standby is supplied where nothing is said.
 const EVERY_SECONDS: u64 = 900;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_mode_has_no_use_for_is_named() {
+        let all = |mode: &str, to: bool| SyncRequest {
+            mode: mode.into(),
+            on_difference: Some("repair".into()),
+            to: to.then(|| "https://a:1".into()),
+            token: Some("t".into()),
+            target: Some("/b".into()),
+            every_seconds: Some(1),
+        };
+        assert_eq!(
+            all("replicate", true).unused(),
+            ["--on-difference", "--to", "--to-token-file", "--target"]
+        );
+        assert_eq!(all("parallel", true).unused(), [""; 0]);
+        assert_eq!(all("Parallel", false).unused(), ["--to-token-file", "--target"]);
+        assert_eq!(all("standby", true).unused(), ["--on-difference"]);
+    }
+}
