@@ -106,11 +106,11 @@ async fn relayed(
                 }
                 Outcome::Lost { why, .. } => {
                     tracing::debug!("{} did not answer: {why}", gateway.pool.name(member));
+                    // A server that worked for a while was no silence; one that said "not now" did not.
+                    if begun.elapsed() > gateway.hold / 4 {
+                        since = Instant::now();
+                    }
                 }
-            }
-            // A server that worked for a while was no silence.
-            if begun.elapsed() > gateway.hold / 4 {
-                since = Instant::now();
             }
             continue;
         }

@@ -42,11 +42,13 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::Service;
 use evercube_service::auth::Identity;
 use evercube_service::group::Writer;
+use evercube_service::status::out_of_touch;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::issuer::Issuer;
+use crate::tls::accept::Notes;
 use crate::transport::PeerClient;
 use answer::{Answer, failed};
 use asked::Asked;
@@ -59,6 +61,10 @@ const HOLD: Duration = Duration::from_secs(30);
 /// How long a member that was replaced as the writer may take to answer what it has been sent.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
 
+/// How long a read waits here for a leader before other servers are asked, which may see one: longer
+/// than an election takes.
+const ELECTION: Duration = Duration::from_secs(5);
+
 /// How long a read waits here for what this server lacks before another one is asked.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
@@ -69,6 +75,8 @@ pub struct ServerState {
     pub gate: Option<gate::Gate>,
     /// Whose bearer tokens count besides those of the group.
     pub issuer: Option<Issuer>,
+    /// Messages from servers that are no members any more.
+    pub refusals: Notes,
 }
 
 /// Where a request may be answered.
@@ -267,6 +275,12 @@ pub async fn answered(
         Err(e) => return xmla::Message::unread(e),
     };
     let place = task.place(&asked);
+    if asked.is_relayed() && !forwarded && rest::changes_group(&asked) {
+        // Once it is begun it is not left; a gateway asks again while it may.
+        if let Some(e) = state.service.is_out_of_touch().then(out_of_touch) {
+            return forward::not_here(&e);
+        }
+    }
     // A gateway reaches servers that this one may not; a write need not wait here for the network.
     if place == Place::Writer && asked.is_relayed() && !forwarded {
         return tokio::select! {
@@ -285,11 +299,14 @@ async fn at_place(
     by: &Identity,
     forwarded: bool,
 ) -> Answer {
-    let deadline = Instant::now() + HOLD;
+    let now = Instant::now();
+    let deadline = now + HOLD;
+    // A read that was forwarded is looked for elsewhere sooner.
+    let read_by = now + asked.patience.unwrap_or(HOLD);
     loop {
         let found = match place {
             Place::Writer => at_writer(state, task, asked, by, forwarded).await,
-            Place::Reader => at_reader(state, task, asked, by, forwarded).await,
+            Place::Reader => at_reader(state, task, asked, by, read_by, forwarded).await,
             Place::Here => task.run(state, asked, by).await,
         };
         match found {
@@ -300,13 +317,21 @@ async fn at_place(
             {
                 return forward::not_here(&e);
             }
-            Err(e) if e.kind != ErrorKind::Unavailable || Instant::now() >= deadline => {
-                return task.failed(&e);
-            }
+            Err(e) if e.kind != ErrorKind::Unavailable => return task.failed(&e),
+            Err(e) if Instant::now() >= deadline => return task.failed(&given_up(&e)),
             // Nobody takes writes yet, or the one who did has just gone.
             Err(_) => tokio::time::sleep(Duration::from_millis(40)).await,
         }
     }
+}
+
+/// What is said of a request for which no server was found in time.
+fn given_up(error: &Error) -> Error {
+    let message = format!(
+        "given up after {} s: {error}; 'evercube status' tells which servers are missing",
+        HOLD.as_secs()
+    );
+    Error::new(error.kind, message)
 }
 
 /// Whether the one who sent the request does better elsewhere: a member that forwarded it, or a
@@ -367,27 +392,40 @@ async fn at_other_writer(
     }
 }
 
+/// The answer to a read that waits until `deadline` at most, here and elsewhere.
 async fn at_reader(
     state: &Arc<ServerState>,
     task: &Task,
     asked: &Asked,
     by: &Identity,
+    deadline: Instant,
     forwarded: bool,
 ) -> Result<Answer> {
+    let asked = &Asked { deadline: Some(deadline), ..asked.clone() };
     if forwarded {
         return read_here(state, task, asked, by).await;
     }
     let others = state.service.data_peers();
     // A server that lacks something does not make its callers wait where another one need not. One
     // that comes back seems ready until it has learned what it lacks.
-    let hurried = Asked { patience: Some(CATCH_UP), ..asked.clone() };
     let waits = others.is_empty() || (state.service.is_ready() && !asked.is_relayed());
-    let first = read_here(state, task, if waits { asked } else { &hurried }, by).await;
+    let first = match others.is_empty() {
+        true => asked.clone(),
+        false => Asked {
+            patience: if waits { asked.patience } else { Some(CATCH_UP) },
+            deadline: Some(deadline.min(Instant::now() + ELECTION)),
+            ..asked.clone()
+        },
+    };
+    let first = read_here(state, task, &first, by).await;
     let Err(e) = first else { return first };
     if e.kind != ErrorKind::Unavailable || looks_further(state, Place::Reader, asked, forwarded) {
         return Err(e);
     }
     for address in others {
+        if Instant::now() >= deadline {
+            return Err(e);
+        }
         let sent = forward::send(state, &address, asked, by);
         if let Ok(answer) = state.service.unless_member_silent(&address, sent).await {
             return Ok(answer);

@@ -115,3 +115,14 @@ fn without_any_server_the_gateway_says_so_after_its_time() {
     assert_eq!(status, 503, "{text}");
     assert!(text.contains("No server of the group answered within 1 s"), "{text}");
 }
+
+/// Whoever only waits itself before it says "not now" does not make the gateway wait any longer.
+#[test]
+fn servers_that_hold_a_write_in_vain_do_not_prolong_its_time() {
+    let (a, b) = (Stub::start(Behaviour::Hold), Stub::start(Behaviour::Hold));
+    let gateway = Gateway::start(&[&a, &b], &["--hold=1"]);
+    for path in [DEPLOY, "/api/v1/databases/Shop/policy"] {
+        let (status, text) = gateway.post(path, "{}");
+        assert_eq!(status, 503, "{path}: {text}");
+    }
+}

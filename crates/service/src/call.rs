@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evercube_base::{DateTime, Diagnostic};
+use tokio::time::Instant;
 
 use crate::session::Session;
 
@@ -70,6 +71,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// How long the read may wait here for its version; `None`: as long as any.
     pub patience: Option<Duration>,
+    /// When the read is given up that waits for a leader or its version; `None`: it has just begun.
+    pub deadline: Option<Instant>,
     /// Whether a gateway asks, which goes to another server where this one is cut off.
     pub is_relayed: bool,
     /// Memory the request may hold, in bytes, where it says so itself.

@@ -16,6 +16,17 @@ use crate::versions::{LoadedVersion, StoredModel};
 /// How long a read waits for a leader or for its version before it gives up.
 pub const HOLD: Duration = Duration::from_secs(30);
 
+/// Says what can be done where the newest version cannot be told.
+fn without_leader(error: Error) -> Error {
+    if error.kind != ErrorKind::Unavailable {
+        return error;
+    }
+    let message = format!(
+        "{error}; a majority of the voting servers must be up and connected. What one server holds can be read all the same: --read any (?read=any); where the others are lost for good, 'evercube promote --accept-loss' lets one go on alone"
+    );
+    Error::new(ErrorKind::Unavailable, message)
+}
+
 impl Service {
     /// The applied index a read must not be older than, and how long it may take to be here.
     async fn freshness_floor(&self, call: &Call) -> Result<(u64, Duration)> {
@@ -39,12 +50,14 @@ impl Service {
             }
         };
         let patience = call.patience.unwrap_or(HOLD);
+        let left = || call.deadline.map_or(HOLD, |d| d.saturating_duration_since(Instant::now()));
         match known {
-            Some(floor) => Ok((floor, patience)),
+            Some(floor) => Ok((floor, patience.min(left()))),
             // What the leader has confirmed comes with its next message; to ask elsewhere takes longer.
             None => {
-                let index = self.metastore.read_index().await?;
-                Ok((index, patience.max(self.metastore.timing().heartbeat())))
+                let index =
+                    self.metastore.read_index_within(left()).await.map_err(without_leader)?;
+                Ok((index, patience.max(self.metastore.timing().heartbeat()).min(left())))
             }
         }
     }
@@ -72,7 +85,7 @@ impl Service {
         tokio::select! {
             biased;
             done = waiting => done,
-            e = self.out_of_touch() => Err(e),
+            e = self.out_of_touch() => Err(without_leader(e)),
         }
     }
 
@@ -85,6 +98,7 @@ impl Service {
             return Ok(earlier);
         }
         let deadline = Instant::now() + call.patience.unwrap_or(HOLD);
+        let deadline = call.deadline.map_or(deadline, |d| d.min(deadline));
         let mut changes = self.versions.changes();
         let mut applied = self.metastore.changes();
         let mut may_know = None;

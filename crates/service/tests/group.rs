@@ -18,6 +18,7 @@ use evercube_service::session::Session;
 use evercube_service::versions::{LoadedVersion, StoredModel};
 use evercube_service::{Service, ServiceConfig};
 use evercube_store::{Manifest, PartitionManifest, SegmentBuilder, SegmentRef, TableManifest};
+use tokio::time::Instant;
 
 use config::config;
 use wires::{Wire, Wires};
@@ -275,6 +276,13 @@ async fn a_server_that_is_cut_off_goes_by_what_it_knows_of_rights_for_a_while_on
         // The server itself goes on with its own work.
         assert!(c.version(&of("", read, min_seq), "Retail").await.is_ok(), "{read:?}");
     }
+    // Who waits for a leader does so no longer than was said, and hears what can be done.
+    let deadline = Some(Instant::now() + Duration::from_millis(50));
+    let waits = Call { deadline, is_relayed: false, ..of("", ReadLevel::Strong, None) };
+    let read = tokio::time::timeout(Duration::from_secs(20), c.version(&waits, "Retail"));
+    let given_up = read.await.expect("its time is over").unwrap_err();
+    assert_eq!(given_up.kind, ErrorKind::Unavailable);
+    assert!(given_up.message.contains("--read any"), "{given_up}");
 }
 
 /// Who has no right to a database hears nothing of it from its errors either.

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use evercube_base::{Outage, Told};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -94,6 +95,24 @@ impl Member {
         self.standing.send_if_modified(|s| std::mem::replace(s, standing) != standing);
     }
 
+    /// Has the log say that the server does not answer, or does again. While another one is ready, one
+    /// that stays away may be gone for good, and is told once.
+    fn tell(&self, told: Told, others_are_ready: bool) {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        match told {
+            Told::Fails(lasts) if others_are_ready && lasts > AWAY * 10 => {}
+            Told::Fails(lasts) => tracing::warn!(
+                why = *why,
+                "the server {} has not answered for {} s; asking again: check --servers, and that it runs",
+                self.base,
+                lasts.as_secs()
+            ),
+            Told::Over(lasted) => {
+                tracing::warn!("the server {} answers, after {} s", self.base, lasted.as_secs());
+            }
+        }
+    }
+
     fn answered(&self, asked: Instant, answer: &Response<Bytes>) {
         let now = Instant::now();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,9 +141,14 @@ impl Pool {
             let mut every = tokio::time::interval(JUDGED_EVERY);
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let (mut looked, mut learned) = (None::<Instant>, None::<Instant>);
+            let (begun, mut outage) = (Instant::now(), Outage::default());
             loop {
                 let now = every.tick().await;
                 member.judge(now);
+                let answers = *member.standing.borrow() < Standing::Away;
+                if let Some(told) = outage.look(begun.elapsed(), answers) {
+                    member.tell(told, pool.is_ready());
+                }
                 let is_due = |last: Option<Instant>, every| last.is_none_or(|at| now - at >= every);
                 if is_due(looked, EVERY)
                     && let Ok(counted) = Arc::clone(&under_way).try_acquire_owned()
@@ -163,9 +187,13 @@ impl Pool {
                 member.foreign.store(foreign, Ordering::Relaxed);
                 member.answered(asked, &answer);
             }
-            // Refused or broken; one that only takes long is told by the silence.
-            Err(_) if asked.elapsed() < LIMIT => member.failed(asked),
-            Err(_) => {}
+            Err(e) => {
+                member.why.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&e.message);
+                // Refused or broken; one that only takes long is told by the silence.
+                if asked.elapsed() < LIMIT {
+                    member.failed(asked);
+                }
+            }
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Member {
     in_flight: AtomicUsize,
     pub standing: watch::Sender<Standing>,
     pub looks: Mutex<Looks>,
+    /// Why the last look was not answered.
+    pub why: Mutex<String>,
 }
 
 /// A list that only grows: a server that is gone for good is simply never chosen.
@@ -102,6 +104,7 @@ impl Pool {
             in_flight: AtomicUsize::new(0),
             standing: watch::Sender::new(Standing::Away),
             looks: Mutex::new(Looks::new(Instant::now())),
+            why: Mutex::default(),
         });
         members.push(Arc::clone(&member));
         Some(member)

@@ -9,6 +9,7 @@ use evercube_service::call::{At, Call, ReadLevel};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, header};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::incoming::{self, Held};
 use super::{rest, xmla};
@@ -34,6 +35,8 @@ pub struct Asked {
     pub held: Arc<Held>,
     /// How long a read may wait here before another member is asked; `None`: as long as any.
     pub patience: Option<Duration>,
+    /// When a read is given up that waits for a leader or its version; `None`: it has just begun.
+    pub deadline: Option<Instant>,
 }
 
 /// Refuses a head that names several hosts: a proxy and the server behind it may take different ones.
@@ -58,6 +61,7 @@ impl Asked {
             body: Bytes::new(),
             held: Arc::default(),
             patience: None,
+            deadline: None,
         }
     }
 
@@ -164,7 +168,8 @@ impl Asked {
     /// `Invalid` for a read level or a version that cannot be read.
     pub fn call(&self) -> Result<Call> {
         let is_relayed = self.is_relayed();
-        let mut call = Call { patience: self.patience, is_relayed, ..Call::default() };
+        let (patience, deadline) = (self.patience, self.deadline);
+        let mut call = Call { patience, deadline, is_relayed, ..Call::default() };
         let read =
             self.header("x-evercube-read").map(str::to_owned).or_else(|| self.parameter("read"));
         if let Some(text) = read {
@@ -224,6 +229,7 @@ mod tests {
             body: Bytes::new(),
             held: Arc::default(),
             patience: None,
+            deadline: None,
         };
         assert_eq!(asked.parameters("parameter").collect::<Vec<_>>(), ["A=1", "B C"]);
         assert_eq!(asked.cookie("evercube-login"), Some("x.y"));

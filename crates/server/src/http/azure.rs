@@ -90,6 +90,7 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()),
             held: std::sync::Arc::default(),
             patience: None,
+            deadline: None,
         };
         if !is_asked(&asked) {
             return String::new();

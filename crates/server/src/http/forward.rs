@@ -8,6 +8,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use evercube_service::auth::Identity;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::Full;
+use tokio::time::Instant;
 
 use super::ServerState;
 use super::answer::{Answer, failed};
@@ -26,6 +27,8 @@ const ELSEWHERE: &str = "x-evercube-elsewhere";
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// How long a forwarded read waits here; the member that forwarded it looks further.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the read may wait there, in milliseconds, where that is less.
+const LEFT: &str = "x-forward-left";
 /// Headers that go along.
 const KEPT: [&str; 7] = [
     "content-type",
@@ -77,6 +80,11 @@ pub async fn send(
             Error::invalid("the request's path holds characters no header can carry")
         })?;
         headers.insert(HeaderName::from_static(name), value);
+    }
+    if let Some(deadline) = asked.deadline {
+        let left = deadline.saturating_duration_since(Instant::now()).min(PATIENCE);
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(HeaderName::from_static(LEFT), HeaderValue::from(millis));
     }
     let is_write_twice_safe = asked.header("x-evercube-request-id").is_some();
     let answer = state.peers.send(request, LIMIT).await.map_err(|e| match e.kind {
@@ -137,6 +145,7 @@ pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
         let target = get(TARGET)?;
         target.split_once('?').unwrap_or((target, ""))
     };
+    let left = get(LEFT).and_then(|ms| ms.parse().ok()).map_or(PATIENCE, Duration::from_millis);
     let asked = Asked {
         method: get(METHOD)?.parse().ok()?,
         path: path.to_owned(),
@@ -144,7 +153,8 @@ pub fn received(headers: &HeaderMap, body: Bytes) -> Option<(Asked, Identity)> {
         headers: headers.clone(),
         body,
         held: std::sync::Arc::default(),
-        patience: Some(PATIENCE),
+        patience: Some(PATIENCE.min(left)),
+        deadline: None,
     };
     // A member of an earlier release tells of no groups.
     let groups = get(GROUPS).and_then(text_of).and_then(|json| serde_json::from_str(&json).ok());

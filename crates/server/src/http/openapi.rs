@@ -501,6 +501,7 @@ mod tests {
             body: Bytes::new(),
             held: std::sync::Arc::default(),
             patience: None,
+            deadline: None,
         };
         rest::route(&asked).is_some() || refreshes::route(&asked).is_some()
     }

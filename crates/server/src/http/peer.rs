@@ -1,6 +1,6 @@
 //! The listener of the other members.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,9 @@ pub async fn member(state: Arc<ServerState>, request: Request<Incoming>) -> Answ
     }
     let sender = head.headers.get(SENDER).and_then(|v| v.to_str().ok());
     if let Some(refusal) = sender.and_then(|s| state.service.refusal(s)) {
-        tracing::warn!(error = %refusal, "a message was refused");
+        let from = head.extensions.get::<SocketAddr>().copied();
+        let from = from.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+        state.refusals.refused(from, &refusal.message);
         let text = serde_json::to_vec(&refusal).unwrap_or_default();
         return answer(StatusCode::CONFLICT, "application/json", text);
     }

@@ -158,6 +158,16 @@ pub fn is_for_one_server(asked: &Asked) -> bool {
     matches!(route(asked), Some(Route::Group(group::Operation::Promote)))
 }
 
+/// Whether a request that any server answers changes the group, for which a majority is needed.
+pub fn changes_group(asked: &Asked) -> bool {
+    let is_change = asked.method != Method::GET && place(asked) == Place::Here;
+    let alone = |route: &Route| {
+        let is_promotion = matches!(route, Route::Group(group::Operation::Promote));
+        is_promotion || matches!(route, Route::Cancel(_) | Route::ClearCache)
+    };
+    is_change && route(asked).is_some_and(|route| !alone(&route))
+}
+
 pub async fn run(state: &Arc<ServerState>, asked: &Asked, by: &Identity) -> Result<Answer> {
     let Some(route) = route(asked) else {
         return Err(Error::not_found(format!(

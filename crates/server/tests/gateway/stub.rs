@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// shorter than it waits for one it may not.
 const FADES: Duration = Duration::from_millis(1500);
 
+/// A good part of the second that a gateway is told to wait.
+const HOLDS: Duration = Duration::from_millis(400);
+
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// The connection is closed without a byte of answer.
@@ -20,6 +23,8 @@ pub enum Behaviour {
     Answer { status: u16, body: String, written: usize },
     /// No answer; and from then on even its health takes a while.
     Drag,
+    /// Not now, said after a while.
+    Hold,
     /// An answer long after it has ceased to tell of its health.
     Fade { body: String },
 }
@@ -124,11 +129,16 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
         seen.request_ids.extend(value(&headers, "x-evercube-request-id"));
         seen.versions.extend(value(&headers, "x-evercube-at"));
         drop(seen);
+        let nothing = String::new();
         let (status, body, written) = match behaviour {
             Behaviour::Answer { status, body, written } => (status, body, written),
             Behaviour::Fade { body } => {
                 std::thread::sleep(FADES);
                 (&200, body, &usize::MAX)
+            }
+            Behaviour::Hold => {
+                std::thread::sleep(HOLDS);
+                (&503, &nothing, &0)
             }
             Behaviour::Close => return None,
             Behaviour::Drag => {
