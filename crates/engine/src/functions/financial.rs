@@ -46,7 +46,10 @@ const ROWS: &[Row] = &[
         "Rate,Nper,Pmt,[Pv],[Type]",
         "The future value of payments.",
         D,
-        F(|_, a| real("FV", fv(num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?, due(a, 4)?))),
+        F(|_, a| {
+            let (r, n) = (num(a, 0)?, payments("FV", a, 1)?);
+            real("FV", fv(r, n, num(a, 2)?, num(a, 3)?, due(a, 4)?))
+        }),
     ),
     Row(
         "NPER",
@@ -161,13 +164,14 @@ const ROWS: &[Row] = &[
         "Double-declining depreciation of a period.",
         D,
         F(|_, a| {
-            let (cost, salvage, life, per) = (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?);
+            let (cost, salvage, life, per) =
+                (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?.round());
             let factor = num_or(a, 4, 2.0)?;
             require(
                 "DDB",
                 cost >= 0.0
                     && salvage >= 0.0
-                    && life > 0.0
+                    && life >= 1.0
                     && per >= 1.0
                     && per <= life
                     && factor > 0.0,
@@ -188,7 +192,7 @@ const ROWS: &[Row] = &[
         "The effective annual rate.",
         D,
         F(|_, a| {
-            let (r, n) = (num(a, 0)?, num(a, 1)?.trunc());
+            let (r, n) = (num(a, 0)?, num(a, 1)?.round());
             require("EFFECT", r > 0.0 && n >= 1.0)?;
             real("EFFECT", (1.0 + r / n).powf(n) - 1.0)
         }),
@@ -232,7 +236,7 @@ const ROWS: &[Row] = &[
         "A price in fractions as decimal number.",
         D,
         F(|_, a| {
-            let (x, f) = (num(a, 0)?, num(a, 1)?.trunc());
+            let (x, f) = (num(a, 0)?, num(a, 1)?.round());
             require("DOLLARDE", f >= 1.0)?;
             real("DOLLARDE", x.trunc() + x.fract() * 10f64.powf(f.log10().ceil()) / f)
         }),
@@ -243,7 +247,7 @@ const ROWS: &[Row] = &[
         "A decimal price in fractions.",
         D,
         F(|_, a| {
-            let (x, f) = (num(a, 0)?, num(a, 1)?.trunc());
+            let (x, f) = (num(a, 0)?, num(a, 1)?.round());
             require("DOLLARFR", f >= 1.0)?;
             real("DOLLARFR", x.trunc() + x.fract() * f / 10f64.powf(f.log10().ceil()))
         }),
@@ -306,10 +310,11 @@ fn cumulate(
     f: fn(f64, f64, f64, f64, f64, f64) -> f64,
 ) -> Result<Value> {
     let (r, n, pv) = (num(a, 0)?, num(a, 1)?, num(a, 2)?);
-    let (from, to, t) = (num(a, 3)?.ceil(), num(a, 4)?.floor(), due(a, 5)?);
+    let (from, to, t) = (num(a, 3)?.round(), num(a, 4)?.round(), num(a, 5)?.round());
+    require(function, t == 0.0 || t == 1.0)?;
     require(
         function,
-        r > 0.0 && n > 0.0 && n <= 1e6 && pv > 0.0 && from >= 1.0 && from <= to && to <= n,
+        r > 0.0 && (1.0..=1e6).contains(&n) && pv > 0.0 && from >= 1.0 && from <= to && to <= n,
     )?;
     let mut sum = 0.0;
     let mut per = from;
@@ -349,15 +354,14 @@ pub(crate) fn solve(function: &str, guess: f64, f: impl Fn(f64) -> f64) -> Resul
 }
 
 fn declining(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
-    let (cost, salvage, life, per) = (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?.trunc());
-    let month = num_or(a, 4, 12.0)?.trunc();
+    let (cost, salvage, life, per) = (num(a, 0)?, num(a, 1)?, num(a, 2)?, num(a, 3)?.round());
+    let month = num_or(a, 4, 12.0)?.round();
     let last = if month < 12.0 { life + 1.0 } else { life };
     require(
         "DB",
         cost > 0.0
             && salvage >= 0.0
-            && life > 0.0
-            && life <= 1e6
+            && (1.0..=1e6).contains(&life)
             && per >= 1.0
             && per <= last
             && (1.0..=12.0).contains(&month),
@@ -458,8 +462,8 @@ fn variable_declining(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
 }
 
 fn amorlinc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
-    let (cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.trunc(), num(a, 5)?);
-    let basis = basis("AMORLINC", a, 6)?;
+    let (cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.round(), num(a, 5)?);
+    let basis = years_of("AMORLINC", a)?;
     require(
         "AMORLINC",
         cost >= 0.0 && salvage >= 0.0 && salvage <= cost && per >= 0.0 && rate > 0.0,
@@ -480,8 +484,8 @@ fn amorlinc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
 }
 
 fn amordegrc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
-    let (mut cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.trunc(), num(a, 5)?);
-    let basis = basis("AMORDEGRC", a, 6)?;
+    let (mut cost, salvage, per, rate) = (num(a, 0)?, num(a, 3)?, num(a, 4)?.round(), num(a, 5)?);
+    let basis = years_of("AMORDEGRC", a)?;
     require(
         "AMORDEGRC",
         cost >= 0.0
@@ -491,9 +495,10 @@ fn amordegrc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
             && rate > 0.0,
     )?;
     let life = 1.0 / rate;
+    let has_coefficient = life >= 5.0 || (3.0..=4.0).contains(&life);
+    require("AMORDEGRC", has_coefficient)?;
     let rate = rate
         * match life {
-            l if l < 3.0 => 1.0,
             l if l < 5.0 => 1.5,
             l if l <= 6.0 => 2.0,
             _ => 2.5,
@@ -513,6 +518,13 @@ fn amordegrc(_: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
         i += 1.0;
     }
     real("AMORDEGRC", depreciation)
+}
+
+/// The day-count basis of French depreciations, which know no year of actual days over 360.
+fn years_of(function: &str, a: Args<'_>) -> Result<i64> {
+    let basis = basis(function, a, 6)?;
+    require(function, basis != 2)?;
+    Ok(basis)
 }
 
 /// The day-count basis, 0 to 4; 0 where it is left out.

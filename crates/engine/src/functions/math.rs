@@ -336,7 +336,7 @@ const MATH: &[Row] = &[
             let mut g = 0;
             for i in 0..a.len() {
                 let n = int(a, i)?;
-                require("GCD", n >= 0)?;
+                require("GCD", (0..1 << 53).contains(&n))?;
                 g = gcd(g, n);
             }
             Ok(g.into())
@@ -391,7 +391,7 @@ const MATH: &[Row] = &[
     Row("SIN", "Number", "Sine.", D, F(|_, a| real("SIN", num(a, 0)?.sin()))),
     Row("COS", "Number", "Cosine.", D, F(|_, a| real("COS", num(a, 0)?.cos()))),
     Row("TAN", "Number", "Tangent.", D, F(|_, a| real("TAN", num(a, 0)?.tan()))),
-    Row("COT", "Number", "Cotangent.", D, F(|_, a| real("COT", 1.0 / num(a, 0)?.tan()))),
+    Row("COT", "Number", "Cotangent.", D, F(|_, a| real("COT", 1.0 / angle("COT", a)?.tan()))),
     Row("ASIN", "Number", "Inverse sine.", D, F(|_, a| real("ASIN", num(a, 0)?.asin()))),
     Row("ACOS", "Number", "Inverse cosine.", D, F(|_, a| real("ACOS", num(a, 0)?.acos()))),
     Row("ATAN", "Number", "Inverse tangent.", D, F(|_, a| real("ATAN", num(a, 0)?.atan()))),
@@ -410,7 +410,7 @@ const MATH: &[Row] = &[
         "Number",
         "Hyperbolic cotangent.",
         D,
-        F(|_, a| real("COTH", 1.0 / num(a, 0)?.tanh())),
+        F(|_, a| real("COTH", 1.0 / angle("COTH", a)?.tanh())),
     ),
     Row(
         "ASINH",
@@ -456,6 +456,13 @@ fn shift(v: i64, by: i64) -> i64 {
         0.. => v << by,
         _ => v >> -by,
     }
+}
+
+/// What cotangents are taken of: neither zero nor 2^27 and beyond.
+fn angle(function: &str, a: Args<'_>) -> Result<f64> {
+    let x = num(a, 0)?;
+    require(function, x != 0.0 && x.abs() < f64::from(1 << 27))?;
+    Ok(x)
 }
 
 fn gcd(a: i64, b: i64) -> i64 {

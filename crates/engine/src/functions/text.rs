@@ -92,7 +92,7 @@ const TEXT: &[Row] = &[
         "The first characters.",
         S,
         F(|_, a| {
-            let n = count("LEFT", int_or(a, 1, 1)?)?;
+            let n = count("LEFT", characters(a)?)?;
             Ok(text(a, 0).chars().take(n).collect::<String>().into())
         }),
     ),
@@ -102,7 +102,7 @@ const TEXT: &[Row] = &[
         "The last characters.",
         S,
         F(|_, a| {
-            let n = count("RIGHT", int_or(a, 1, 1)?)?;
+            let n = count("RIGHT", characters(a)?)?;
             let t = text(a, 0);
             let skip = t.chars().count().saturating_sub(n);
             Ok(t.chars().skip(skip).collect::<String>().into())
@@ -329,6 +329,11 @@ fn path_item(function: &str, a: Args<'_>, reverse: bool) -> Result<Value> {
 
 fn whole(item: &str) -> Result<Value> {
     scalar::convert(&item.into(), Int64, &Culture::UNITED_STATES)
+}
+
+/// How many characters `LEFT` and `RIGHT` take: one where nothing is said, none where it is blank.
+fn characters(a: Args<'_>) -> Result<i64> {
+    if a.len() > 1 { int(a, 1) } else { Ok(1) }
 }
 
 fn count(function: &str, n: i64) -> Result<usize> {
