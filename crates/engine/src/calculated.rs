@@ -66,6 +66,15 @@ pub fn calculated_table_columns(
     Ok(node.schema().iter().map(shown).collect())
 }
 
+/// The type that a calculated column's expression has; `None` where only its values tell, or where
+/// it does not bind.
+pub fn calculated_column_type(model: &CompiledModel, column: ColumnId) -> Option<DataType> {
+    let Some(Ok(expression)) = &model.column_info(column).expression else { return None };
+    let store = StoreVersion::default();
+    let node = Binder::new(model, &store, &[]).in_rows_of(column.table, expression).ok()?;
+    Some(node.data_type()).filter(|t| *t != DataType::Variant)
+}
+
 /// A column of a table expression as `sourceColumn` names it.
 fn source_name(c: &TableColumn) -> String {
     match &c.table {

@@ -23,7 +23,7 @@ mod rules;
 pub mod scalar;
 mod secured;
 
-pub use calculated::{Calculated, calculate, calculated_table_columns};
+pub use calculated::{Calculated, calculate, calculated_column_type, calculated_table_columns};
 pub use compiled_model::CompiledModel;
 pub use dependencies::{Named, named_by, named_by_query};
 pub use explain::{Explanation, Fallback, Operator, Scan, ScanSource};

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, Result, RowBatch, Value};
 use evercube_engine::scalar::Culture;
-use evercube_engine::{CompiledModel, QueryContext, calculate, calculated_table_columns};
+use evercube_engine::{
+    CompiledModel, QueryContext, calculate, calculated_column_type, calculated_table_columns,
+};
 use evercube_model::tabular::{Column, Database, Table};
 use evercube_store::{
-    Manifest, ObjectDir, SEGMENT_ROWS, SegmentBuilder, SegmentRef, TableData, TableId,
+    ColumnId, Manifest, ObjectDir, SEGMENT_ROWS, SegmentBuilder, SegmentRef, TableData, TableId,
 };
 
 use crate::change::keep::is_calculated;
@@ -31,12 +33,16 @@ fn type_is_inferred(column: &Column) -> bool {
         || column.extra.get("isDataTypeInferred").and_then(|v| v.as_bool()) == Some(true)
 }
 
-/// Gives calculated tables the columns their expressions have. Tables may be made of one another,
-/// so this goes on until nothing is new.
+/// Gives calculated tables the columns their expressions have, and calculated columns that say no
+/// type the one of theirs. Both may be made of one another, so this goes on until nothing is new.
 pub(crate) fn infer_columns(database: &mut Database, failures: &mut Failures) {
-    for _ in 0..=database.model.tables.len() {
+    let untyped = untyped_columns(database);
+    for _ in 0..=database.model.tables.len() + untyped.len() {
         let compiled = CompiledModel::compile(database);
         let mut changed = false;
+        for id in &untyped {
+            changed |= put_type(database, *id, calculated_column_type(&compiled, *id));
+        }
         for (i, table) in (0u32..).zip(&mut database.model.tables) {
             // The columns of a calculation group are given.
             if !is_calculated_table(table) || table.calculation_group.is_some() {
@@ -54,6 +60,29 @@ pub(crate) fn infer_columns(database: &mut Database, failures: &mut Failures) {
             return;
         }
     }
+}
+
+fn untyped_columns(database: &Database) -> Vec<ColumnId> {
+    let mut found = Vec::new();
+    for (t, table) in (0u32..).zip(&database.model.tables) {
+        let columns = (0u32..).zip(&table.columns);
+        let untyped = columns.filter(|(_, c)| c.is_calculated() && c.data_type.is_none());
+        found.extend(untyped.map(|(column, _)| ColumnId { table: TableId(t), column }));
+    }
+    found
+}
+
+fn put_type(database: &mut Database, id: ColumnId, data_type: Option<DataType>) -> bool {
+    let table = database.model.tables.get_mut(id.table.0 as usize);
+    let Some(column) = table.and_then(|t| t.columns.get_mut(id.column as usize)) else {
+        return false;
+    };
+    if data_type.is_none() || column.data_type == data_type {
+        return false;
+    }
+    column.data_type = data_type;
+    column.extra.insert("isDataTypeInferred".into(), true.into());
+    true
 }
 
 fn put_columns(table: &mut Table, columns: Vec<(String, String, DataType)>) -> bool {
@@ -352,6 +381,23 @@ mod tests {
         let rows: Vec<Vec<Value>> = (0..3).map(|r| row(r).collect()).collect();
         assert_eq!(rows[1], [Value::Double(4.0), Value::Int(2), Value::Blank, text("b")]);
         assert_eq!(rows[2], [Value::Blank, Value::Int(3), Value::Blank, text("c")]);
+    }
+
+    #[test]
+    fn calculated_columns_without_a_type_get_that_of_their_expression() {
+        let mut database: Database = serde_json::from_value(serde_json::json!({
+            "name": "d", "compatibilityLevel": 1500, "model": { "tables": [{ "name": "T", "columns": [
+                { "name": "Band", "type": "calculated",
+                  "expression": "SWITCH ( TRUE (), [Age] < 40, \"young\", \"old\" )" },
+                { "name": "Age", "type": "calculated", "expression": "YEAR ( [Born] ) + 1" },
+                { "name": "Kept", "type": "calculated", "expression": "1", "dataType": "double" },
+                { "name": "Born", "dataType": "dateTime" } ] }] } }))
+        .unwrap();
+        infer_columns(&mut database, &mut Failures::new());
+        let columns = &database.model.tables[0].columns;
+        let types: Vec<_> = columns.iter().filter_map(|c| c.data_type).collect();
+        use DataType as D;
+        assert_eq!(types, [D::String, D::Int64, D::Double, D::DateTime]);
     }
 
     #[test]
