@@ -498,12 +498,28 @@ impl<'a> Binder<'a> {
             uses = nodes.iter().fold(uses, |u, n| u.and(n.uses));
             bound.push(nodes);
         }
-        let schema = (0..width).map(|i| {
+        let mut schema = Vec::with_capacity(width);
+        for i in 0..width {
             let name = if width == 1 { "Value".to_owned() } else { format!("Value{}", i + 1) };
-            column(&name, shared_type(bound.iter().map(|row: &Vec<Node>| &row[i])))
-        });
-        let schema = schema.collect();
+            schema.push(column(&name, Self::as_one_type(&mut bound, i)?));
+        }
         Ok(Self::node(Kind::Rows(bound), table_type(schema), uses, span))
+    }
+
+    /// The type of a column of a table constructor: where one of its values is text, all are.
+    fn as_one_type(rows: &mut [Vec<Node>], at: usize) -> Result<DataType> {
+        let shared = shared_type(rows.iter().map(|row| &row[at]));
+        let has_text = rows.iter().any(|row| row[at].data_type() == DataType::String);
+        if shared != DataType::Variant || !has_text {
+            return Ok(shared);
+        }
+        for row in rows {
+            if row[at].data_type() != DataType::String && !row[at].is_blank_literal() {
+                let value = std::mem::replace(&mut row[at], literal(Value::Blank, Span::default()));
+                row[at] = Self::converted(value, DataType::String)?;
+            }
+        }
+        Ok(DataType::String)
     }
 }
 

@@ -71,10 +71,15 @@ impl Binder<'_> {
         }
         Ok(Some(match name {
             "COUNTROWS" => {
-                let Some(table) = arguments.first() else {
-                    return Err(Error::invalid("COUNTROWS needs the table whose rows it counts."));
+                let table = match (arguments.first(), self.home) {
+                    (Some(table), _) => self.table(scope, table)?,
+                    (None, Some(home)) => self.model_table(home, false, span),
+                    (None, None) => {
+                        return Err(Error::invalid(
+                            "COUNTROWS needs the table whose rows it counts; without one it counts those of the table that its measure or calculated column belongs to.",
+                        ));
+                    }
                 };
-                let table = self.table(scope, table)?;
                 let uses = table.uses;
                 Self::node(Kind::CountRows(Box::new(table)), WHOLE, uses, span)
             }
@@ -299,7 +304,7 @@ fn folded_type(name: &str, fold: Fold, of: DataType) -> Result<DataType> {
         }
         Fold::Min | Fold::Max => of,
         Fold::Concatenate => D::String,
-        _ if no_text => {
+        _ if no_text || (name == "MEDIAN" && of == D::DateTime) => {
             return Err(Error::invalid(format!(
                 "The function {name} cannot work with values of type {of:?}."
             )));

@@ -149,11 +149,13 @@ impl Binder<'_> {
                 let id = self.column_reference(e)?;
                 Ok(self.values(vec![id], true, e.span))
             }
+            _ if self.is_condition(e) => self.condition(scope, e),
             _ => self.table(scope, e),
         }
     }
 
-    /// Dates as a column, whose visible values are meant, or as a table of one column.
+    /// Dates as a column, whose visible values are meant, as a condition on a column, or as a table
+    /// of one column.
     fn dates(&mut self, scope: &Scope, name: &str, e: &Expr) -> Result<Dates> {
         let table = match &e.kind {
             ExprKind::Qualified { .. } => {
@@ -161,6 +163,7 @@ impl Binder<'_> {
                 let values = self.values(vec![id], false, e.span);
                 Self::calculate_table(scope, values, Vec::new(), e.span)
             }
+            _ if self.is_condition(e) => self.condition(scope, e)?,
             _ => self.table(scope, e)?,
         };
         let schema = table.schema();

@@ -185,7 +185,7 @@ impl Binder<'_> {
     }
 
     /// Whether an argument is a condition on columns and not a table.
-    fn is_condition(&self, e: &Expr) -> bool {
+    pub(super) fn is_condition(&self, e: &Expr) -> bool {
         match &e.kind {
             ExprKind::Binary { .. } | ExprKind::Unary { .. } | ExprKind::In { .. } => true,
             ExprKind::Literal(_) | ExprKind::Qualified { .. } | ExprKind::Bracketed(_) => true,
@@ -200,7 +200,7 @@ impl Binder<'_> {
     }
 
     /// A condition as the table of the combinations of its columns' values that fulfil it.
-    fn condition(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
+    pub(super) fn condition(&mut self, scope: &Scope, e: &Expr) -> Result<Node> {
         let mut columns = Vec::new();
         self.columns_in(e, &mut columns)?;
         let Some(first) = columns.first() else {

@@ -4,8 +4,9 @@ use evercube_base::{DataType, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
 
 use super::call::{BOOLEAN, WHOLE, all_uses};
-use super::{Binder, Scope, common_type, literal};
-use crate::plan::{Kind, Node, TextForm, Type};
+use super::table_call::extension;
+use super::{Binder, Scope, column, common_type, literal, table_type};
+use crate::plan::{Kind, NamedNode, Node, TextForm, Type};
 
 const TEXT: Type = Type::Scalar(DataType::String);
 
@@ -61,21 +62,42 @@ impl Binder<'_> {
     }
 
     fn contains(&mut self, scope: &Scope, arguments: &[Expr], span: Span) -> Result<Node> {
-        let table = self.table(scope, &arguments[0])?;
+        let mut table = self.table(scope, &arguments[0])?;
         if arguments.len().is_multiple_of(2) {
             return Err(Error::invalid(
                 "CONTAINS takes a table and pairs of a column and a value.",
             ));
         }
-        let mut pairs = Vec::new();
+        let inner = self.inside(scope, &table);
+        let mut schema = table.schema().to_vec();
+        let (mut pairs, mut related) = (Vec::new(), Vec::new());
         for pair in arguments[1..].chunks_exact(2) {
-            let at = self.position(scope, &table, &pair[0])?;
+            let at = match self.position(scope, &table, &pair[0]) {
+                Ok(at) => at,
+                // Of a table that the rows are related to.
+                Err(e) => {
+                    let node = self.column_of_related(scope, &inner, &pair[0]).ok_or(e)?;
+                    schema.push(column("", node.data_type()));
+                    related.push(NamedNode { name: "".into(), node });
+                    schema.len() - 1
+                }
+            };
             let value = self.scalar(scope, &pair[1])?;
-            self.check_compared(&value, table.schema()[at].data_type)?;
+            self.check_compared(&value, schema[at].data_type)?;
             pairs.push((at, value));
+        }
+        if !related.is_empty() {
+            table = extension(scope, table, related, true, table_type(schema), span);
         }
         let uses = all_uses(pairs.iter().map(|(_, n)| n)).and(table.uses);
         Ok(Self::node(Kind::Contains { table: Box::new(table), pairs }, BOOLEAN, uses, span))
+    }
+
+    /// A column of the model for the rows of `inner`, the row context just inside of `scope`.
+    fn column_of_related(&mut self, scope: &Scope, inner: &Scope, e: &Expr) -> Option<Node> {
+        let id = self.column_reference(e).ok()?;
+        let node = self.related_column(inner, id, e.span)?;
+        Some(node).filter(|n| n.uses.frame == scope.frames.len())
     }
 
     /// The position of a column, named by reference, in a table expression.

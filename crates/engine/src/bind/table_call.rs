@@ -353,7 +353,7 @@ impl Binder<'_> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Node> {
-        let tables: Vec<Node> =
+        let mut tables: Vec<Node> =
             arguments.iter().map(|a| self.shown_table(scope, a)).collect::<Result<_>>()?;
         let mut schema = tables[0].schema().to_vec();
         for t in &tables[1..] {
@@ -368,15 +368,53 @@ impl Binder<'_> {
                 continue;
             }
             for (c, o) in schema.iter_mut().zip(other.iter()) {
-                c.data_type = common_type(c.data_type, o.data_type);
+                let is_text = |t| t == DataType::String;
+                c.data_type = match common_type(c.data_type, o.data_type) {
+                    DataType::Variant if is_text(c.data_type) || is_text(o.data_type) => {
+                        DataType::String
+                    }
+                    shared => shared,
+                };
                 if c.lineage != o.lineage {
                     c.lineage = None;
                     c.table = None;
                 }
             }
         }
+        if operation == SetOperation::Union {
+            let texts = |t| Self::with_texts(scope, t, &schema, span);
+            tables = tables.into_iter().map(texts).collect::<Result<_>>()?;
+        }
         let uses = all_uses(&tables);
         Ok(Self::node(Kind::Set(operation, tables), table_type(schema), uses, span))
+    }
+
+    /// The table with texts in the columns that are texts in the tables it is put together with.
+    fn with_texts(scope: &Scope, table: Node, target: &[TableColumn], span: Span) -> Result<Node> {
+        let schema = table.schema();
+        let becomes_text = |i: usize| {
+            target[i].data_type == DataType::String && schema[i].data_type != DataType::String
+        };
+        if !(0..schema.len()).any(becomes_text) {
+            return Ok(table);
+        }
+        let frame = scope.frames.len();
+        let mut columns = Vec::with_capacity(schema.len());
+        for (i, c) in schema.iter().enumerate() {
+            let uses = Uses { frame, ..Uses::default() };
+            let kind = Kind::RowColumn { frame, column: i };
+            let mut node = Self::node(kind, Type::Scalar(c.data_type), uses, span);
+            if becomes_text(i) {
+                node = Self::converted(node, DataType::String)?;
+            }
+            columns.push(NamedNode { name: Arc::clone(&c.name), node });
+        }
+        let retyped = schema.iter().enumerate().map(|(i, c)| match becomes_text(i) {
+            true => column(&c.name, DataType::String),
+            false => c.clone(),
+        });
+        let ty = table_type(retyped.collect());
+        Ok(extension(scope, table, columns, false, ty, span))
     }
 
     fn natural_join(

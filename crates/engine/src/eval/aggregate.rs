@@ -34,8 +34,9 @@ impl Evaluator<'_> {
             _ => None,
         };
         let outside = match (fold, extra) {
-            (Fold::Concatenate | Fold::PercentileInc | Fold::PercentileExc, [e, ..])
-            | (Fold::Xirr | Fold::Xnpv, [_, e, ..]) => Some(self.scalars(cells, e)?),
+            (Fold::Xirr | Fold::Xnpv, [_, e, ..]) => Some(self.scalars(cells, e)?),
+            (Fold::Xirr | Fold::Xnpv, _) => None,
+            (_, [e, ..]) => Some(self.scalars(cells, e)?),
             _ => None,
         };
         let alternative = match (fold, extra) {

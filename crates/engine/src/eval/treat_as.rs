@@ -25,8 +25,10 @@ impl Evaluator<'_> {
             };
             let column = self.store.table(of.table).column(of.column);
             // Between the first and the last value there may be some that no row has.
-            let is_there = |code: &u32| {
-                *code == 0 || column.has_dictionary() || column.present().get(*code as usize)
+            let has_blank = column.has_blank() || self.store.has_blank_row(of.table);
+            let is_there = |code: &u32| match *code {
+                0 => has_blank,
+                code => column.has_dictionary() || column.present().get(code as usize),
             };
             let code = |row: usize| {
                 tick();

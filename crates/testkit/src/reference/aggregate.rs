@@ -15,7 +15,8 @@ impl Reference {
         let count = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
         match function {
             "COUNTROWS" => {
-                let n = self.table(env, &arguments[0])?.rows.len();
+                let table = arguments.first().ok_or_else(|| unsupported("COUNTROWS ()"))?;
+                let n = self.table(env, table)?.rows.len();
                 Ok(if n == 0 { Value::Blank } else { count(n) })
             }
             "ISEMPTY" => Ok(self.table(env, &arguments[0])?.rows.is_empty().into()),
@@ -51,6 +52,7 @@ impl Reference {
                 let values = self.column_values(env, &arguments[0])?;
                 self.fold(function, values)
             }
+            "MINX" | "MAXX" if arguments.len() > 2 => Err(unsupported("values of several types")),
             "SUMX" | "AVERAGEX" | "MINX" | "MAXX" | "COUNTX" | "COUNTAX" => {
                 let values = self.values_over(env, &arguments[0], &arguments[1])?;
                 self.fold(function.strip_suffix('X').unwrap_or(function), values)

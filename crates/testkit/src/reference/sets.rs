@@ -38,6 +38,9 @@ impl Reference {
                 }
             }
         }
+        if function == "UNION" {
+            self.texts_together(out.columns.len(), &mut out.rows);
+        }
         Ok(Table { whole: None, ..out })
     }
 

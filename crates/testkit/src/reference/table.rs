@@ -102,7 +102,9 @@ impl Reference {
                 let stored = |(id, v): (&ColumnId, &Value)| {
                     let column = self.store.table(id.table).column(id.column);
                     let has = |code: &u32| (0..column.rows()).any(|row| column.code(row) == *code);
-                    let code = column.code_of(v).filter(|code| *code == 0 || has(code));
+                    let is_of_blank_row =
+                        |code: u32| code == 0 && self.store.has_blank_row(id.table);
+                    let code = column.code_of(v).filter(|code| is_of_blank_row(*code) || has(code));
                     code.map(|code| column.value(code))
                 };
                 let row = |row: &Vec<Value>| lineage.iter().zip(row).map(stored).collect();
@@ -283,8 +285,20 @@ impl Reference {
         let name = |i: usize| if width == 1 { "Value".into() } else { format!("Value{}", i + 1) };
         let columns = (0..width).map(|i| TableColumn { name: name(i), lineage: None }).collect();
         let row = |r: &Vec<Expr>| r.iter().map(|e| self.scalar(env, e)).collect();
-        let rows = rows.iter().map(row).collect::<Result<_>>()?;
+        let mut rows: Vec<Vec<Value>> = rows.iter().map(row).collect::<Result<_>>()?;
+        self.texts_together(width, &mut rows);
         Ok(Table { columns, rows, ..Table::default() })
+    }
+
+    /// Beside a text all values of a column are texts.
+    pub(super) fn texts_together(&self, width: usize, rows: &mut [Vec<Value>]) {
+        for i in 0..width {
+            if rows.iter().any(|r| matches!(r[i], Value::String(_))) {
+                for row in rows.iter_mut().filter(|r| !r[i].is_blank()) {
+                    row[i] = rules::to_text(&row[i], &self.culture).into();
+                }
+            }
+        }
     }
 
     /// `DETAILROWS`: what the measure says, else the rows of its table, as the measure would see them.
