@@ -40,6 +40,25 @@ impl CodeMap {
         }
     }
 
+    /// Which codes above 0 become one between `low` and `high`, blank left out; where the map keeps
+    /// the order of the codes.
+    pub(crate) fn codes_between(
+        &self,
+        low: u32,
+        high: u32,
+    ) -> Option<std::ops::RangeInclusive<u32>> {
+        let (by, factor) = match self {
+            Self::Same => (0, 1),
+            Self::Shift(by) => (*by, 1),
+            Self::Scale { by, factor } => (*by, *factor),
+            Self::Table(_) => return None,
+        };
+        // Code c of the segment is code by + (c - 1) * factor + 1 of the column.
+        let least = low.saturating_sub(by + 1).div_ceil(factor) + 1;
+        let most = high.checked_sub(by + 1).map_or(0, |above| above / factor + 1);
+        Some(least..=most)
+    }
+
     /// How far the codes above 0 only move, where that is all.
     pub(crate) fn shift(&self) -> Option<u32> {
         match self {
@@ -64,5 +83,27 @@ impl CodeMap {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_between_are_those_that_map_there() {
+        let scale = |by, factor| CodeMap::Scale { by, factor };
+        for map in [CodeMap::Same, CodeMap::Shift(3), scale(0, 4), scale(5, 3)] {
+            for (low, high) in [(0, 0), (0, 7), (1, 1), (4, 4), (5, 20), (6, 8), (30, 40)] {
+                let found: Vec<u32> = map.codes_between(low, high).unwrap().collect();
+                let is_there = |c: &u32| (low..=high).contains(&map.get(*c));
+                assert_eq!(
+                    found,
+                    (1..60).filter(is_there).collect::<Vec<_>>(),
+                    "{map:?} {low} {high}"
+                );
+            }
+        }
+        assert_eq!(CodeMap::table(vec![0, 2, 1]).codes_between(1, 2), None);
     }
 }

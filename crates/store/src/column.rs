@@ -175,7 +175,7 @@ impl Column {
 
     /// Whether codes are in the order of their values.
     pub fn is_in_order(&self) -> bool {
-        self.range().is_some()
+        matches!(self.dictionary, Dictionary::Range { .. } | Dictionary::Integers(_))
     }
 
     /// Smallest value and distance of neighbours, where codes are offsets.
@@ -321,11 +321,6 @@ impl Column {
                 && self.cardinality() as usize > self.rows
                 && self.present().count() == self.rows
         })
-    }
-
-    /// Whether codes are in the order of their values.
-    pub fn has_sorted_codes(&self) -> bool {
-        matches!(self.dictionary, Dictionary::Range { .. } | Dictionary::Integers(_))
     }
 
     /// Place of each code in the order of the values, blank first.

@@ -81,6 +81,25 @@ impl BitSet {
     pub fn all(&self) -> bool {
         self.count() == self.len
     }
+    /// The lowest bit that is set.
+    pub fn first(&self) -> Option<usize> {
+        let (i, word) = self.words.iter().enumerate().find(|(_, w)| **w != 0)?;
+        Some(i * 64 + word.trailing_zeros() as usize)
+    }
+    /// The highest bit that is set.
+    pub fn last(&self) -> Option<usize> {
+        let (i, word) = self.words.iter().enumerate().rev().find(|(_, w)| **w != 0)?;
+        Some(i * 64 + 63 - word.leading_zeros() as usize)
+    }
+    /// The lowest and the highest bit where all between them are set, too.
+    pub(crate) fn run(&self) -> Option<(usize, usize)> {
+        let (first, last) = (self.first()?, self.last()?);
+        (self.count() == last - first + 1).then_some((first, last))
+    }
+    /// The same bits in a set of another length; those past its end are left out.
+    pub(crate) fn resized(&self, len: usize) -> Self {
+        Self::from_words(self.words[..self.words.len().min(len.div_ceil(64))].to_vec(), len)
+    }
     pub fn intersect(&mut self, other: &Self) {
         for (a, b) in self.words.iter_mut().zip(&other.words) {
             *a &= b;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use evercube_base::Result;
-use evercube_store::{ColumnId, PathColumn, TableId};
+use evercube_store::{Column, ColumnId, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -170,9 +170,9 @@ impl Evaluator<'_> {
         }
         self.check_size(grouped.cells.len())?;
         // By cell, then by value: an order that every server finds.
-        let ranks: Vec<Arc<Vec<u32>>> = columns
+        let ranks: Vec<Ranks> = columns
             .iter()
-            .map(|c| self.store.table(c.table).column(c.column).sorted_ranks())
+            .map(|c| Ranks::new(self.store.table(c.table).column(c.column)))
             .collect();
         let order = in_order(&grouped, cells.n, &ranks);
         let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
@@ -191,12 +191,29 @@ impl Evaluator<'_> {
     }
 }
 
+/// The places of a column's codes in the order of their values.
+struct Ranks {
+    codes: u64,
+    /// `None`: codes are in that order themselves.
+    of: Option<Arc<Vec<u32>>>,
+}
+
+impl Ranks {
+    fn new(column: &Column) -> Self {
+        let of = (!column.is_in_order()).then(|| column.sorted_ranks());
+        Self { codes: u64::from(column.cardinality()), of }
+    }
+
+    fn get(&self, code: u32) -> u32 {
+        self.of.as_ref().map_or(code, |ranks| ranks[code as usize])
+    }
+}
+
 /// Groups by cell, then by the ranks of their codes.
-fn in_order(grouped: &Grouped, cells: usize, ranks: &[Arc<Vec<u32>>]) -> Vec<u32> {
+fn in_order(grouped: &Grouped, cells: usize, ranks: &[Ranks]) -> Vec<u32> {
     let groups = grouped.cells.len();
-    let rank = |g: usize, i: usize| ranks[i][grouped.keys[i][g] as usize];
-    let space =
-        ranks.iter().try_fold(cells.max(1) as u64, |n, r| n.checked_mul(r.len().max(1) as u64));
+    let rank = |g: usize, i: usize| ranks[i].get(grouped.keys[i][g]);
+    let space = ranks.iter().try_fold(cells.max(1) as u64, |n, r| n.checked_mul(r.codes));
     let Some(space) = space else {
         let mut order: Vec<u32> = (0..groups as u32).collect();
         order.sort_by(|a, b| {
@@ -210,7 +227,7 @@ fn in_order(grouped: &Grouped, cells: usize, ranks: &[Arc<Vec<u32>>]) -> Vec<u32
     };
     let packed = |g: usize| {
         (0..ranks.len()).fold(u64::from(grouped.cells[g]), |packed, i| {
-            packed * ranks[i].len() as u64 + u64::from(rank(g, i))
+            packed * ranks[i].codes + u64::from(rank(g, i))
         })
     };
     // No two groups are the same, so that each has a place of its own.

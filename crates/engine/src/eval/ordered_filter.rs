@@ -1,11 +1,12 @@
 //! Conditions that compare a column of the row with what is the same for all rows of a cell, as
 //! `'Date'[Date] <= MAX ( 'Date'[Date] )`: the values of the column are put in order once, and each
-//! cell looks up between which of them its rows lie, instead of comparing every row.
+//! cell looks up between which of them its rows lie, instead of comparing every row. Where the codes
+//! of a column are in the order of its values they are the places, and a single cell is worth it, too.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use evercube_base::Result;
+use evercube_base::{Result, Value};
 use evercube_dax::ast::BinaryOperator;
 use evercube_store::Column;
 use evercube_work::tick;
@@ -19,14 +20,26 @@ use crate::plan::{Kind, Node, Uses};
 use crate::rules::Rule;
 use crate::scalar as rules;
 
+/// Codes to a row at most where codes are places for many cells.
+const SPREAD: usize = 4;
+
 /// One comparison: the place of each row in the order of its column, and what each cell lets
 /// through.
 struct Part {
     places: Vec<u32>,
     ranges: Vec<Range<u32>>,
+    /// Where places are codes: whether blank, code 0, passes in each cell.
+    blanks: Option<Vec<bool>>,
 }
 
 impl Part {
+    fn passes(&self, cell: usize, row: usize) -> bool {
+        match (&self.blanks, self.places[row]) {
+            (Some(blanks), 0) => blanks[cell],
+            (_, place) => self.ranges[cell].contains(&place),
+        }
+    }
+
     /// How many of all rows each cell lets through: those up to the end of its range without those
     /// before its start.
     fn counts_of_all(&self) -> Vec<i64> {
@@ -34,8 +47,11 @@ impl Part {
         let mut before = vec![0_i64; places + 1];
         self.places.iter().for_each(|place| before[*place as usize + 1] += 1);
         (0..places).for_each(|place| before[place + 1] += before[place]);
-        let count = |r: &Range<u32>| (before[r.end as usize] - before[r.start as usize]).max(0);
-        self.ranges.iter().map(count).collect()
+        let until = |place: u32| before[(place as usize).min(places)];
+        let count = |r: &Range<u32>| (until(r.end) - until(r.start)).max(0);
+        let blank = |cell: usize| self.blanks.as_ref().is_some_and(|blanks| blanks[cell]);
+        let blanks = |cell| if blank(cell) { until(1) } else { 0 };
+        self.ranges.iter().enumerate().map(|(cell, r)| count(r) + blanks(cell)).collect()
     }
 }
 
@@ -68,7 +84,9 @@ impl Evaluator<'_> {
         condition: &Node,
     ) -> Result<Option<Vec<i64>>> {
         let Some(parts) = self.parts_in_order(cells, table, condition)? else { return Ok(None) };
-        if let ([part], None) = (parts.as_slice(), &table.starts) {
+        if let ([part], None) = (parts.as_slice(), &table.starts)
+            && cells.n > 1
+        {
             return Ok(Some(part.counts_of_all()));
         }
         let count = |cell| {
@@ -84,7 +102,7 @@ impl Evaluator<'_> {
         table: &CellTable,
         condition: &Node,
     ) -> Result<Option<Vec<Part>>> {
-        if !self.has(Rule::OrderedFilter) || cells.n < 2 || table.rows.len < 2 {
+        if !self.has(Rule::OrderedFilter) || cells.n == 0 || table.rows.len < 2 {
             return Ok(None);
         }
         let mut conditions = Vec::new();
@@ -117,14 +135,55 @@ impl Evaluator<'_> {
         };
         let of = self.store.table(id.table).column(id.column);
         let code = |row| rows.code(self.store, column, id, row).unwrap_or_default();
-        let codes: Vec<u32> = (0..rows.len).map(code).collect();
+        let codes = || (0..rows.len).map(code).collect::<Vec<u32>>();
+        // Any row will do: the bound does not look at it, but its own row contexts come after it.
+        let bounds = || {
+            let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&[0])));
+            self.scalars(&inner, bound)
+        };
+        // Codes that are far apart are no places to count at.
+        let is_dense = of.cardinality() as usize / SPREAD <= rows.len;
+        if of.is_in_order() && of.cardinality() > 1 && (cells.n == 1 || is_dense) {
+            let bounds = bounds()?;
+            let (ranges, blanks) = self.code_ranges(of, operator, &bounds, cells.n)?;
+            return Ok(Some(Part { places: codes(), ranges, blanks: Some(blanks) }));
+        }
+        if cells.n < 2 {
+            return Ok(None);
+        }
+        let codes = codes();
         let Some(order) = self.in_order(of, &codes) else { return Ok(None) };
         let place_of: HashMap<u32, u32> = order.iter().copied().zip(0..).collect();
-        // Any row will do: the bound does not look at it, but its own row contexts come after it.
-        let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&[0])));
-        let bounds = self.scalars(&inner, bound)?;
-        let ranges = self.ranges(of, &order, operator, &bounds, cells.n)?;
-        Ok(Some(Part { places: codes.iter().map(|code| place_of[code]).collect(), ranges }))
+        let ranges = self.ranges(of, &order, operator, &bounds()?, cells.n)?;
+        let places = codes.iter().map(|code| place_of[code]).collect();
+        Ok(Some(Part { places, ranges, blanks: None }))
+    }
+
+    /// For each cell the codes above 0 that the comparison with its bound lets through, and whether
+    /// it lets blank through; codes are in the order of their values.
+    fn code_ranges(
+        &self,
+        of: &Column,
+        operator: BinaryOperator,
+        bounds: &Scalars,
+        n: usize,
+    ) -> Result<(Vec<Range<u32>>, Vec<bool>)> {
+        let (mut ranges, mut blanks) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for cell in 0..n {
+            let bound = bounds.get(cell);
+            // All compare or none does: they are of one type.
+            let order = |code| rules::compare(&of.value(code), bound, &self.collation);
+            order(1)?;
+            let holds = |code: u32, known: fn(Ordering) -> bool| order(code).is_ok_and(known);
+            let end_of =
+                |known: fn(Ordering) -> bool| first_not(1..of.cardinality(), |c| holds(c, known));
+            let (below, up_to) = (end_of(Ordering::is_lt), end_of(Ordering::is_le));
+            ranges.push(let_through(operator, 1..of.cardinality(), below, up_to));
+            let blank =
+                rules::binary(operator, &Value::Blank, bound, &self.collation, &self.culture)?;
+            blanks.push(rules::to_bool(&blank, &self.culture)?);
+        }
+        Ok((ranges, blanks))
     }
 
     /// The different codes by their values; `None` where these do not compare.
@@ -162,20 +221,37 @@ impl Evaluator<'_> {
             };
             let below = order.partition_point(|code| compared(code).is_lt()) as u32;
             let up_to = order.partition_point(|code| compared(code).is_le()) as u32;
-            Ok(match operator {
-                BinaryOperator::Less => 0..below,
-                BinaryOperator::LessEqual => 0..up_to,
-                BinaryOperator::Greater => up_to..all,
-                BinaryOperator::GreaterEqual => below..all,
-                _ => below..up_to,
-            })
+            Ok(let_through(operator, 0..all, below, up_to))
         };
         (0..n).map(range).collect()
     }
 }
 
 fn passes(parts: &[Part], cell: usize, row: usize) -> bool {
-    parts.iter().all(|p| p.ranges[cell].contains(&p.places[row]))
+    parts.iter().all(|p| p.passes(cell, row))
+}
+
+/// The first of `places` for which something that holds up to some place does not hold; their end
+/// where it holds for all.
+fn first_not(places: Range<u32>, holds: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (places.start, places.end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+/// Of all places those a comparison lets through: values before `below` are smaller than its bound,
+/// those from `up_to` on larger.
+fn let_through(operator: BinaryOperator, all: Range<u32>, below: u32, up_to: u32) -> Range<u32> {
+    match operator {
+        BinaryOperator::Less => all.start..below,
+        BinaryOperator::LessEqual => all.start..up_to,
+        BinaryOperator::Greater => up_to..all.end,
+        BinaryOperator::GreaterEqual => below..all.end,
+        _ => below..up_to,
+    }
 }
 
 /// The column of the row, the operator as seen from it, and what it is compared with.

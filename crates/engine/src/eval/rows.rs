@@ -21,6 +21,16 @@ pub(crate) enum RowColumn {
     Own(ColumnId),
 }
 
+impl RowColumn {
+    /// The model column whose codes it has.
+    pub(super) fn of_model(&self) -> Option<ColumnId> {
+        match self {
+            Self::Codes { column, .. } | Self::Own(column) => Some(*column),
+            Self::Values(_) => None,
+        }
+    }
+}
+
 /// Rows, column by column.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {

@@ -219,11 +219,13 @@ impl Evaluator<'_> {
     }
 
     pub(crate) fn each(&self, n: usize, f: impl Fn(usize) -> Result<Value>) -> Result<Scalars> {
-        let one = |i| {
+        // Room for all at once: a list that grows is copied again and again.
+        let mut out = Vec::with_capacity(n);
+        for i in 0..n {
             tick();
-            f(i)
-        };
-        Ok(Scalars::each((0..n).map(one).collect::<Result<_>>()?))
+            out.push(f(i)?);
+        }
+        Ok(Scalars::each(out))
     }
 
     fn binary(

@@ -3,6 +3,7 @@
 //! Year-to-date, prior-year and moving totals over a hundred months are one scan at month grain
 //! instead of a hundred.
 
+mod distinct;
 mod growing;
 
 use std::sync::Arc;
@@ -82,10 +83,14 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         let Some(together) = self.together(cells, contexts, base) else { return Ok(None) };
-        let aggregates = make(&together.reach)?;
-        if !aggregates.iter().all(Aggregate::adds_up) {
-            return Ok(None);
-        }
+        let mut aggregates = make(&together.reach)?;
+        let counted = match aggregates.as_slice() {
+            [Aggregate::DistinctCount { column, with_blank }] if group.is_empty() => {
+                Some((column.clone(), *with_blank))
+            }
+            all if all.iter().all(Aggregate::adds_up) => None,
+            _ => return Ok(None),
+        };
         let everyone: Vec<u32> = (0..cells.n as u32).collect();
         let Ok(keyed) = self.keyed(cells, &everyone, &together.common, base, &together.reach)
         else {
@@ -103,7 +108,14 @@ impl Evaluator<'_> {
                 (keyed.combinations() as usize).saturating_mul(seen.count()),
                 usize::saturating_mul,
             );
-        if combinations > FEW_GROUPS.max(self.store.table(base).rows() / 2) {
+        let is_worth_it = match &counted {
+            Some((column, _)) => {
+                let values = self.cardinality(column.column) as usize;
+                distinct::is_worth_it(contexts.len(), combinations.saturating_mul(values))
+            }
+            None => combinations <= FEW_GROUPS.max(self.store.table(base).rows() / 2),
+        };
+        if !is_worth_it {
             return Ok(None);
         }
         let grain = PathColumn { path: together.path.clone(), column: together.key };
@@ -116,6 +128,13 @@ impl Evaluator<'_> {
         }
         keys.push(grain);
         self.narrow(&keyed, &mut filters);
+        if let Some((column, with_blank)) = counted {
+            keys.push(column);
+            aggregates.clear();
+            let request = ScanRequest { table: base, filters, keys, aggregates };
+            let asked = Asked::new(keyed, contexts, cells.n);
+            return self.distinct_together(&together, &asked, &request, with_blank).map(Some);
+        }
         let request = ScanRequest { table: base, filters, keys, aggregates };
         let result = self.run_scan(request.clone(), None)?;
         self.check_size(result.groups)?;

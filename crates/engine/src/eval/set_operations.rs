@@ -1,9 +1,11 @@
 //! `DISTINCT`, `UNION`, `INTERSECT`, `EXCEPT`, natural joins, `SUBSTITUTEWITHINDEX`.
 
-use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use evercube_base::{Decimal, Result, Value};
+use evercube_store::ColumnId;
+use hashbrown::{HashMap, HashSet};
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -43,6 +45,31 @@ impl Evaluator<'_> {
         }
     }
 
+    /// The columns whose codes tell rows of all these tables apart, with how many codes they have;
+    /// `None` where values have to be compared.
+    fn packing(&self, tables: &[CellTable]) -> Option<Vec<(ColumnId, u64)>> {
+        let (first, rest) = tables.split_first()?;
+        let mut space = 1_u64;
+        let columns = (0..first.rows.columns.len()).map(|at| {
+            let column = first.rows.columns[at].of_model()?;
+            let is_same =
+                |t: &CellTable| t.rows.columns.get(at)?.of_model().filter(|c| *c == column);
+            rest.iter().all(|t| is_same(t).is_some()).then_some(())?;
+            let codes = u64::from(self.cardinality(column));
+            space = space.checked_mul(codes)?;
+            Some((column, codes))
+        });
+        columns.collect()
+    }
+
+    fn packed_key(&self, packing: &[(ColumnId, u64)], rows: &Rows, row: usize) -> u64 {
+        evercube_work::tick();
+        packing.iter().enumerate().fold(0, |key, (at, (column, codes))| {
+            let code = rows.code(self.store, at, *column, row).unwrap_or_default();
+            key * codes + u64::from(code)
+        })
+    }
+
     fn row_key(&self, rows: &Rows, row: usize) -> Vec<ValueKey> {
         (0..rows.columns.len()).map(|c| self.key(&rows.value(self.store, c, row))).collect()
     }
@@ -50,16 +77,10 @@ impl Evaluator<'_> {
     pub(crate) fn distinct_rows(&self, n: usize, table: &CellTable) -> CellTable {
         let shared = table.starts.is_none();
         let n = if shared { 1 } else { n };
-        let (mut of, mut kept) = (Vec::new(), Vec::new());
-        for cell in 0..n {
-            let mut seen = HashSet::new();
-            for row in table.range(cell) {
-                if seen.insert(self.row_key(&table.rows, row)) {
-                    of.push(cell as u32);
-                    kept.push(row as u32);
-                }
-            }
-        }
+        let (of, kept) = match self.packing(std::slice::from_ref(table)) {
+            Some(packing) => different(n, table, |row| self.packed_key(&packing, &table.rows, row)),
+            None => different(n, table, |row| self.row_key(&table.rows, row)),
+        };
         let rows = table.rows.take(&kept);
         if shared { CellTable::shared(rows) } else { CellTable::from_cells(&rows, &of, n) }
     }
@@ -79,18 +100,14 @@ impl Evaluator<'_> {
         if operation == SetOperation::Union {
             return self.union(cells.n, &tables, node);
         }
-        let (mut of, mut kept) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
-            let others: HashSet<Vec<ValueKey>> =
-                rest.iter().flat_map(|t| t.range(cell).map(|r| self.row_key(&t.rows, r))).collect();
-            let wanted = operation == SetOperation::Intersect;
-            for row in first.range(cell) {
-                if others.contains(&self.row_key(&first.rows, row)) == wanted {
-                    of.push(cell as u32);
-                    kept.push(row as u32);
-                }
+        let wanted = operation == SetOperation::Intersect;
+        let (of, kept) = match self.packing(&tables) {
+            Some(packing) => {
+                let key = |rows: &Rows, row| self.packed_key(&packing, rows, row);
+                found_in(cells.n, first, rest, wanted, key)
             }
-        }
+            None => found_in(cells.n, first, rest, wanted, |rows, row| self.row_key(rows, row)),
+        };
         let rows = first.rows.take(&kept).renamed(self.store, node.schema(), false);
         Ok(CellTable::from_cells(&rows, &of, cells.n))
     }
@@ -192,4 +209,45 @@ impl Evaluator<'_> {
             Rows { keep: false, schema: Arc::clone(schema), len: of.len(), base: None, columns };
         Ok(CellTable::from_cells(&rows, &of, cells.n))
     }
+}
+
+/// The first row of each key, by cell.
+fn different<K: Eq + Hash>(
+    n: usize,
+    table: &CellTable,
+    key: impl Fn(usize) -> K,
+) -> (Vec<u32>, Vec<u32>) {
+    let (mut of, mut kept) = (Vec::new(), Vec::new());
+    for cell in 0..n {
+        let mut seen = HashSet::new();
+        for row in table.range(cell) {
+            if seen.insert(key(row)) {
+                of.push(cell as u32);
+                kept.push(row as u32);
+            }
+        }
+    }
+    (of, kept)
+}
+
+/// The rows of the first table whose keys are, or are not, among those of the others, by cell.
+fn found_in<K: Eq + Hash>(
+    n: usize,
+    first: &CellTable,
+    rest: &[CellTable],
+    wanted: bool,
+    key: impl Fn(&Rows, usize) -> K,
+) -> (Vec<u32>, Vec<u32>) {
+    let (mut of, mut kept) = (Vec::new(), Vec::new());
+    for cell in 0..n {
+        let mut others = HashSet::new();
+        rest.iter().for_each(|t| others.extend(t.range(cell).map(|row| key(&t.rows, row))));
+        for row in first.range(cell) {
+            if others.contains(&key(&first.rows, row)) == wanted {
+                of.push(cell as u32);
+                kept.push(row as u32);
+            }
+        }
+    }
+    (of, kept)
 }

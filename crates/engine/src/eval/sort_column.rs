@@ -60,7 +60,7 @@ impl Evaluator<'_> {
             RowColumn::Values(_) => return None,
         };
         let of = self.store.table(column.table).column(column.column);
-        if of.has_sorted_codes() {
+        if of.is_in_order() {
             return Some(map_blocks(&frame.index, |i| u64::from(codes[*i as usize])));
         }
         let ranks = of.sorted_ranks();

@@ -1,11 +1,13 @@
 //! Which rows of the base table pass.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evercube_base::Result;
 
 use super::kernel::{self, Level};
+use super::passing::of_one_table;
 use super::path::{close, index, rows_behind};
 use super::rows::{BLOCK, Rows, Source};
 use super::segment_test::SegmentTest;
@@ -22,15 +24,19 @@ pub(super) struct RowFilter<'a> {
 /// The code of a source is in a set.
 pub(super) struct CodeTest<'a> {
     pub(super) source: Source<'a>,
-    pub(super) set: BitSet,
+    pub(super) set: Arc<BitSet>,
+    /// The set's first and last code, where it is all from one to the other.
+    pub(super) run: Option<(usize, usize)>,
 }
 
 impl<'a> RowFilter<'a> {
     pub(super) fn new(version: &'a StoreVersion, scan: u64, request: &ScanRequest) -> Result<Self> {
         let mut filter = Self { rows: Vec::new(), codes: Vec::new(), tuples: Vec::new() };
+        let of_one_table = |f| of_one_table(version, request.table, f);
+        let filters: Vec<_> = request.filters.iter().map(of_one_table).collect::<Result<_>>()?;
         // What the request asks of each column of the base table, its own or a relationship's key.
         let mut of_columns: BTreeMap<u32, Vec<&ScanFilter>> = BTreeMap::new();
-        for f in &request.filters {
+        for f in filters.iter().map(Cow::as_ref) {
             let path = match f {
                 ScanFilter::Codes { column, .. } if column.path.is_empty() => {
                     of_columns.entry(column.column.column).or_default().push(f);
@@ -68,7 +74,7 @@ impl<'a> RowFilter<'a> {
         let beside = |f: &&ScanFilter| match f {
             ScanFilter::Codes { column, codes } => {
                 let source = Source::Beside(version.attributes.known(scan, column)?);
-                Some(CodeTest { source, set: codes.as_ref().clone() })
+                Some(CodeTest::new(source, Arc::clone(codes)))
             }
             _ => None,
         };
@@ -78,17 +84,16 @@ impl<'a> RowFilter<'a> {
         }
         let column = version.table(request.table).column(column);
         let set = pass_set(version, column.cardinality() as usize, filters)?;
-        let test = CodeTest { source: Source::Column(column), set };
+        let test = CodeTest::new(Source::Column(column), set);
         // One range of keys is as quick as attribute codes are.
-        if !test.is_range() {
+        if test.run.is_none() && test.set.first().is_some() {
             let mut tests = Vec::new();
             for f in filters {
                 if let ScanFilter::Codes { column, codes } = f
                     && !column.path.is_empty()
                     && let Some(codes_beside) = version.attributes.wanted(version, scan, column)?
                 {
-                    let (source, set) = (Source::Beside(codes_beside), codes.as_ref().clone());
-                    tests.push(CodeTest { source, set });
+                    tests.push(CodeTest::new(Source::Beside(codes_beside), Arc::clone(codes)));
                 }
             }
             if tests.len() == filters.len() {
@@ -123,11 +128,9 @@ impl<'a> RowFilter<'a> {
     }
 }
 
-impl CodeTest<'_> {
-    fn is_range(&self) -> bool {
-        let mut set = self.set.iter();
-        let (low, high) = (set.next(), set.last());
-        high.is_none_or(|high| low.is_some_and(|low| high - low + 1 == self.set.count()))
+impl<'a> CodeTest<'a> {
+    fn new(source: Source<'a>, set: Arc<BitSet>) -> Self {
+        Self { source, run: set.run(), set }
     }
 
     /// The share of the codes that rows have which is in the set.
@@ -164,35 +167,40 @@ pub(super) fn pass_set(
     version: &StoreVersion,
     codes: usize,
     filters: &[&ScanFilter],
-) -> Result<BitSet> {
-    let mut all: Option<BitSet> = None;
+) -> Result<Arc<BitSet>> {
+    let mut all: Option<Arc<BitSet>> = None;
     for f in filters {
-        let mut set = BitSet::new(codes, false);
-        let path = match f {
-            ScanFilter::Codes { column, codes } if column.path.is_empty() => {
-                let all = set.len();
-                codes.iter().take_while(|c| *c < all).for_each(|c| set.insert(c));
-                &column.path
-            }
-            ScanFilter::Codes { column, codes: wanted } => {
-                take(&mut set, &version.attributes.behind(version, column)?.codes, wanted);
-                &column.path
-            }
-            ScanFilter::Rows { path, rows } => {
-                take(&mut set, &rows_behind(version, path)?, rows);
-                path
-            }
-            ScanFilter::Tuples { .. } => continue,
-        };
-        if let Some(first) = path.first() {
-            close(index(version, *first)?, &mut set);
-        }
+        let set = passing_one(version, codes, f)?;
         match &mut all {
-            Some(all) => all.intersect(&set),
+            Some(all) => Arc::make_mut(all).intersect(&set),
             None => all = Some(set),
         }
     }
-    Ok(all.unwrap_or_else(|| BitSet::new(codes, true)))
+    Ok(all.unwrap_or_else(|| Arc::new(BitSet::new(codes, true))))
+}
+
+/// The codes that pass one filter.
+fn passing_one(version: &StoreVersion, codes: usize, filter: &ScanFilter) -> Result<Arc<BitSet>> {
+    let mut set = BitSet::new(codes, false);
+    let path = match filter {
+        ScanFilter::Codes { column, codes: wanted } if column.path.is_empty() => {
+            let is_same = wanted.len() == codes;
+            return Ok(if is_same { Arc::clone(wanted) } else { wanted.resized(codes).into() });
+        }
+        ScanFilter::Codes { column, codes: wanted } => {
+            take(&mut set, &version.attributes.behind(version, column)?.codes, wanted);
+            &column.path
+        }
+        ScanFilter::Rows { path, rows } => {
+            take(&mut set, &rows_behind(version, path)?, rows);
+            path
+        }
+        ScanFilter::Tuples { .. } => return Ok(Arc::new(BitSet::new(codes, true))),
+    };
+    if let Some(first) = path.first() {
+        close(index(version, *first)?, &mut set);
+    }
+    Ok(Arc::new(set))
 }
 
 /// Applies a filter block by block; tests that let least through for their cost come first.

@@ -1,12 +1,16 @@
 //! The rows of a table that pass filters, as a set.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use evercube_base::Result;
 use evercube_work::{check, for_all};
 
 use super::SCAN_PART;
 use super::filter::RowFilter;
 use super::part::{Block, blocks};
-use crate::scan_request::{BitSet, ScanFilter, ScanRequest, TableId};
+use super::path::index;
+use crate::scan_request::{BitSet, PathColumn, RelationshipId, ScanFilter, ScanRequest, TableId};
 use crate::version::StoreVersion;
 
 /// The rows that pass all filters, and one bit more that is not set: that of the blank row.
@@ -27,6 +31,36 @@ pub(crate) fn passing(
     };
     let parts = for_all(rows.div_ceil(SCAN_PART), part)?;
     Ok(BitSet::from_words(parts.concat(), rows + 1))
+}
+
+/// A filter by tuples of columns that are all reached over the same relationships, as one by the rows
+/// of the table these lead to, which are fewer; any other filter as it is.
+pub(super) fn of_one_table<'f>(
+    version: &StoreVersion,
+    table: TableId,
+    filter: &'f ScanFilter,
+) -> Result<Cow<'f, ScanFilter>> {
+    let ScanFilter::Tuples { columns, tuples } = filter else { return Ok(Cow::Borrowed(filter)) };
+    let Some((first, rest)) = columns.split_first() else { return Ok(Cow::Borrowed(filter)) };
+    let same =
+        |path: &[RelationshipId]| first.path.iter().zip(path).take_while(|(a, b)| a == b).count();
+    let steps = rest.iter().map(|c| same(&c.path)).min().unwrap_or(first.path.len());
+    let Some(last) = steps.checked_sub(1) else { return Ok(Cow::Borrowed(filter)) };
+    let there = index(version, first.path[last])?.def.to.table;
+    if version.table(there).rows() >= version.table(table).rows() {
+        return Ok(Cow::Borrowed(filter));
+    }
+    let from_there =
+        |c: &PathColumn| PathColumn { path: c.path[steps..].to_vec(), column: c.column };
+    let columns = columns.iter().map(from_there).collect();
+    let on_rows = ScanFilter::Tuples { columns, tuples: Arc::clone(tuples) };
+    let mut rows = passing(version, there, vec![on_rows])?;
+    // The blank row has no values; where rows of the base table lead nowhere they lead there.
+    if tuples.iter().any(|tuple| tuple.iter().all(|code| *code == 0)) {
+        rows.insert(rows.len() - 1);
+    }
+    let path = first.path[..steps].to_vec();
+    Ok(Cow::Owned(ScanFilter::Rows { path, rows: Arc::new(rows) }))
 }
 
 fn of_part(

@@ -30,7 +30,10 @@ impl<'f> SegmentTest<'f> {
             return if passes { Self::All } else { Self::Nothing };
         }
         let codes = local.dictionary.map_or(test.set.len(), |d| d.len() as usize + 1);
-        let words = local_words(&local, codes, &test.set);
+        if let Some(found) = Self::of_run(test, &local, codes) {
+            return found;
+        }
+        let words = local_words(&local, codes, test.set.as_ref());
         // What code 0 does is of no interest where no row has it.
         let first = usize::from(!test.source.has_blank());
         let low = lowest(&words, first).filter(|low| *low < codes);
@@ -45,6 +48,23 @@ impl<'f> SegmentTest<'f> {
             };
         }
         Self::Bits { words, is_wide: local.is_wide() && codes > 1024 }
+    }
+
+    /// The test of a set that is all codes from one to another, where the segment's codes are in the
+    /// column's order.
+    fn of_run(test: &CodeTest<'_>, local: &Local<'_>, codes: usize) -> Option<Self> {
+        let (low, high) = test.run?;
+        let between = local.map.codes_between(low as u32, high as u32)?;
+        let (mut first, last) = (*between.start(), (*between.end()).min(codes as u32 - 1));
+        let has_blank = test.source.has_blank();
+        if has_blank && low == 0 {
+            first = 0;
+        }
+        if first > last {
+            return Some(Self::Nothing);
+        }
+        let is_all = last as usize + 1 == codes && first <= u32::from(!has_blank);
+        Some(if is_all { Self::All } else { Self::Range(first, last) })
     }
 
     /// Keeps the rows that pass, of `n` from `first` on.
@@ -127,7 +147,12 @@ fn lowest(words: &[u64], first: usize) -> Option<usize> {
 
 /// The last set bit below `end`; there is one.
 fn highest(words: &[u64], end: usize) -> usize {
-    (0..end).rev().find(|c| words.get(c / 64).is_some_and(|w| w >> (c % 64) & 1 == 1)).unwrap_or(0)
+    let below = |i: usize| {
+        let word = words.get(i).copied().unwrap_or(0);
+        if (i + 1) * 64 > end { word & ((1 << (end % 64)) - 1) } else { word }
+    };
+    let last = (0..end.div_ceil(64)).rev().find(|i| below(*i) != 0);
+    last.map_or(0, |i| i * 64 + 63 - below(i).leading_zeros() as usize)
 }
 
 fn count_between(words: &[u64], low: usize, high: usize) -> usize {

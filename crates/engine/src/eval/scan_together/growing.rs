@@ -81,7 +81,7 @@ impl Evaluator<'_> {
     }
 
     /// For each code of the grain, the place in the order of the first context that sees it.
-    fn first_steps(&self, together: &Together, order: &[usize]) -> Vec<Option<u32>> {
+    pub(super) fn first_steps(&self, together: &Together, order: &[usize]) -> Vec<Option<u32>> {
         let column = self.store.table(together.key.table).column(together.key.column);
         let codes = column.all_codes();
         let mut steps = vec![None; column.cardinality() as usize];
