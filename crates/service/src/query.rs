@@ -85,7 +85,7 @@ impl Service {
         answer.map_err(|e| placed(e, text))
     }
 
-    /// Does what a request asks for on a thread of its own, within the limits of requests and where
+    /// Does what a request asks for on a thread of its own once it has a turn, within the limits of requests and where
     /// `Cancel` reaches it; `database` and `text` are what lists of running requests show.
     pub(crate) async fn within_limits<T: Send + 'static>(
         &self,
@@ -111,10 +111,14 @@ impl Service {
             work: Some(Arc::clone(&work)),
             cancelled: Arc::clone(&cancelled),
         });
-        let worker = Arc::clone(&work);
-        let task = tokio::task::spawn_blocking(move || {
-            let _listed = guard;
-            worker.run(run)
+        let turn = work.first_turn();
+        let task = tokio::spawn(async move {
+            let ready = turn.await?;
+            let on_a_thread = move || {
+                let _listed = guard;
+                ready.run(run)
+            };
+            tokio::task::spawn_blocking(on_a_thread).await.unwrap_or_else(|e| Err(gone(&e)))
         });
         let _stops_when_dropped = StopWhenGone(Arc::clone(&work));
         finish_in_time(task, limits.timeout, &work, &cancelled).await
@@ -261,9 +265,11 @@ async fn finish_in_time<T>(
             stopped(task, work).await?
         }
     };
-    done.unwrap_or_else(|e| {
-        Err(Error::internal(format!("the query's task ended before its answer: {e}")))
-    })
+    done.unwrap_or_else(|e| Err(gone(&e)))
+}
+
+fn gone(e: &JoinError) -> Error {
+    Error::internal(format!("the query's task ended before its answer: {e}"))
 }
 
 /// What a query that was told to stop ends with.

@@ -166,6 +166,11 @@ impl Work {
         if let Some(turns) = &self.turns {
             turns.take(self)?;
         }
+        self.run_in_turn(run)
+    }
+
+    /// Does the work on this thread in the turn it has.
+    pub(super) fn run_in_turn<T>(self: &Arc<Self>, run: impl FnOnce() -> Result<T>) -> Result<T> {
         let done = catch_unwind(AssertUnwindSafe(|| inside(self, true, run)));
         if let Some(turns) = &self.turns {
             turns.give_back(self);

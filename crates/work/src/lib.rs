@@ -6,20 +6,22 @@
 
 mod allocator;
 mod current;
+mod first_turn;
 mod helpers;
 mod turns;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 
 pub use allocator::Counting;
 pub use current::{busy, check, interrupt, interrupt_point, map_blocks, room_for, tick};
+pub use first_turn::{FirstTurn, Ready};
 pub use helpers::{for_all, share};
 pub use turns::Turns;
+use turns::Waiter;
 
 /// Why a request has to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +80,8 @@ pub struct Work {
     /// Processor time of the threads that were at it, in nanoseconds.
     busy: AtomicUsize,
     has_turn: AtomicBool,
-    /// The thread that waits for a turn.
-    waits: Mutex<Option<Thread>>,
+    /// Its place among those that wait for a turn.
+    waits: Mutex<Option<Arc<Waiter>>>,
 }
 
 fn positive(held: usize) -> usize {
@@ -114,13 +116,13 @@ impl Work {
             Stop::Cancelled => self.cancelled.store(true, Ordering::Relaxed),
             Stop::TimedOut => self.timed_out.store(true, Ordering::Relaxed),
         }
-        if let Some(thread) = &*self.waits.lock().unwrap_or_else(PoisonError::into_inner) {
-            thread.unpark();
+        if let Some(waiter) = &*self.waits.lock().unwrap_or_else(PoisonError::into_inner) {
+            waiter.wake();
         }
     }
 
-    fn waits_on(&self, thread: Option<Thread>) {
-        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = thread;
+    fn waits_as(&self, waiter: Option<Arc<Waiter>>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waiter;
     }
 
     pub fn is_stopped(&self) -> bool {

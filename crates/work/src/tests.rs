@@ -1,4 +1,7 @@
+use std::future::Future;
+use std::pin::pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
 
@@ -145,6 +148,47 @@ fn who_waits_for_a_turn_can_be_stopped() {
         .unwrap();
     assert_eq!(turns.waiting(), 0);
     holder.run(|| Ok(())).unwrap();
+}
+
+/// Waits of tasks are in the same queue, and need no thread.
+#[test]
+fn a_task_waits_for_its_first_turn() {
+    let (turns, memory) = shared();
+    let work = || Arc::new(Work::new(Limits::default()).among(&turns, &memory));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let holder = work();
+    let Poll::Ready(Ok(held)) = pin!(holder.first_turn()).poll(&mut context) else { panic!() };
+    let (next, stopped, dropped) = (work(), work(), work());
+    let mut first = Box::pin(next.first_turn());
+    let mut second = Box::pin(stopped.first_turn());
+    let mut third = Box::pin(dropped.first_turn());
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(turns.waiting(), 3);
+    stopped.stop(Stop::Cancelled);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    let Poll::Ready(Err(error)) = second.as_mut().poll(&mut context) else { panic!() };
+    assert_eq!((error.kind, turns.waiting()), (ErrorKind::Cancelled, 2));
+    assert_eq!(held.run(|| Ok(7)).unwrap(), 7);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+    // A turn that was granted and is not taken goes to the next.
+    drop(first);
+    let Poll::Ready(Ok(ready)) = third.as_mut().poll(&mut context) else { panic!() };
+    drop(ready);
+    assert!(turns.waiting() == 0 && turns.try_take());
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,18 @@ struct State {
     queue: VecDeque<Arc<Waiter>>,
 }
 
+/// Who waits for a turn.
 #[derive(Debug)]
-struct Waiter {
-    thread: Thread,
+pub(super) struct Waiter {
+    wakes: Mutex<Wakes>,
     granted: AtomicBool,
+}
+
+/// What is woken by a turn or a stop: a thread, or a task that needs none while it waits.
+#[derive(Debug)]
+enum Wakes {
+    Thread(Thread),
+    Task(Waker),
 }
 
 impl Turns {
@@ -67,9 +76,33 @@ impl Turns {
             work.has_turn.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        let waiter = self.enqueue(&mut state);
+        let waiter = self.enqueue(&mut state, Wakes::Thread(std::thread::current()));
         drop(state);
         self.wait(work, &waiter)
+    }
+
+    /// A place in the queue for a task; `None` where it has a turn at once.
+    pub(super) fn queue_up(&self, work: &Work, waker: &Waker) -> Option<Arc<Waiter>> {
+        let mut state = self.lock();
+        if state.free > 0 && state.queue.is_empty() {
+            state.free -= 1;
+            return None;
+        }
+        let waiter = self.enqueue(&mut state, Wakes::Task(waker.clone()));
+        drop(state);
+        work.waits_as(Some(Arc::clone(&waiter)));
+        Some(waiter)
+    }
+
+    /// Gives up a place in the queue; whether it was still there, and not granted a turn.
+    pub(super) fn leave(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut state = self.lock();
+        let place = state.queue.iter().position(|w| Arc::ptr_eq(w, waiter));
+        if let Some(at) = place {
+            state.queue.remove(at);
+            self.waiting.store(state.queue.len(), Ordering::Relaxed);
+        }
+        place.is_some()
     }
 
     /// A turn, if one is free and nobody waits for it.
@@ -85,7 +118,7 @@ impl Turns {
         let mut state = self.lock();
         let Some(next) = state.queue.pop_front() else { return Ok(()) };
         work.has_turn.store(false, Ordering::Relaxed);
-        let waiter = self.enqueue(&mut state);
+        let waiter = self.enqueue(&mut state, Wakes::Thread(std::thread::current()));
         drop(state);
         next.grant();
         self.wait(work, &waiter)
@@ -109,42 +142,57 @@ impl Turns {
         }
     }
 
-    fn enqueue(&self, state: &mut State) -> Arc<Waiter> {
-        let thread = std::thread::current();
-        let waiter = Arc::new(Waiter { thread, granted: AtomicBool::new(false) });
+    fn enqueue(&self, state: &mut State, wakes: Wakes) -> Arc<Waiter> {
+        let granted = AtomicBool::new(false);
+        let waiter = Arc::new(Waiter { wakes: Mutex::new(wakes), granted });
         state.queue.push_back(Arc::clone(&waiter));
         self.waiting.store(state.queue.len(), Ordering::Relaxed);
         waiter
     }
 
     fn wait(&self, work: &Work, waiter: &Arc<Waiter>) -> Result<()> {
-        work.waits_on(Some(waiter.thread.clone()));
-        while !waiter.granted.load(Ordering::Acquire) {
-            if work.is_stopped() {
-                let mut state = self.lock();
-                // A turn granted meanwhile is kept until the work ends.
-                if !waiter.granted.load(Ordering::Acquire)
-                    && let Some(at) = state.queue.iter().position(|w| Arc::ptr_eq(w, waiter))
-                {
-                    state.queue.remove(at);
-                    self.waiting.store(state.queue.len(), Ordering::Relaxed);
-                    drop(state);
-                    work.waits_on(None);
-                    return work.verdict();
-                }
-                // Taken off the queue already: the grant comes at once.
+        work.waits_as(Some(Arc::clone(waiter)));
+        while !waiter.is_granted() {
+            // A turn granted meanwhile is kept until the work ends.
+            if work.is_stopped() && self.leave(waiter) {
+                work.waits_as(None);
+                return work.verdict();
             }
             std::thread::park();
         }
-        work.waits_on(None);
+        work.waits_as(None);
         work.has_turn.store(true, Ordering::Relaxed);
         work.verdict()
     }
 }
 
 impl Waiter {
+    pub(super) fn is_granted(&self) -> bool {
+        self.granted.load(Ordering::Acquire)
+    }
+
     fn grant(&self) {
         self.granted.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wakes> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the waiting task or thread look again.
+    pub(super) fn wake(&self) {
+        match &*self.lock() {
+            Wakes::Thread(thread) => thread.unpark(),
+            Wakes::Task(waker) => waker.wake_by_ref(),
+        }
+    }
+
+    /// The task is woken by another waker from now on.
+    pub(super) fn woken_by(&self, waker: &Waker) {
+        let mut wakes = self.lock();
+        if !matches!(&*wakes, Wakes::Task(known) if known.will_wake(waker)) {
+            *wakes = Wakes::Task(waker.clone());
+        }
     }
 }
