@@ -283,6 +283,10 @@ impl Metastore {
     /// Whether a majority misses the leader too and is about to be free to vote for this member; true
     /// once it is this member's turn to stand.
     async fn is_missed_by_majority(&self, timing: Timing) -> bool {
+        // Nobody else votes, and nobody else's lease is in the way.
+        if self.makes_majority(&BTreeSet::new()) {
+            return true;
+        }
         let heard_before = self.leader_contact.load(Ordering::Relaxed);
         let Some(left) = self.leave_of_majority(timing).await else { return false };
         // Nobody votes while the leader's lease runs. Its end is the same for everybody, so that
