@@ -12,6 +12,7 @@ mod http;
 mod issuer;
 mod output;
 mod process;
+mod termination;
 mod tls;
 mod transport;
 mod webhook;

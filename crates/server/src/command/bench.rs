@@ -9,10 +9,10 @@ use crate::bench::QUERIES;
 use crate::bench::clients::{self, millis, percentile};
 use crate::bench::report::{QueryFigure, Report, ScaleFigure};
 use crate::bench::server::{Kept, Server, ask, write_data};
-use crate::command::serve::terminated;
 use crate::demo::retail;
 use crate::failure::{Failure, Outcome};
 use crate::output::print;
+use crate::termination::Termination;
 
 /// Measure queries, loading, memory, restart and many clients on data of its own
 #[derive(Debug, clap::Args)]
@@ -58,11 +58,12 @@ pub async fn run(args: &Bench) -> Outcome {
         scales: Vec::new(),
     };
     let scales = if args.growth.is_empty() { vec![args.scale] } else { args.growth.clone() };
+    let mut termination = Termination::listen()?;
     for scale in scales {
         let folder = std::env::temp_dir().join(format!("evercube-bench-{}", std::process::id()));
         let figure = tokio::select! {
             figure = measure(args, &folder, scale, report.threads) => figure,
-            () = terminated() => Err(Failure::Refused("stopped".into())),
+            () = termination.comes() => Err(Failure::Refused("stopped".into())),
         };
         // Left where it is when it cannot be removed: it lies in the system's temporary folder.
         let _removed = std::fs::remove_dir_all(&folder);

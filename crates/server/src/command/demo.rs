@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 
 use crate::cli::CommandLine;
 use crate::client::{Client, Connection, Secrets, json, request_id};
-use crate::command::serve::terminated;
 use crate::demo::{connection, group::Group, retail};
 use crate::failure::{Failure, Outcome};
+use crate::termination::Termination;
 
 /// Show the main job: three servers in three regions, a model, its data, queries, a killed server
 #[derive(Debug, clap::Args)]
@@ -56,9 +56,10 @@ pub async fn run(args: &Demo) -> Outcome {
     let sources = folder.join("sources");
     std::fs::create_dir_all(&sources)
         .map_err(|e| Failure::Refused(format!("cannot make {}: {e}", sources.display())))?;
+    let mut termination = Termination::listen()?;
     let outcome = tokio::select! {
         shown = tour(args, &folder, &sources) => shown,
-        () = terminated() => Ok(()),
+        () = termination.comes() => Ok(()),
     };
     // Left where it is when it cannot be removed: it lies in the system's temporary folder.
     let _removed = std::fs::remove_dir_all(&folder);
@@ -99,7 +100,8 @@ async fn tour(args: &Demo, folder: &Path, sources: &Path) -> Outcome {
     println!("  evercube query --server {} {DATABASE} \"EVALUATE Store\"", tour.url);
     if !args.once {
         println!("\nRunning until Ctrl-C.");
-        terminated().await;
+        // A signal ends the tour where it is, and its processes with it.
+        std::future::pending::<()>().await;
     }
     tour.group.stop().await;
     Ok(())

@@ -11,11 +11,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::client::base_url;
-use crate::command::serve::{start_logging, terminated};
+use crate::command::serve::start_logging;
 use crate::failure::{Failure, Outcome};
 use crate::gateway::{Gateway, Pool, relay};
 use crate::http::connections::Connections;
 use crate::http::listen;
+use crate::termination::Termination;
 use crate::tls;
 use crate::tls::accept::Acceptor;
 use crate::tls::files::{files, in_the_clear};
@@ -76,6 +77,7 @@ pub struct GatewayArgs {
 
 pub async fn run(args: &GatewayArgs) -> Outcome {
     start_logging();
+    let mut termination = Termination::listen()?;
     let servers = args.servers.iter().map(|url| base_url(url)).collect::<Outcome<Vec<_>>>()?;
     let files =
         files(args.tls_certificate.as_deref(), args.tls_key.as_deref(), &args.tls_min_version)?;
@@ -110,7 +112,7 @@ pub async fn run(args: &GatewayArgs) -> Outcome {
         move |request| relay(Arc::clone(&gateway), request),
         stopping,
     ));
-    terminated().await;
+    termination.comes().await;
     let _listener_may_be_gone = stop.send(true);
     let _ended = serving.await;
     Ok(())

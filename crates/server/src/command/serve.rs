@@ -20,6 +20,7 @@ use crate::http::gate::Gate;
 use crate::http::{ServerState, client, listen, peer};
 use crate::issuer::Issuer;
 use crate::process;
+use crate::termination::Termination;
 use crate::tls;
 use crate::tls::accept::{Acceptor, Notes};
 use crate::tls::files::in_the_clear;
@@ -58,6 +59,7 @@ pub async fn run(args: &Serve) -> Outcome {
     }
     start_logging();
     process::stay_away();
+    let mut termination = Termination::listen()?;
     let (stop, stopping) = watch::channel(false);
     let clients = bind("listen", settings.listen).await?;
     let (members, peer_address) = bind_peers(&settings).await?;
@@ -67,7 +69,7 @@ pub async fn run(args: &Serve) -> Outcome {
         None => Acceptor::plain(),
     };
     let vault = open_vault(&settings).await?;
-    let own = founding::credentials(&settings, vault.as_deref()).await?;
+    let own = founding::credentials(&settings, vault.as_deref(), &mut termination).await?;
     require_proof(&settings, &peer_address, own.is_some())?;
     let mutual = own.as_ref().map(Mutual::new).transpose()?;
     let peers = Arc::new(match &mutual {
@@ -87,7 +89,7 @@ pub async fn run(args: &Serve) -> Outcome {
     let service = tokio::select! {
         started = Service::start(config, transport) => started
             .map_err(|e| Failure::Refused(format!("the server cannot start: {e}")))?,
-        () = terminated() => return Ok(()),
+        () = termination.comes() => return Ok(()),
     };
     if let Some(to) = settings.alarm_webhook.clone() {
         webhook::spawn(&service, PeerClient::new(outside.clone()), to);
@@ -116,7 +118,7 @@ pub async fn run(args: &Serve) -> Outcome {
         stopping,
     ));
     ending.service.audit_process("start").await;
-    terminated().await;
+    termination.comes().await;
     let _listeners_may_be_gone = stop.send(true);
     let _ended = serving.await;
     ending.service.audit_process("stop").await;
@@ -290,17 +292,5 @@ fn announce(state: &ServerState, settings: &ServeSettings) {
     let password = config.data_dir.join("admin-password");
     if !config.no_auth && password.exists() {
         eprintln!("the first administrator is 'admin', its password is in {}", password.display());
-    }
-}
-
-/// SIGTERM or SIGINT.
-pub async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

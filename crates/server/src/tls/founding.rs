@@ -18,6 +18,7 @@ use super::{authority, failed};
 use crate::client::secret_of;
 use crate::config::ServeSettings;
 use crate::failure::{Failure, Outcome};
+use crate::termination::Termination;
 
 /// The founder's authority, until the group has it.
 fn authority_file(data: &Path) -> PathBuf {
@@ -31,6 +32,7 @@ fn authority_file(data: &Path) -> PathBuf {
 pub async fn credentials(
     settings: &ServeSettings,
     vault: Option<&Vault>,
+    termination: &mut Termination,
 ) -> Outcome<Option<Credentials>> {
     let data = &settings.data;
     // A folder without the group's log is a new server, whatever else lies in it.
@@ -44,7 +46,7 @@ pub async fn credentials(
     make_folder(&data.join("tls"))?;
     let own = match (settings.join.is_empty(), &settings.join_token_file) {
         (true, _) => found(settings, vault, node_id)?,
-        (false, Some(file)) => join(settings, file, node_id).await?,
+        (false, Some(file)) => join(settings, file, node_id, termination).await?,
         (false, None) => {
             return Err(Failure::Usage(
                 "joining a group needs --join-token-file: make a token with 'evercube join-token create' (servers of one machine that all run with --no-auth need none)".into(),
@@ -63,13 +65,18 @@ fn found(settings: &ServeSettings, vault: Option<&Vault>, node_id: u64) -> Outco
     Credentials::issue(&made, node_id, settings.peer_certificate_life)
 }
 
-async fn join(settings: &ServeSettings, file: &Path, node_id: u64) -> Outcome<Credentials> {
+async fn join(
+    settings: &ServeSettings,
+    file: &Path,
+    node_id: u64,
+    termination: &mut Termination,
+) -> Outcome<Credentials> {
     let token = Token::parse(&secret_of(file)?).ok_or_else(|| {
         Failure::Usage(format!("the file {} holds no join token", file.display()))
     })?;
     tokio::select! {
         own = enroll(&settings.join, &token, node_id) => own,
-        () = crate::command::serve::terminated() => {
+        () = termination.comes() => {
             Err(Failure::Refused("stopped before it could join".into()))
         }
     }
