@@ -49,7 +49,12 @@ pub fn is_of_group(secret: &str) -> bool {
 pub(crate) fn need(name: &str, what: &str) -> Result<()> {
     let fit = !name.is_empty() && name.len() <= 200 && !name.contains([':', '/', '\\']);
     let wrong = || Error::invalid(format!("'{name}' cannot be the name of a {what}"));
-    if fit && !name.chars().any(char::is_control) { Ok(()) } else { Err(wrong()) }
+    if fit && !name.chars().any(steers) { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether a character changes how what follows is shown, so that a name looks like another one.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Of something that was made under a request id, and is not what was made any more.
@@ -287,5 +292,21 @@ impl Service {
         client.is_loopback()
             || state.firewall.is_empty()
             || state.firewall.values().any(|rule| rule.lets_in(client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_looks_like_itself() {
+        for name in ["ann", "Jörg Müller", "דוד", "ann@example.com"] {
+            assert!(need(name, "user").is_ok(), "{name}");
+        }
+        let long = "x".repeat(201);
+        for name in ["", "a:b", "a/b", "a\\b", "a\nb", "nna\u{202e}", "\u{2067}x", &long] {
+            assert!(need(name, "user").is_err(), "{name:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use evercube_base::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use crate::access::steers;
 use crate::auth::Identity;
 use keys::KeySet;
 
@@ -146,7 +147,7 @@ impl<'a> Unchecked<'a> {
         let user = text(&config.user_claim).or_else(|| text("sub")).map(str::trim);
         let user = user.filter(|u| !u.is_empty() && u.len() <= 300);
         let user = user.ok_or_else(|| refused("it does not say who the caller is"))?;
-        if user.chars().any(char::is_control) {
+        if user.chars().any(steers) {
             return Err(refused("the caller's name holds characters no name has"));
         }
         let groups: BTreeSet<String> = match self.claims.get(&config.groups_claim) {

@@ -49,11 +49,17 @@ pub enum At {
 }
 
 impl At {
+    /// Reads a number, or a time: UTC, or with its distance from it as `+01:00`.
     pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().parse() {
-            Ok(n) => Some(Self::Seq(n)),
-            Err(_) => DateTime::parse_iso(text).map(Self::Time),
+        let text = text.trim();
+        if let Ok(n) = text.parse() {
+            return Some(Self::Seq(n));
         }
+        let with_zone = || {
+            let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+            DateTime::from_unix_micros(time.timestamp_micros())
+        };
+        DateTime::parse_iso(text).or_else(with_zone).map(Self::Time)
     }
 }
 
@@ -116,5 +122,20 @@ mod tests {
         assert_eq!(ReadLevel::parse("bounded:250ms"), bounded(250));
         assert_eq!(ReadLevel::parse("bounded:x"), None);
         assert_eq!(ReadLevel::parse("fast"), None);
+    }
+
+    #[test]
+    fn times_are_of_utc_or_say_of_which_zone() {
+        let time = |text: &str| DateTime::parse_iso(text).map(At::Time);
+        let noon = time("2026-01-31T12:00:00");
+        for text in
+            ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", " 2026-01-31 07:30:00-04:30"]
+        {
+            assert_eq!(At::parse(text), noon, "{text}");
+        }
+        assert_eq!(At::parse(" 1042 "), Some(At::Seq(1042)));
+        for text in ["", "yesterday", "2026-02-30T00:00:00", "2026-01-31T12:00:00+25:00", "-1"] {
+            assert_eq!(At::parse(text), None, "{text}");
+        }
     }
 }

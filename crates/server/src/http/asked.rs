@@ -191,7 +191,7 @@ impl Asked {
 pub fn at(text: &str) -> Result<At> {
     At::parse(text).ok_or_else(|| {
         Error::invalid(format!(
-            "'{text}' is neither a version number nor a time such as 2026-01-31T12:00:00"
+            "'{text}' is neither a version number nor a time such as 2026-01-31T12:00:00 (UTC) or 2026-01-31T13:00:00+01:00"
         ))
     })
 }

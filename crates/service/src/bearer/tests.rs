@@ -113,6 +113,7 @@ fn what_is_wrong_with_a_token_refuses_it() {
         (with("aud", json!([1])), "names no audience"),
         (without("aud"), "names no audience"),
         (with("preferred_username", json!("a\nb")), "no name has"),
+        (with("preferred_username", json!("nna\u{202e}")), "no name has"),
         (with("preferred_username", json!("")), "who the caller is"),
         (rs256(&key, &json!({ "alg": "RS256", "kid": "k2" }), &claims()), "no such key"),
         (rs256(&key, &json!({ "alg": "RS256", "kid": "other" }), &claims()), "no such key"),
