@@ -137,7 +137,21 @@ pub fn read_partition(
     sink: &mut dyn FnMut(RowBatch) -> Result<()>,
 ) -> Result<u64> {
     // The evaluation has its own thread and stack; a short queue keeps memory bounded.
-    on_big_stack(|out| produce(ctx, source, columns, &out), sink)
+    on_big_stack(|out| produce(ctx, source, columns, &out), sink).map_err(|e| of_files(ctx, e))
+}
+
+/// An error with the files that were read, where it names none of them.
+fn of_files(ctx: &SourceContext, mut e: Error) -> Error {
+    let files: Vec<String> =
+        ctx.files.marks().iter().map(|mark| mark.path.display().to_string()).collect();
+    let named = files.iter().any(|file| e.message.contains(file.as_str()));
+    let (Some(first), false, false) = (files.first(), named, e.kind.is_stop()) else { return e };
+    let others = match files.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    e.message.push_str(&format!("; read from the file '{first}'{others}"));
+    e
 }
 
 fn on_big_stack<T: Send, R: Send>(

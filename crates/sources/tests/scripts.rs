@@ -450,6 +450,7 @@ fn damage_in_a_delimited_text_is_told_with_its_line() {
     std::fs::write(&path, "A\u{1b}[2J,B\n").unwrap();
     let e = read(&ctx, source, &columns).unwrap_err();
     assert!(e.message.contains("the source has") && !e.message.contains('\u{1b}'), "{e:?}");
+    assert!(e.message.contains("read from the file '") && e.message.contains("t.csv'"), "{e}");
     std::fs::write(&path, ",".repeat(20_000)).unwrap();
     let e = read(&ctx, source, &columns).unwrap_err();
     assert!(e.message.contains("20001 values"), "{e}");
@@ -475,6 +476,27 @@ fn a_device_is_no_source() {
         let e = read_rows(&ctx, &text).unwrap_err();
         assert!(e.message.contains("'/dev/zero'") && e.message.contains("is a device"), "{e}");
     }
+}
+
+/// A page that was written with its checksum is read as it was written, or not at all. The file holds
+/// multiples of 7919 as they are, written by Arrow for C++ with checksums, which that for Rust leaves out.
+#[test]
+fn changed_pages_of_a_parquet_file_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let ctx = context(dir.path());
+    let good = include_bytes!("files/checksums.parquet");
+    let text = "Parquet.Document(File.Contents(\"f.parquet\"))";
+    let found = |bytes: &[u8]| {
+        std::fs::write(dir.path().join("f.parquet"), bytes).unwrap();
+        read(&ctx, text, &[("Key", DataType::Int64)])
+    };
+    assert_eq!(found(good).unwrap().0, 100);
+    let of_fifty = (50 * 7919_u32).to_le_bytes();
+    let at = good.windows(4).position(|w| w == of_fifty).unwrap();
+    let mut bad = good.to_vec();
+    bad[at] ^= 1;
+    let e = found(&bad).unwrap_err();
+    assert!(e.message.contains("f.parquet': after row 0") && e.message.contains("CRC"), "{e}");
 }
 
 #[test]
