@@ -33,7 +33,8 @@ impl Keep {
         let within = i64::try_from(self.within_days).unwrap_or(i64::MAX).saturating_mul(DAY_MICROS);
         let newest = times.first().copied().unwrap_or(0);
         for (micros, keep) in times.iter().zip(&mut kept) {
-            *keep |= newest.saturating_sub(*micros) < within;
+            // One that a clock which was set back made later is within them.
+            *keep |= within > 0 && newest.saturating_sub(*micros) < within;
         }
         let day = |d: &DateTime<chrono::Utc>| (i64::from(d.num_days_from_ce()), 0);
         let week = |d: &DateTime<chrono::Utc>| {
