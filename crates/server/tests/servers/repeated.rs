@@ -82,8 +82,9 @@ fn changes_of_the_group_are_made_once_and_answered_again() {
         json!({ "name": "all", "first": "0.0.0.0", "last": "255.255.255.255" }),
     );
     server.twice("a1", "POST", "/admins", json!({ "name": "ann" }));
+    // Of a restore, whose database need not be there.
     let schedule =
-        json!({ "name": "s", "kind": "refresh", "database": "Shop", "cron": "0 0 1 1 *" });
+        json!({ "name": "s", "kind": "restore", "database": "Shop", "cron": "0 0 1 1 *" });
     server.twice("s1", "POST", "/schedules", schedule);
     let run = server.twice("r1", "POST", "/schedules/s/run", json!({}));
     let runs = server.done("-", "GET", "/schedules/s", Json::Null);
