@@ -43,7 +43,17 @@ impl ServerIdentity {
         let file = config.data_dir.join("server.json");
         // A folder is a member only once the group took it in: the metastore's folder tells.
         let was_member = config.data_dir.join("metastore").exists();
-        if was_member && file.exists() {
+        // Under another id it would take no part, and say nothing of why.
+        if was_member && !file.exists() {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "{} is gone, which tells who this server is in its group: bring it back from a copy, or start the server in an empty folder, under its old name and with --join, where it replaces itself",
+                    file.display()
+                ),
+            ));
+        }
+        if was_member {
             let bytes = std::fs::read(&file).map_err(|e| io_error(&file, "read", &e))?;
             let known: Self = serde_json::from_slice(&bytes).map_err(|e| {
                 let message = format!(

@@ -380,3 +380,16 @@ async fn a_server_whose_metadata_is_wrong_finds_out_and_takes_the_others_over() 
         assert_eq!(b.agreement().times, 0, "{:?}", b.agreement());
     }
 }
+
+/// Under a new id beside its old log it would take no part, and nobody would know why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_its_identity_does_not_start() {
+    let world = world();
+    drop(world.start("a", &[]).await);
+    world.kill("a").await;
+    std::fs::remove_file(world.data_dir("a").join("server.json")).unwrap();
+    let config = config("a", world.data_dir("a"), world.folder.path(), &[]);
+    let started = Service::start(config, Arc::new(Wire(Arc::clone(&world.wires)))).await;
+    let refused = started.unwrap_err();
+    assert!(refused.message.contains("server.json is gone"), "{refused}");
+}
