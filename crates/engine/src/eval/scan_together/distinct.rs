@@ -20,8 +20,8 @@ const SPARSE: usize = 1 << 25;
 pub(super) fn is_worth_it(contexts: usize, combinations: usize) -> bool {
     contexts
         >= match combinations {
-            ..=DENSE => 6,
-            ..=SPARSE => 12,
+            n if n <= DENSE => 6,
+            n if n <= SPARSE => 12,
             _ => 40,
         }
 }
