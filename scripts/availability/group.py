@@ -59,7 +59,6 @@ class Group:
             self.servers.append(Server(self, name, region, place, kind, n))
         self.gateway_address = f"{door.network}.{users}.1:{GATEWAY}"
         self.gateway = None
-        self.earlier = None
 
     def spawn(self, place, name, words, binary=None):
         namespace = self.wan.names[place]
@@ -70,7 +69,8 @@ class Group:
                                 cwd=self.folder, env=kept, start_new_session=True,
                                 preexec_fn=lambda: enter(namespace))
 
-    def start(self):
+    def start(self, binary=None):
+        """`binary`: that of the servers, where it is another one."""
         # The gateway first: it waits for servers.
         urls = ",".join(f"{self.door.scheme}://{s.client}" for s in self.servers)
         words = ["gateway", "--listen", self.gateway_address, "--servers", urls]
@@ -78,11 +78,11 @@ class Group:
             certificate, key = self.door.certificate(self.users)
             words += ["--ca", self.door.authority, "--tls-certificate", certificate, "--tls-key", key]
         self.gateway = self.spawn(self.users, "gateway", words)
-        self.servers[0].start()
+        self.servers[0].start(binary)
         if self.door.authority:
             self.make_tokens()
         for server in self.servers[1:]:
-            server.start()
+            server.start(binary)
         self.wait_ready()
 
     def lock(self, place):
