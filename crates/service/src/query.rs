@@ -85,8 +85,9 @@ impl Service {
         answer.map_err(|e| placed(e, text))
     }
 
-    /// Does what a request asks for on a thread of its own once it has a turn, within the limits of requests and where
-    /// `Cancel` reaches it; `database` and `text` are what lists of running requests show.
+    /// Does what a request asks for, from its first turn on, on a thread of its own, within the limits
+    /// of requests and where `Cancel` reaches it; `database` and `text` are what lists of running
+    /// requests show.
     pub(crate) async fn within_limits<T: Send + 'static>(
         &self,
         call: &Call,

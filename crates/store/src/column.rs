@@ -323,9 +323,13 @@ impl Column {
         })
     }
 
-    /// Place of each code in the order of the values, blank first.
-    pub fn sorted_ranks(&self) -> Arc<Vec<u32>> {
-        Arc::clone(self.ranks.get_or_init(|| {
+    /// Place of each code in the order of the values, blank first; `None` where codes are in that
+    /// order themselves.
+    pub fn ranks(&self) -> Option<Arc<Vec<u32>>> {
+        if self.is_in_order() {
+            return None;
+        }
+        Some(Arc::clone(self.ranks.get_or_init(|| {
             let mut codes: Vec<u32> = (1..self.cardinality()).collect();
             match &self.dictionary {
                 Dictionary::Range { .. } | Dictionary::Integers(_) => {}
@@ -345,7 +349,7 @@ impl Column {
                 ranks[code as usize] = rank;
             }
             Arc::new(ranks)
-        }))
+        })))
     }
 }
 

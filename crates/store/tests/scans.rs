@@ -300,7 +300,7 @@ fn values_are_found_across_segments_and_types() {
     assert_eq!(key.value(code), Value::Int(5));
     assert_eq!(key.code_of(&Value::Double(5.5)), None);
     assert_eq!(key.code_of(&Value::Int(5_000)), None);
-    let ranks = v.table(PRODUCT).column(1).sorted_ranks();
+    let ranks = v.table(PRODUCT).column(1).ranks().unwrap();
     let name = |n: &str| {
         let column = v.table(PRODUCT).column(1);
         ranks[column.code_of(&Value::from(n)).unwrap() as usize]

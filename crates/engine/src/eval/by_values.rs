@@ -129,8 +129,7 @@ impl Evaluator<'_> {
     ) -> Result<Scalars> {
         let values = self.store.table(column.table).column(column.column);
         // Places of codes in the order of values, and the codes of places.
-        let places = (!values.is_in_order()).then(|| {
-            let ranks = values.sorted_ranks();
+        let places = values.ranks().map(|ranks| {
             let mut codes = vec![0; ranks.len()];
             (0..).zip(ranks.iter()).for_each(|(code, rank)| codes[*rank as usize] = code);
             (ranks, codes)

@@ -200,8 +200,7 @@ struct Ranks {
 
 impl Ranks {
     fn new(column: &Column) -> Self {
-        let of = (!column.is_in_order()).then(|| column.sorted_ranks());
-        Self { codes: u64::from(column.cardinality()), of }
+        Self { codes: u64::from(column.cardinality()), of: column.ranks() }
     }
 
     fn get(&self, code: u32) -> u32 {

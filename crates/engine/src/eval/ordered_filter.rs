@@ -145,7 +145,9 @@ impl Evaluator<'_> {
         let is_dense = of.cardinality() as usize / SPREAD <= rows.len;
         if of.is_in_order() && of.cardinality() > 1 && (cells.n == 1 || is_dense) {
             let bounds = bounds()?;
-            let (ranges, blanks) = self.code_ranges(of, operator, &bounds, cells.n)?;
+            let places = (1..of.cardinality(), |code| code);
+            let ranges = self.ranges(of, places, operator, &bounds, cells.n)?;
+            let blanks = self.blanks(operator, &bounds, cells.n)?;
             return Ok(Some(Part { places: codes(), ranges, blanks: Some(blanks) }));
         }
         if cells.n < 2 {
@@ -154,36 +156,20 @@ impl Evaluator<'_> {
         let codes = codes();
         let Some(order) = self.in_order(of, &codes) else { return Ok(None) };
         let place_of: HashMap<u32, u32> = order.iter().copied().zip(0..).collect();
-        let ranges = self.ranges(of, &order, operator, &bounds()?, cells.n)?;
+        let in_order = (0..order.len() as u32, |place: u32| order[place as usize]);
+        let ranges = self.ranges(of, in_order, operator, &bounds()?, cells.n)?;
         let places = codes.iter().map(|code| place_of[code]).collect();
         Ok(Some(Part { places, ranges, blanks: None }))
     }
 
-    /// For each cell the codes above 0 that the comparison with its bound lets through, and whether
-    /// it lets blank through; codes are in the order of their values.
-    fn code_ranges(
-        &self,
-        of: &Column,
-        operator: BinaryOperator,
-        bounds: &Scalars,
-        n: usize,
-    ) -> Result<(Vec<Range<u32>>, Vec<bool>)> {
-        let (mut ranges, mut blanks) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for cell in 0..n {
-            let bound = bounds.get(cell);
-            // All compare or none does: they are of one type.
-            let order = |code| rules::compare(&of.value(code), bound, &self.collation);
-            order(1)?;
-            let holds = |code: u32, known: fn(Ordering) -> bool| order(code).is_ok_and(known);
-            let end_of =
-                |known: fn(Ordering) -> bool| first_not(1..of.cardinality(), |c| holds(c, known));
-            let (below, up_to) = (end_of(Ordering::is_lt), end_of(Ordering::is_le));
-            ranges.push(let_through(operator, 1..of.cardinality(), below, up_to));
-            let blank =
-                rules::binary(operator, &Value::Blank, bound, &self.collation, &self.culture)?;
-            blanks.push(rules::to_bool(&blank, &self.culture)?);
-        }
-        Ok((ranges, blanks))
+    /// Whether the comparison with its bound lets blank through, for each cell.
+    fn blanks(&self, operator: BinaryOperator, bounds: &Scalars, n: usize) -> Result<Vec<bool>> {
+        let passes = |cell| {
+            let (blank, bound) = (&Value::Blank, bounds.get(cell));
+            let found = rules::binary(operator, blank, bound, &self.collation, &self.culture)?;
+            rules::to_bool(&found, &self.culture)
+        };
+        (0..n).map(passes).collect()
     }
 
     /// The different codes by their values; `None` where these do not compare.
@@ -203,25 +189,30 @@ impl Evaluator<'_> {
     }
 
     /// For each cell the places in the order that the comparison with its bound lets through.
+    /// `code`: that of a place.
     fn ranges(
         &self,
         of: &Column,
-        order: &[u32],
+        (places, code): (Range<u32>, impl Fn(u32) -> u32),
         operator: BinaryOperator,
         bounds: &Scalars,
         n: usize,
     ) -> Result<Vec<Range<u32>>> {
-        let all = order.len() as u32;
         let range = |cell: usize| {
             let bound = bounds.get(cell);
+            let order = |place| rules::compare(&of.value(code(place)), bound, &self.collation);
             // All compare or none does: they are of one type.
-            rules::compare(&of.value(order[0]), bound, &self.collation)?;
-            let compared = |code: &u32| {
-                rules::compare(&of.value(*code), bound, &self.collation).unwrap_or(Ordering::Equal)
-            };
-            let below = order.partition_point(|code| compared(code).is_lt()) as u32;
-            let up_to = order.partition_point(|code| compared(code).is_le()) as u32;
-            Ok(let_through(operator, 0..all, below, up_to))
+            order(places.start)?;
+            let compared = |place| order(place).unwrap_or(Ordering::Equal);
+            let below = first_not(places.clone(), |place| compared(place).is_lt());
+            let up_to = first_not(places.clone(), |place| compared(place).is_le());
+            Ok(match operator {
+                BinaryOperator::Less => places.start..below,
+                BinaryOperator::LessEqual => places.start..up_to,
+                BinaryOperator::Greater => up_to..places.end,
+                BinaryOperator::GreaterEqual => below..places.end,
+                _ => below..up_to,
+            })
         };
         (0..n).map(range).collect()
     }
@@ -240,18 +231,6 @@ fn first_not(places: Range<u32>, holds: impl Fn(u32) -> bool) -> u32 {
         if holds(middle) { low = middle + 1 } else { high = middle }
     }
     low
-}
-
-/// Of all places those a comparison lets through: values before `below` are smaller than its bound,
-/// those from `up_to` on larger.
-fn let_through(operator: BinaryOperator, all: Range<u32>, below: u32, up_to: u32) -> Range<u32> {
-    match operator {
-        BinaryOperator::Less => all.start..below,
-        BinaryOperator::LessEqual => all.start..up_to,
-        BinaryOperator::Greater => up_to..all.end,
-        BinaryOperator::GreaterEqual => below..all.end,
-        _ => below..up_to,
-    }
 }
 
 /// The column of the row, the operator as seen from it, and what it is compared with.

@@ -60,10 +60,9 @@ impl Evaluator<'_> {
             RowColumn::Values(_) => return None,
         };
         let of = self.store.table(column.table).column(column.column);
-        if of.is_in_order() {
+        let Some(ranks) = of.ranks() else {
             return Some(map_blocks(&frame.index, |i| u64::from(codes[*i as usize])));
-        }
-        let ranks = of.sorted_ranks();
+        };
         let rank = |i: &u32| u64::from(ranks[codes[*i as usize] as usize]);
         Some(map_blocks(&frame.index, rank))
     }

@@ -121,7 +121,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Self> {
         if let RowExpr::Column(c) = expression {
             let column = CodeReader::new(version, scan, c)?;
-            let ranks = (!column.column.is_in_order()).then(|| column.column.sorted_ranks());
+            let ranks = column.column.ranks();
             return Ok(Self::ExtremeCode { column, want, ranks });
         }
         if let Some(value) = Integers::new(version, scan, expression, rows)? {

@@ -46,7 +46,8 @@ impl Evaluator<'_> {
     ) -> Result<Grouped> {
         let result = self.run_scan(request.clone(), None)?;
         self.check_size(result.groups)?;
-        let (width, of_grain) = (request.keys.len() - 2, request.keys.len() - 2);
+        // The cells' own keys come before the grain.
+        let of_grain = request.keys.len() - 2;
         let card = |at: usize| u64::from(self.cardinality(request.keys[at].column));
         let numbers = u64::from(asked.keyed.combinations());
         // The values of each combination of cells' keys and grain.
@@ -54,7 +55,7 @@ impl Evaluator<'_> {
         let mut values = Vec::with_capacity(result.groups);
         for g in 0..result.groups {
             tick();
-            let codes = result.keys[..width].iter().map(|k| k[g]);
+            let codes = result.keys[..of_grain].iter().map(|k| k[g]);
             let Some(number) = asked.keyed.find(codes) else { continue };
             let list = lists.number([number, result.keys[of_grain][g]].into_iter());
             values.push((list, result.keys[of_grain + 1][g]));
