@@ -22,6 +22,7 @@ mod regression_call;
 mod table_call;
 mod types;
 mod user_function;
+mod value_filters;
 mod window_call;
 
 pub(crate) use comparison::{may_compare, type_word};

@@ -123,6 +123,8 @@ pub struct CompiledModel {
     plain_paths: PlainPaths,
     /// By falling precedence.
     calculation_groups: Vec<CalculationGroupInfo>,
+    /// Filters of `SUMMARIZECOLUMNS` on columns of one table are one filter.
+    coalesces_filters: bool,
     /// What calculation items make of a measure's type, where they leave one.
     types_under_groups: Vec<(DataType, DataType)>,
     role_filters: Vec<RoleFilter>,
@@ -229,6 +231,12 @@ impl CompiledModel {
     /// Calculation groups, the first to apply first.
     pub fn calculation_groups(&self) -> &[CalculationGroupInfo] {
         &self.calculation_groups
+    }
+
+    /// Whether filters of `SUMMARIZECOLUMNS` on columns of one table are one filter on the
+    /// combinations that occur.
+    pub fn coalesces_filters(&self) -> bool {
+        self.coalesces_filters
     }
 
     /// The type of a measure whose own expression has this type.

@@ -9,6 +9,7 @@ mod calculate;
 mod calculation_item;
 mod case_sum;
 mod cells;
+mod cluster;
 mod code_filter;
 mod column_statistics;
 mod context_test;

@@ -109,6 +109,20 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether measures are blank where several items of a calculation group or none are selected,
+    /// and the group says nothing about that.
+    pub fn blanks_many_selected(&self) -> bool {
+        let given = self.extra.get("selectionExpressionBehavior").and_then(Json::as_str);
+        given.is_some_and(|given| given.eq_ignore_ascii_case("visual"))
+    }
+
+    /// Whether filters of `SUMMARIZECOLUMNS` on columns of one table are one filter on the
+    /// combinations that occur; `automatic` is this.
+    pub fn coalesces_filters(&self) -> bool {
+        let given = self.extra.get("valueFilterBehavior").and_then(Json::as_str);
+        !given.is_some_and(|given| given.eq_ignore_ascii_case("independent"))
+    }
+
     /// Functions that expressions of the model and queries may call.
     pub fn functions(&self) -> Vec<StoredFunction> {
         let given = self.extra.get("functions").and_then(Json::as_array);

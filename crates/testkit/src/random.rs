@@ -6,6 +6,7 @@ mod define;
 mod groups;
 mod model;
 mod query;
+mod roles;
 mod shapes;
 
 pub use chance::Chance;

@@ -33,7 +33,7 @@ use evercube_dax::ast::{Evaluate, Expr, ExprKind};
 use evercube_engine::functions::{ReturnType, ScalarContext, lookup};
 use evercube_engine::scalar::Culture;
 use evercube_engine::{CompiledModel, Dataset, Filter, FilterContext, Visibility, scalar as rules};
-use evercube_store::{ColumnId, StoreVersion};
+use evercube_store::{BitSet, ColumnId, StoreVersion, TableId};
 
 /// A column of a table expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +125,8 @@ pub struct Reference {
     /// What these leave of every table that they reach.
     shown: Arc<Vec<Filter>>,
     hidden: names::Hidden,
+    /// Filters that had several ways, none better than the others, where rows were asked for.
+    ambiguous: std::cell::RefCell<Option<String>>,
 }
 
 const DEPTH: u32 = 120;
@@ -147,6 +149,7 @@ impl Reference {
             own_rows: Vec::new(),
             shown: Arc::default(),
             hidden: names::Hidden::default(),
+            ambiguous: std::cell::RefCell::default(),
         }
     }
 
@@ -159,11 +162,13 @@ impl Reference {
     /// Answers a query: one table per `EVALUATE`.
     pub fn query(&mut self, text: &str) -> Result<Vec<Table>> {
         let query = evercube_dax::parse_query(text).into_result()?;
-        if self.has_several_ways() {
-            return Err(unsupported("several ways of a filter"));
-        }
         let env = self.define(&query.definitions)?;
-        query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect()
+        let tables: Vec<Table> =
+            query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect::<Result<_>>()?;
+        match self.ambiguous.take() {
+            Some(message) => Err(Error::evaluation(message)),
+            None => Ok(tables),
+        }
     }
 
     fn evaluate(&self, env: &Env, evaluate: &Evaluate) -> Result<Table> {
@@ -227,31 +232,6 @@ impl Reference {
         }
     }
 
-    /// Whether a filter could come from one table to another in several ways.
-    fn has_several_ways(&self) -> bool {
-        let tables = self.model.tables().len();
-        let mut steps: Vec<(usize, usize)> = Vec::new();
-        for r in self.model.relationships().iter().filter(|r| r.active) {
-            let (many, one) = (r.def.from.table.0 as usize, r.def.to.table.0 as usize);
-            steps.push((one, many));
-            if r.both_directions {
-                steps.push((many, one));
-            }
-        }
-        (0..tables).any(|from| {
-            let (mut ways, mut open) = (vec![0; tables], vec![vec![from]]);
-            while let Some(way) = open.pop() {
-                ways[way[way.len() - 1]] += 1;
-                for (_, to) in steps.iter().filter(|(at, _)| *at == way[way.len() - 1]) {
-                    if !way.contains(to) {
-                        open.push([&way[..], &[*to]].concat());
-                    }
-                }
-            }
-            ways.iter().any(|n| *n > 1)
-        })
-    }
-
     /// What is seen where no filter is in force.
     fn unfiltered(&self) -> FilterContext {
         FilterContext { secured: Arc::clone(&self.shown), ..FilterContext::default() }
@@ -259,6 +239,22 @@ impl Reference {
 
     fn visibility(&self) -> Visibility<'_> {
         Visibility { model: &self.model, store: &self.store }
+    }
+
+    /// Rows of a table, its blank row last, that filters leave. Filters come from the tables of their
+    /// columns, of which some may have several ways.
+    fn visible(&self, context: &FilterContext, table: TableId) -> BitSet {
+        let comes_from = |f: &Filter, from: TableId| match f {
+            Filter::Column { column, .. } => column.table == from,
+            Filter::Tuples { columns, .. } => columns.iter().any(|c| c.table == from),
+            Filter::Rows { table, .. } => *table == from,
+        };
+        for (from, message) in self.visibility().ambiguities(context, table) {
+            if context.filters.iter().any(|f| comes_from(f, from)) {
+                self.ambiguous.replace(Some(message));
+            }
+        }
+        self.visibility().rows(context, table)
     }
 
     fn with_scalar_context<T>(&self, use_it: impl FnOnce(&ScalarContext<'_>) -> T) -> T {

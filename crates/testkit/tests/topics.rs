@@ -28,6 +28,5 @@ fn topics_give_the_written_answers() {
         });
     }
     assert!(cases > 40, "{cases}");
-    // Where filters have several ways, the reference evaluator would have to choose as the engine does.
-    coverage.into_inner().check(42, &["several ways of a filter"]);
+    coverage.into_inner().check(100, &[]);
 }

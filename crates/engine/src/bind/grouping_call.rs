@@ -101,7 +101,7 @@ impl Binder<'_> {
         let kind = Kind::SummarizeColumns {
             groups: parts.groups,
             rollup: parts.rollup,
-            filters: parts.filters,
+            filters: self.coalesced(scope, parts.filters, &columns, span)?,
             columns,
             ignored,
         };

@@ -3,7 +3,7 @@
 use evercube_base::{DataType, Error};
 use evercube_store::TableId;
 
-use super::{Binder, Scope, common_type};
+use super::{Binder, Scope};
 use crate::compiled_model::{CompiledModel, FORMAT_OF};
 
 /// Objects of a model whose expressions parse and do not bind, by the names of their states.
@@ -62,8 +62,9 @@ pub(crate) fn failures(model: &CompiledModel) -> Vec<(String, Error)> {
     out
 }
 
-/// What the calculation groups of a model make of the types of measures: the type that an item's
-/// values share with those of the measure it takes the place of, if there is one.
+/// What the calculation groups of a model make of the types of measures: their own where
+/// no item changes it. Else each value has a type of its own, as those of every measure have at
+/// Analysis Services.
 pub(crate) fn types_under_groups(model: &CompiledModel) -> Vec<(DataType, DataType)> {
     use DataType as D;
     let store = evercube_store::StoreVersion::default();
@@ -78,7 +79,7 @@ pub(crate) fn types_under_groups(model: &CompiledModel) -> Vec<(DataType, DataTy
                 // An item that gives nothing leaves the type alone.
                 Some(if node.is_blank_literal() { ty } else { node.data_type() })
             });
-            types.fold(ty, |a, b| b.map_or(D::Variant, |b| common_type(a, b)))
+            types.fold(ty, |a, b| b.filter(|b| *b == a).unwrap_or(D::Variant))
         })
     };
     let all = [D::Boolean, D::Int64, D::Decimal, D::Double, D::DateTime, D::String];

@@ -28,13 +28,14 @@ impl CompiledModel {
     pub fn compile(database: &Database) -> Self {
         let model = &database.model;
         let culture = model.culture.as_deref().map(Culture::without_year).unwrap_or_default();
-        let mut compiled = Self { culture, ..Self::default() };
+        let coalesces_filters = model.coalesces_filters();
+        let mut compiled = Self { culture, coalesces_filters, ..Self::default() };
         for table in &model.tables {
             let id = TableId(compiled.tables.len() as u32);
             compiled.table_ids.insert(key(&table.name), id);
             let info = compiled.compile_table(table);
             compiled.tables.push(info);
-            compiled.compile_calculation_group(id, table);
+            compiled.compile_calculation_group(id, table, model.blanks_many_selected());
             for measure in &table.measures {
                 let of = compiled.measure_of(id, &table.name, &measure.name, &measure.expression);
                 let format = measure.format_string_definition.as_ref();
@@ -219,7 +220,9 @@ impl CompiledModel {
         &self.hidden_objects
     }
 
-    fn compile_calculation_group(&mut self, id: TableId, table: &Table) {
+    /// `visual`: where several items or none are selected and the group says nothing about that,
+    /// measures are blank.
+    fn compile_calculation_group(&mut self, id: TableId, table: &Table, visual: bool) {
         let Some(group) = &table.calculation_group else { return };
         let object = |name: &str| format!("{}[{name}]", table.name);
         let items = group.calculation_items.iter().map(|item| CalculationItemInfo {
@@ -237,7 +240,13 @@ impl CompiledModel {
             })
         };
         let no_selection = selection(NO_SELECTION);
-        let many_selected = selection(MANY_SELECTED);
+        let many_selected = selection(MANY_SELECTED).or_else(|| {
+            visual.then(|| CalculationItemInfo {
+                name: MANY_SELECTED.to_owned(),
+                expression: parse_expression("BLANK ()").into_result(),
+                format: None,
+            })
+        });
         self.calculation_groups.push(CalculationGroupInfo {
             table: id,
             column: ColumnId { table: id, column: name_column(table) },

@@ -54,11 +54,28 @@ fn calculation_items_decide_the_types_of_measures() {
     let ratio = item("ratio", "DIVIDE ( SELECTEDMEASURE (), 2 )");
     let text = item("text", "\"a\"");
     assert_eq!(of(vec![same(), last], DataType::Decimal), DataType::Decimal);
-    assert_eq!(of(vec![same(), ratio.clone()], DataType::Int64), DataType::Double);
+    assert_eq!(of(vec![same(), ratio.clone()], DataType::Int64), DataType::Variant);
     assert_eq!(of(vec![same(), ratio], DataType::String), DataType::Variant);
     assert_eq!(of(vec![same(), text.clone()], DataType::String), DataType::String);
     assert_eq!(of(vec![same(), text], DataType::Int64), DataType::Variant);
     assert_eq!(of(vec![item("bad", "SUM (")], DataType::Int64), DataType::Variant);
+}
+
+#[test]
+fn a_model_may_blank_what_several_items_give() {
+    let behavior = |given: Option<&str>| {
+        let mut database = database();
+        let group = serde_json::json!({ "name": "G",
+          "calculationGroup": { "calculationItems": [
+            { "name": "same", "expression": "SELECTEDMEASURE ()" } ] },
+          "columns": [ { "name": "G", "dataType": "string", "sourceColumn": "Name" } ] });
+        database.model.tables.push(serde_json::from_value(group).unwrap());
+        let given = given.map(|g| ("selectionExpressionBehavior".to_owned(), g.into()));
+        database.model.extra.extend(given);
+        CompiledModel::compile(&database).calculation_groups()[0].many_selected.is_some()
+    };
+    assert!(behavior(Some("visual")));
+    assert!(!behavior(Some("nonvisual")) && !behavior(Some("automatic")) && !behavior(None));
 }
 
 #[test]

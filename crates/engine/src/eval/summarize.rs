@@ -1,15 +1,13 @@
 //! `SUMMARIZE`: groups of a table's rows by its columns and those related to it; named expressions
-//! see the group as filters.
+//! see the group's rows as filters.
 
 use std::sync::Arc;
 
 use evercube_base::{DataType, Result, Value};
-use evercube_store::PathColumn;
 
 use super::Evaluator;
 use super::cells::Cells;
 use super::group_by::pick;
-use super::iterate::column_of_row;
 use super::rows::{CellTable, RowColumn, Rows};
 use crate::plan::{GroupFilter, Kind, NamedNode, Node, Rollup, Schema, TableColumn};
 use crate::rules::Rule;
@@ -24,7 +22,9 @@ impl Evaluator<'_> {
         columns: &[NamedNode],
         schema: &Schema,
     ) -> Result<CellTable> {
+        let plain = self.columns_tell_groups(cells, table, groups, columns);
         if rollup.chains.is_empty()
+            && (plain || columns.is_empty())
             && let Some(found) = self.groups_of(cells, table, groups, columns, schema)?
         {
             let set = GroupingSet {
@@ -50,8 +50,6 @@ impl Evaluator<'_> {
             let rows = Self::set_rows(schema, &found.rows, &set, named);
             return Ok(CellTable::from_cells(&rows, &parents, cells.n));
         }
-        // Only the rows of a model table as they are visible: the group columns say it all.
-        let plain = matches!(table.kind, Kind::ModelTable { .. });
         let table = self.table(cells, table)?;
         let (inner, _) = cells.iterate(&table);
         let keys: Vec<RowColumn> =
@@ -73,7 +71,7 @@ impl Evaluator<'_> {
             let group_table = CellTable::from_cells(&told, &found.cells, cells.n);
             let (of_groups, _) = cells.iterate(&group_table);
             let mut of_groups = self.transition(&of_groups)?;
-            if !plain {
+            if !plain && !columns.is_empty() {
                 let mut order = Vec::new();
                 let mut starts = vec![0u32];
                 for members in &found.members {
@@ -155,18 +153,7 @@ impl Evaluator<'_> {
         if groups.is_empty() || !self.has(Rule::GroupsByScan) {
             return Ok(None);
         }
-        let row = cells.frames.len();
-        let is_usual = |at: &PathColumn| {
-            let mut reaches = cells.distinct.iter().map(|c| self.reach(c, table));
-            at.path.is_empty() || reaches.all(|r| r.path(at.column.table) == Some(&at.path))
-        };
-        let mut columns = Vec::new();
-        for group in groups {
-            match column_of_row(group, (row, table)).filter(is_usual) {
-                Some(at) => columns.push(at.column),
-                None => return Ok(None),
-            }
-        }
+        let Some(columns) = self.columns_grouped_by(cells, table, groups) else { return Ok(None) };
         let own: Schema = Arc::new(schema.iter().take(groups.len()).cloned().collect());
         self.distinct_over(cells, &[table], &columns, blank_row, &own).map(Some)
     }

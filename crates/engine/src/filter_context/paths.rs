@@ -127,11 +127,7 @@ impl Visibility<'_> {
 
     /// What is ambiguous about the ways of filters to a table: the table they come from, and a
     /// message about them.
-    pub(crate) fn ambiguities(
-        &self,
-        context: &FilterContext,
-        table: TableId,
-    ) -> Vec<(TableId, String)> {
+    pub fn ambiguities(&self, context: &FilterContext, table: TableId) -> Vec<(TableId, String)> {
         let Some(paths) = self.paths_where_several(context, table) else { return Vec::new() };
         let name = |t: &TableId| format!("'{}'", self.model.table(*t).name);
         let shown = |p: &Path| p.tables.iter().rev().map(name).collect::<Vec<_>>().join(" → ");

@@ -9,6 +9,7 @@ pub enum Kind {
     QueryGroup,
     DataSource,
     Expression,
+    Function,
     Table,
     CalculationGroup,
     Column,
@@ -99,6 +100,7 @@ impl Kind {
                         many(Self::QueryGroup, "queryGroups"),
                         many(Self::DataSource, "dataSources"),
                         many(Self::Expression, "expressions"),
+                        many(Self::Function, "functions"),
                         many(Self::Table, "tables"),
                         many(Self::Relationship, "relationships"),
                         many(Self::Perspective, "perspectives"),
@@ -206,7 +208,10 @@ impl Kind {
             | Self::LinguisticMetadata
             | Self::AlternateOf
             | Self::QueryGroup => const { &[EXTENDED, ANNOTATIONS] },
-            Self::GroupByColumn
+            // What else a function carries stays with it: annotations tell the type of what they
+            // belong to by a number, and that of functions is not known here.
+            Self::Function
+            | Self::GroupByColumn
             | Self::DetailRowsDefinition
             | Self::FormatStringDefinition
             | Self::ObjectTranslation

@@ -34,6 +34,7 @@ pub static ALL: &[Spec] = &[
     model::QUERY_GROUP,
     model::DATA_SOURCE,
     model::EXPRESSION,
+    model::FUNCTION,
     tables::TABLE,
     measures::CALCULATION_GROUP,
     tables::COLUMN,

@@ -108,6 +108,7 @@ impl Source<'_> {
             Kind::Partition if text_at(&object.own, "source.type") == Some("calculated") => {
                 self.facts.state(self.table_name(index))
             }
+            Kind::Function => self.facts.state(&format!("function '{}'", self.graph.name(index))),
             Kind::TablePermission => {
                 let role = object.parent.map_or("", |p| self.graph.name(p));
                 self.facts.state(&format!("role '{role}'/table '{}'", self.graph.name(index)))

@@ -92,6 +92,10 @@ fn values_are_those_of_the_protocol() {
     assert_eq!(at("TMSCHEMA_DATA_SOURCES", 0, "ConnectionString"), "Host=h".into());
     assert_eq!(at("TMSCHEMA_DATA_SOURCES", 0, "Password"), Value::Blank);
     assert_eq!(at("TMSCHEMA_DATA_SOURCES", 1, "Credential"), r#"{"Username":"u"}"#.into());
+    assert_eq!(at("TMSCHEMA_FUNCTIONS", 0, "ModelID"), id("Model"));
+    assert_eq!(at("TMSCHEMA_FUNCTIONS", 0, "Name"), "Twice".into());
+    assert_eq!(at("TMSCHEMA_FUNCTIONS", 0, "Expression"), "( x ) => 2 * x".into());
+    assert_eq!(at("TMSCHEMA_FUNCTIONS", 0, "IsHidden"), Value::Boolean(true));
     let translated = "Tables/Sales/Measures/Total";
     assert_eq!(at("TMSCHEMA_OBJECT_TRANSLATIONS", 1, "ObjectID"), id(translated));
     assert_eq!(at("TMSCHEMA_OBJECT_TRANSLATIONS", 1, "ObjectType"), Value::Int(8));

@@ -299,21 +299,4 @@ const ROWSETS: &[(&str, Columns)] = &[
             ("StorageFolderID", UnsignedLong),
         ],
     ),
-    (
-        "TMSCHEMA_FUNCTIONS",
-        &[
-            ("ID", UnsignedLong),
-            ("ModelID", UnsignedLong),
-            ("Name", String),
-            ("Description", String),
-            ("Expression", String),
-            ("IsHidden", Boolean),
-            ("State", Long),
-            ("ErrorMessage", String),
-            ("ModifiedTime", DateTime),
-            ("StructureModifiedTime", DateTime),
-            ("LineageTag", String),
-            ("SourceLineageTag", String),
-        ],
-    ),
 ];

@@ -1,6 +1,7 @@
 //! Random models: facts and dimensions, snowflaked or not, with orphans, blanks, inactive, two-way
-//! and many-to-many relationships, days and calculation groups. Active relationships form a forest, or filters go one way and
-//! facts have dimensions in common; either way there is one way of a filter between two tables.
+//! and many-to-many relationships, days, calculation groups and roles. Mostly there is one way of a
+//! filter between two tables: active relationships form a forest, or filters go one way and facts
+//! have dimensions in common. Else there may be several.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use evercube_store::{StoreVersion, TableData};
 use super::calendar::{add_calendar, day_constant};
 use super::chance::Chance;
 use super::groups::{Group, groups};
+use super::roles::{Role, roles};
 use crate::script::computed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,7 @@ pub struct Model {
     pub measures: Vec<String>,
     /// Calculation groups.
     pub groups: Vec<Group>,
+    pub roles: Vec<Role>,
     json: String,
 }
 
@@ -95,6 +98,8 @@ pub(super) enum Connected {
     Forest(Vec<usize>),
     /// For each table those whose filters reach it.
     OneWay(Vec<Vec<usize>>),
+    /// In whatever ways.
+    Anyhow,
 }
 
 impl Connected {
@@ -113,6 +118,7 @@ impl Connected {
                 of.iter_mut().filter(|x| **x == a).for_each(|x| *x = b);
                 a != b
             }
+            Self::Anyhow => true,
             Self::OneWay(reached_by) => {
                 let more = reached_by[to].clone();
                 let mut behind: Vec<&mut Vec<usize>> =
@@ -146,7 +152,10 @@ pub fn random_model(chance: &mut Chance) -> Model {
         tables.push(table(chance, format!("F{i}"), rows, false));
     }
     let shared = chance.percent(40);
-    let mut connected = Connected::new(tables.len() + 1, shared);
+    let mut connected = match !shared && chance.percent(25) {
+        true => Connected::Anyhow,
+        false => Connected::new(tables.len() + 1, shared),
+    };
     let mut relationships = Vec::new();
     for from in 0..tables.len() {
         for to in 0..dimensions {
@@ -171,8 +180,9 @@ pub fn random_model(chance: &mut Chance) -> Model {
         add_calendar(chance, &mut tables, dimensions, &mut relationships, &mut connected);
     }
     let (mut measures, groups) = (Vec::new(), groups(chance));
-    let json = json(&mut measures, &tables, &relationships, &groups);
-    Model { shared, tables, relationships, measures, groups, json }
+    let roles = roles(chance, &tables);
+    let json = json(&mut measures, &tables, &relationships, &groups, &roles);
+    Model { shared, tables, relationships, measures, groups, roles, json }
 }
 
 fn relate(
@@ -234,6 +244,7 @@ fn json(
     tables: &[Table],
     relationships: &[Relationship],
     groups: &[Group],
+    roles: &[Role],
 ) -> String {
     let table = |t: &Table, measures: &mut Vec<String>| {
         let column = |c: &Column| {
@@ -277,10 +288,12 @@ fn json(
     let mut tables: Vec<String> = tables.iter().map(|t| table(t, measures)).collect();
     tables.extend(groups.iter().map(Group::json));
     let relationships: Vec<&str> = relationships.iter().map(|r| r.json.as_str()).collect();
+    let roles: Vec<String> = roles.iter().map(Role::json).collect();
     format!(
-        r#"{{"name":"m","compatibilityLevel":1702,"model":{{"tables":[{}],"relationships":[{}]}}}}"#,
+        r#"{{"name":"m","compatibilityLevel":1702,"model":{{"tables":[{}],"relationships":[{}],"roles":[{}]}}}}"#,
         tables.join(","),
-        relationships.join(",")
+        relationships.join(","),
+        roles.join(",")
     )
 }
 
@@ -373,6 +386,9 @@ impl Model {
         }
         for g in &self.groups {
             writeln!(out, "{}", g.json()).expect("made here");
+        }
+        for r in &self.roles {
+            writeln!(out, "{}", r.json()).expect("made here");
         }
         out
     }

@@ -90,7 +90,7 @@ impl Reference {
     fn column_values(&self, env: &Env, column: &Expr) -> Result<Vec<Value>> {
         let id = self.one_column(column)?;
         let data = self.store.table(id.table);
-        let visible = self.visibility().rows(&env.filters, id.table);
+        let visible = self.visible(&env.filters, id.table);
         let rows = visible.iter().filter(|r| *r < data.rows());
         let column = data.column(id.column);
         Ok(rows.map(|r| column.value(column.code(r))).collect())

@@ -4,7 +4,7 @@ use evercube_base::datetime::days_in_month;
 use evercube_base::format::DateOrder;
 use evercube_base::{DataType, DateTime, Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind, Span};
-use evercube_engine::{FilterContext, scalar as rules};
+use evercube_engine::scalar as rules;
 use evercube_store::ColumnId;
 
 use super::scalar::unknown;
@@ -140,7 +140,7 @@ impl Reference {
             return Ok(None);
         }
         let (column, days) = self.visible_days(env, &arguments[0])?;
-        let all = self.days(&self.combinations(&FilterContext::default(), &[column], false))?;
+        let all = self.days(&self.combinations(&self.unfiltered(), &[column], false))?;
         // These two take days of the whole column, whichever of them are visible.
         let of_column = matches!(function, "DATESINPERIOD" | "DATESBETWEEN");
         let ends = days.first().copied().zip(days.last().copied());

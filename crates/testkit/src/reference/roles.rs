@@ -16,10 +16,14 @@ impl Reference {
     /// From here on everything is seen as members of these roles see it.
     ///
     /// # Errors
-    /// Where filters of roles flow to the one side of relationships.
+    /// Where filters of roles flow to the one side of relationships, or many to many.
     pub fn see_as(&mut self, roles: &[String]) -> Result<()> {
         if self.model.relationships().iter().any(|r| r.secures_both_directions) {
             return Err(unsupported("filters of roles in both directions"));
+        }
+        let mut limited = self.model.relationships().iter().filter(|r| r.def.many_to_many);
+        if !roles.is_empty() && limited.any(|r| r.active) {
+            return Err(unsupported("filters of roles over limited relationships"));
         }
         let tables = (0..self.model.tables().len() as u32).map(TableId);
         // Filters of roles may look at what is hidden from the caller.

@@ -12,7 +12,7 @@ type Group = (Vec<Value>, Vec<Vec<Value>>);
 
 impl Reference {
     /// Groups of a table's rows by columns of the table or related to it. Named expressions see the
-    /// group's values as filters, and the group's rows where the table is not one of the model.
+    /// group's values as filters, and its rows, of which every column is filtered.
     pub(super) fn summarize(&self, env: &Env, arguments: &[Expr]) -> Result<Table> {
         let mut parts: Vec<Rollup> = Vec::new();
         while let Some(e) = arguments.get(1 + parts.len())
@@ -32,10 +32,6 @@ impl Reference {
             };
             out.columns.push(TableColumn { name: name.to_string(), lineage: None });
         }
-        let is_plain = match &arguments[0].kind {
-            ExprKind::Name { name, .. } => env.variable(name).is_none(),
-            _ => false,
-        };
         for id in &all {
             let is_own = |c: &TableColumn| c.lineage == Some(*id);
             let leads_there = |c: &TableColumn| {
@@ -60,7 +56,7 @@ impl Reference {
             };
             for (row, (values, members)) in env.with_rows(&groups).iter().zip(found) {
                 let mut inner = self.calculate(row, &[])?;
-                if !is_plain && !named.is_empty() {
+                if !named.is_empty() {
                     let members = Table { rows: members, ..source.clone() };
                     let filter = self.filter_of(&env.filters, &members)?;
                     inner.filters.filters.push(filter);

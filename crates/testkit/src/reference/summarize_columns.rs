@@ -1,10 +1,13 @@
 //! `SUMMARIZECOLUMNS`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
-use evercube_store::ColumnId;
+use evercube_engine::{Filter, FilterContext};
+use evercube_store::{ColumnId, TableId};
 
 use super::rollup::{Grouping, Rollup, groupings};
 use super::selected::Shadow;
@@ -91,6 +94,8 @@ impl Reference {
             filters.extend(part.filters[*n].iter().cloned());
         }
         let mut outer = self.calculate(env, &filters)?;
+        let kept = arguments.filters.iter().map(|f| inside(f, "KEEPFILTERS").is_some());
+        self.coalesce(&mut outer.filters, filters.len(), &kept.collect::<Vec<_>>())?;
         outer.shadows.push(Shadow::Query(Rc::new(outer.filters.clone()), columns.clone()));
         filters.extend(arguments.non_visual.iter().cloned());
         let of_groups = self.calculate(env, &filters)?;
@@ -116,6 +121,57 @@ impl Reference {
                 out.rows.push(shown);
             }
         }
+        Ok(())
+    }
+}
+
+impl Reference {
+    /// Puts the first of the last filters of a context, those of the query, together where they are
+    /// on columns of one table: the combinations that occur. `kept`: which of them keep filters
+    /// outside.
+    fn coalesce(&self, context: &mut FilterContext, last: usize, kept: &[bool]) -> Result<()> {
+        let Some(start) = context.filters.len().checked_sub(last) else { return Ok(()) };
+        if !self.model.coalesces_filters() {
+            return Ok(());
+        }
+        let of_query = context.filters.split_off(start);
+        let (mut given, rest) = (of_query[..kept.len()].to_vec(), &of_query[kept.len()..]);
+        for table in (0..self.model.tables().len() as u32).map(TableId) {
+            let own = self.columns_of(table);
+            let columns = |f: &Filter| match f {
+                Filter::Column { column, .. } => vec![*column],
+                Filter::Tuples { columns, .. } => columns.clone(),
+                Filter::Rows { .. } => Vec::new(),
+            };
+            let is_on_it = |f: &&Filter| {
+                let of = columns(f);
+                !of.is_empty()
+                    && of.iter().all(|c| c.table == table)
+                    && !own.iter().all(|c| of.contains(c))
+            };
+            let of_table: Vec<Filter> = given.iter().filter(is_on_it).cloned().collect();
+            let mut all: Vec<ColumnId> = of_table.iter().flat_map(columns).collect();
+            all.sort_unstable_by_key(|c| c.column);
+            all.dedup();
+            if of_table.len() < 2 || all.len() < 2 {
+                continue;
+            }
+            let of_kept = of_query.iter().zip(kept).filter(|(f, _)| is_on_it(f)).map(|(_, k)| *k);
+            let of_kept: Vec<bool> = of_kept.collect();
+            if of_kept.iter().any(|k| *k != of_kept[0]) {
+                return Err(Error::invalid("Filters on one table are kept and not kept."));
+            }
+            let alone = FilterContext { filters: of_table.clone(), ..self.unfiltered() };
+            let data = self.store.table(table);
+            let codes = |row: usize| all.iter().map(|c| data.column(c.column).code(row)).collect();
+            let tuples: BTreeSet<Vec<u32>> =
+                self.visibility().rows(&alone, table).iter().map(codes).collect();
+            let tuples = Arc::new(tuples.into_iter().collect());
+            given.retain(|f| !of_table.contains(f));
+            given.push(Filter::Tuples { columns: all, tuples });
+        }
+        context.filters.extend(given);
+        context.filters.extend_from_slice(rest);
         Ok(())
     }
 }

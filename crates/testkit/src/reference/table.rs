@@ -156,7 +156,7 @@ impl Reference {
         let data = self.store.table(id);
         let ids = (0..data.columns() as u32).map(|column| ColumnId { table: id, column });
         let columns: Vec<TableColumn> = ids.map(|c| self.model_column(c)).collect();
-        let visible = self.visibility().rows(context, id);
+        let visible = self.visible(context, id);
         let rows = visible.iter().filter(|r| blank || *r < data.rows());
         let value = |row: usize, c: u32| data.column(c).value(data.column(c).code(row));
         let rows = rows.map(|r| (0..data.columns() as u32).map(|c| value(r, c)).collect());
@@ -176,7 +176,7 @@ impl Reference {
         for id in tables {
             let of: Vec<ColumnId> = columns.iter().filter(|c| c.table == id).copied().collect();
             let data = self.store.table(id);
-            let visible = self.visibility().rows(context, id);
+            let visible = self.visible(context, id);
             let tuples: BTreeSet<Vec<u32>> = visible
                 .iter()
                 .filter(|r| blank || *r < data.rows())
@@ -242,7 +242,7 @@ impl Reference {
             let path = expanded.iter().find(|(t, _)| *t == c.table).map(|(_, path)| path);
             path.map_or(0, |path| self.visibility().code(*c, path, row))
         };
-        let visible = self.visibility().rows(context, base);
+        let visible = self.visible(context, base);
         let tuples: BTreeSet<Vec<u32>> =
             visible.iter().map(|row| of.iter().map(|c| code(c, row)).collect()).collect();
         let value =

@@ -127,6 +127,29 @@ pub const EXPRESSION: Spec = Spec {
     ],
 };
 
+pub const FUNCTION: Spec = Spec {
+    kind: Kind::Function,
+    name: "Function",
+    rowset: "FUNCTIONS",
+    collection: "Functions",
+    object_type: -1,
+    key: "name",
+    fields: &[
+        s("ID", Special::Id),
+        f("ModelID", Parent),
+        f("Name", Text("name")),
+        f("Description", Text("description")),
+        f("Expression", Text("expression")),
+        f("IsHidden", Flag("isHidden", false)),
+        s("State", Special::State),
+        s("ErrorMessage", Special::ErrorMessage),
+        s("ModifiedTime", Special::Modified),
+        s("StructureModifiedTime", Special::StructureModified),
+        f("LineageTag", Text("lineageTag")),
+        f("SourceLineageTag", Text("sourceLineageTag")),
+    ],
+};
+
 pub const RELATIONSHIP: Spec = Spec {
     kind: Kind::Relationship,
     name: "Relationship",

@@ -1,0 +1,234 @@
+//! What named expressions of `SUMMARIZE` see of a group: every column of the group's rows, those of
+//! the expanded table among them, is filtered to what these rows have. Where an expression asks only
+//! for rows that the group columns choose just as well, these are all the filter it gets.
+
+use evercube_store::{ColumnId, PathColumn, TableId};
+
+use super::Evaluator;
+use super::cells::{Cells, KeyTarget};
+use super::iterate::column_of_row;
+use crate::filter_context::{Filter, FilterContext};
+use crate::plan::{FilterArgument, Kind, NamedNode, Node};
+use crate::rules::Rule;
+
+/// What decides whether an expression tells a group's rows from its group columns.
+struct Clusters<'e> {
+    evaluator: &'e Evaluator<'e>,
+    cells: &'e Cells,
+    /// Tables of which a filter on the group columns leaves the rows that the group's rows leave.
+    alike: Vec<TableId>,
+    groups: &'e [ColumnId],
+    /// All columns that the group's rows filter.
+    filtered: Vec<ColumnId>,
+    /// Columns of calculation groups, whose items are told by filters.
+    items: Vec<ColumnId>,
+}
+
+impl Evaluator<'_> {
+    /// Columns that rows of a model table are grouped by, where filters on them reach the table the
+    /// way its rows reach them.
+    pub(super) fn columns_grouped_by(
+        &self,
+        cells: &Cells,
+        table: TableId,
+        groups: &[Node],
+    ) -> Option<Vec<ColumnId>> {
+        let row = cells.frames.len();
+        let is_usual = |at: &PathColumn| {
+            let mut reaches = cells.distinct.iter().map(|c| self.reach(c, table));
+            at.path.is_empty() || reaches.all(|r| r.path(at.column.table) == Some(&at.path))
+        };
+        let column = |group| column_of_row(group, (row, table)).filter(is_usual);
+        groups.iter().map(|g| column(g).map(|at| at.column)).collect()
+    }
+
+    /// Whether named expressions over the groups of a table are the same under filters on the group
+    /// columns alone.
+    pub(super) fn columns_tell_groups(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        groups: &[Node],
+        named: &[NamedNode],
+    ) -> bool {
+        let Kind::ModelTable { table, .. } = table.kind else { return false };
+        if named.is_empty() {
+            return true;
+        }
+        // Rows around become filters too, which those of the group were found without.
+        if !self.has(Rule::GroupsByScan) || cells.transitioned < cells.frames.len() {
+            return false;
+        }
+        // Group columns of a blank row are blank, as those of other rows may be.
+        if self.store.has_blank_row(table) {
+            return false;
+        }
+        let Some(groups) = self.columns_grouped_by(cells, table, groups) else { return false };
+        let Some(context) = cells.distinct.first() else { return false };
+        let expanded = |t| self.visibility().expanded(context, t);
+        let beyond = expanded(table);
+        let all = (0..self.model.tables().len() as u32).map(TableId);
+        let alike = all.filter(|t| {
+            *t == table
+                || self.filters_flow_one_way(context)
+                    && expanded(*t).iter().any(|(of, _)| *of == table)
+        });
+        let of_groups = self.model.calculation_groups().iter();
+        let clusters = Clusters {
+            evaluator: self,
+            cells,
+            alike: alike.collect(),
+            groups: &groups,
+            items: of_groups.flat_map(|g| self.columns_of(g.table)).collect(),
+            filtered: beyond.iter().flat_map(|(t, _)| self.columns_of(*t)).collect(),
+        };
+        named.iter().all(|c| clusters.are_not_seen(&c.node, false))
+    }
+
+    /// Whether filters reach other tables only from the one side of relationships.
+    fn filters_flow_one_way(&self, context: &FilterContext) -> bool {
+        let is_plain = |r: &crate::compiled_model::RelationshipInfo| {
+            !r.def.many_to_many && !r.both_directions && !r.one_to_one
+        };
+        context.used.is_empty()
+            && context.directions.is_empty()
+            && self.model.relationships().iter().all(is_plain)
+    }
+}
+
+impl Clusters<'_> {
+    /// Whether an expression has the same value under filters on the group columns alone. `inside`:
+    /// in rows of an iteration, which become filters where a measure is called.
+    fn are_not_seen(&self, node: &Node, inside: bool) -> bool {
+        let all = |nodes: &[&Node], inside| nodes.iter().all(|n| self.are_not_seen(n, inside));
+        match &node.kind {
+            Kind::Literal(_)
+            | Kind::RowColumn { .. }
+            | Kind::Related { .. }
+            | Kind::Variable(_) => true,
+            // Evaluated under no filter at all.
+            Kind::Unfiltered(_) => true,
+            Kind::ModelTable { table, .. } => self.alike.contains(table),
+            Kind::Values { columns, .. } => columns.iter().all(|c| self.alike.contains(&c.table)),
+            Kind::Measure { body, .. } => {
+                !inside && !self.may_be_replaced() && self.are_not_seen(body, false)
+            }
+            Kind::Calculate { body, filters, .. } | Kind::CalculateTable { body, filters } => {
+                !inside
+                    && filters.iter().filter_map(FilterArgument::table).all(|t| all(&[t], inside))
+                    && self.are_not_seen_within(body, filters)
+            }
+            Kind::Scalar { .. }
+            | Kind::Binary { .. }
+            | Kind::And(..)
+            | Kind::Or(..)
+            | Kind::Not(_)
+            | Kind::Negate(_)
+            | Kind::If { .. }
+            | Kind::Switch { .. }
+            | Kind::Coalesce(_)
+            | Kind::IfError { .. }
+            | Kind::IsError(_)
+            | Kind::Pick { .. }
+            | Kind::CountRows(_)
+            | Kind::IsEmpty(_)
+            | Kind::SingleValue { .. }
+            | Kind::In { .. }
+            | Kind::Contains { .. }
+            | Kind::Let { .. }
+            | Kind::Rows(_)
+            | Kind::KeepFilters(_)
+            | Kind::Distinct(_)
+            | Kind::CrossJoin(_)
+            | Kind::Set(..)
+            | Kind::TreatAs(_) => all(&node.children(), inside),
+            Kind::Iterate { .. }
+            | Kind::Filter { .. }
+            | Kind::TopN { .. }
+            | Kind::Extend { .. } => all(&node.children(), true),
+            _ => false,
+        }
+    }
+
+    /// Whether a calculation item may stand in the place of measures.
+    fn may_be_replaced(&self) -> bool {
+        let stands_in = |c: &ColumnId| self.groups.contains(c) || self.is_filtered_outside(*c);
+        let groups = self.evaluator.model.calculation_groups();
+        groups.iter().any(|g| g.no_selection.is_some()) || self.items.iter().any(stands_in)
+    }
+
+    /// The same under filter arguments of `CALCULATE`. A column that is filtered anew is one that the
+    /// group's rows still differ in only where it is no group column; and they are all rows of the
+    /// group only where nothing outside filtered it.
+    fn are_not_seen_within(&self, body: &Node, filters: &[FilterArgument]) -> bool {
+        let is_left_alone =
+            |c: &ColumnId| !self.groups.contains(c) && !self.is_filtered_outside(*c);
+        let selects = |t: &Node| lineages(t).any(|c| self.items.contains(&c));
+        if filters.iter().filter_map(FilterArgument::table).any(selects) {
+            return false;
+        }
+        let mut gone = false;
+        for filter in filters {
+            let stays = match filter {
+                FilterArgument::RemoveAll => {
+                    gone = true;
+                    true
+                }
+                FilterArgument::Remove(columns) => {
+                    let is_all = self.filtered.iter().all(|c| columns.contains(c));
+                    gone |= is_all;
+                    is_all || columns.iter().all(is_left_alone)
+                }
+                FilterArgument::Table { keep: true, .. } => true,
+                FilterArgument::Table { table, keep: false } => {
+                    lists_columns(table) && self.columns_replaced(table).iter().all(is_left_alone)
+                }
+                FilterArgument::Selected(_)
+                | FilterArgument::Use(_)
+                | FilterArgument::Direct(..) => false,
+            };
+            if !stays {
+                return false;
+            }
+        }
+        gone || self.are_not_seen(body, false)
+    }
+
+    /// Columns whose filters a table takes the place of.
+    fn columns_replaced(&self, table: &Node) -> Vec<ColumnId> {
+        let mut out: Vec<ColumnId> = lineages(table).collect();
+        for c in out.clone() {
+            if self.evaluator.model.table(c.table).date_column == Some(c.column) {
+                out.extend(self.evaluator.columns_of(c.table));
+            }
+        }
+        out
+    }
+
+    /// Whether a column may be filtered where the groups were looked for.
+    fn is_filtered_outside(&self, column: ColumnId) -> bool {
+        let by_filter = |f: &Filter| matches!(f, Filter::Rows { .. }) || f.is_on(column);
+        let by_key = |target: &KeyTarget| match target {
+            KeyTarget::Column(c) => *c == column,
+            KeyTarget::Row { table, .. } => *table == column.table,
+        };
+        self.cells.distinct.iter().any(|c| c.filters.iter().any(by_filter))
+            || self.cells.keys.iter().any(|k| by_key(&k.target))
+    }
+}
+
+fn lineages(table: &Node) -> impl Iterator<Item = ColumnId> + use<> {
+    let of: Vec<ColumnId> = table.schema().iter().filter_map(|c| c.lineage).collect();
+    of.into_iter()
+}
+
+/// Whether a table filters the columns it has and no others, as whole rows of a model table do.
+fn lists_columns(table: &Node) -> bool {
+    match &table.kind {
+        Kind::Values { .. } | Kind::Rows(_) | Kind::TreatAs(_) => true,
+        Kind::Unfiltered(body) | Kind::Distinct(body) => lists_columns(body),
+        Kind::Filter { table, .. } => lists_columns(table),
+        Kind::CrossJoin(all) | Kind::Set(_, all) => all.iter().all(lists_columns),
+        _ => false,
+    }
+}
