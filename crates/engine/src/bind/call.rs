@@ -355,10 +355,12 @@ fn miscounted(def: &FunctionDef, given: usize) -> String {
     if given < least {
         let missing: Vec<&str> =
             def.parameters.iter().filter(|p| !p.optional).skip(given).map(|p| p.name).collect();
-        let missing = missing.join(", ");
+        let are = |n: usize| if n == 1 { ("was", "is") } else { ("were", "are") };
         return format!(
-            "Too few arguments were passed to the {name} function: it needs at least {least}, {given} {} given, {missing} is missing",
-            if given == 1 { "was" } else { "were" },
+            "Too few arguments were passed to the {name} function: it needs at least {least}, {given} {} given, {} {} missing",
+            are(given).0,
+            missing.join(", "),
+            are(missing.len()).1,
         );
     }
     let most = def.parameters.len();

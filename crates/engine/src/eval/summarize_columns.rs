@@ -10,7 +10,7 @@ use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize::{GroupingSet, grouping_sets};
-use crate::plan::{GroupFilter, Kind, NamedNode, Node, Schema, TableColumn};
+use crate::plan::{FilterArgument, GroupFilter, Kind, NamedNode, Node, Schema, TableColumn};
 use crate::rules::Rule;
 
 struct Filtered {
@@ -18,6 +18,15 @@ struct Filtered {
     outer: Cells,
     /// What groups are formed under, where that is not the same.
     listed: Option<Cells>,
+    /// Filters of the call, where there may be others outside.
+    own: Option<Vec<FilterArgument>>,
+}
+
+/// Where groups are looked for: filters outside count for the columns of their own table alone, as
+/// those of the call do not.
+struct Outside<'c> {
+    cells: &'c Cells,
+    own: &'c [FilterArgument],
 }
 
 impl Evaluator<'_> {
@@ -43,15 +52,17 @@ impl Evaluator<'_> {
                 true => None,
                 false => Some(self.filtered(cells, filters, &set.filters)?),
             };
-            let Filtered { outer, listed } = of_set.as_ref().unwrap_or(&of_all);
+            let Filtered { outer, listed, own: filters } = of_set.as_ref().unwrap_or(&of_all);
+            let outside = filters.as_ref().map(|own| Outside { cells, own });
+            let outside = outside.as_ref();
             let kept: Vec<usize> = (0..groups.len()).filter(|g| !set.columns[*g]).collect();
             let of: Vec<ColumnId> = kept.iter().map(|k| groups[*k]).collect();
             let own: Schema = Arc::new(kept.iter().map(|k| schema[*k].clone()).collect());
             self.scan_ahead(outer, &of, columns)?;
             // Expressions see more than what lists the groups: they do not decide which there are.
             let candidates = match listed {
-                Some(listed) => self.group_rows(listed, &of, &[], &own)?,
-                None => self.group_rows(outer, &of, &deciding, &own)?,
+                Some(listed) => self.group_rows(listed, &of, &[], &own, outside)?,
+                None => self.group_rows(outer, &of, &deciding, &own, outside)?,
             };
             let (inner, parents, rows) = self.group_cells(outer, &of, &candidates);
             let named: Vec<_> =
@@ -94,7 +105,7 @@ impl Evaluator<'_> {
                 let kept: Vec<ColumnId> =
                     (0..groups.len()).filter(|g| !set.columns[*g]).map(|g| groups[g]).collect();
                 let schema = schema_of(self.model, &kept);
-                drop(self.group_rows(outer, &kept, &nodes, &schema));
+                drop(self.group_rows(outer, &kept, &nodes, &schema, None));
                 let probes = self.probes(outer, &kept)?;
                 let (cells, _, _) = self.group_cells(outer, &kept, &probes);
                 for n in named {
@@ -143,13 +154,24 @@ impl Evaluator<'_> {
         let given = || all.iter().chain(more);
         let seen: Vec<_> = given().filter(|f| f.visual).map(|f| f.filter.clone()).collect();
         let outer = self.calculate_cells(cells, &seen, true)?;
-        let listed = if given().all(|f| f.visual) {
-            None
-        } else {
-            let every: Vec<_> = given().map(|f| f.filter.clone()).collect();
-            Some(self.calculate_cells(cells, &every, true)?)
+        let every: Vec<_> = given().map(|f| f.filter.clone()).collect();
+        let listed = match given().all(|f| f.visual) {
+            true => None,
+            false => Some(self.calculate_cells(cells, &every, true)?),
         };
-        Ok(Filtered { outer, listed })
+        let is_free = cells.keys.is_empty()
+            && cells.transitioned == cells.frames.len()
+            && cells.distinct.iter().all(|c| c.filters.is_empty());
+        Ok(Filtered { outer, listed, own: (!is_free).then_some(every) })
+    }
+
+    /// The cells that groups of columns of these tables are looked for in.
+    fn outside(&self, outside: &Outside<'_>, tables: &[TableId]) -> Result<Cells> {
+        let others = (0..self.model.tables().len() as u32).map(TableId);
+        let others = others.filter(|t| !tables.contains(t)).flat_map(|t| self.columns_of(t));
+        let without = FilterArgument::Remove(others.collect());
+        let arguments: Vec<_> = std::iter::once(without).chain(outside.own.to_vec()).collect();
+        self.calculate_cells(outside.cells, &arguments, true)
     }
 
     /// A cell per group: the outer filters, and on top the group's values as keys.
@@ -186,6 +208,7 @@ impl Evaluator<'_> {
         columns: &[ColumnId],
         named: &[&Node],
         schema: &Schema,
+        outside: Option<&Outside<'_>>,
     ) -> Result<CellTable> {
         if columns.is_empty() {
             let rows = Rows { schema: Arc::clone(schema), len: 1, ..Rows::default() };
@@ -207,7 +230,14 @@ impl Evaluator<'_> {
         for (base, of) in self.clusters(&context, columns) {
             let own = Arc::new(of.iter().map(|i| schema[*i].clone()).collect::<Vec<TableColumn>>());
             let ids: Vec<ColumnId> = of.iter().map(|i| columns[*i]).collect();
-            let part = self.distinct_over(outer, &[base], &ids, true, &own)?;
+            let tables: Vec<TableId> = ids.iter().map(|c| c.table).collect();
+            let part = match outside {
+                Some(outside) => {
+                    let cells = self.outside(outside, &tables)?;
+                    self.distinct_over(&cells, &[base], &ids, true, &own)?
+                }
+                None => self.distinct_over(outer, &[base], &ids, true, &own)?,
+            };
             joined = Some(match joined {
                 Some(left) => self.cross(outer.n, &left, &part)?,
                 None => part,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
-use evercube_dax::ast::{Expr, ExprKind};
+use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_engine::{Filter, FilterContext};
 use evercube_store::{ColumnId, TableId};
 
@@ -99,7 +99,23 @@ impl Reference {
         outer.shadows.push(Shadow::Query(Rc::new(outer.filters.clone()), columns.clone()));
         filters.extend(arguments.non_visual.iter().cloned());
         let of_groups = self.calculate(env, &filters)?;
-        let base = self.group_combinations(&of_groups.filters, &columns);
+        // Filters outside count for the columns of their own table alone.
+        let seen = |tables: &[TableId]| {
+            let every = (0..self.model.tables().len() as u32).map(TableId);
+            let others = every.filter(|t| !tables.contains(t)).flat_map(|t| self.columns_of(t));
+            let others: Vec<Expr> = others.filter_map(|c| self.written(c)).collect();
+            let mut all = filters.clone();
+            if !others.is_empty() {
+                let kind = ExprKind::Call {
+                    function: "REMOVEFILTERS".into(),
+                    function_span: Span::default(),
+                    arguments: others,
+                };
+                all.push(Expr { kind, span: Span::default() });
+            }
+            Ok(self.calculate(env, &all)?.filters)
+        };
+        let base = self.group_combinations(&of_groups.filters, &columns, &seen)?;
         let base = Table { keep: true, ..base };
         for (row_env, row) in outer.with_rows(&base).iter().zip(&base.rows) {
             // The group's values are filters on top of those that are there, not a row context.
@@ -126,6 +142,15 @@ impl Reference {
 }
 
 impl Reference {
+    /// A column as expressions write it; nothing where it is hidden.
+    fn written(&self, column: ColumnId) -> Option<Expr> {
+        let table = &self.model.table(column.table).name;
+        let name = &self.model.column_info(column).name;
+        self.column_named(table, name)?;
+        let kind = ExprKind::Qualified { table: table.as_str().into(), name: name.as_str().into() };
+        Some(Expr { kind, span: Span::default() })
+    }
+
     /// Puts the first of the last filters of a context, those of the query, together where they are
     /// on columns of one table: the combinations that occur. `kept`: which of them keep filters
     /// outside.

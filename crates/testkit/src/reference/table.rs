@@ -201,7 +201,8 @@ impl Reference {
         &self,
         context: &FilterContext,
         columns: &[ColumnId],
-    ) -> Table {
+        seen: &dyn Fn(&[TableId]) -> Result<FilterContext>,
+    ) -> Result<Table> {
         let mut clusters: Vec<(TableId, Vec<ColumnId>)> = Vec::new();
         for c in columns {
             match clusters.iter_mut().find(|(t, _)| *t == c.table) {
@@ -223,16 +224,17 @@ impl Reference {
         }
         let mut out = Table { rows: vec![Vec::new()], ..Table::default() };
         for (base, of) in clusters {
-            out = cross(&out, &self.occurring(context, base, &of));
+            let tables: Vec<TableId> = of.iter().map(|c| c.table).collect();
+            out = cross(&out, &self.occurring(&seen(&tables)?, base, &of));
         }
         let place = |c: &ColumnId| out.columns.iter().position(|o| o.lineage == Some(*c));
         let order: Vec<usize> = columns.iter().filter_map(place).collect();
         let row = |r: &Vec<Value>| order.iter().map(|i| r[*i].clone()).collect();
-        Table {
+        Ok(Table {
             columns: order.iter().map(|i| out.columns[*i].clone()).collect(),
             rows: out.rows.iter().map(row).collect(),
             ..Table::default()
-        }
+        })
     }
 
     /// Combinations of columns of the expanded table of `base` in its visible rows.
