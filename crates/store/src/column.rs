@@ -57,6 +57,7 @@ pub struct Column {
     lookup: OnceLock<Lookup>,
     ranks: OnceLock<Arc<Vec<u32>>>,
     present: OnceLock<BitSet>,
+    values_present: OnceLock<usize>,
     is_unique: OnceLock<bool>,
 }
 
@@ -91,6 +92,7 @@ impl Column {
             lookup: OnceLock::new(),
             ranks: OnceLock::new(),
             present: OnceLock::new(),
+            values_present: OnceLock::new(),
             is_unique: OnceLock::new(),
         }
     }
@@ -314,12 +316,17 @@ impl Column {
         })
     }
 
+    /// How many codes that are.
+    pub(crate) fn values_present(&self) -> usize {
+        *self.values_present.get_or_init(|| self.present().count())
+    }
+
     /// Whether every row has a value of its own and none is blank.
     pub fn is_unique(&self) -> bool {
         *self.is_unique.get_or_init(|| {
             !self.has_blank
                 && self.cardinality() as usize > self.rows
-                && self.present().count() == self.rows
+                && self.values_present() == self.rows
         })
     }
 

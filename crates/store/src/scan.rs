@@ -8,6 +8,7 @@ mod accumulate;
 mod aggregate_plan;
 mod beside;
 mod comparison;
+mod determined;
 mod distinct_pairs;
 mod few_groups;
 mod filter;
@@ -37,6 +38,7 @@ use accumulate::ValueSpace;
 use aggregate_plan::Plan;
 pub(crate) use beside::Attributes;
 pub(crate) use comparison::rows_where;
+use determined::Reduced;
 use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
 use keys::Keys;
@@ -76,6 +78,10 @@ pub(crate) fn run(
 ) -> Result<ScanResult> {
     if let Some(found) = values_of_column(version, request) {
         return Ok(found);
+    }
+    if let Some(reduced) = Reduced::new(version, request)? {
+        let found = run(version, &reduced.request, control)?;
+        return reduced.complete(version, request, found);
     }
     let scan = Scan::new(version, request, control)?;
     let groups =

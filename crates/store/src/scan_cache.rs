@@ -105,7 +105,8 @@ fn key_of(version: &Arc<StoreVersion>, request: &ScanRequest) -> u64 {
 fn hash_expression(e: &RowExpr, h: &mut impl Hasher) {
     std::mem::discriminant(e).hash(h);
     match e {
-        RowExpr::Column(column) => column.hash(h),
+        // What it is for each code is told apart when requests are compared.
+        RowExpr::Column(column) | RowExpr::Coded { column, .. } => column.hash(h),
         // Constants are told apart when requests are compared.
         RowExpr::Constant(_) => {}
         RowExpr::Add(a, b)

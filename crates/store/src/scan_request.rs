@@ -91,14 +91,48 @@ impl BitSet {
         let (i, word) = self.words.iter().enumerate().rev().find(|(_, w)| **w != 0)?;
         Some(i * 64 + 63 - word.leading_zeros() as usize)
     }
-    /// The lowest and the highest bit where all between them are set, too.
-    pub(crate) fn run(&self) -> Option<(usize, usize)> {
-        let (first, last) = (self.first()?, self.last()?);
-        (self.count() == last - first + 1).then_some((first, last))
+    /// How many bits are set from `first` to `last`.
+    pub(crate) fn count_between(&self, first: usize, last: usize) -> usize {
+        self.count_between_and_of(first, last, self).0
+    }
+    /// The same, and how many of them are set in another set as well.
+    pub(crate) fn count_between_and_of(
+        &self,
+        first: usize,
+        last: usize,
+        other: &Self,
+    ) -> (usize, usize) {
+        let (mut here, mut both) = (0, 0);
+        let words = first / 64..self.words.len().min(last / 64 + 1);
+        for at in words {
+            let mut word = self.words[at];
+            if at == first / 64 {
+                word &= u64::MAX << (first % 64);
+            }
+            if at == last / 64 {
+                word &= u64::MAX >> (63 - last % 64);
+            }
+            here += word.count_ones() as usize;
+            both += (word & other.words.get(at).copied().unwrap_or(0)).count_ones() as usize;
+        }
+        (here, both)
     }
     /// The same bits in a set of another length; those past its end are left out.
     pub(crate) fn resized(&self, len: usize) -> Self {
         Self::from_words(self.words[..self.words.len().min(len.div_ceil(64))].to_vec(), len)
+    }
+    /// Those of the bits that lie in a range, in a set of the same length.
+    #[must_use]
+    pub fn between(&self, range: std::ops::Range<usize>) -> Self {
+        let mut found = Self::new(self.len, false);
+        let (start, end) = (range.start, range.end.min(self.len));
+        if start < end {
+            let (first, last) = (start / 64, (end - 1) / 64);
+            found.words[first..=last].copy_from_slice(&self.words[first..=last]);
+            found.words[first] &= u64::MAX << (start % 64);
+            found.words[last] &= u64::MAX >> (63 - (end - 1) % 64);
+        }
+        found
     }
     pub fn intersect(&mut self, other: &Self) {
         for (a, b) in self.words.iter_mut().zip(&other.words) {
@@ -166,6 +200,11 @@ pub enum ScanFilter {
 pub enum RowExpr {
     Column(PathColumn),
     Constant(Value),
+    /// What something that depends on one column is for each of the column's codes.
+    Coded {
+        column: PathColumn,
+        values: Arc<Vec<Value>>,
+    },
     Add(Box<RowExpr>, Box<RowExpr>),
     Subtract(Box<RowExpr>, Box<RowExpr>),
     Multiply(Box<RowExpr>, Box<RowExpr>),
@@ -230,4 +269,25 @@ pub struct ScanResult {
     /// One vector per aggregate: its value in each group.
     pub aggregates: Vec<Vec<Value>>,
     pub groups: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_of_a_range_are_those_that_lie_in_it() {
+        let mut set = BitSet::new(200, false);
+        let mut others = BitSet::new(200, false);
+        (0..200).filter(|i| i % 3 == 0).for_each(|i| set.insert(i));
+        (0..200).filter(|i| i % 5 == 0).for_each(|i| others.insert(i));
+        for (first, last) in [(0, 0), (0, 63), (1, 64), (63, 128), (64, 127), (100, 199)] {
+            let here: Vec<usize> = (first..=last).filter(|i| i % 3 == 0).collect();
+            assert_eq!(set.between(first..last + 1).iter().collect::<Vec<_>>(), here);
+            let both = here.iter().filter(|i| *i % 5 == 0).count();
+            assert_eq!(set.count_between_and_of(first, last, &others), (here.len(), both));
+        }
+        assert_eq!(set.between(50..1000).last(), Some(198));
+        assert_eq!(set.between(7..7).count(), 0);
+    }
 }

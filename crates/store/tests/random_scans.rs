@@ -145,7 +145,11 @@ fn request(r: &mut Random, v: &StoreVersion) -> ScanRequest {
         _ => {
             let column = pick(r);
             let of = v.table(column.column.table).column(column.column.column);
-            let codes = bits(r, of.cardinality() as usize);
+            let mut codes = bits(r, of.cardinality() as usize);
+            // All codes of a range that rows have, with gaps where none has them.
+            if r.chance(3) {
+                Arc::make_mut(&mut codes).intersect(of.present());
+            }
             ScanFilter::Codes { column, codes }
         }
     });
@@ -164,6 +168,18 @@ fn request(r: &mut Random, v: &StoreVersion) -> ScanRequest {
     let mixed = RowExpr::Subtract(a, b);
     let (a, b) = boxed(column(3), RowExpr::Constant(Value::Int(5)));
     let more = RowExpr::Add(a, b);
+    // What something is for each code of a column: whole numbers, some of them blank, texts' lengths.
+    let coded = |column: &PathColumn, of: &dyn Fn(usize) -> Value| {
+        let n = v.table(column.column.table).column(column.column.column).cardinality() as usize;
+        let values = Arc::new((0..n).map(of).collect());
+        RowExpr::Coded { column: column.clone(), values }
+    };
+    let weighed = |i: usize| Value::Int(i as i64 % 7 - 2);
+    let with_blanks = |i: usize| if i % 3 == 1 { Value::Blank } else { Value::Int(i as i64) };
+    let (a, b) = boxed(coded(&all[6], &weighed), column(1));
+    let weight = RowExpr::Multiply(a, b);
+    let (a, b) = boxed(coded(&all[0], &with_blanks), column(3));
+    let holes = RowExpr::Add(a, b);
     let aggregates = vec![
         Aggregate::CountRows,
         Aggregate::Sum(column(1)),
@@ -171,6 +187,9 @@ fn request(r: &mut Random, v: &StoreVersion) -> ScanRequest {
         Aggregate::Sum(amount),
         Aggregate::Sum(mixed),
         Aggregate::Sum(more),
+        Aggregate::Sum(weight),
+        Aggregate::Sum(coded(&all[4], &weighed)),
+        Aggregate::Max(holes),
         Aggregate::Sum(column(4)),
         Aggregate::Min(column(2)),
         Aggregate::Max(RowExpr::Column(all[3].clone())),
@@ -208,6 +227,7 @@ fn value_at(v: &StoreVersion, e: &RowExpr, row: usize) -> Value {
             v.table(c.column.table).column(c.column.column).value(code_at(v, c, row))
         }
         RowExpr::Constant(value) => value.clone(),
+        RowExpr::Coded { column, values } => values[code_at(v, column, row) as usize].clone(),
         RowExpr::Multiply(a, b) => match (value_at(v, a, row), value_at(v, b, row)) {
             (Value::Blank, _) | (_, Value::Blank) => Value::Blank,
             (a, b) => {

@@ -11,6 +11,7 @@ use evercube_store::{BitSet, ColumnId};
 
 use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget};
+use super::column_set::ColumnSet;
 use super::rows::{CellTable, Rows};
 use super::scan::key_code;
 use super::whole_table::FilterRows;
@@ -62,6 +63,9 @@ impl Evaluator<'_> {
                 FilterRows::Listed(table) => {
                     self.put_filter(&mut inner, &table, place.as_deref(), keep);
                 }
+                FilterRows::Values(ColumnSet { column, codes }, _) => {
+                    inner.add_each(&[Some(Filter::Column { column, codes })], |_| 0);
+                }
                 FilterRows::Sets(sets) => {
                     let (filters, of) = sets.filters();
                     let at = |cell: usize| place.as_ref().map_or(cell, |p| p[cell] as usize);
@@ -76,9 +80,15 @@ impl Evaluator<'_> {
     /// A filter argument's rows; evaluated once for cells that do not differ, with the one that
     /// stands for each cell.
     fn filter_table(&self, cells: &Cells, table: &Node) -> Result<(FilterRows, Option<Vec<u32>>)> {
-        let rows = |cells: &Cells| match self.whole_table(cells, table)? {
-            Some(sets) => Ok(FilterRows::Sets(sets)),
-            None => self.table(cells, table).map(FilterRows::Listed),
+        let rows = |cells: &Cells| {
+            if let Some(sets) = self.whole_table(cells, table)? {
+                return Ok(FilterRows::Sets(sets));
+            }
+            if let Some(set) = self.column_set(cells, table)? {
+                let columns = Rows { schema: table.schema(), ..Rows::default() };
+                return Ok(FilterRows::Values(set, columns));
+            }
+            self.table(cells, table).map(FilterRows::Listed)
         };
         if !table.uses.is_constant()
             && let Some((one_of_each, place)) = self.alike(cells, table)

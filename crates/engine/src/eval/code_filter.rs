@@ -9,7 +9,8 @@ use evercube_store::{BitSet, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
-use super::iterate::column_of_row;
+use super::logic::conjuncts;
+use super::row_expression::is_of_column;
 use super::rows::{CellTable, RowColumn, Rows};
 use super::variable::Evaluated;
 use crate::plan::{FilterArgument, Fold, Kind, Node};
@@ -54,9 +55,13 @@ impl Evaluator<'_> {
     ) -> Result<Option<(PathColumn, Arc<BitSet>)>> {
         let frame = (cells.frames.len(), table);
         let mut column = None;
+        let is_known = |slot: usize| {
+            let found = self.variable(cells, slot);
+            matches!(found, Ok((Evaluated::Scalars(Scalars::Same(_)), _)))
+        };
         if part.uses.filter_context
             || part.uses.volatile
-            || !self.is_on_column(cells, part, frame, &mut column)?
+            || !is_of_column(part, frame, &is_known, &mut column)
         {
             return Ok(None);
         }
@@ -86,49 +91,6 @@ impl Evaluator<'_> {
             }
         }
         Ok(Some((at, Arc::new(codes))))
-    }
-
-    /// Whether an expression looks at one column of the row alone, or of one the row refers to,
-    /// which is noted. `row`: the row context, and the table it goes through.
-    fn is_on_column(
-        &self,
-        cells: &Cells,
-        node: &Node,
-        row: (usize, TableId),
-        column: &mut Option<PathColumn>,
-    ) -> Result<bool> {
-        let mut all = |nodes: &[&Node]| -> Result<bool> {
-            for node in nodes {
-                if !self.is_on_column(cells, node, row, column)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
-        Ok(match &node.kind {
-            Kind::Literal(_) => true,
-            Kind::RowColumn { .. } | Kind::Related { .. } => match column_of_row(node, row) {
-                Some(found) => *column.get_or_insert_with(|| found.clone()) == found,
-                None => false,
-            },
-            Kind::Variable(slot) => {
-                !node.is_table()
-                    && matches!(
-                        self.variable(cells, *slot)?,
-                        (Evaluated::Scalars(Scalars::Same(_)), _)
-                    )
-            }
-            Kind::Binary { left, right, .. } | Kind::And(left, right) | Kind::Or(left, right) => {
-                all(&[left.as_ref(), right.as_ref()])?
-            }
-            Kind::Not(inner) | Kind::Negate(inner) => all(&[inner.as_ref()])?,
-            Kind::Scalar { arguments, .. } => all(&arguments.iter().collect::<Vec<_>>())?,
-            Kind::In { left, right } => {
-                let is_constant = right.uses.is_constant();
-                is_constant && all(&left.iter().collect::<Vec<_>>())?
-            }
-            _ => false,
-        })
     }
 
     /// An iteration over the rows of a model table that meet a condition.
@@ -167,16 +129,5 @@ impl Evaluator<'_> {
             return Ok(None);
         }
         self.cells_where(cells, table, condition)
-    }
-}
-
-/// The conditions that hold together.
-pub(super) fn conjuncts<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
-    match &node.kind {
-        Kind::And(left, right) => {
-            conjuncts(left, out);
-            conjuncts(right, out);
-        }
-        _ => out.push(node),
     }
 }

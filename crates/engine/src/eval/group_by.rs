@@ -28,6 +28,9 @@ impl Evaluator<'_> {
         columns: &[NamedNode],
         schema: &Schema,
     ) -> Result<CellTable> {
+        if let Some(found) = self.grouped_by_scan(cells, table, groups, columns, schema)? {
+            return Ok(found);
+        }
         let table = self.table(cells, table)?;
         let (inner, _) = cells.iterate(&table);
         let keys: Vec<RowColumn> =

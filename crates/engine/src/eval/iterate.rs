@@ -2,8 +2,7 @@
 //! table is one scan instead.
 
 use evercube_base::{Result, Value};
-use evercube_dax::ast::BinaryOperator;
-use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
+use evercube_store::{Aggregate, ColumnId, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -89,7 +88,7 @@ impl Evaluator<'_> {
         table: TableId,
         body: &Node,
     ) -> Result<Option<Scalars>> {
-        let aggregates = plain_aggregates(fold, table, body, cells.frames.len());
+        let aggregates = self.plain_aggregates(fold, table, body, cells.frames.len());
         if aggregates.is_empty() {
             return Ok(None);
         }
@@ -97,22 +96,7 @@ impl Evaluator<'_> {
         let grouped = self.scan(cells, table, &[], false, &make)?;
         let mut out = vec![Value::Blank; cells.n];
         for (g, cell) in grouped.cells.iter().enumerate() {
-            let a = |i: usize| grouped.aggregates[i][g].clone();
-            out[*cell as usize] = match fold {
-                Fold::Average => match (a(0).as_f64(), a(1)) {
-                    (Some(sum), Value::Int(n)) if n > 0 => Value::Double(sum / n as f64),
-                    _ => Value::Blank,
-                },
-                Fold::CountBlank => match (a(0), a(1)) {
-                    (Value::Int(all), Value::Int(filled)) if all > 0 => Value::Int(all - filled),
-                    _ => Value::Blank,
-                },
-                Fold::Count | Fold::DistinctCount | Fold::DistinctCountNoBlank => match a(0) {
-                    Value::Int(n) => not_zero(n),
-                    v => v,
-                },
-                _ => a(0),
-            };
+            out[*cell as usize] = of_aggregates(fold, |i| grouped.aggregates[i][g].clone());
         }
         Ok(Some(Scalars::each(out)))
     }
@@ -169,35 +153,22 @@ impl Evaluator<'_> {
     }
 }
 
-/// The aggregates a scan takes for an iteration over a model table that is row context `frame`;
-/// none where its body is more than plain arithmetic.
-pub(super) fn plain_aggregates(
-    fold: Fold,
-    table: TableId,
-    body: &Node,
-    frame: usize,
-) -> Vec<Aggregate> {
-    let plain = column_of_row(body, (frame, table));
-    let numeric = body.data_type().is_numeric();
-    let expression = match fold {
-        Fold::Sum | Fold::Average if !numeric => None,
-        Fold::Min | Fold::Max | Fold::Count if plain.is_some() => {
-            plain.clone().map(RowExpr::Column)
-        }
-        _ => row_expression(body, frame, table),
-    };
-    match (fold, expression, plain) {
-        (Fold::DistinctCount | Fold::DistinctCountNoBlank, _, Some(c)) => {
-            let with_blank = fold == Fold::DistinctCount;
-            vec![Aggregate::DistinctCount { column: c, with_blank }]
-        }
-        (Fold::Sum, Some(e), _) => vec![Aggregate::Sum(e)],
-        (Fold::Min, Some(e), _) => vec![Aggregate::Min(e)],
-        (Fold::Max, Some(e), _) => vec![Aggregate::Max(e)],
-        (Fold::Count, Some(e), _) => vec![Aggregate::Count(e)],
-        (Fold::CountBlank, Some(e), _) => vec![Aggregate::CountRows, Aggregate::Count(e)],
-        (Fold::Average, Some(e), _) => vec![Aggregate::Sum(e.clone()), Aggregate::Count(e)],
-        _ => Vec::new(),
+/// What an iteration gives, from the aggregates that a scan took for it.
+pub(super) fn of_aggregates(fold: Fold, a: impl Fn(usize) -> Value) -> Value {
+    match fold {
+        Fold::Average => match (a(0).as_f64(), a(1)) {
+            (Some(sum), Value::Int(n)) if n > 0 => Value::Double(sum / n as f64),
+            _ => Value::Blank,
+        },
+        Fold::CountBlank => match (a(0), a(1)) {
+            (Value::Int(all), Value::Int(filled)) if all > 0 => Value::Int(all - filled),
+            _ => Value::Blank,
+        },
+        Fold::Count | Fold::DistinctCount | Fold::DistinctCountNoBlank => match a(0) {
+            Value::Int(n) => not_zero(n),
+            v => v,
+        },
+        _ => a(0),
     }
 }
 
@@ -234,40 +205,4 @@ fn only_uses_frame(body: &Node, frame: usize) -> bool {
         }
         _ => false,
     }
-}
-
-/// Arithmetic that a scan can do by itself.
-pub(crate) fn row_expression(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
-    if !node.data_type().is_numeric() {
-        return None;
-    }
-    Some(match &node.kind {
-        Kind::Literal(v) => RowExpr::Constant(v.clone()),
-        Kind::RowColumn { .. } | Kind::Related { .. } => {
-            RowExpr::Column(column_of_row(node, (frame, table))?)
-        }
-        Kind::Binary { operator, left, right } => {
-            let l = Box::new(row_expression(left, frame, table)?);
-            let r = Box::new(row_expression(right, frame, table)?);
-            match operator {
-                BinaryOperator::Add => RowExpr::Add(l, r),
-                BinaryOperator::Subtract => RowExpr::Subtract(l, r),
-                BinaryOperator::Multiply => RowExpr::Multiply(l, r),
-                BinaryOperator::Divide => RowExpr::Divide(l, r),
-                _ => return None,
-            }
-        }
-        Kind::Scalar { name: "DIVIDE", arguments, .. } => {
-            let (numerator, denominator) = match arguments.as_slice() {
-                [n, d] => (n, d),
-                [n, d, alternate] if alternate.is_blank_literal() => (n, d),
-                _ => return None,
-            };
-            RowExpr::SafeDivide(
-                Box::new(row_expression(numerator, frame, table)?),
-                Box::new(row_expression(denominator, frame, table)?),
-            )
-        }
-        _ => return None,
-    })
 }

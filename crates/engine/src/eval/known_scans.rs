@@ -146,7 +146,7 @@ impl Evaluator<'_> {
             }
             Kind::Iterate { fold, table, body, .. } => {
                 matches!(table.kind, Kind::ModelTable { table, blank_row: false }
-                    if !super::iterate::plain_aggregates(*fold, table, body, 0).is_empty())
+                    if !self.plain_aggregates(*fold, table, body, 0).is_empty())
             }
             Kind::CountRows(table) => {
                 matches!(table.kind, Kind::ModelTable { blank_row: false, .. })
@@ -185,7 +185,7 @@ impl Evaluator<'_> {
             }
             Kind::Iterate { fold, table, body, .. } => {
                 if let Kind::ModelTable { table, blank_row: false } = table.kind {
-                    add(table, super::iterate::plain_aggregates(*fold, table, body, frame));
+                    add(table, self.plain_aggregates(*fold, table, body, frame));
                 }
             }
             Kind::CountRows(table) => {

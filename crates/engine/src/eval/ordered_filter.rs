@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
-use super::code_filter::conjuncts;
+use super::logic::conjuncts;
 use super::rows::{CellTable, RowColumn, Rows};
 use crate::plan::{Kind, Node, Uses};
 use crate::rules::Rule;
@@ -163,7 +163,12 @@ impl Evaluator<'_> {
     }
 
     /// Whether the comparison with its bound lets blank through, for each cell.
-    fn blanks(&self, operator: BinaryOperator, bounds: &Scalars, n: usize) -> Result<Vec<bool>> {
+    pub(super) fn blanks(
+        &self,
+        operator: BinaryOperator,
+        bounds: &Scalars,
+        n: usize,
+    ) -> Result<Vec<bool>> {
         let passes = |cell| {
             let (blank, bound) = (&Value::Blank, bounds.get(cell));
             let found = rules::binary(operator, blank, bound, &self.collation, &self.culture)?;
@@ -190,7 +195,7 @@ impl Evaluator<'_> {
 
     /// For each cell the places in the order that the comparison with its bound lets through.
     /// `code`: that of a place.
-    fn ranges(
+    pub(super) fn ranges(
         &self,
         of: &Column,
         (places, code): (Range<u32>, impl Fn(u32) -> u32),
@@ -234,7 +239,7 @@ fn first_not(places: Range<u32>, holds: impl Fn(u32) -> bool) -> u32 {
 }
 
 /// The column of the row, the operator as seen from it, and what it is compared with.
-fn sides<'n>(
+pub(super) fn sides<'n>(
     operator: BinaryOperator,
     left: &'n Node,
     right: &'n Node,

@@ -10,7 +10,8 @@ use evercube_store::{BitSet, RelationshipId, RowComparison, RowExpr, ScanFilter,
 
 use super::Evaluator;
 use super::cells::Cells;
-use super::iterate::{column_of_row, row_expression};
+use super::iterate::column_of_row;
+use super::logic::Logic;
 use crate::filter_context::Filter;
 use crate::plan::{Kind, Node};
 
@@ -54,14 +55,14 @@ impl Evaluator<'_> {
             join(Arc::make_mut(&mut rows), &others);
             Ok(Some(rows))
         };
-        match &condition.kind {
-            Kind::And(left, right) => both(left, right, BitSet::intersect),
-            Kind::Or(left, right) => both(left, right, BitSet::union),
-            Kind::Not(inner) => {
+        match Logic::of(condition) {
+            Logic::And(left, right) => both(left, right, BitSet::intersect),
+            Logic::Or(left, right) => both(left, right, BitSet::union),
+            Logic::Not(inner) => {
                 let rows = self.rows_where(cells, table, inner)?;
                 Ok(rows.map(|rows| Arc::new(other_rows(&rows))))
             }
-            _ => match self.codes_where(cells, table, condition)? {
+            Logic::One(condition) => match self.codes_where(cells, table, condition)? {
                 Some((column, codes)) => {
                     let has_index =
                         |step: &RelationshipId| self.store.relationship(*step).is_some();
@@ -80,7 +81,8 @@ impl Evaluator<'_> {
         let Kind::Binary { operator, left, right } = &node.kind else { return Ok(None) };
         let Some(holds) = holds(*operator) else { return Ok(None) };
         let frame = cells.frames.len();
-        let (Some(left), Some(right)) = (operand(left, frame, table), operand(right, frame, table))
+        let (Some(left), Some(right)) =
+            (self.operand(left, frame, table), self.operand(right, frame, table))
         else {
             return Ok(None);
         };
@@ -96,6 +98,17 @@ impl Evaluator<'_> {
             known.push(KnownRows { table, comparison, rows: Arc::clone(&rows) });
         }
         Ok(Some(rows))
+    }
+
+    /// Arithmetic, a date, or text.
+    fn operand(&self, node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
+        if !matches!(node.data_type(), DataType::DateTime | DataType::String) {
+            return self.row_expression(node, frame, table);
+        }
+        match &node.kind {
+            Kind::Literal(value) => Some(RowExpr::Constant(value.clone())),
+            _ => column_of_row(node, (frame, table)).map(RowExpr::Column),
+        }
     }
 }
 
@@ -125,17 +138,6 @@ fn other_rows(rows: &BitSet) -> BitSet {
         others.remove(blank);
     }
     others
-}
-
-/// Arithmetic, a date, or text.
-fn operand(node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
-    if !matches!(node.data_type(), DataType::DateTime | DataType::String) {
-        return row_expression(node, frame, table);
-    }
-    match &node.kind {
-        Kind::Literal(value) => Some(RowExpr::Constant(value.clone())),
-        _ => column_of_row(node, (frame, table)).map(RowExpr::Column),
-    }
 }
 
 /// How the left side may be to the right one.

@@ -139,6 +139,7 @@ impl Evaluator<'_> {
         make: MakeAggregates<'_>,
     ) -> Result<Grouped> {
         let contexts = Self::by_context(cells);
+        let blank_row = blank_row && self.store.has_blank_row(base);
         if !blank_row
             && let Some(found) = self.scan_together(cells, &contexts, base, group, make)?
         {
@@ -157,8 +158,7 @@ impl Evaluator<'_> {
                 Ok(keyed) => keyed,
                 Err(hard) => {
                     let of_context = cells.select(&members);
-                    let blank_rows = blank_row && self.store.has_blank_row(base);
-                    let across = match blank_rows {
+                    let across = match blank_row {
                         true => None,
                         false => {
                             self.scan_across(&of_context, context, base, &hard, group, make)?
@@ -193,8 +193,7 @@ impl Evaluator<'_> {
                 }
             };
             out.distribute(&keyed, &result)?;
-            let has_blank_row = blank_row && self.store.has_blank_row(base);
-            if has_blank_row && self.visible(context, base).get(self.store.table(base).rows()) {
+            if blank_row && self.visible(context, base).get(self.store.table(base).rows()) {
                 self.add_blank_row(&keyed, &mut out, group.len());
             }
         }

@@ -6,7 +6,7 @@ use evercube_store::{Aggregate, ColumnId, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, Scalars};
-use super::iterate::{not_zero, plain_aggregates};
+use super::iterate::not_zero;
 use super::scan::Grouped;
 use crate::filter_context::Filter;
 use crate::plan::{Fold, Kind, Node};
@@ -163,7 +163,7 @@ impl Evaluator<'_> {
         }
         let aggregates = match plain.body {
             None => vec![Aggregate::CountRows],
-            Some(body) => plain_aggregates(plain.fold, plain.table, body, plain.frame),
+            Some(body) => self.plain_aggregates(plain.fold, plain.table, body, plain.frame),
         };
         if aggregates.len() != 1 {
             return Ok(None);

@@ -3,11 +3,10 @@
 //! itself.
 
 use evercube_base::{Result, Value};
-use evercube_store::{Aggregate, PathColumn, RowExpr, TableId};
+use evercube_store::{Aggregate, RowExpr, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
-use super::iterate::row_expression;
 use crate::plan::{Fold, Node};
 
 /// The square of a mean may be so much larger than the variance around it. More would leave too few
@@ -27,23 +26,9 @@ impl Evaluator<'_> {
         if self.store.table(table).rows() < self.context.long_table {
             return Ok(None);
         }
-        match row_expression(body, cells.frames.len(), table) {
-            Some(value) if self.is_never_blank(&value) => self.variances(cells, fold, table, value),
+        match self.row_expression(body, cells.frames.len(), table) {
+            Some(value) if self.is_filled(&value) => self.variances(cells, fold, table, value),
             _ => Ok(None),
-        }
-    }
-
-    fn is_never_blank(&self, value: &RowExpr) -> bool {
-        match value {
-            RowExpr::Constant(value) => !value.is_blank(),
-            RowExpr::Column(PathColumn { path, column }) => {
-                let data = self.store.table(column.table).column(column.column);
-                path.is_empty() && !data.has_blank()
-            }
-            RowExpr::Add(a, b) | RowExpr::Subtract(a, b) | RowExpr::Multiply(a, b) => {
-                self.is_never_blank(a) && self.is_never_blank(b)
-            }
-            RowExpr::Divide(..) | RowExpr::SafeDivide(..) => false,
         }
     }
 

@@ -8,6 +8,7 @@ use evercube_store::{BitSet, TableId};
 
 use super::Evaluator;
 use super::cells::Cells;
+use super::column_set::ColumnSet;
 use super::rows::{CellTable, Rows};
 use crate::filter_context::Filter;
 use crate::plan::{Kind, Node};
@@ -21,6 +22,8 @@ const MOST_CELLS: usize = 1 << 12;
 pub(super) enum FilterRows {
     Listed(CellTable),
     Sets(RowSets),
+    /// The same values of a column for every cell, and no rows, which tell the column.
+    Values(ColumnSet, Rows),
 }
 
 /// Sets of rows of a table.
@@ -39,6 +42,7 @@ impl FilterRows {
         match self {
             Self::Listed(table) => &table.rows,
             Self::Sets(sets) => &sets.columns,
+            Self::Values(_, columns) => columns,
         }
     }
 }

@@ -85,6 +85,7 @@ impl ScanText<'_> {
         match e {
             RowExpr::Column(c) => self.column(c),
             RowExpr::Constant(v) => plain_text(v),
+            RowExpr::Coded { column, .. } => format!("MAP ( {} )", self.column(column)),
             RowExpr::Add(a, b) => both(a, "+", b),
             RowExpr::Subtract(a, b) => both(a, "-", b),
             RowExpr::Multiply(a, b) => both(a, "*", b),
@@ -181,7 +182,7 @@ fn columns(request: &ScanRequest) -> Vec<&PathColumn> {
 
 fn expression_columns<'r>(e: &'r RowExpr, out: &mut Vec<&'r PathColumn>) {
     match e {
-        RowExpr::Column(c) => out.push(c),
+        RowExpr::Column(c) | RowExpr::Coded { column: c, .. } => out.push(c),
         RowExpr::Constant(_) => {}
         RowExpr::Add(a, b)
         | RowExpr::Subtract(a, b)

@@ -17,7 +17,11 @@ pub(super) struct Pairs {
 impl Pairs {
     #[inline]
     pub(super) fn push(&mut self, group: usize, code: u32) {
-        self.pairs.push((group as u64) << 32 | u64::from(code));
+        let pair = (group as u64) << 32 | u64::from(code);
+        // Rows that belong together often come one after the other.
+        if self.pairs.last() != Some(&pair) {
+            self.pairs.push(pair);
+        }
     }
 
     /// Drops what occurs again, where much has come since that was done.

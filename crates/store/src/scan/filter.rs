@@ -25,8 +25,10 @@ pub(super) struct RowFilter<'a> {
 pub(super) struct CodeTest<'a> {
     pub(super) source: Source<'a>,
     pub(super) set: Arc<BitSet>,
-    /// The set's first and last code, where it is all from one to the other.
+    /// The set's first and last code, where it is all from one to the other that rows have.
     pub(super) run: Option<(usize, usize)>,
+    /// The share of the codes that rows have which is in the set.
+    share: f64,
 }
 
 impl<'a> RowFilter<'a> {
@@ -110,7 +112,7 @@ impl<'a> RowFilter<'a> {
         let of_rows = |rows: &Arc<BitSet>| rows.count() as f64 / rows.len().max(1) as f64;
         let tuples = if self.tuples.is_empty() { 1.0 } else { 0.1 };
         let rows: f64 = self.rows.iter().map(of_rows).product();
-        rows * self.codes.iter().map(CodeTest::share).product::<f64>() * tuples
+        rows * self.codes.iter().map(|test| test.share).product::<f64>() * tuples
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {
@@ -130,26 +132,27 @@ impl<'a> RowFilter<'a> {
 
 impl<'a> CodeTest<'a> {
     fn new(source: Source<'a>, set: Arc<BitSet>) -> Self {
-        Self { source, run: set.run(), set }
-    }
-
-    /// The share of the codes that rows have which is in the set.
-    fn share(&self) -> f64 {
-        let (passing, all) = match &self.source {
+        let (Some(first), Some(last)) = (set.first(), set.last()) else {
+            return Self { source, set, run: None, share: 0.0 };
+        };
+        let passing = set.count_between(first, last);
+        let (has_all, share) = match &source {
             Source::Column(column) => {
                 let present = column.present();
-                let mut passing = present.clone();
-                passing.intersect(&self.set);
-                (passing.count(), present.count())
+                let (of_range, in_set) = present.count_between_and_of(first, last, &set);
+                let all = column.values_present().max(1);
+                (passing == last - first + 1 || of_range == in_set, in_set as f64 / all as f64)
             }
-            Source::Beside(_) => (self.set.count(), self.set.len()),
+            Source::Beside(_) => {
+                (passing == last - first + 1, passing as f64 / set.len().max(1) as f64)
+            }
         };
-        passing as f64 / all.max(1) as f64
+        Self { source, set, run: has_all.then_some((first, last)), share }
     }
 
     /// Rows tested and passed, before any were.
     fn guess(&self) -> (u64, u64) {
-        (1024, (self.set.count() * 1024 / self.set.len().max(1)) as u64)
+        (1024, (self.share * 1024.0) as u64)
     }
 }
 

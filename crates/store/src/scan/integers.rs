@@ -24,6 +24,8 @@ pub(super) struct Integers<'a> {
 
 pub(super) enum Node<'a> {
     Column(CodeReader<'a>),
+    /// The value of each code, blank as zero.
+    Coded(CodeReader<'a>, Vec<i64>),
     Constant(i64),
     Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
 }
@@ -33,6 +35,8 @@ pub(super) enum Operator {
     Add,
     Subtract,
     Multiply,
+    /// Of numbers that 32 bits hold without a sign, which processors multiply more at a time.
+    MultiplyNarrow,
 }
 
 /// A part of an expression with what is known of its values.
@@ -258,6 +262,9 @@ impl<'a> Typed<'a> {
                 return Ok(Self::column(reader));
             }
             RowExpr::Constant(value) => return Ok(Self::constant(value)),
+            RowExpr::Coded { column, values } => {
+                return Ok(Self::coded(CodeReader::new(version, scan, column)?, values));
+            }
             RowExpr::Divide(..) | RowExpr::SafeDivide(..) => return Ok(None),
             RowExpr::Add(a, b) => (Operator::Add, a, b),
             RowExpr::Subtract(a, b) => (Operator::Subtract, a, b),
@@ -285,11 +292,31 @@ impl<'a> Typed<'a> {
         Some(Self { node: Node::Column(reader), unit, bounds: (low, high), may_be_blank })
     }
 
+    fn coded(reader: CodeReader<'a>, values: &[Value]) -> Option<Self> {
+        let first = usize::from(reader.is_never_blank());
+        let unit = values.iter().skip(first).find_map(unit_of)?;
+        let mut typed = Self { node: Node::Constant(0), unit, bounds: (0, 0), may_be_blank: false };
+        let mut raw = vec![0; values.len()];
+        let mut bounds = None;
+        for (code, value) in values.iter().enumerate().skip(first) {
+            match Self::constant(value) {
+                Some(Self { node: Node::Constant(v), unit: of, .. }) if of == unit => raw[code] = v,
+                _ if value.is_blank() => typed.may_be_blank = true,
+                _ => return None,
+            }
+            let v = i128::from(raw[code]);
+            let (low, high) = bounds.unwrap_or((v, v));
+            bounds = Some((low.min(v), high.max(v)));
+        }
+        Some(Self { node: Node::Coded(reader, raw), bounds: bounds?, ..typed })
+    }
+
     fn constant(value: &Value) -> Option<Self> {
-        let (raw, unit) = match value {
-            Value::Int(v) => (*v, Unit::One),
-            Value::Decimal(d) => (d.0, Unit::TenThousandth),
-            Value::DateTime(t) => (t.0, Unit::Microsecond),
+        let unit = unit_of(value)?;
+        let raw = match value {
+            Value::Int(v) => *v,
+            Value::Decimal(d) => d.0,
+            Value::DateTime(t) => t.0,
             _ => return None,
         };
         let bounds = (i128::from(raw), i128::from(raw));
@@ -313,10 +340,17 @@ impl<'a> Typed<'a> {
         let bounds = match operator {
             Operator::Add => (al + bl, ah + bh),
             Operator::Subtract => (al - bh, ah - bl),
-            Operator::Multiply => {
+            Operator::Multiply | Operator::MultiplyNarrow => {
                 let corners = [al * bl, al * bh, ah * bl, ah * bh];
                 (*corners.iter().min()?, *corners.iter().max()?)
             }
+        };
+        let is_narrow = |(low, high): (i128, i128)| low >= 0 && high <= i128::from(u32::MAX);
+        let operator = match operator {
+            Operator::Multiply if is_narrow(a.bounds) && is_narrow(b.bounds) => {
+                Operator::MultiplyNarrow
+            }
+            operator => operator,
         };
         let node = Node::Binary(operator, Box::new(a.node), Box::new(b.node));
         let unit = if is_decimal { Unit::TenThousandth } else { Unit::One };
@@ -343,6 +377,15 @@ impl<'a> Typed<'a> {
     }
 }
 
+fn unit_of(value: &Value) -> Option<Unit> {
+    match value {
+        Value::Int(_) => Some(Unit::One),
+        Value::Decimal(_) => Some(Unit::TenThousandth),
+        Value::DateTime(_) => Some(Unit::Microsecond),
+        _ => None,
+    }
+}
+
 impl Node<'_> {
     pub(super) fn evaluate(&self, rows: Rows<'_>, out: &mut Vec<i64>) {
         match self {
@@ -351,6 +394,19 @@ impl Node<'_> {
                 out.resize(rows.len(), *v);
             }
             Self::Column(reader) => read(reader, rows, out),
+            Self::Coded(reader, values) => {
+                out.clear();
+                out.resize(rows.len(), 0);
+                let local = reader.source.local(rows.first);
+                match &reader.behind {
+                    Some(behind) => local.fill_mapped(rows, out.iter_mut(), |o, code| {
+                        *o = values[behind.codes[code as usize] as usize];
+                    }),
+                    None => local.fill_mapped(rows, out.iter_mut(), |o, code| {
+                        *o = values[code as usize];
+                    }),
+                }
+            }
             Self::Binary(operator, a, b) => {
                 a.evaluate(rows, out);
                 if let Self::Constant(b) = **b {
@@ -373,6 +429,9 @@ impl Operator {
             Self::Add => pairs.for_each(|(l, r)| *l = l.wrapping_add(r)),
             Self::Subtract => pairs.for_each(|(l, r)| *l = l.wrapping_sub(r)),
             Self::Multiply => pairs.for_each(|(l, r)| *l = l.wrapping_mul(r)),
+            Self::MultiplyNarrow => pairs.for_each(|(l, r)| {
+                *l = u64::from(*l as u32).wrapping_mul(u64::from(r as u32)) as i64;
+            }),
         }
     }
 }

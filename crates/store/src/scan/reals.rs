@@ -22,6 +22,8 @@ enum Node<'a> {
     /// Whole numbers, in units of one over this.
     Exact(integers::Node<'a>, f64),
     Column(CodeReader<'a>),
+    /// The value of each code.
+    Coded(CodeReader<'a>, Vec<f64>),
     Constant(f64),
     Binary(Operator, Box<Node<'a>>, Box<Node<'a>>),
     Rounded(Box<Node<'a>>),
@@ -86,6 +88,9 @@ impl<'a> Typed<'a> {
                 return Ok(Some(Self { node, kind: Kind::Real, is_never_zero: *v != 0.0 }));
             }
             RowExpr::Constant(_) => return Ok(None),
+            RowExpr::Coded { column, values } => {
+                return Ok(Self::coded(CodeReader::new(version, scan, column)?, values));
+            }
             RowExpr::Add(a, b) => (Operator::Add, a, b),
             RowExpr::Subtract(a, b) => (Operator::Subtract, a, b),
             RowExpr::Multiply(a, b) => (Operator::Multiply, a, b),
@@ -97,6 +102,17 @@ impl<'a> Typed<'a> {
             return Ok(None);
         };
         Ok(Self::binary(operator, a, b))
+    }
+
+    fn coded(reader: CodeReader<'a>, values: &[Value]) -> Option<Self> {
+        let first = usize::from(reader.is_never_blank());
+        let mut reals = vec![0.0; values.len()];
+        for (real, value) in reals.iter_mut().zip(values).skip(first) {
+            let Value::Double(v) = value else { return None };
+            *real = *v;
+        }
+        let is_never_zero = reals[first.min(reals.len())..].iter().all(|v| *v != 0.0);
+        Some(Self { node: Node::Coded(reader, reals), kind: Kind::Real, is_never_zero })
     }
 
     fn binary(operator: Operator, a: Self, b: Self) -> Option<Self> {
@@ -136,6 +152,12 @@ impl Node<'_> {
                 reader.read(rows, &mut codes);
                 out.clear();
                 out.extend(codes.iter().map(|code| reader.column.double(*code)));
+            }
+            Self::Coded(reader, values) => {
+                let mut codes = Vec::with_capacity(rows.len());
+                reader.read(rows, &mut codes);
+                out.clear();
+                out.extend(codes.iter().map(|code| values[*code as usize]));
             }
             Self::Binary(operator, a, b) => {
                 a.evaluate(rows, out)?;

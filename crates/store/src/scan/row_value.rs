@@ -1,5 +1,7 @@
 //! Arithmetic over the rows of a morsel, typed once for the whole scan.
 
+use std::sync::Arc;
+
 use evercube_base::arithmetic::{self, Num};
 use evercube_base::{Error, Result, Value};
 
@@ -12,6 +14,8 @@ use crate::version::StoreVersion;
 pub(super) enum RowPlan<'a> {
     Column(CodeReader<'a>),
     Constant(Value),
+    /// The value of each code.
+    Coded(CodeReader<'a>, Arc<Vec<Value>>),
     Binary(Operator, Box<RowPlan<'a>>, Box<RowPlan<'a>>),
 }
 
@@ -33,6 +37,9 @@ impl<'a> RowPlan<'a> {
         match expression {
             RowExpr::Column(c) => Ok(Self::Column(CodeReader::new(version, scan, c)?)),
             RowExpr::Constant(v) => Ok(Self::Constant(v.clone())),
+            RowExpr::Coded { column, values } => {
+                Ok(Self::Coded(CodeReader::new(version, scan, column)?, Arc::clone(values)))
+            }
             RowExpr::Add(a, b) => binary(Operator::Add, a, b),
             RowExpr::Subtract(a, b) => binary(Operator::Subtract, a, b),
             RowExpr::Multiply(a, b) => binary(Operator::Multiply, a, b),
@@ -49,6 +56,11 @@ impl<'a> RowPlan<'a> {
                 let mut codes = Vec::with_capacity(rows.len());
                 reader.read(rows, &mut codes);
                 Ok(codes.into_iter().map(|c| reader.column.value(c)).collect())
+            }
+            Self::Coded(reader, values) => {
+                let mut codes = Vec::with_capacity(rows.len());
+                reader.read(rows, &mut codes);
+                Ok(codes.into_iter().map(|code| values[code as usize].clone()).collect())
             }
             Self::Binary(op, a, b) => {
                 let (a, b) = (a.evaluate(rows)?, b.evaluate(rows)?);
