@@ -121,6 +121,11 @@ impl Acknowledged {
         }
     }
 
+    /// The newest message that a member has answered: under which vote, and when it was sent.
+    pub(crate) fn answered(&self, id: u64) -> Option<(Vote<u64>, Instant)> {
+        self.lock().get(&id).map(|said| (said.under, said.asked_at))
+    }
+
     /// Whether a member ever said that it holds anything.
     pub(crate) fn any(&self, id: u64) -> bool {
         self.lock().get(&id).is_some_and(|s| s.upto.is_some())

@@ -122,6 +122,14 @@ pub struct Status {
     pub refused: Option<String>,
 }
 
+impl Status {
+    /// Whether this server knows who leads: for as long as a leader goes on without a majority.
+    pub fn is_in_contact(&self) -> bool {
+        let age = self.millis_since_quorum.map(Duration::from_millis);
+        self.leader.is_some() && age.is_some_and(|age| age <= self.timing.without_majority())
+    }
+}
+
 /// This server's part of the replicated metadata.
 pub struct Metastore {
     /// For work that goes on when nobody waits for it any more.
@@ -141,6 +149,8 @@ pub struct Metastore {
     fresh_contact: AtomicU64,
     /// Who leads by the last message; 0 for nobody yet.
     heard_from: AtomicU64,
+    /// The last leader that was another member, and milliseconds after `started` of its last message.
+    followed: Mutex<Option<(u64, u64)>>,
     /// Milliseconds after `started` of this member's last vote for another one.
     voted_at: AtomicU64,
     /// To whom the leadership is being handed over.
@@ -244,6 +254,7 @@ impl Metastore {
             leader_contact: AtomicU64::new(0),
             fresh_contact: AtomicU64::new(0),
             heard_from: AtomicU64::new(0),
+            followed: Mutex::default(),
             voted_at: AtomicU64::new(0),
             yielding: Mutex::default(),
             heard_commit: AtomicU64::new(0),
@@ -542,6 +553,7 @@ impl Metastore {
             "raft/read-index" => encode(&self.read_index_here().await?),
             "raft/read-index-next" => encode(&self.read_index_when_leading().await?),
             "raft/who" => encode(&self.config.node_id),
+            "raft/silence" => encode(&self.silence_of(decode(body)?).map(millis)),
             "raft/remove" => {
                 self.remove_here(decode(body)?, |c| self.propose(c)).await.map(|()| Vec::new())
             }

@@ -10,6 +10,7 @@ mod pool;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,8 @@ use pool::Standing;
 
 /// Between two looks for a server while none can answer.
 const PAUSE: Duration = Duration::from_millis(25);
+/// Between two rounds of asking others while a server in doubt has not answered.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Headers about one connection only, not about the request.
 const OF_THE_CONNECTION: [&str; 9] = [
     "connection",
@@ -150,14 +153,54 @@ async fn ask(
         other = gateway.pool.better_than(member, tried, doubtful) => other,
     };
     tried.push(other);
-    let mut second = Box::pin(exchange::send(gateway, other, sent));
-    let (outcome, rest) = tokio::select! {
-        outcome = &mut first => (outcome, second),
-        outcome = &mut second => (outcome, first),
-    };
-    match outcome {
-        Outcome::Answered(_) => outcome,
-        _ => rest.await,
+    let is_lost = AtomicBool::new(false);
+    let mut second = Box::pin(ask_others(gateway, (member, other), sent, &is_lost));
+    tokio::select! {
+        outcome = &mut first => match outcome {
+            Outcome::Answered(_) => outcome,
+            _ => {
+                is_lost.store(true, Ordering::Relaxed);
+                second.await
+            }
+        },
+        outcome = &mut second => match outcome {
+            Outcome::Answered(_) => outcome,
+            _ => first.await,
+        },
+    }
+}
+
+/// Has others answer than the one that is in doubt. That it is in time again says nothing of the
+/// request: its answer may have been lost on the way, and who sends it tries again after longer each
+/// time. So those that cannot answer now are asked again, for as long as a request waits at all, until
+/// the one in doubt has failed.
+async fn ask_others(
+    gateway: &Arc<Gateway>,
+    (doubted, mut other): (usize, usize),
+    sent: &Sent<'_>,
+    is_lost: &AtomicBool,
+) -> Outcome {
+    let until = Instant::now() + gateway.hold;
+    let is_read = sent.nature == Nature::Read;
+    let mut asked = vec![doubted];
+    loop {
+        asked.push(other);
+        let outcome = exchange::send(gateway, other, sent).await;
+        match &outcome {
+            Outcome::Answered(_) => return outcome,
+            Outcome::Refused(r) if r.status() != StatusCode::SERVICE_UNAVAILABLE => return outcome,
+            _ => {}
+        }
+        other = loop {
+            if is_lost.load(Ordering::Relaxed) || Instant::now() >= until {
+                return outcome;
+            }
+            if let Some(next) = gateway.pool.ready_beside(&asked, is_read) {
+                break next;
+            }
+            asked.truncate(1);
+            tokio::time::sleep(AGAIN).await;
+        };
     }
 }
 

@@ -427,7 +427,7 @@ async fn at_reader(
             return Err(e);
         }
         let sent = forward::send(state, &address, asked, by);
-        if let Ok(answer) = state.service.unless_member_silent(&address, sent).await {
+        if let Ok(answer) = state.service.unless_member_silent(&address, deadline, sent).await {
             return Ok(answer);
         }
     }

@@ -7,7 +7,7 @@ pub mod warm;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use evercube_base::{Error, ErrorKind, Result};
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -100,25 +100,91 @@ impl PeerClient {
         limit: Duration,
     ) -> Result<http::Response<Bytes>> {
         let to = authority_of(&request);
-        let exchange = async {
-            let (head, body) = self.open(request).await?.into_parts();
-            let body = body.collect().await.map_err(|e| {
-                Error::new(
-                    ErrorKind::Unknown,
-                    format!("the connection to the server at {to} broke: {e}"),
-                )
-            })?;
-            Ok(http::Response::from_parts(head, body.to_bytes()))
-        };
-        tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Unknown,
-                format!("the server at {to} did not answer within {} ms", limit.as_millis()),
-            ))
-        })
+        let whole = self.send_over_slow_way(request, limit);
+        tokio::time::timeout(limit, whole).await.unwrap_or_else(|_| Err(late(&to, limit)))
     }
+
+    /// As [`Self::send`], but the answer may take as long as a slow way makes it: only where it does not
+    /// begin, or nothing more of it comes, within `limit`, it is given up.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_over_slow_way(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<http::Response<Bytes>> {
+        let to = authority_of(&request);
+        let answer = tokio::time::timeout(limit, self.open(request)).await;
+        let (head, mut body) = answer.unwrap_or_else(|_| Err(late(&to, limit)))?.into_parts();
+        let mut bytes = BytesMut::new();
+        loop {
+            let Ok(frame) = tokio::time::timeout(limit, body.frame()).await else {
+                return Err(late(&to, limit));
+            };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|e| {
+                let message = format!("the connection to the server at {to} broke: {e}");
+                Error::new(ErrorKind::Unknown, message)
+            })?;
+            if let Ok(data) = frame.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(http::Response::from_parts(head, bytes.freeze()))
+    }
+}
+
+fn late(to: &str, limit: Duration) -> Error {
+    let message = format!("the server at {to} did not answer within {} ms", limit.as_millis());
+    Error::new(ErrorKind::Unknown, message)
 }
 
 fn authority_of<B>(request: &Request<B>) -> String {
     request.uri().authority().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::tls::client_config;
+
+    /// Answers with so many of ten bytes, one every 50 ms, and then nothing more.
+    async fn slow_server(bytes: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let _read = stream.read(&mut asked).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await.unwrap();
+            for _ in 0..bytes {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                stream.write_all(b"x").await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn an_answer_over_a_slow_way_is_waited_for_while_it_comes() {
+        let limit = Duration::from_millis(300);
+        let client = PeerClient::new(client_config(rustls::RootCertStore::empty()).unwrap());
+        let ask = |address: &str| {
+            let request = Request::builder().uri(format!("http://{address}/"));
+            request.body(Full::new(Bytes::new())).unwrap()
+        };
+        let whole = client.send_over_slow_way(ask(&slow_server(10).await), limit).await.unwrap();
+        assert_eq!(whole.body().len(), 10);
+        let cut = client.send(ask(&slow_server(10).await), limit).await.unwrap_err();
+        assert!(cut.message.contains("within 300 ms"), "{cut}");
+        let begun = Instant::now();
+        client.send_over_slow_way(ask(&slow_server(2).await), limit).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
 }

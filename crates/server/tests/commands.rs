@@ -127,6 +127,15 @@ fn exit_statuses_tell_what_happened() {
 }
 
 #[test]
+fn a_file_that_cannot_be_deployed_is_named() {
+    let (url, _request) =
+        answering("400 x", r#"{"error":{"kind":"Invalid","message":"no model"}}"#);
+    let refused = evercube(&["deploy", "--server", &url, "Cargo.toml"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(text(&refused.stderr), "evercube: Cargo.toml: no model\n");
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     for name in
         ["deploy", "refresh", "query", "explain", "backup", "restore", "verify", "status", "config"]

@@ -85,6 +85,21 @@ fn a_write_on_a_server_that_is_away_is_asked_elsewhere_too_unless_it_might_be_do
     }
 }
 
+/// The way to the first server was cut for a moment, and what it answered is not heard of for long; the
+/// other one could not answer just then.
+#[test]
+fn a_server_that_is_in_time_again_is_not_waited_for_alone() {
+    for path in [DEPLOY, QUERY] {
+        let later = Behaviour::Later { body: "from b".into() };
+        let (a, b) = (Stub::start(Behaviour::Cut), Stub::start(later));
+        let gateway = Gateway::start(&[&a, &b], &[]);
+        let begun = std::time::Instant::now();
+        assert_eq!(gateway.post(path, "{}"), (200, "from b".to_owned()));
+        assert!(begun.elapsed().as_secs() < 10, "{path}: {:?}", begun.elapsed());
+        assert_eq!((a.asked(), b.asked()), (1, 2), "{path}");
+    }
+}
+
 #[test]
 fn a_long_answer_goes_on_from_another_server() {
     let text: String = (0..20_000).map(|i| format!("{i},")).collect();

@@ -122,42 +122,57 @@ impl Service {
     }
 
     /// Brings objects to the other data members until enough failure domains hold them. A member
-    /// that is away costs at most the grace time; then the group goes on degraded, and says so, or
-    /// the commit is refused where the policy is strict.
+    /// that is away is waited for until it has been so for the grace; then the group goes on degraded,
+    /// and says so, or the commit is refused where the policy is strict.
     async fn ship(&self, parcel: &Arc<Parcel>, policy: Policy) -> Result<Vec<Receipt>> {
         let mut receipts = vec![self.receipt()];
         let state = self.metastore.state();
+        let (grace, started) = (self.config.degrade_grace, Instant::now());
         let mut pushes = JoinSet::new();
+        let push_to = |id: u64, member: &Member, pause: Duration| {
+            let (transport, objects) = (Arc::clone(&self.transport), Arc::clone(&self.objects));
+            let push = push(transport, objects, member.peer_address.clone(), Arc::clone(parcel));
+            async move {
+                tokio::time::sleep(pause).await;
+                (id, push.await)
+            }
+        };
         let mut waited_for = BTreeMap::new();
         for (id, member) in data_peers(&state, self.identity.node_id) {
-            let task = push(
-                Arc::clone(&self.transport),
-                Arc::clone(&self.objects),
-                member.peer_address.clone(),
-                Arc::clone(parcel),
-            );
-            pushes.spawn(async move { (id, task.await) });
+            pushes.spawn(push_to(id, &member, Duration::ZERO));
             waited_for.insert(id, (member, None));
         }
-        let started = Instant::now();
+        // Much data takes its time: the ship waits for whoever is there at all.
+        let is_away = |id: &u64| self.metastore.silence_of(*id).is_some_and(|s| s >= grace);
+        let mut look = started + if waited_for.keys().all(is_away) { Duration::ZERO } else { LOOK };
         let mut last_error = None;
         while !self.enough(&state, &receipts, policy) {
-            // Much data takes its time: the ship waits for whoever is there at all.
-            match tokio::time::timeout(LOOK, pushes.join_next()).await {
-                Ok(Some(Ok((id, done)))) => {
-                    waited_for.remove(&id);
-                    match done {
-                        Ok(receipt) => receipts.push(receipt),
-                        Err(e) => last_error = Some(e),
+            tokio::select! {
+                done = pushes.join_next() => match done {
+                    Some(Ok((id, Ok(receipt)))) => {
+                        waited_for.remove(&id);
+                        receipts.push(receipt);
                     }
-                }
-                Ok(Some(Err(_))) => {}
-                Ok(None) => break,
-                Err(_) => {
+                    Some(Ok((id, Err(e)))) => {
+                        // One that is being started again is there a moment later.
+                        let may_come = e.kind == ErrorKind::Unavailable && started.elapsed() < grace;
+                        last_error = Some(e);
+                        match waited_for.get(&id).filter(|_| may_come) {
+                            Some((member, _)) => {
+                                pushes.spawn(push_to(id, member, LOOK));
+                            }
+                            None => drop(waited_for.remove(&id)),
+                        }
+                    }
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                () = tokio::time::sleep_until(look) => {
                     if let Some(e) = self.all_silent(&mut waited_for).await {
                         last_error = Some(e);
                         break;
                     }
+                    look = Instant::now() + LOOK;
                 }
             }
         }
@@ -166,7 +181,17 @@ impl Service {
             pushes.detach_all();
             return Ok(receipts);
         }
-        tokio::time::sleep(self.config.degrade_grace.saturating_sub(started.elapsed())).await;
+        self.go_on_without(&receipts, policy, last_error).await?;
+        Ok(receipts)
+    }
+
+    /// The failure domains without a receipt are gone on without, or the policy forbids it.
+    async fn go_on_without(
+        &self,
+        receipts: &[Receipt],
+        policy: Policy,
+        last_error: Option<Error>,
+    ) -> Result<()> {
         let why = last_error.map_or_else(String::new, |e: Error| e.message);
         if policy == Policy::Strict {
             return Err(Error::new(
@@ -176,8 +201,7 @@ impl Service {
                 ),
             ));
         }
-        self.degrade(&receipts, &why).await?;
-        Ok(receipts)
+        self.degrade(receipts, &why).await
     }
 
     /// Why waiting for these members is no use: none has answered for as long as the grace. Beside
@@ -186,16 +210,20 @@ impl Service {
         &self,
         members: &mut BTreeMap<u64, (Member, Option<Instant>)>,
     ) -> Option<Error> {
-        let grace = self.config.degrade_grace;
         let begun = Instant::now();
-        let asked = members.values_mut().map(|(member, silent_since)| async move {
-            let call = self.transport.call(&member.peer_address, "raft/who", Vec::new(), grace / 2);
-            match call.await {
-                Ok(_) => *silent_since = None,
-                Err(_) => *silent_since = silent_since.or(Some(begun)),
+        let asked = members.iter_mut().map(|(id, (member, silent_since))| async move {
+            // The leader may have missed it for longer than this commit is under way.
+            let (answers, silence) =
+                tokio::join!(self.answers(member), self.metastore.silence_told(*id));
+            if answers {
+                *silent_since = None;
+                return;
             }
+            let missed = silence.and_then(|silence| begun.checked_sub(silence));
+            *silent_since = silent_since.or(Some(begun)).min(Some(missed.unwrap_or(begun)));
         });
         futures::future::join_all(asked).await;
+        let grace = self.config.degrade_grace;
         let silent = |(_, since): &(Member, Option<Instant>)| {
             since.is_some_and(|since| since.elapsed() >= grace)
         };

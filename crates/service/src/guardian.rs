@@ -121,7 +121,8 @@ impl Service {
         since.elapsed() >= WINDOW || watch.leading_since.elapsed() < NEW_LEADER
     }
 
-    async fn answers(&self, member: &Member) -> bool {
+    /// Whether a member is there, by one short question.
+    pub(crate) async fn answers(&self, member: &Member) -> bool {
         let limit = (self.metastore.timing().heartbeat() * 3 / 2).max(ANSWER);
         let call = self.transport.call(&member.peer_address, "raft/who", Vec::new(), limit);
         call.await.is_ok()
@@ -179,11 +180,14 @@ impl Service {
             let metastore = Arc::clone(&self.metastore);
             asked.spawn(async move {
                 let limit = Duration::from_millis(800);
+                let begun = Instant::now();
                 let answer = transport.call(&address, "server/status", Vec::new(), limit).await;
                 if let Err(e) = &answer {
                     metastore.refused_by(&address, e);
                 }
-                answer.and_then(|b| from_json::<ServerStatus>(&b)).ok().map(|s| (id, s))
+                let mut status: ServerStatus = answer.and_then(|b| from_json(&b)).ok()?;
+                status.came_after(begun.elapsed());
+                Some((id, status))
             });
         }
         while let Some(answered) = asked.join_next().await {

@@ -16,6 +16,7 @@ pub mod browse;
 pub mod call;
 pub mod certificates;
 pub mod change;
+mod clocks;
 mod collect;
 pub mod commit;
 pub mod config;

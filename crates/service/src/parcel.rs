@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_metastore::Transport;
@@ -16,6 +17,8 @@ use crate::objects::{CALL_TIMEOUT, Receipt, blocking};
 const CARRIED: u64 = 256 << 10;
 /// Objects that are sent to one member at the same time.
 const AT_ONCE: usize = 4;
+/// Bytes a second that an object comes forward at least.
+const SLOWEST: u64 = 16 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Parcel {
@@ -116,7 +119,9 @@ struct Member {
 impl Member {
     async fn call(&self, operation: &str, body: Vec<u8>) -> Result<Vec<u8>> {
         let path = format!("objects/{operation}");
-        self.transport.call(&self.address, &path, body, CALL_TIMEOUT).await
+        // A slow way is no reason to give up: whether the member is there at all is looked at beside.
+        let limit = CALL_TIMEOUT + Duration::from_secs(body.len() as u64 / SLOWEST);
+        self.transport.call(&self.address, &path, body, limit).await
     }
 
     fn unreadable(&self, e: postcard::Error) -> Error {

@@ -12,6 +12,8 @@ use crate::service::Service;
 
 /// Silence after which another member is asked.
 const SILENT: Duration = Duration::from_secs(1);
+/// What a member is given at least.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What `asked` of the member at `address` comes to, unless that is silent for `limit` meanwhile.
 async fn unless_silent<T>(
@@ -46,13 +48,16 @@ async fn falls_silent(transport: &Arc<dyn Transport>, address: &str, limit: Dura
 }
 
 impl Service {
-    /// As `unless_silent`, for a read that another member answers.
+    /// As `unless_silent`, for a read that another member answers and that is given up at `deadline`
+    /// where nobody does.
     pub async fn unless_member_silent<T>(
         &self,
         address: &str,
+        deadline: Instant,
         asked: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        unless_silent(&self.transport, address, SILENT, asked).await
+        let left = deadline.saturating_duration_since(Instant::now());
+        unless_silent(&self.transport, address, SILENT.min(left).max(SHORTEST), asked).await
     }
 
     /// Returns when a member has been silent for as long as nobody waits for.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::Agreement;
 use crate::call::Call;
 use crate::certificates::Certificates;
+use crate::clocks;
 use crate::damage::DiskHealth;
 use crate::drift;
 use crate::encryption::EncryptionStatus;
@@ -20,9 +21,15 @@ use crate::standby::StandbyStatus;
 pub struct Status {
     /// Id of the group.
     pub cluster: String,
+    /// Who leads, as far as the server that answers has heard lately.
     pub leader: Option<String>,
     /// Whether a majority of the voters was in contact lately.
     pub quorum: bool,
+    /// The server that answers, and the age of what it knows: of its last contact with a majority.
+    #[serde(default)]
+    pub seen_by: String,
+    #[serde(default)]
+    pub last_contact_ms: Option<u64>,
     /// Failure domains the group has gone on without.
     pub degraded: Vec<String>,
     /// The newest commands that every member understands.
@@ -31,6 +38,9 @@ pub struct Status {
     /// What the servers were told differently, in words; told to administrators.
     #[serde(default)]
     pub drift: Vec<String>,
+    /// Servers whose clocks are not those of the others, in words.
+    #[serde(default)]
+    pub clocks: Vec<String>,
     pub servers: Vec<ServerStatus>,
 }
 
@@ -46,6 +56,12 @@ pub struct ServerStatus {
     pub applied_seq: Option<u64>,
     pub last_contact_ms: Option<u64>,
     pub databases: Vec<DatabaseStatus>,
+    /// Its clock when it answered, in microseconds since 1970.
+    #[serde(default)]
+    pub clock_micros: Option<i64>,
+    /// How far that is ahead of the clock of the server that asked; null of one that is away.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     #[serde(default)]
     pub files: DiskHealth,
     #[serde(default)]
@@ -99,6 +115,14 @@ pub fn out_of_touch() -> Error {
 }
 
 impl ServerStatus {
+    /// Compares its clock with the one here, where the answer came just now, so long after the question.
+    pub(crate) fn came_after(&mut self, took: Duration) {
+        let here = chrono::Utc::now().timestamp_micros();
+        let on_the_way = i64::try_from(took.as_micros() / 2).unwrap_or(0);
+        let ahead = self.clock_micros.map(|there| there.saturating_sub(here - on_the_way));
+        self.clock_ahead_ms = ahead.map(|micros| micros / 1000);
+    }
+
     /// What is known of a member that does not answer.
     fn unreachable(member: &Member) -> Self {
         Self {
@@ -172,6 +196,8 @@ impl Service {
             error,
             applied_seq: Some(raft.applied),
             last_contact_ms: raft.millis_since_quorum,
+            clock_micros: Some(self.now().unix_micros()),
+            clock_ahead_ms: Some(0),
             databases: if self.serves_queries() { databases } else { Vec::new() },
             files: self.damage.health(),
             agreement: self.agreement(),
@@ -195,8 +221,8 @@ impl Service {
     /// The whole group as seen from here; members that do not answer are `unreachable`.
     pub async fn status(&self) -> Status {
         let state = self.metastore.state();
-        let raft = self.metastore.status();
-        let others: Vec<u64> = state.members.keys().copied().filter(|id| *id != raft.me).collect();
+        let me = self.identity.node_id;
+        let others: Vec<u64> = state.members.keys().copied().filter(|id| *id != me).collect();
         let answered = self.statuses_of(&state, &others).await;
         let mut servers = vec![self.own_status()];
         for id in others {
@@ -205,14 +231,18 @@ impl Service {
             servers.extend(found.or_else(|| member.map(ServerStatus::unreachable)));
         }
         servers.sort_by(|a, b| a.name.cmp(&b.name));
-        // Out of touch, the one that was heard last leads nobody that is known of.
-        let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);
-        let leader = raft.leader.filter(|_| in_touch).and_then(|id| state.members.get(&id));
-        let leader = leader.map(|m| m.name.clone());
+        // Now, since those that are away were waited for. Out of touch, the one that was heard last
+        // leads nobody that is known of.
+        let raft = self.metastore.status();
+        let leader = raft.leader.filter(|_| raft.is_in_contact());
+        let leader = leader.and_then(|id| state.members.get(&id)).map(|m| m.name.clone());
         Status {
             cluster: state.cluster_id.clone(),
             quorum: leader.is_some(),
             leader,
+            seen_by: self.config.name.clone(),
+            last_contact_ms: raft.millis_since_quorum,
+            clocks: clocks::astray(&servers).into_iter().map(|a| a.words).collect(),
             degraded: state.degraded.iter().cloned().collect(),
             feature_level: state.members.values().map(|m| m.level).min().unwrap_or(0),
             drift: drift::differences(&servers).into_iter().map(|d| d.words).collect(),

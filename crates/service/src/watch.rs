@@ -10,6 +10,7 @@ use evercube_metastore::{MemberKind, State, Task};
 use tokio::time::Instant;
 
 use crate::backup_use::catalog::newest_verified;
+use crate::clocks;
 use crate::drift;
 use crate::schedule::cron::Cron;
 use crate::service::Service;
@@ -88,6 +89,8 @@ impl Service {
         wrong.extend(ending_certificates(statuses.iter().map(|(_, s)| s), Utc::now()));
         wrong.extend(self.late_logs(Utc::now().timestamp_micros()));
         let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
+        let astray = clocks::astray(&servers).into_iter();
+        wrong.extend(astray.map(|a| (("clock", a.server), a.words)));
         wrong.extend(drift::differences(&servers).into_iter().map(|d| {
             let text = format!("the servers were told different things: {}", d.words);
             (("drift", d.setting), text)

@@ -49,9 +49,13 @@ impl World {
             rights_age: rights_age.unwrap_or_default(),
             ..config(name, self.data_dir(name), self.folder.path(), join)
         };
-        let wire = Arc::new(Wire(Arc::clone(&self.wires)));
+        self.start_as(config).await
+    }
+
+    async fn start_as(&self, config: ServiceConfig) -> Arc<Service> {
+        let (name, wire) = (config.name.clone(), Arc::new(Wire(Arc::clone(&self.wires))));
         let service = Service::start(config, wire).await.unwrap();
-        self.wires.0.lock().unwrap().insert(name.into(), Arc::clone(&service));
+        self.wires.0.lock().unwrap().insert(name, Arc::clone(&service));
         service
     }
 
@@ -171,6 +175,53 @@ async fn a_commit_is_on_every_server_and_outlives_the_leader() {
     let gone = status.servers.iter().find(|s| s.name == "a").unwrap();
     assert_eq!(gone.state, "unreachable");
     assert!(status.leader.is_some_and(|l| l != "a"));
+}
+
+/// Two regions and a witness: a member that is away has been so since it was heard last, and not since
+/// somebody began to wait for it; and one that comes back in time is not gone on without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_is_waited_for_until_it_has_been_away_for_the_grace() {
+    let world = world();
+    let grace = Duration::from_secs(3);
+    let start = async |name: &str, kind: &str| {
+        let config = config(name, world.data_dir(name), world.folder.path(), &["a"]);
+        let join = if name == "a" { Vec::new() } else { config.join.clone() };
+        let kind = kind.to_owned();
+        world.start_as(ServiceConfig { kind, join, degrade_grace: grace, ..config }).await
+    };
+    let [a, b, c] =
+        [start("a", "data").await, start("b", "data").await, start("c", "witness").await];
+    eventually("three members", || {
+        [&a, &b, &c].iter().all(|s| s.metastore.state().members.len() == 3)
+    })
+    .await;
+    eventually("the writes are given", || a.metastore.state().lease.is_some()).await;
+    let degraded = |s: &Service| !s.metastore.state().degraded.is_empty();
+    let cut = |name: &str| world.wires.0.lock().unwrap().remove(name).unwrap();
+    let back = |name: &str, s| drop(world.wires.0.lock().unwrap().insert(name.into(), s));
+
+    let away = cut("b");
+    let (asked, new) = (Arc::clone(&a), state(&a, 0, &[1]));
+    let commit = tokio::spawn(async move { asked.commit("r1", new).await });
+    tokio::time::sleep(grace / 4).await;
+    back("b", away);
+    let seq = commit.await.unwrap().unwrap();
+    assert!(!degraded(&a), "it came back in time");
+
+    let away = cut("b");
+    tokio::time::sleep(grace).await;
+    let begun = Instant::now();
+    let seq = a.commit("r2", state(&a, seq, &[2])).await.unwrap();
+    assert!(degraded(&a) && begun.elapsed() < grace / 2, "{:?}", begun.elapsed());
+    back("b", away);
+    eventually("it is counted on again", || !degraded(&a) && !degraded(&b)).await;
+
+    // Whoever leads next knows since when the one before has been away.
+    world.kill("a").await;
+    tokio::time::sleep(grace).await;
+    let begun = Instant::now();
+    commit_at_writer(&[&b], "r3", seq, &[3]).await.unwrap();
+    assert!(degraded(&b) && begun.elapsed() < grace / 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

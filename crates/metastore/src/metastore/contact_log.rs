@@ -23,7 +23,7 @@ impl Metastore {
                 if store.voters().is_empty() {
                     continue;
                 }
-                match outage.look(store.started.elapsed(), store.is_in_contact()) {
+                match outage.look(store.started.elapsed(), store.status().is_in_contact()) {
                     Some(Told::Fails(lasts)) => store.tell_no_leader(lasts),
                     Some(Told::Over(lasted)) => tracing::warn!(
                         leader = store.name_of(store.status().leader.unwrap_or(0)),
@@ -34,13 +34,6 @@ impl Metastore {
                 }
             }
         });
-    }
-
-    fn is_in_contact(&self) -> bool {
-        let status = self.status();
-        let limit = status.timing.without_majority();
-        status.leader.is_some()
-            && status.millis_since_quorum.is_some_and(|ms| Duration::from_millis(ms) <= limit)
     }
 
     fn tell_no_leader(&self, lasts: Duration) {

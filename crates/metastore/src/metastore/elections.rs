@@ -255,9 +255,30 @@ impl Metastore {
         Some(self.heard_from.load(Ordering::Relaxed)).filter(|id| *id != 0)
     }
 
-    /// How long a leader, heard last by this member, has been silent to it.
+    /// How long a member has been silent from which this one would have heard: the leader it followed
+    /// last, or at the leader any that has answered it; `None` of others.
     pub fn silence_of(&self, member: u64) -> Option<Duration> {
-        (self.last_leader() == Some(member)).then(|| self.silence())
+        let followed = *self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let led = followed.filter(|(leader, _)| *leader == member).map(|(_, at)| self.since(at));
+        let Some((under, at)) = self.acknowledged.answered(member) else { return led };
+        if under == self.raft().metrics().borrow().vote {
+            return Some(at.elapsed());
+        }
+        // One that has answered since it led was not to be heard until this one leads again.
+        led.filter(|since| at.elapsed() > *since)
+    }
+
+    /// As [`Self::silence_of`], where another member leads, as that one knows it.
+    pub async fn silence_told(&self, member: u64) -> Option<Duration> {
+        let Some((leader, address)) = self.leader() else { return self.silence_of(member) };
+        if leader == self.config.node_id {
+            return self.silence_of(member);
+        }
+        let limit = self.timing().heartbeat().max(ELECTION);
+        let asked = self.transport.call(&address, "raft/silence", encode(&member).ok()?, limit);
+        // One of an earlier release does not know the question.
+        let told: Option<u64> = decode(&asked.await.ok()?).ok()?;
+        told.map(Duration::from_millis)
     }
 
     /// Answers a member that misses the leader. One that has just voted, or stands itself, does not

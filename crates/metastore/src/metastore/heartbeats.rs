@@ -2,7 +2,7 @@
 //! between two of them; here the two are apart. And what a member knows by what the leader sends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use evercube_base::Result;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
@@ -72,6 +72,7 @@ impl Metastore {
             self.heard_commit.fetch_max(committed, Ordering::Relaxed);
             self.heard_from.store(leader, Ordering::Relaxed);
             self.leader_contact.store(now, Ordering::Relaxed);
+            *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, now));
             if knows && let Some(age) = self.answers.age(from, &dated, arrived) {
                 // As old as a lease it is on any way between them; what is older has waited somewhere.
                 let waited = if age > millis(self.timing().lease()) { age } else { 0 };

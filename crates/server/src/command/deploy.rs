@@ -42,7 +42,13 @@ pub async fn run(args: &Deploy) -> Outcome {
     }
     let path = format!("/api/v1/deploy?{}", query.join("&"));
     let client = args.account.client()?;
-    let answer: WriteAnswer = json(&client.post(&path, Bytes::from(body), &request_id()?).await?)?;
+    let deployed = client.post(&path, Bytes::from(body), &request_id()?).await;
+    // What a server is sent has no name of a file there.
+    let deployed = deployed.map_err(|failure| match failure {
+        Failure::Refused(why) => Failure::Refused(format!("{}: {why}", args.file.display())),
+        other => other,
+    })?;
+    let answer: WriteAnswer = json(&deployed)?;
     answer.warn();
     print(&format!("deployed '{}' as version {}\n", args.file.display(), answer.seq))
 }

@@ -33,12 +33,19 @@ pub async fn run(args: &Status) -> Outcome {
 fn text(report: &Report) -> String {
     let leader = report.leader.as_deref().unwrap_or("none");
     let quorum = if report.quorum { "yes" } else { "no" };
-    let mut out = format!("group {}, leader {leader}, quorum {quorum}\n", report.cluster);
+    let mut out = format!("group {}, leader {leader}, quorum {quorum}", report.cluster);
+    if !report.seen_by.is_empty() {
+        out.push_str(&format!(", {}", seen(&report.seen_by, report.last_contact_ms)));
+    }
+    out.push('\n');
     for domain in &report.degraded {
         out.push_str(&format!("DEGRADED: going on without {domain}\n"));
     }
     for difference in &report.drift {
         out.push_str(&format!("DRIFT: {difference}\n"));
+    }
+    for clock in &report.clocks {
+        out.push_str(&format!("CLOCK: {clock}\n"));
     }
     for s in &report.servers {
         if let Some(why) = &s.error {
@@ -94,6 +101,14 @@ fn text(report: &Report) -> String {
     }
     out.push_str(&format!("{table}\n"));
     out
+}
+
+/// Who says so, and how old that is.
+fn seen(by: &str, last_contact_ms: Option<u64>) -> String {
+    match last_contact_ms {
+        Some(ms) => format!("as {by} heard {}.{} s ago", ms / 1000, ms % 1000 / 100),
+        None => format!("as {by} sees it, which has heard nobody yet"),
+    }
 }
 
 /// How a database is kept, where that is not the usual way.

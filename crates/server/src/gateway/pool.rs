@@ -192,6 +192,11 @@ impl Pool {
         }
     }
 
+    /// A server that is ready and in time, and not one of these.
+    pub fn ready_beside(&self, asked: &[usize], is_read: bool) -> Option<usize> {
+        self.best(asked, is_read).filter(|(rank, _)| *rank == 0).map(|(_, i)| i)
+    }
+
     /// Marks a request to a server as in flight; also gives what tells how the server does.
     pub fn enter(&self, index: usize) -> Option<(InFlight, watch::Receiver<Standing>)> {
         let member = self.member(index)?;

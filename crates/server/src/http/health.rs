@@ -83,6 +83,8 @@ fn metrics(state: &Arc<ServerState>, names: bool) -> String {
         "Age of the last contact with a majority; the largest number for none yet.",
         &one(status.last_contact_ms.unwrap_or(u64::MAX)),
     );
+    let clock = u64::try_from(service.now().unix_micros() / 1_000_000).unwrap_or(0);
+    gauge("clock_seconds", "The server's clock, seconds since 1970.", &one(clock));
     gauge("has_leader", "Whether the server knows a leader.", &is(raft.leader.is_some()));
     gauge("leader", "Whether the server leads the group.", &is(raft.leader == Some(raft.me)));
     let refused = raft.refused.is_some();

@@ -78,7 +78,7 @@ impl Transport for Reach {
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| Error::internal(format!("a peer request cannot be written: {e}")))?;
         self.members.introduce_sender(&mut request);
-        let answer = self.members.send(request, timeout).await?;
+        let answer = self.members.send_over_slow_way(request, timeout).await?;
         if answer.status() == StatusCode::OK {
             return Ok(answer.into_body().to_vec());
         }

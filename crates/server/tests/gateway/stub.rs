@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// shorter than it waits for one it may not.
 const FADES: Duration = Duration::from_millis(1500);
 
+/// Longer than a gateway waits before it asks another server, and not so long that it gives one up.
+const CUT: Duration = Duration::from_millis(800);
+
 /// A good part of the second that a gateway is told to wait.
 const HOLDS: Duration = Duration::from_millis(400);
 
@@ -25,6 +28,10 @@ pub enum Behaviour {
     Drag,
     /// Not now, said after a while.
     Hold,
+    /// Not now the first time; then this answer.
+    Later { body: String },
+    /// No answer; it tells of its health again after a while without.
+    Cut,
     /// An answer long after it has ceased to tell of its health.
     Fade { body: String },
 }
@@ -34,6 +41,7 @@ struct Seen {
     request_ids: Vec<String>,
     versions: Vec<String>,
     asked: usize,
+    asked_at: Option<Instant>,
     looks: usize,
 }
 
@@ -109,7 +117,12 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
             seen.looks += 1;
             let drags = matches!(behaviour, Behaviour::Drag) && seen.asked > 0;
             let faded = matches!(behaviour, Behaviour::Fade { .. }) && seen.asked > 0;
+            let is_cut = matches!(behaviour, Behaviour::Cut)
+                && seen.asked_at.is_some_and(|at| at.elapsed() < CUT);
             drop(seen);
+            if is_cut {
+                std::thread::sleep(CUT);
+            }
             if faded {
                 std::thread::sleep(PATIENCE * 2);
                 return None;
@@ -126,6 +139,8 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
         }
         let mut seen = seen.lock().unwrap();
         seen.asked += 1;
+        seen.asked_at.get_or_insert_with(Instant::now);
+        let is_first = seen.asked == 1;
         seen.request_ids.extend(value(&headers, "x-evercube-request-id"));
         seen.versions.extend(value(&headers, "x-evercube-at"));
         drop(seen);
@@ -140,8 +155,10 @@ fn converse(stream: TcpStream, behaviour: &Behaviour, seen: &Mutex<Seen>) -> Opt
                 std::thread::sleep(HOLDS);
                 (&503, &nothing, &0)
             }
+            Behaviour::Later { .. } if is_first => (&503, &nothing, &0),
+            Behaviour::Later { body } => (&200, body, &usize::MAX),
             Behaviour::Close => return None,
-            Behaviour::Drag => {
+            Behaviour::Drag | Behaviour::Cut => {
                 std::thread::sleep(PATIENCE * 2);
                 return None;
             }

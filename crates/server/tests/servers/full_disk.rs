@@ -1,7 +1,7 @@
 //! A disk that is full: nothing acknowledged is lost, errors say what to do, and the server goes on by
 //! itself once there is space. The disk is a small file system in memory, which only root may mount.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,14 +47,16 @@ impl Disk {
         PathBuf::from(root).join(self.at.path().strip_prefix("/").unwrap()).join(name)
     }
 
-    fn server(&self, client: &str, peer: &str) -> Child {
+    /// A server on the disk, which adds what it says to `log`.
+    fn server(&self, client: &str, peer: &str, log: &Path) -> Child {
+        let said = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let server = Command::new("nsenter")
             .arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id()))
             .arg(env!("CARGO_BIN_EXE_evercube"))
             .args(["serve", "--no-auth", "--listen", client, "--peer-listen", peer, "--data"])
             .arg(self.at.path())
             .current_dir("/")
-            .stderr(Stdio::null())
+            .stderr(said)
             .spawn()
             .unwrap();
         let limit = Instant::now() + Duration::from_secs(40);
@@ -95,7 +97,8 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
         Err(why) => return println!("skipped: {why}"),
     };
     let (client, peer) = (free(), free());
-    let mut server = disk.server(&client, &peer);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut server = disk.server(&client, &peer, log.path());
     let refresh = || post(&client, "/api/v1/databases/Shop/refresh", "{}");
     assert_eq!(post(&client, "/api/v1/deploy", MODEL).0, 200);
     let mut acknowledged = 0;
@@ -111,6 +114,11 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
         assert!(status >= 400 && body.contains("free space"), "{status}: {body}");
     }
     assert_eq!(total(&client), "7.5", "queries go on");
+    // The log that records this is tried again and again, and is not a word each time.
+    std::thread::sleep(Duration::from_secs(5));
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    let of_audit: Vec<&str> = said.lines().filter(|l| l.contains("audit")).collect();
+    assert!((1..=2).contains(&of_audit.len()), "{of_audit:#?}");
     disk.free();
     let limit = Instant::now() + Duration::from_secs(40);
     loop {
@@ -127,7 +135,7 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
     server.kill().unwrap();
     server.wait().unwrap();
     disk.free();
-    let mut server = disk.server(&client, &peer);
+    let mut server = disk.server(&client, &peer, log.path());
     let (_, status) = exchange(&client, "GET", "/api/v1/status", "").unwrap();
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let version = status["servers"][0]["databases"][0]["version"].as_u64();

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use evercube_base::{DateTime, Error, Result};
+use evercube_base::{DateTime, Error, Outage, Result, Told as Word};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -34,6 +34,11 @@ pub(super) struct Writer {
     keys: Box<dyn Fn() -> Vec<SealingKey> + Send>,
     folder: std::path::PathBuf,
     synced: Instant,
+    begun: Instant,
+    /// While the disk does not take what is written.
+    outage: Outage,
+    /// Why it did not in this round.
+    failed: Option<String>,
     /// Whether the heads of the last run were compared with the files.
     compared: bool,
 }
@@ -51,8 +56,19 @@ impl Writer {
         keys: Box<dyn Fn() -> Vec<SealingKey> + Send>,
     ) -> Result<()> {
         let folder = folder.to_owned();
-        let mut writer =
-            Self { chains, told, shared, keys, folder, synced: Instant::now(), compared: false };
+        let now = Instant::now();
+        let mut writer = Self {
+            chains,
+            told,
+            shared,
+            keys,
+            folder,
+            synced: now,
+            begun: now,
+            outage: Outage::default(),
+            failed: None,
+            compared: false,
+        };
         let thread = std::thread::Builder::new().name("audit".into());
         let started = thread.spawn(move || writer.run());
         started.map(drop).map_err(|e| Error::internal(format!("no thread for the audit log: {e}")))
@@ -80,6 +96,7 @@ impl Writer {
             if ended || !waiting.is_empty() || self.synced.elapsed() >= SYNC {
                 self.sync();
             }
+            self.tell_outage();
             for done in waiting {
                 let _nobody_waits = done.send(self.chains.each_ref().map(Chain::position));
             }
@@ -150,8 +167,9 @@ impl Writer {
         }
         self.note("lost", &format!("{lost} records found no room"));
         // The count must not be lost with its record.
-        if self.chain(Stream::Changes).flush(now()).is_err() {
+        if let Err((_, e)) = self.chain(Stream::Changes).flush(now()) {
             self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+            self.fails(&e);
         } else {
             self.trouble(format!("{lost} records of the audit log found no room and are lost"));
         }
@@ -161,7 +179,7 @@ impl Writer {
         for at in 0..self.chains.len() {
             if let Err((lost, e)) = self.chains[at].flush(now()) {
                 self.shared.lost.fetch_add(lost, Ordering::Relaxed);
-                self.trouble(e.to_string());
+                self.fails(&e);
             }
         }
     }
@@ -178,13 +196,38 @@ impl Writer {
                 Ok(())
             });
             if let Err(e) = done {
-                self.trouble(e.to_string());
+                self.fails(&e);
             }
+        }
+    }
+
+    fn fails(&mut self, e: &Error) {
+        self.failed = Some(e.message.clone());
+    }
+
+    /// Tells that the disk takes nothing, now and then: a full one is tried every second, and each
+    /// alarm would be one more record without room.
+    fn tell_outage(&mut self) {
+        let failed = self.failed.take();
+        match self.outage.look(self.begun.elapsed(), failed.is_none()) {
+            Some(Word::Fails(lasts)) => {
+                let why = failed.unwrap_or_default();
+                self.found(format!("nothing has been audited for {} s: {why}", lasts.as_secs()));
+            }
+            Some(Word::Over(lasted)) => {
+                tracing::warn!("the audit log is written again, after {} s", lasted.as_secs());
+            }
+            None => {}
         }
     }
 
     fn trouble(&self, what: String) {
         tracing::error!("{what}");
+        self.found(what);
+    }
+
+    /// What is wrong with the log, for whoever alarms.
+    fn found(&self, what: String) {
         let mut trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = Some(what);
     }
