@@ -259,7 +259,7 @@ impl Service {
     }
 
     /// Waits, within reason, until this server serves the version it has just committed.
-    async fn wait_loaded(&self, name: &str, seq: u64) {
+    pub(crate) async fn wait_loaded(&self, name: &str, seq: u64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut changes = self.versions.changes();
         while self.versions.get(name).is_none_or(|v| v.seq < seq)

@@ -19,7 +19,7 @@ pub(crate) struct Gap {
     pub reads_ms: u64,
 }
 
-/// Writing and reading until told to stop.
+/// Writing and reading until told to stop, or until this is dropped, as where what is measured failed.
 pub(crate) struct Measuring {
     stop: watch::Sender<bool>,
     writes: JoinHandle<Duration>,
@@ -86,7 +86,8 @@ async fn longest<F: Future<Output = bool> + Send + 'static>(
                 }
             }
         }
-        if *stop.borrow() && last.elapsed() > PATIENCE {
+        let is_given_up = stop.has_changed().is_err();
+        if is_given_up || (*stop.borrow() && last.elapsed() > PATIENCE) {
             return longest.max(last.elapsed());
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_base::{DateTime, Error, ErrorKind, Result};
-use evercube_metastore::{DatabaseEntry, StandbyOf};
+use evercube_metastore::{DatabaseEntry, StandbyOf, State};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -46,6 +46,7 @@ pub(crate) fn spawn(service: &Arc<Service>) {
             let Some(service) = weak.upgrade() else { return };
             let state = service.metastore.state();
             last.retain(|name: &String, _: &mut Instant| state.databases.contains_key(name));
+            service.forget_standby_failures(&state);
             for (key, entry) in &state.databases {
                 let Some(every) = interval(entry).filter(|_| service.is_primary(&entry.name))
                 else {
@@ -66,6 +67,11 @@ fn interval(entry: &DatabaseEntry) -> Option<Duration> {
     let plan = entry.sync.standby.as_ref().map(|p| p.every_seconds);
     let follows = entry.standby_of.as_ref().map(|s| s.every_seconds);
     follows.or(plan).map(|s| Duration::from_secs(s.max(1)))
+}
+
+/// Whether another group holds the database too, or this one holds that of another.
+fn concerns_another_group(entry: &DatabaseEntry) -> bool {
+    entry.standby_of.is_some() || entry.sync.standby.is_some() || entry.sync.partner.is_some()
 }
 
 impl Service {
@@ -104,11 +110,21 @@ impl Service {
         }
     }
 
+    /// What failed here is not so any more where another server keeps the database up, or none is to.
+    fn forget_standby_failures(&self, state: &State) {
+        let mut failing =
+            self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        failing.retain(|name, _| {
+            let entry = state.databases.get(name);
+            entry.is_some_and(|d| concerns_another_group(d) && self.is_primary(&d.name))
+        });
+    }
+
     /// Why a database is not kept up in another group.
-    pub(crate) fn standby_failure(&self, database: &str) -> Option<String> {
+    pub(crate) fn standby_failure(&self, entry: &DatabaseEntry) -> Option<String> {
         let failing =
             self.failing_standbys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        failing.get(&database.to_lowercase()).cloned()
+        failing.get(&entry.name.to_lowercase()).filter(|_| concerns_another_group(entry)).cloned()
     }
 
     /// Refuses a write to a database that follows one of another group.

@@ -166,7 +166,7 @@ impl Service {
                 sync_mode: entry.sync.mode.to_string(),
                 policy: entry.policy.to_string(),
                 standby: entry.standby_of.as_ref().map(|of| self.standby_status(of)),
-                standby_error: self.standby_failure(&entry.name),
+                standby_error: self.standby_failure(entry),
             });
         }
         let in_touch = raft.millis_since_quorum.is_some_and(|ms| ms <= IN_TOUCH_MS);

@@ -224,6 +224,35 @@ async fn a_member_is_waited_for_until_it_has_been_away_for_the_grace() {
     assert!(degraded(&b) && begun.elapsed() < grace / 2, "{:?}", begun.elapsed());
 }
 
+/// A commit is acknowledged when two of three hold it. What the third one is about to fetch is no
+/// difference.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_waits_for_a_server_that_fetches_what_was_just_committed() {
+    let world = world();
+    let [a, _b, c] = world.of_three().await;
+    let away = world.wires.0.lock().unwrap().remove("c").unwrap();
+    a.commit("r1", state(&a, 0, &[10])).await.unwrap();
+    world.wires.0.lock().unwrap().insert("c".into(), away);
+    let report = a.verify(&admin(), "Retail", true).await.unwrap();
+    assert!(report.same && report.servers.len() == 3, "{report:?}");
+    assert!(c.versions.get("Retail").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_is_refused_leaves_nothing_running() {
+    let world = world();
+    let [a, b, c] = world.of_three().await;
+    drop(b);
+    world.kill("b").await;
+    a.drain(&admin(), "c", false).await.unwrap_err();
+    // What measures the gap writes fifty times a second.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = c.metastore.status().applied;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = c.metastore.status().applied;
+    assert!(after < before + 10, "from {before} to {after}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_flipped_byte_is_found_named_and_healed() {
     let world = world();

@@ -135,7 +135,7 @@ impl Service {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
-                    "the group at {} did not read the same, and the database refuses that; nothing was changed. {}",
+                    "the group at {} did not read the same, and the database refuses that; nothing was changed: {}",
                     partner.url,
                     notes.join(". ")
                 ),

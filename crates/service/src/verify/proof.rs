@@ -44,6 +44,8 @@ impl Service {
                 format!("version {} was asked for, version {} is current", ask.seq, entry.seq),
             ));
         }
+        // Commits are acknowledged before the last server has fetched what they hold.
+        self.wait_loaded(&ask.database, ask.seq).await;
         proof.seq = Some(entry.seq);
         let objects = Arc::clone(&self.objects);
         let files = blocking(move || Ok(read_files(&objects, &entry))).await?;
