@@ -2,14 +2,22 @@
 //! the expanded table among them, is filtered to what these rows have. Where an expression asks only
 //! for rows that the group columns choose just as well, these are all the filter it gets.
 
+use std::sync::Arc;
+
+use evercube_base::{Result, Value};
 use evercube_store::{ColumnId, PathColumn, TableId};
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget};
 use super::iterate::column_of_row;
+use super::rows::CellTable;
 use crate::filter_context::{Filter, FilterContext};
 use crate::plan::{FilterArgument, Kind, NamedNode, Node};
 use crate::rules::Rule;
+
+/// Groups are gone through so many at a time that the sets of their rows have no more bits, and no
+/// more than a thread scans rows.
+const MOST_BITS: usize = 1 << 31;
 
 /// What decides whether an expression tells a group's rows from its group columns.
 struct Clusters<'e> {
@@ -83,6 +91,37 @@ impl Evaluator<'_> {
             filtered: beyond.iter().flat_map(|(t, _)| self.columns_of(*t)).collect(),
         };
         named.iter().all(|c| clusters.are_not_seen(&c.node, false))
+    }
+
+    /// Named expressions over groups under filters on their rows.
+    pub(super) fn under_members(
+        &self,
+        of_groups: &Cells,
+        table: &CellTable,
+        members: &[Vec<u32>],
+        named: &[NamedNode],
+    ) -> Result<Vec<Vec<Value>>> {
+        let mut out = vec![Vec::with_capacity(of_groups.n); named.len()];
+        if named.is_empty() {
+            return Ok(out);
+        }
+        let rows = table.rows.base.as_ref().map_or(0, |(t, _)| self.store.table(*t).rows());
+        let at_once = (MOST_BITS / (rows + 1)).min(self.context.scan_part).max(1);
+        for (run, members) in members.chunks(at_once).enumerate() {
+            self.check_cancelled()?;
+            let first = out.first().map_or(0, Vec::len) as u32;
+            if run > 0 {
+                // What was seen under the groups before is not asked for again.
+                self.visible_rows.borrow_mut().clear();
+            }
+            let which: Vec<u32> = (first..first + members.len() as u32).collect();
+            let mut cells = of_groups.select(&which);
+            self.put_filter(&mut cells, &rows_of(table, members), None, true);
+            for (values, column) in out.iter_mut().zip(named) {
+                values.extend(self.scalars(&cells, &column.node)?.into_vec(cells.n));
+            }
+        }
+        Ok(out)
     }
 
     /// Whether filters reach other tables only from the one side of relationships.
@@ -220,6 +259,19 @@ impl Clusters<'_> {
 fn lineages(table: &Node) -> impl Iterator<Item = ColumnId> + use<> {
     let of: Vec<ColumnId> = table.schema().iter().filter_map(|c| c.lineage).collect();
     of.into_iter()
+}
+
+/// The rows of each group.
+fn rows_of(table: &CellTable, members: &[Vec<u32>]) -> CellTable {
+    let order: Vec<u32> = members.iter().flatten().copied().collect();
+    let ends = members.iter().scan(0, |end, of| {
+        *end += of.len() as u32;
+        Some(*end)
+    });
+    CellTable {
+        rows: Arc::new(table.rows.take(&order)),
+        starts: Some(Arc::new(std::iter::once(0).chain(ends).collect())),
+    }
 }
 
 /// Whether a table filters the columns it has and no others, as whole rows of a model table do.

@@ -70,24 +70,14 @@ impl Evaluator<'_> {
             let told = Self::with_subtotals(&group_rows, &rolled);
             let group_table = CellTable::from_cells(&told, &found.cells, cells.n);
             let (of_groups, _) = cells.iterate(&group_table);
-            let mut of_groups = self.transition(&of_groups)?;
-            if !plain && !columns.is_empty() {
-                let mut order = Vec::new();
-                let mut starts = vec![0u32];
-                for members in &found.members {
-                    order.extend(members);
-                    starts.push(order.len() as u32);
-                }
-                let members = CellTable {
-                    rows: Arc::new(table.rows.take(&order)),
-                    starts: Some(Arc::new(starts)),
-                };
-                self.put_filter(&mut of_groups, &members, None, true);
-            }
-            let named = columns
-                .iter()
-                .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
-                .collect::<Result<Vec<_>>>()?;
+            let of_groups = self.transition(&of_groups)?;
+            let named = match plain {
+                true => columns
+                    .iter()
+                    .map(|c| Ok(self.scalars(&of_groups, &c.node)?.into_vec(of_groups.n)))
+                    .collect::<Result<Vec<_>>>()?,
+                false => self.under_members(&of_groups, &table, &found.members, columns)?,
+            };
             parts.push((found.cells, Self::set_rows(schema, &group_rows, &rolled, named)));
         }
         let all: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();

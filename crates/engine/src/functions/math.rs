@@ -550,7 +550,8 @@ fn multiple(function: &str, a: Args<'_>, up: bool) -> Result<Value> {
         require(function, up || x == 0.0)?;
         return Ok(0.0.into());
     }
-    require(function, m > 0.0 || x <= 0.0)?;
+    // A number below zero goes up to a multiple above it, as in Excel; FLOOR wants equal signs.
+    require(function, x * m >= 0.0 || up && m > 0.0)?;
     let q = near(x / m);
     Ok(Value::Double(tidy(if up { q.ceil() } else { q.floor() } * m)))
 }
