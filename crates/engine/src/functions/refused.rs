@@ -106,13 +106,6 @@ const OTHER: &[Row] = &[
         INTERNAL,
     ),
     Row("ALWAYSAPPLY", "t:Table", "Internal to queries of clients.", Table, INTERNAL),
-    Row(
-        "DEPENDON",
-        "t:Table,[c:ColumnName]...",
-        "Internal to queries of clients.",
-        Table,
-        INTERNAL,
-    ),
     Row("FILTERCLUSTER", "[a:Argument]...", "Internal to queries of clients.", Table, INTERNAL),
     Row("GROUPCROSSAPPLY", "[a:Argument]...", "Internal to queries of clients.", Table, INTERNAL),
     Row(

@@ -716,6 +716,13 @@ const FINANCIAL: &[Row] = &[
 const OTHER: &[Row] = &[
     Row("BLANK", "", "The blank value.", Variant, S),
     Row(
+        "DEPENDON",
+        "t:Table,[c:ColumnName]...",
+        "The rows whose first columns have the current values of columns outside.",
+        Table,
+        S,
+    ),
+    Row(
         "EVALUATEANDLOG",
         "a:Value,[Label],[MaxRows]",
         "The value itself. Only Power BI Desktop logs it.",
