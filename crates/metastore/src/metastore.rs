@@ -492,9 +492,13 @@ impl Metastore {
         self.why_out().is_some()
     }
 
-    fn why_out(&self) -> Option<String> {
+    /// Why this server takes no part, where it does not.
+    pub fn why_out(&self) -> Option<String> {
         if self.ailing.load(Ordering::SeqCst) {
-            return Some("consensus has stopped on this server, whose disk failed".to_owned());
+            return Some(
+                "consensus has stopped on this server, whose disk failed or is full; its log says more"
+                    .to_owned(),
+            );
         }
         if self.hangs.load(Ordering::SeqCst) {
             return Some("the disk of this server does not answer".to_owned());

@@ -339,6 +339,24 @@ async fn the_leadership_is_handed_over_and_back_at_once() {
     assert!(done(m[1].propose(commit("last", Some(seq))).await.unwrap()) > seq);
 }
 
+/// Others stand back for one that is to take over, and no longer once it leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_dies_just_after_it_took_over_is_replaced_at_once() {
+    let group = Group::new();
+    let m = group.of_three().await;
+    m[0].hand_over(2).await.unwrap();
+    eventually("the new leader is known", || m.iter().all(|m| m.status().leader == Some(2))).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    group.cut("b");
+    m[1].shutdown().await;
+    let begun = std::time::Instant::now();
+    eventually("another one leads", || {
+        [&m[0], &m[2]].iter().all(|m| m.status().leader.is_some_and(|leader| leader != 2))
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_millis(1800), "{:?}", begun.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_while_the_leadership_changes_hands_is_answered_by_the_next_leader() {
     let group = Group::new();

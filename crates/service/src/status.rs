@@ -182,7 +182,8 @@ impl Service {
             (false, _) => "fenced",
         };
         let error = (status == "fenced").then(|| {
-            raft.refused.clone().unwrap_or_else(|| self.without_contact(raft.millis_since_quorum))
+            let why = raft.refused.clone().or_else(|| self.metastore.why_out());
+            why.unwrap_or_else(|| self.without_contact(raft.millis_since_quorum))
         });
         ServerStatus {
             name: self.config.name.clone(),

@@ -73,6 +73,10 @@ impl Metastore {
             self.heard_from.store(leader, Ordering::Relaxed);
             self.leader_contact.store(now, Ordering::Relaxed);
             *self.followed.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, now));
+            // Nobody stands back any more for one that was to take over, and leads now.
+            if self.voted_at.load(Ordering::Relaxed) > now && self.yielded_to().is_none() {
+                self.voted_at.store(now, Ordering::Relaxed);
+            }
             if knows && let Some(age) = self.answers.age(from, &dated, arrived) {
                 // As old as a lease it is on any way between them; what is older has waited somewhere.
                 let waited = if age > millis(self.timing().lease()) { age } else { 0 };

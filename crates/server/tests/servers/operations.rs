@@ -216,6 +216,7 @@ fn a_server_goes_on_alone_by_an_operators_word() {
     group.eventually(1, |s| s["quorum"] == false);
     let done = group.operate(&group.url(1), &promote);
     assert!(done.contains("goes on alone") && done.contains("complete here"), "{done}");
+    assert_eq!(group.status_of(1)["leader"], "s1", "as soon as it says so");
     let (status, body) = post(&group.url(1), "/api/v1/databases/Shop/refresh", "{}");
     assert_eq!(status, 200, "{body}");
     // The side that was left behind writes nothing into the new history, nor answers from the old.

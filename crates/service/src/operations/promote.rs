@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::{Error, Result};
+use tokio::time::{Duration, Instant};
 
 use super::{Progress, Report};
 use crate::auth::require_admin;
@@ -10,6 +11,9 @@ use crate::call::Call;
 use crate::once::request_id;
 use crate::seal::random;
 use crate::service::Service;
+
+/// What it may take at most until a server that goes on alone leads.
+const ELECTED: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Makes this server the only member of a new history of the group, with what it holds. What
@@ -31,6 +35,7 @@ impl Service {
         let mut progress = Progress::new();
         let id = request_id(call)?;
         self.metastore.go_on_alone(u64::from_le_bytes(branch) >> 12, &id).await?;
+        self.wait_to_lead().await;
         let state = self.metastore.state();
         progress.note(format!(
             "server {} goes on alone, in history {} of the group",
@@ -54,5 +59,17 @@ impl Service {
         );
         self.alarm("promoted", &progress.report.done[0].clone());
         progress.end().await
+    }
+
+    /// Whoever asks next finds a leader here: alone, this server needs a moment to be elected.
+    async fn wait_to_lead(&self) {
+        let deadline = Instant::now() + ELECTED;
+        let leads = || {
+            let status = self.metastore.status();
+            status.leader == Some(status.me) && status.is_in_contact()
+        };
+        while !leads() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }

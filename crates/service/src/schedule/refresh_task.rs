@@ -27,6 +27,7 @@ impl Service {
         let readers = task.parallel.and_then(|n| usize::try_from(n).ok());
         let mut report = JobReport::default();
         for (number, objects) in self.batches(job, task).await?.into_iter().enumerate() {
+            let asked = objects.clone();
             let request =
                 RefreshRequest { kind, objects, readers, overrides: SourceOverrides::default() };
             let timeout = task.timeout_seconds.map(Duration::from_secs);
@@ -38,10 +39,22 @@ impl Service {
                     return Err(e);
                 }
             };
+            self.all_is_read(&call, &task.database, &asked).await;
             report.version = Some(done.seq);
             report.messages.extend(done.messages.into_iter().map(|m| m.message));
         }
         Ok(report)
+    }
+
+    /// Where the server before this one had committed already, nothing was read here and all is done.
+    async fn all_is_read(&self, call: &Call, database: &str, objects: &[(String, Option<String>)]) {
+        let Ok(id) = request_id(call) else { return };
+        if self.progress.get(&id).is_some_and(|p| !p.partitions.is_empty()) {
+            return;
+        }
+        // What was deleted since has no partitions to tell of.
+        let Ok(parts) = self.partitions_of(call, database, objects).await else { return };
+        self.progress.update(&id, |p| parts.iter().for_each(|part| p.adds(part, true)));
     }
 
     /// Of a batch that failed, what was read well is not kept either.
