@@ -366,11 +366,17 @@ impl Metastore {
 
     async fn stand(&self, timing: Timing) {
         tracing::info!("this server stands for election");
+        // A consensus that is being started again, as where the leader has just said that it leads no
+        // more, would not hear of it.
+        drop(self.restarting.lock().await);
         // A member votes for itself.
-        self.voted_at.store(self.elapsed_millis(), Ordering::Relaxed);
+        let before = self.voted_at.swap(self.elapsed_millis(), Ordering::Relaxed);
         let term = self.raft().metrics().borrow().current_term;
         if let Err(e) = self.raft().trigger().elect().await {
             tracing::debug!(error = %e, "consensus has stopped");
+            // It has voted for nobody, and need not wait before it stands again.
+            self.voted_at.store(before, Ordering::Relaxed);
+            return;
         }
         let begun = Instant::now();
         let limit = timing.heartbeat().max(TURN * 2);
