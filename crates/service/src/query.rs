@@ -9,8 +9,8 @@ use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::QueryContext;
 pub use evercube_engine::{Explanation, QueryResult, ResultColumn, ResultTable, ScanSource};
 use evercube_model::tabular::Role;
-use evercube_work::{Limits, Stop, Work};
-use tokio::sync::Notify;
+use evercube_work::{Limits, Ready, Stop, Work};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::browse::metadata_of;
@@ -113,13 +113,19 @@ impl Service {
             cancelled: Arc::clone(&cancelled),
         });
         let turn = work.first_turn();
+        let (done, answer) = oneshot::channel();
+        let on_a_thread = move |ready: Ready| {
+            let answer = ready.run(run);
+            drop(guard);
+            // Who waited for it may be gone.
+            let _sent = done.send(answer);
+        };
+        let threads = Arc::clone(&self.request_threads);
         let task = tokio::spawn(async move {
             let ready = turn.await?;
-            let on_a_thread = move || {
-                let _listed = guard;
-                ready.run(run)
-            };
-            tokio::task::spawn_blocking(on_a_thread).await.unwrap_or_else(|e| Err(gone(&e)))
+            let begun = threads.run(move || on_a_thread(ready));
+            begun.map_err(|e| Error::internal(format!("no thread for the query: {e}")))?;
+            answer.await.unwrap_or_else(|_| Err(gone(&"its thread is gone")))
         });
         let _stops_when_dropped = StopWhenGone(Arc::clone(&work));
         finish_in_time(task, limits.timeout, &work, &cancelled).await
@@ -269,7 +275,7 @@ async fn finish_in_time<T>(
     done.unwrap_or_else(|e| Err(gone(&e)))
 }
 
-fn gone(e: &JoinError) -> Error {
+fn gone(e: &dyn std::fmt::Display) -> Error {
     Error::internal(format!("the query's task ended before its answer: {e}"))
 }
 

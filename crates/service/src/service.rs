@@ -9,7 +9,7 @@ use evercube_base::{DateTime, Error, ErrorKind, Result};
 use evercube_engine::ResultCache;
 use evercube_metastore::{Bootstrap, MemberKind, Metastore, Transport};
 use evercube_store::ObjectDir;
-use evercube_work::{SharedMemory, Turns};
+use evercube_work::{SharedMemory, Threads, Turns};
 use tokio::sync::broadcast;
 
 use crate::agreement::AgreementBook;
@@ -49,6 +49,8 @@ pub struct Service {
     /// Databases whose standby is not kept up, and why.
     pub(crate) failing_standbys: Mutex<BTreeMap<String, String>>,
     pub(crate) pool: Arc<rayon::ThreadPool>,
+    /// What queries and what else takes turns runs on.
+    pub(crate) request_threads: Arc<Threads>,
     pub traces: Arc<Traces>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) kept: Option<Arc<ResultCache>>,
@@ -71,7 +73,7 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// How long a query goes on before it lets another one have its turn: most end within it.
+/// How long a query goes on before it lets another one have its turn; the first time longer.
 const TURN: Duration = Duration::from_millis(20);
 
 impl Service {
@@ -134,6 +136,7 @@ impl Service {
                 budget => Some(Arc::new(ResultCache::new(budget))),
             },
             turns: Arc::new(Turns::new(config.threads, TURN)),
+            request_threads: Arc::new(Threads::new("request", crate::STACK)),
             queries_memory: Arc::new(SharedMemory::new(config.limits.queries_memory)),
             identity,
             writes: WriteLocks::default(),

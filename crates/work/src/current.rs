@@ -15,6 +15,8 @@ struct Current {
     work: Arc<Work>,
     /// When the thread's turn began; `None` for a helper, whose turn is short anyway.
     turn: Option<Instant>,
+    /// Whether that is its first one.
+    is_first: bool,
     since: Instant,
     /// What the thread's count of bytes was when it was last passed on.
     counted: usize,
@@ -44,7 +46,9 @@ pub fn check() -> Result<()> {
         let Some(current) = current else { return Ok(None) };
         current.pass_on_count();
         current.work.verdict()?;
-        let due = |t: Instant| current.work.turns.as_ref().is_some_and(|turns| turns.is_over(t));
+        let due = |t: Instant| {
+            current.work.turns.as_ref().is_some_and(|turns| turns.is_over(t, current.is_first))
+        };
         Ok::<_, Error>(current.turn.is_some_and(due).then(|| Arc::clone(&current.work)))
     })?;
     let Some(work) = due else { return Ok(()) };
@@ -56,6 +60,7 @@ pub fn check() -> Result<()> {
     CURRENT.with_borrow_mut(|current| {
         if let Some(current) = current {
             current.turn = Some(Instant::now());
+            current.is_first = false;
             current.since = Instant::now();
         }
     });
@@ -138,6 +143,7 @@ pub(super) fn inside<T>(work: &Arc<Work>, has_turn: bool, run: impl FnOnce() -> 
     let current = Current {
         work: Arc::clone(work),
         turn: has_turn.then_some(now),
+        is_first: true,
         since: now,
         counted: allocator::taken(),
     };

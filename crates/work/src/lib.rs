@@ -8,6 +8,7 @@ mod allocator;
 mod current;
 mod first_turn;
 mod helpers;
+mod threads;
 mod turns;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ pub use allocator::Counting;
 pub use current::{busy, check, interrupt, interrupt_point, map_blocks, room_for, tick};
 pub use first_turn::{FirstTurn, Ready};
 pub use helpers::{for_all, share};
+pub use threads::Threads;
 pub use turns::Turns;
 use turns::Waiter;
 

@@ -13,6 +13,10 @@ use evercube_base::Result;
 
 use super::Work;
 
+/// How much longer the first turn lasts, in which most requests end: one that waits halfway holds a
+/// thread and memory, and one that is heavy has only one such turn.
+const FIRST: u32 = 5;
+
 #[derive(Debug)]
 pub struct Turns {
     /// How long a turn lasts where others wait.
@@ -58,9 +62,10 @@ impl Turns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a turn that began then has lasted long enough.
-    pub(super) fn is_over(&self, began: Instant) -> bool {
-        self.waiting() > 0 && began.elapsed() >= self.quantum
+    /// Whether a turn that began then, and was the first one or not, has lasted long enough.
+    pub(super) fn is_over(&self, began: Instant, is_first: bool) -> bool {
+        let lasts = self.quantum * if is_first { FIRST } else { 1 };
+        self.waiting() > 0 && began.elapsed() >= lasts
     }
 
     /// Waits for a turn.
