@@ -61,7 +61,8 @@ pub(crate) fn spawn(service: &Arc<Service>) {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 alarm = alarms.recv() => {
-                    let (Some(service), Ok(alarm)) = (weak.upgrade(), alarm) else { continue };
+                    let Some(service) = weak.upgrade() else { return };
+                    let Ok(alarm) = alarm else { continue };
                     service.audit.tell(Event {
                         time: service.now(),
                         action: format!("alarm: {}", alarm.kind),
