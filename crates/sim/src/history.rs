@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::host;
+use crate::report::Report;
 
 /// What a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,16 +120,36 @@ impl History {
         self.book().ops.clone()
     }
 
-    pub fn violations(&self) -> Vec<String> {
-        self.book().violations.clone()
+    pub fn is_broken(&self) -> bool {
+        !self.book().violations.is_empty()
     }
 
-    pub fn faults(&self) -> BTreeMap<String, u64> {
-        self.book().faults.clone()
-    }
-
-    pub fn errors(&self) -> BTreeMap<String, u64> {
-        self.book().errors.clone()
+    /// What came of the world, with these counts of what it knows.
+    pub fn report(
+        &self,
+        seed: u64,
+        commits: u64,
+        reads: u64,
+        entries: u64,
+        messages: u64,
+    ) -> Report {
+        let book = self.book();
+        let (violations, faults) = (book.violations.clone(), book.faults.clone());
+        let (errors, steps) = (book.errors.clone(), book.notes.len() as u64);
+        drop(book);
+        Report {
+            seed,
+            hash: self.hash(),
+            violations,
+            faults,
+            errors,
+            commits,
+            reads,
+            entries,
+            messages,
+            steps,
+            lasted_ms: u64::try_from(host::now().as_millis()).unwrap_or(u64::MAX),
+        }
     }
 
     /// The lines of the history.

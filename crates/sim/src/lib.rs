@@ -1,5 +1,6 @@
-//! The code of the metastore in one simulated world: clock, chance, network and disks follow from
-//! a seed, so that what goes wrong once goes wrong again whenever it is asked for.
+//! The code of the metastore (`run`), and whole servers (`servers`), in simulated worlds: clock,
+//! chance, threads, network and disks follow from a seed, so that what goes wrong once goes wrong
+//! again whenever it is asked for.
 //!
 //! See `docs/simulation.md`.
 
@@ -15,5 +16,6 @@ pub mod network;
 pub mod operator;
 pub mod report;
 pub mod run;
+pub mod servers;
 pub mod watch;
 pub mod world;

@@ -40,19 +40,8 @@ pub fn simulate(seed: u64, mutation: Mutation, aloud: bool) -> Report {
         let of = ops.iter().filter(|o| o.outcome == Outcome::Done);
         of.filter(|o| (o.asked == Asked::Commit) == commits).count() as u64
     };
-    let report = Report {
-        seed,
-        hash: world.history.hash(),
-        violations: world.history.violations(),
-        faults: world.history.faults(),
-        errors: world.history.errors(),
-        commits: done(true),
-        reads: done(false),
-        entries: world.watch.entries(),
-        messages: world.network.messages().values().sum(),
-        steps: world.history.lines().len() as u64,
-        lasted_ms: u64::try_from(host::now().as_millis()).unwrap_or(u64::MAX),
-    };
+    let (entries, messages) = (world.watch.entries(), world.network.messages().values().sum());
+    let report = world.history.report(seed, done(true), done(false), entries, messages);
     // What still waits in it waits for ever.
     runtime.shutdown_background();
     report

@@ -1,55 +1,25 @@
-//! Worlds of many seeds, the same world twice, and worlds with planted faults.
+//! Worlds of the metastore: of many seeds, the same world twice, and worlds with planted faults.
 
-use std::process::Command;
+#[path = "running/sim.rs"]
+mod sim;
 
 use evercube_sim::mutation::Mutation;
-use evercube_sim::report::Report;
-
-fn sim(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    (output.status.success(), said + &String::from_utf8_lossy(&output.stderr))
-}
 
 /// As many as take some minutes of two processors where the code is optimized.
-const SEEDS: &str = if cfg!(debug_assertions) { "6" } else { "200" };
+const SEEDS: u64 = if cfg!(debug_assertions) { 6 } else { 200 };
 
 #[test]
 fn nothing_is_lost_in_many_worlds() {
-    let (well, said) = sim(&["--seed", "1", "--count", SEEDS]);
-    println!("{said}");
-    assert!(well, "{said}");
+    sim::all_is_well("metastore", SEEDS);
 }
 
 #[test]
 fn a_seed_gives_the_same_history_in_every_process() {
-    for seed in ["11", "12", "13"] {
-        let one = sim(&["--here", "--history", "--seed", seed]).1;
-        let two = sim(&["--here", "--history", "--seed", seed]).1;
-        assert!(one == two, "seed {seed} has two histories");
-        assert!(one.lines().count() > 100, "{one}");
-    }
+    sim::is_the_same_again("metastore", &[11, 12, 13]);
 }
 
-/// The first invariant that a world with the mutation breaks must be one of these.
 fn finds(mutation: Mutation, invariants: &[&str]) {
-    let name = mutation.to_string();
-    for seed in 1..=60 {
-        let seed = seed.to_string();
-        // What breaks may say so on the way.
-        let said = sim(&["--here", "--seed", &seed, "--mutation", &name]).1;
-        let mut lines = said.lines().rev();
-        let report = lines.find_map(|l| serde_json::from_str::<Report>(l).ok()).unwrap();
-        if let Some(broken) = report.violations.first() {
-            let expected = report
-                .violations
-                .iter()
-                .any(|v| invariants.iter().any(|i| v.starts_with(&format!("{i}:"))));
-            assert!(expected, "{mutation} with seed {seed} broke something else: {broken}");
-            return;
-        }
-    }
-    panic!("no world in which {mutation} is found");
+    sim::finds("metastore", &mutation.to_string(), 60, invariants);
 }
 
 #[test]

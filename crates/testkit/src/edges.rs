@@ -64,7 +64,7 @@ mod tests {
             &["base", "dax", "model", "store", "engine", "metastore", "sources", "vault", "work"],
         ),
         ("server", &["base", "model", "service", "metastore", "vault", "work", "xmla"]),
-        ("sim", &["base", "metastore"]),
+        ("sim", &["base", "metastore", "model", "service", "store"]),
         ("xtask", &[]),
         ("testkit", &["base", "dax", "model", "store", "engine", "work"]),
         ("fuzzing", &FUZZED),

@@ -12,7 +12,9 @@ fn main() -> ExitCode {
         Some("sim") => sim(&arguments.collect::<Vec<_>>()),
         Some("deny") => deny(),
         _ => {
-            eprintln!("usage: cargo xtask sim --seed N [--count M] [--mutation NAME] [--history]");
+            eprintln!(
+                "usage: cargo xtask sim [--world servers] --seed N [--count M] [--mutation NAME] [--history]"
+            );
             eprintln!("       cargo xtask deny");
             ExitCode::from(2)
         }

@@ -9,8 +9,9 @@ use evercube_store::Hash;
 use tokio::time::{Instant, sleep};
 
 use super::moves::GUEST;
-use super::servers::{World, admin};
-use super::{NAMES, PATIENCE, is_whole, listening, machine, rot, rows_of};
+use super::world::{World, admin};
+use super::{NAMES, PATIENCE, is_whole, listening, rot, rows_of};
+use crate::host::files;
 
 /// What every version holds: the number of the refresh that made it.
 #[derive(Default)]
@@ -19,7 +20,8 @@ pub struct Oracle {
     acknowledged: BTreeMap<u64, i64>,
     tried: BTreeSet<i64>,
     roots: BTreeMap<u64, Hash>,
-    violations: Vec<String>,
+    reads: u64,
+    violations: Vec<(&'static str, String)>,
 }
 
 impl Oracle {
@@ -45,8 +47,10 @@ impl Oracle {
 
     /// An answer of a version; it was to be no older than `floor`.
     pub fn answered(&mut self, seq: u64, row: &[Value], floor: Option<u64>) {
+        self.reads += 1;
         if floor.is_some_and(|floor| seq < floor) {
-            self.violations.push(format!("I2: version {seq} was read when {floor:?} was known"));
+            self.violations
+                .push(("I2", format!("version {seq} was read when {floor:?} was known")));
         }
         if let Some(number) = self.number(row) {
             self.is(seq, number);
@@ -58,7 +62,7 @@ impl Oracle {
         if let Some(number) = self.number(row)
             && !self.acknowledged.values().any(|n| *n == number)
         {
-            self.violations.push(format!("I4: a backup held {number}, which never was"));
+            self.violations.push(("I4", format!("a backup held {number}, which never was")));
         }
     }
 
@@ -77,7 +81,7 @@ impl Oracle {
                 Value::Int(m),
             ] if a == b && b == c && c == d && n == m && *n == rows_of(*a) => Some(*a),
             _ => {
-                self.violations.push(format!("I7: an answer is of a half state: {row:?}"));
+                self.violations.push(("I7", format!("an answer is of a half state: {row:?}")));
                 None
             }
         }
@@ -86,9 +90,10 @@ impl Oracle {
     fn is(&mut self, seq: u64, number: i64) {
         let known = *self.known.entry(seq).or_insert(number);
         if known != number {
-            self.violations.push(format!("I4: version {seq} holds {known}, and {number}"));
+            self.violations.push(("I4", format!("version {seq} holds {known}, and {number}")));
         } else if number != 0 && !self.tried.contains(&number) {
-            self.violations.push(format!("I4: version {seq} holds {number}, which nobody wrote"));
+            self.violations
+                .push(("I4", format!("version {seq} holds {number}, which nobody wrote")));
         }
     }
 
@@ -96,22 +101,24 @@ impl Oracle {
     pub fn is_of(&mut self, seq: u64, root: Option<Hash>, server: &str) {
         let Some(root) = root else { return };
         if *self.roots.entry(seq).or_insert(root) != root {
-            self.violations.push(format!("I5: {server} holds another version {seq}"));
+            self.violations.push(("I5", format!("{server} holds another version {seq}")));
         }
     }
 
     /// What a session has seen, and what it is answered next.
     pub fn in_session(&mut self, seen: u64, seq: u64) {
         if seq < seen {
-            self.violations.push(format!("I2: a session that saw version {seen} was given {seq}"));
+            self.violations
+                .push(("I2", format!("a session that saw version {seen} was given {seq}")));
         }
     }
 
-    pub fn is_broken(&self) -> bool {
-        !self.violations.is_empty()
+    /// How many versions were acknowledged, and how many answers were looked at.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.acknowledged.len() as u64, self.reads)
     }
 
-    pub fn take_violations(&mut self) -> Vec<String> {
+    pub fn take_violations(&mut self) -> Vec<(&'static str, String)> {
         std::mem::take(&mut self.violations)
     }
 }
@@ -143,7 +150,7 @@ pub fn is_on_two_disks(world: &World, seq: u64) {
             .chain([GUEST])
             .filter(|name| {
                 let file = file_of(&world.objects_of(name), &hash);
-                is_whole(&file, &hash) && machine::is_synced(&file)
+                is_whole(&file, &hash) && files::is_synced(&file)
             })
             .collect();
         if on.len() < 2 {
@@ -211,7 +218,7 @@ pub fn secrets_are_kept(world: &World) {
     for line in listening::heard(&secret) {
         world.violation("I9", format!("the log tells a secret: {line}"));
     }
-    for file in rot::files(&world.path("")) {
+    for file in rot::all_below(&world.path("")) {
         let bytes = std::fs::read(&file).unwrap_or_default();
         if bytes.windows(secret.len()).any(|w| w == secret.as_bytes()) {
             world.violation("I9", format!("{} tells a secret", file.display()));

@@ -10,9 +10,9 @@ use evercube_service::call::{Call, ReadLevel};
 use evercube_service::deploy::DeployRequest;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::chance::Chance;
-use super::servers::{World, admin};
+use super::world::{World, admin};
 use super::{MODEL, NAMES, PATIENCE, write};
+use crate::chance::Chance;
 
 /// The server that comes and goes.
 pub const GUEST: &str = "d";
@@ -36,14 +36,14 @@ pub async fn a_server_is_emptied(world: &World, chance: &mut Chance, number: i64
     world.at_writer(|s| async move { s.drain(&admin(), name, true).await }).await;
 }
 
-pub async fn a_guest_comes_and_goes(world: &World, number: i64) {
-    world.note("a replica joins".to_owned());
+pub async fn a_guest_comes_and_goes(world: &World, chance: &mut Chance, number: i64) {
+    world.fault("replica", "joins and goes");
     world.start_as(GUEST, &NAMES, "replica").await;
     let known = |s: &Arc<Service>| s.metastore.state().member_named(GUEST).is_some();
     let until = Instant::now() + PATIENCE;
     while !world.running().iter().any(known) {
         if Instant::now() > until {
-            return world.violation("I8", "a replica is not let in".to_owned());
+            return world.violation("I8", "a replica is not let in");
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -59,13 +59,13 @@ pub async fn a_guest_comes_and_goes(world: &World, number: i64) {
         }
     });
     tokio::join!(removing, write(world, number));
-    world.kill(GUEST).await;
-    let _none_left = std::fs::remove_dir_all(world.path(GUEST));
+    world.kill(GUEST, chance).await;
+    world.forget_disk(GUEST);
 }
 
 /// The model is deployed anew with a measure that tells which time it was, and keeps its data.
 pub async fn the_model_changes(world: &World, number: i64) {
-    world.note(format!("the model changes: {number}"));
+    world.fault("model", number.to_string());
     let of = format!(
         r#""name": "Sales", "measures": [ {{ "name": "Which", "expression": "{number}" }} ],"#
     );
@@ -89,7 +89,7 @@ pub async fn the_model_changes(world: &World, number: i64) {
 
 /// A role comes that sees nothing of a table, and goes again; who is in it is refused the rest.
 pub async fn roles_change(world: &World, number: i64) {
-    world.note(format!("roles change: {number}"));
+    world.fault("roles", number.to_string());
     let member = || {
         let mut call = Call::default();
         call.session.user = "reader".into();

@@ -2,8 +2,8 @@
 //! objects that come as the disk of another server, or the way here, has made them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,15 +15,21 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Planted;
-use super::chance::Chance;
+use crate::chance::Chance;
+
+/// Milliseconds for which a message is under way at most.
+pub const LONGEST: u64 = 30;
 
 pub struct Wires {
     pub servers: Mutex<BTreeMap<String, Arc<Service>>>,
     cut: Mutex<Option<(String, Cut)>>,
+    /// How often each server has crashed.
+    lives: Mutex<BTreeMap<String, u64>>,
     chance: Mutex<Chance>,
     hindered: AtomicBool,
     /// Where messages are handled: not on the threads of who sends them, which a disk may hold up.
     handlers: Handle,
+    messages: AtomicU64,
     planted: Planted,
 }
 
@@ -39,7 +45,7 @@ pub enum Cut {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    Arrives,
+    Arrives(u64),
     Lost,
     AnswerLost,
     Twice,
@@ -51,9 +57,11 @@ impl Wires {
         Arc::new(Self {
             servers: Mutex::default(),
             cut: Mutex::default(),
-            chance: Mutex::new(Chance::new(seed, 2)),
+            lives: Mutex::default(),
+            chance: Mutex::new(Chance::new(seed, "wires")),
             hindered: AtomicBool::new(false),
             handlers: Handle::current(),
+            messages: AtomicU64::new(0),
             planted,
         })
     }
@@ -63,14 +71,33 @@ impl Wires {
         self.hindered.store(hindered, Ordering::Relaxed);
     }
 
+    /// How many were sent.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
     /// Cuts one server off from the others, or joins all again.
     pub fn cut(&self, server: Option<(&str, Cut)>) {
-        *self.cut.lock().unwrap() = server.map(|(name, cut)| (name.to_owned(), cut));
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) =
+            server.map(|(name, cut)| (name.to_owned(), cut));
+    }
+
+    pub fn life(&self, server: &str) -> u64 {
+        let lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        lives.get(server).copied().unwrap_or(0)
+    }
+
+    /// What was sent before is not answered any more; which life it is that begins.
+    pub fn begin_life(&self, server: &str) -> u64 {
+        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        let life = lives.entry(server.to_owned()).or_default();
+        *life += 1;
+        *life
     }
 
     /// Whether what one server sends reaches another.
     fn lead(&self, from: &str, to: &str) -> bool {
-        let cut = self.cut.lock().unwrap();
+        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         !cut.as_ref().is_some_and(|(name, cut)| {
             (name == from && *cut != Cut::In) || (name == to && *cut != Cut::Out)
         })
@@ -83,7 +110,14 @@ impl Wires {
         server: &Arc<Service>,
         answered: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let is_gone = || !self.servers.lock().unwrap().values().any(|s| Arc::ptr_eq(s, server));
+        let is_gone = || {
+            !self
+                .servers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .any(|s| Arc::ptr_eq(s, server))
+        };
         let gone = async {
             while !is_gone() {
                 sleep(Duration::from_millis(20)).await;
@@ -97,28 +131,28 @@ impl Wires {
 
     fn fate(&self) -> Fate {
         if !self.hindered.load(Ordering::Relaxed) {
-            return Fate::Arrives;
+            return Fate::Arrives(0);
         }
-        let mut chance = self.chance.lock().unwrap();
-        match chance.within(100) {
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        match chance.within(0..100) {
             0..2 => Fate::Lost,
             2..4 => Fate::AnswerLost,
             4..6 => Fate::Twice,
-            6..14 => Fate::Late(chance.within(30)),
-            _ => Fate::Arrives,
+            6..14 => Fate::Late(chance.within(5..LONGEST)),
+            _ => Fate::Arrives(chance.within(0..5)),
         }
     }
 
     /// Now and then an object is not what was asked for.
     fn spoil(&self, path: &str, mut answer: Vec<u8>) -> Vec<u8> {
-        let mut chance = self.chance.lock().unwrap();
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
         if path != "objects/get" || !self.hindered.load(Ordering::Relaxed) || !chance.one_in(4) {
             return answer;
         }
         match answer.len() {
             0 => {}
             n if chance.one_in(2) => answer.truncate(n / 2),
-            n => answer[chance.within(n as u64) as usize] ^= 1,
+            n => answer[chance.within(0..n as u64) as usize] ^= 1,
         }
         answer
     }
@@ -127,6 +161,8 @@ impl Wires {
 pub struct Wire {
     pub wires: Arc<Wires>,
     pub from: String,
+    /// The life of the sender.
+    pub life: u64,
 }
 
 impl Wire {
@@ -168,13 +204,21 @@ impl Transport for Wire {
     ) -> Result<Vec<u8>> {
         let away = || Error::new(ErrorKind::Unavailable, format!("{address} is not reachable"));
         let broke = || Error::new(ErrorKind::Unknown, format!("the way to {address} broke"));
-        let server = self.wires.servers.lock().unwrap().get(address).cloned();
+        if self.wires.life(&self.from) != self.life {
+            // Nobody waits for it any more.
+            return std::future::pending().await;
+        }
+        let server =
+            self.wires.servers.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
         let server = server.filter(|_| self.wires.lead(&self.from, address)).ok_or_else(away)?;
+        self.wires.messages.fetch_add(1, Ordering::Relaxed);
         let fate = self.wires.fate();
         match fate {
             Fate::Lost => return Err(broke()),
-            Fate::Late(millis) => sleep(Duration::from_millis(millis)).await,
-            Fate::Twice | Fate::Arrives | Fate::AnswerLost => {}
+            Fate::Late(millis) | Fate::Arrives(millis) => {
+                sleep(Duration::from_millis(millis)).await;
+            }
+            Fate::Twice | Fate::AnswerLost => {}
         }
         let delivered = async {
             if fate == Fate::Twice {

@@ -5,23 +5,25 @@ use std::time::Duration;
 use evercube_service::call::{Call, ReadLevel};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::chance::Chance;
-use super::machine::{self, Trouble};
-use super::servers::{World, admin};
+use super::wires::LONGEST;
+use super::world::{World, admin};
 use super::{NAMES, PATIENCE, Planted, ask, try_to_write, write};
+use crate::chance::Chance;
+use crate::host;
+use crate::host::files::{self, Trouble};
 
 /// How far the clock jumps at most, in hours: further than what is not used is kept.
 const JUMP: u64 = 8;
 
 /// The disks that are in trouble: that of one server, or, where they lie about it, where all keep
 /// objects.
-fn strained(world: &World, name: &str, what: Trouble) -> Vec<machine::InTrouble> {
-    world.note(format!("the disk of {name}: {what:?}"));
+fn strained(world: &World, name: &str, what: Trouble) -> Vec<files::InTrouble> {
+    world.fault("disk in trouble", format!("{name}: {what:?}"));
     match world.planted {
         Planted::FullDisksLie | Planted::SlowDisksLie => {
-            NAMES.iter().map(|n| machine::trouble(&world.objects_of(n), Trouble::Lies)).collect()
+            NAMES.iter().map(|n| files::trouble(&world.objects_of(n), Trouble::Lies)).collect()
         }
-        _ => vec![machine::trouble(&world.path(name), what)],
+        _ => vec![files::trouble(&world.disk(name), what)],
     }
 }
 
@@ -38,7 +40,7 @@ pub async fn a_disk_fills(world: &World, chance: &mut Chance, number: i64) {
 
 pub async fn a_disk_is_slow(world: &World, chance: &mut Chance, number: i64) {
     let name = *chance.of(&NAMES);
-    let time = Duration::from_millis(20 + chance.within(150));
+    let time = Duration::from_millis(20 + chance.within(0..150));
     let _slow = strained(world, name, Trouble::Slow(time));
     write(world, number).await;
 }
@@ -82,7 +84,8 @@ async fn is_not_fresh(world: &World, name: &str, number: i64) {
     let Ok(Ok(answer)) = made else { return };
     world.oracle().acknowledged(answer.seq, number);
     let bound = Duration::from_millis(300);
-    sleep(bound).await;
+    // What a message tells may be as old as its way is long.
+    sleep(bound + 2 * Duration::from_millis(LONGEST)).await;
     let call = Call { read: ReadLevel::Bounded(bound), ..admin() };
     // It may wait until its disk goes on; it may not answer from before.
     let read = timeout(Duration::from_secs(1), ask(hung, &call, "Retail")).await;
@@ -95,11 +98,12 @@ async fn is_not_fresh(world: &World, name: &str, number: i64) {
 }
 
 pub async fn the_clock_jumps(world: &World, chance: &mut Chance, number: i64) {
-    let hours = i64::try_from(chance.within(2 * JUMP + 1)).unwrap() - i64::try_from(JUMP).unwrap();
-    world.note(format!("the clock jumps by {hours} h"));
-    machine::set_clock_off(hours * 3600);
+    let hours =
+        i64::try_from(chance.within(0..2 * JUMP + 1)).unwrap() - i64::try_from(JUMP).unwrap();
+    world.fault("wall clock", format!("{hours} h"));
+    host::set_wall_clock_off(hours * 3_600_000);
     write(world, number).await;
-    machine::set_clock_off(0);
+    host::set_wall_clock_off(0);
 }
 
 /// Queries go on where the disk is full.
