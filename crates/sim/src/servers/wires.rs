@@ -12,7 +12,7 @@ use evercube_metastore::Transport;
 use evercube_service::Service;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Planted;
 use crate::chance::Chance;
@@ -226,17 +226,18 @@ impl Transport for Wire {
             }
             self.deliver(&server, path, body).await
         };
+        let began = Instant::now();
         let answer = timeout(limit, delivered).await;
         drop(server);
+        // Nobody says that an answer is held up; it is sent again until there is a way, or nobody waits.
+        while !self.wires.lead(address, &self.from) {
+            if began.elapsed() >= limit {
+                return Err(broke());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
         match answer {
-            Ok(answer) if fate != Fate::AnswerLost && self.wires.lead(address, &self.from) => {
-                answer
-            }
-            // Nobody says that an answer was lost.
-            Ok(_) if !self.wires.lead(address, &self.from) => {
-                sleep(limit).await;
-                Err(broke())
-            }
+            Ok(answer) if fate != Fate::AnswerLost => answer,
             _ => Err(broke()),
         }
     }
