@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use evercube_base::{Collation, Error, Result, Value};
 
-use super::rows::CellTable;
+use super::rows::{CellTable, RowColumn};
 use super::set_operations::ValueKey;
 use super::{Cells, Evaluator, Scalars};
 use crate::plan::{Blanks, Current, Kind, Uses, WindowKey, WindowKind, WindowNode};
@@ -194,6 +194,9 @@ impl Evaluator<'_> {
         let known = KnownColumns::of(window);
         let places = known.places();
         let index = (same && cells.n > 1).then(|| self.row_index(window, &known, table));
+        // Cells that see the same of one order have the same current rows.
+        let by_seen = same && known.0.is_empty();
+        let mut rows_of_seen: HashMap<Vec<u32>, Vec<usize>> = HashMap::new();
         let mut once: Option<Ordered> = None;
         let mut start = 0;
         for cell in 0..cells.n {
@@ -210,6 +213,11 @@ impl Evaluator<'_> {
                 once = fresh;
             }
             let Some(ordered) = &once else { continue };
+            let codes = if by_seen { codes_seen(cell, &visible) } else { None };
+            if let Some(current) = codes.as_ref().and_then(|codes| rows_of_seen.get(codes)) {
+                found(cell, ordered, current)?;
+                continue;
+            }
             let key = self.known_key(&known, cells, cell);
             let seen = self.seen(window, cell, &visible);
             let agreeing = match &index {
@@ -226,6 +234,9 @@ impl Evaluator<'_> {
             };
             let current: Vec<usize> = agreeing.into_iter().filter(is_seen).collect();
             found(cell, ordered, &current)?;
+            if let Some(codes) = codes {
+                rows_of_seen.insert(codes, current);
+            }
         }
         Ok(())
     }
@@ -342,6 +353,24 @@ impl Evaluator<'_> {
             })
         })
     }
+}
+
+/// The codes of what a cell sees, where that is little and of columns of the model.
+fn codes_seen(cell: usize, visible: &[CellTable]) -> Option<Vec<u32>> {
+    const MOST: usize = 16;
+    let mut all = Vec::new();
+    for values in visible {
+        let range = values.range(cell);
+        if range.len() > MOST {
+            return None;
+        }
+        all.push(range.len() as u32);
+        for column in &values.rows.columns {
+            let RowColumn::Codes { codes, .. } = column else { return None };
+            all.extend_from_slice(&codes[range.clone()]);
+        }
+    }
+    Some(all)
 }
 
 /// In which way values are ordered.

@@ -1,6 +1,7 @@
 //! Groups of a scan: each row's group number, and what is known of each group.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use evercube_base::Result;
 use foldhash::fast::FixedState;
@@ -11,6 +12,9 @@ use super::few_groups;
 use super::keys::{Keys, Numbering};
 use super::rows::{BLOCK, Rows};
 use crate::scan_request::ScanResult;
+
+/// A key of so many values has an array of them.
+const WORTH_AN_ARRAY: RangeInclusive<u64> = 1 << 16..=1 << 23;
 
 /// Groups met so far and what is known of each.
 pub(super) struct Groups<'a> {
@@ -45,6 +49,9 @@ struct Renumbered {
 struct Listed {
     packed: HashMap<u64, u32, FixedState>,
     wide: HashMap<Box<[u32]>, u32, FixedState>,
+    /// For each code of the key of most values one more than the number of the first group that has
+    /// it, which is in neither map; 0: none has it. Empty where that key has few values or too many.
+    first_of: Vec<u32>,
     /// The codes of one group after the other.
     codes: Vec<u32>,
 }
@@ -226,8 +233,9 @@ impl Listed {
         len: &mut usize,
         out: &mut Vec<u32>,
     ) {
-        let Self { packed, wide, codes } = self;
-        let mut add = |row: usize| {
+        let Self { packed, wide, codes, first_of } = self;
+        let width = keys.len();
+        let mut add = |codes: &mut Vec<u32>, row: usize| {
             evercube_work::tick();
             codes.extend(keys.iter().map(|k| k[row]));
             *len += 1;
@@ -237,18 +245,36 @@ impl Listed {
         let Some(radix) = radix else {
             out.extend((0..n).map(|row| {
                 let key: Box<[u32]> = keys.iter().map(|k| k[row]).collect();
-                *wide.entry(key).or_insert_with(|| add(row))
+                *wide.entry(key).or_insert_with(|| add(codes, row))
             }));
             return;
         };
+        let leading = leading(radix);
+        if let Some(at) = leading
+            && first_of.is_empty()
+        {
+            first_of.resize(radix[at] as usize, 0);
+        }
         // Rows that belong together often come one after the other.
         let mut last = None;
         for row in 0..n {
             let digits = keys.iter().zip(radix);
             let key = digits.fold(0, |all, (k, r)| all * r + u64::from(k[row]));
-            let number = match last {
-                Some((of, number)) if of == key => number,
-                _ => *packed.entry(key).or_insert_with(|| add(row)),
+            let number = match (last, leading) {
+                (Some((of, number)), _) if of == key => number,
+                (_, Some(at)) => {
+                    let first = &mut first_of[keys[at][row] as usize];
+                    let group = (*first as usize).wrapping_sub(1).wrapping_mul(width);
+                    if *first == 0 {
+                        *first = add(codes, row) + 1;
+                        *first - 1
+                    } else if keys.iter().zip(&codes[group..]).all(|(k, code)| k[row] == *code) {
+                        *first - 1
+                    } else {
+                        *packed.entry(key).or_insert_with(|| add(codes, row))
+                    }
+                }
+                _ => *packed.entry(key).or_insert_with(|| add(codes, row)),
             };
             last = Some((key, number));
             out.push(number);
@@ -256,9 +282,31 @@ impl Listed {
     }
 }
 
+/// The key of most values, where an array of them is worth it: the number of an order tells its day,
+/// so that groups of both are found without hashing.
+fn leading(radix: &[u64]) -> Option<usize> {
+    let most = radix.iter().max().filter(|most| WORTH_AN_ARRAY.contains(most))?;
+    radix.iter().position(|codes| codes == most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_many_values_finds_the_same_groups() {
+        let many = *WORTH_AN_ARRAY.start();
+        let keys = [vec![1u32, 9, 1, 60_000, 9, 1], vec![4u32, 0, 3, 2, 0, 4]];
+        let (mut listed, mut numbers, mut len) = (Listed::default(), Vec::new(), 0);
+        for radix in [[many, 5], [5, many]] {
+            assert!(leading(&radix).is_some());
+        }
+        listed.number(Some(&[many, 5]), &keys, 6, &mut len, &mut numbers);
+        assert_eq!(numbers, [0, 1, 2, 3, 1, 0]);
+        let more = [vec![1, 1, 9, 2], vec![3, 0, 0, 0]];
+        listed.number(Some(&[many, 5]), &more, 4, &mut len, &mut numbers);
+        assert_eq!((numbers, len), (vec![2, 4, 1, 5], 6));
+    }
 
     #[test]
     fn packed_and_wide_keys_give_the_same_groups() {
