@@ -308,6 +308,8 @@ fn synced(fd: c_int, sync: Sync) -> c_int {
         super::draw(&mut chance);
         let slow = if let Some(Trouble::Slow(time)) = what { time } else { Duration::ZERO };
         std::thread::sleep(slow + SYNC * u32::from(chance[0]) / 255);
+        // Its process may have been killed meanwhile.
+        what = in_world(fd).and_then(|(_, _, what)| what);
         while what == Some(Trouble::Hangs) {
             std::thread::sleep(Duration::from_millis(5));
             what = in_world(fd).and_then(|(_, _, what)| what);

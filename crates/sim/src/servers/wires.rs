@@ -123,9 +123,11 @@ impl Wires {
                 sleep(Duration::from_millis(20)).await;
             }
         };
+        let killed = || Err(Error::new(ErrorKind::Unavailable, "the server was killed"));
         tokio::select! {
-            answer = answered => answer,
-            () = gone => Err(Error::new(ErrorKind::Unavailable, "the server was killed")),
+            // It may have been killed since it was looked at last: then it says nothing.
+            answer = answered => if is_gone() { killed() } else { answer },
+            () = gone => killed(),
         }
     }
 
