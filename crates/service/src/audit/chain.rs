@@ -188,24 +188,35 @@ impl Chain {
         Ok(true)
     }
 
-    /// Goes on behind the last whole line; what a crash left of the next one is cut off.
+    /// Goes on behind the last record; what a crash left of the next ones is cut off. That may be whole
+    /// lines without a record: a disk may keep the end of what was written without its beginning.
     fn find_end(&mut self) -> Result<()> {
         while let Some(first) = self.files.back().map(|f| f.first) {
             let path = self.folder.join(file_name(self.stream, first));
-            let mut end = None;
-            let whole = self.of_files().each_line(first, u64::MAX, |line| {
-                end = parts(line).and_then(|(hash, json)| {
+            let (mut end, mut n, mut at) = (None, first, 0);
+            let whole = self.of_files().each_raw_line(first, u64::MAX, |line| {
+                at += line.len() as u64 + 1;
+                let opened = open_line(self.vault.as_deref(), self.stream, n, line);
+                n += 1;
+                let record = parts(opened.as_deref().unwrap_or(line)).and_then(|(hash, json)| {
                     Some((serde_json::from_slice::<Numbered>(json).ok()?.n, hash))
                 });
+                end = record.map(|record| (record, at)).or(end);
                 Ok(())
             })?;
-            let Some(end) = end else {
+            let Some((end, behind)) = end else {
                 if whole > 0 {
-                    let message = format!(
-                        "the end of the audit log {} is not what this server wrote; move the folder away to keep it, and start again",
-                        path.display()
+                    // Kept for whoever proves the log: what was synced of it is in the heads.
+                    let aside = path.with_extension("damaged");
+                    std::fs::rename(&path, &aside).map_err(|e| failed(&path, "moved", &e))?;
+                    tracing::warn!(
+                        kind = "audit",
+                        "no record of the audit log {} can be read; it is kept as {}",
+                        path.display(),
+                        aside.display()
                     );
-                    return Err(Error::new(ErrorKind::Corrupt, message));
+                    self.files.pop_back();
+                    continue;
                 }
                 // Begun and not written to.
                 std::fs::remove_file(&path).map_err(|e| failed(&path, "removed", &e))?;
@@ -214,11 +225,11 @@ impl Chain {
             };
             let file = OpenOptions::new().append(true).open(&path);
             let file = file.map_err(|e| failed(&path, "opened", &e))?;
-            file.set_len(whole).map_err(|e| failed(&path, "cut", &e))?;
+            file.set_len(behind).map_err(|e| failed(&path, "cut", &e))?;
             // What the process before wrote may not be on the disk yet.
             file.sync_data().map_err(|e| failed(&path, "synced", &e))?;
             if let Some(last) = self.files.back_mut() {
-                last.length = whole;
+                last.length = behind;
             }
             self.file = Some(file);
             (self.written, self.synced, self.last) = (end, end, end);

@@ -69,20 +69,43 @@ fn a_log_goes_on_after_a_restart_and_keeps_within_its_size() {
 }
 
 #[test]
-fn what_a_crash_left_of_a_line_is_cut_off() {
+fn what_a_crash_left_of_records_is_cut_off() {
+    let left: [&[u8]; 3] = [
+        b"0123456789abcdef half a li",
+        b"\0\0\0\0\0\0\0 the end of a line\n",
+        b"\0\0\0\0 the end of a line\n\0\0\0 another\nand half a li",
+    ];
+    for left in left {
+        let folder = tempfile::tempdir().unwrap();
+        let mut of = chain(folder.path(), 1 << 20);
+        write(&mut of, 0, 10);
+        let end = of.position();
+        drop(of);
+        let file = files(folder.path()).pop().unwrap();
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes.extend_from_slice(left);
+        std::fs::write(&file, bytes).unwrap();
+        let mut of = chain(folder.path(), 1 << 20);
+        assert_eq!(of.position(), end);
+        write(&mut of, 10, 3);
+        assert_eq!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
+    }
+}
+
+#[test]
+fn a_file_without_a_record_is_kept_and_contradicts_what_was_written_down() {
     let folder = tempfile::tempdir().unwrap();
     let mut of = chain(folder.path(), 1 << 20);
     write(&mut of, 0, 10);
     let end = of.position();
     drop(of);
     let file = files(folder.path()).pop().unwrap();
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes.extend_from_slice(b"0123456789abcdef half a li");
-    std::fs::write(&file, bytes).unwrap();
+    std::fs::write(&file, b"\0\0\0 nothing\n\0\0\0\n").unwrap();
     let mut of = chain(folder.path(), 1 << 20);
-    assert_eq!(of.position(), end);
-    write(&mut of, 10, 3);
-    assert_eq!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
+    write(&mut of, 0, 3);
+    assert!(file.with_extension("damaged").exists());
+    assert_eq!(problems(folder.path(), of.position(), &[]).1, "");
+    assert_ne!(problems(folder.path(), of.position(), &[Some(end)]).1, "");
 }
 
 #[test]

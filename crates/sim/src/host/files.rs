@@ -145,7 +145,7 @@ fn file_of(fd: c_int) -> Option<(Id, u64)> {
 
 /// The file where it is one of the world's, and what is wrong where it lies.
 fn in_world(fd: c_int) -> Option<(Id, u64, Option<Trouble>)> {
-    if BY_WORLD.load(Ordering::SeqCst) {
+    if fd <= libc::STDERR_FILENO || BY_WORLD.load(Ordering::SeqCst) {
         return None;
     }
     let (id, length) = file_of(fd)?;
@@ -237,7 +237,8 @@ pub unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: usize) ->
     let function = unsafe { std::mem::transmute::<*mut c_void, Write>(function) };
     // SAFETY: the arguments are the caller's.
     let written = unsafe { function(fd, bytes, count) };
-    if takes_part && file_of(fd).is_none() {
+    // What the world prints changes nothing in it, wherever that goes.
+    if takes_part && fd > libc::STDERR_FILENO && file_of(fd).is_none() {
         turns::wake(On::Events, usize::MAX);
     }
     written

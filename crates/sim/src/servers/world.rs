@@ -128,14 +128,10 @@ impl World {
             from: name.to_owned(),
             life: self.wires.life(name),
         });
-        let until = Instant::now() + PATIENCE;
-        // What is left of a process that was killed lets go of the folder a little later.
-        let service = loop {
-            match Service::start(config.clone(), Arc::clone(&wire) as _).await {
-                Ok(service) => break service,
-                Err(e) if Instant::now() > until + PATIENCE => panic!("{name} does not start: {e}"),
-                Err(_) => sleep(Duration::from_millis(50)).await,
-            }
+        // Nobody else has its folder: what is left of the process before has another one.
+        let service = match Service::start(config, wire).await {
+            Ok(service) => service,
+            Err(e) => return self.violation("healing", format!("{name} does not start: {e}")),
         };
         self.wires
             .servers
