@@ -79,7 +79,7 @@ pub fn simulate(seed: u64, planted: Planted, folder: &Path, aloud: bool) -> Repo
     });
     let report = report.recv().unwrap_or_else(|e| panic!("the world ended early: {e}"));
     // What still runs in it is not waited for.
-    std::mem::forget(runtime);
+    runtime.shutdown_background();
     report
 }
 

@@ -88,6 +88,11 @@ pub fn trouble(folder: &Path, what: Trouble) -> InTrouble {
     InTrouble(folder.to_owned(), what)
 }
 
+/// The process that uses the disk of this folder is killed: what is left of it writes nothing more.
+pub fn abandon(folder: &Path) {
+    lock(&TROUBLES).push((folder.to_owned(), Trouble::Abandoned));
+}
+
 /// Whether a crash at this moment would leave the whole of a file.
 pub fn is_synced(file: &Path) -> bool {
     let Ok(meta) = file.metadata() else { return false };

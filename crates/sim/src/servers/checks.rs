@@ -188,9 +188,16 @@ pub async fn is_healed(world: &World, name: &str) {
 }
 
 /// Every acknowledged version is among those that are, or were before, and the newest of all is
-/// no older.
+/// no older, once all servers have had some time for it.
 pub async fn acknowledged_are_there(world: &World) {
     let newest = world.oracle().newest();
+    let is_behind = |s: &std::sync::Arc<evercube_service::Service>| {
+        s.metastore.state().database("Retail").is_none_or(|d| d.seq < newest)
+    };
+    let until = Instant::now() + PATIENCE;
+    while world.running().iter().any(is_behind) && Instant::now() < until {
+        sleep(Duration::from_millis(20)).await;
+    }
     for server in world.running() {
         let state = server.metastore.state();
         let seq = state.database("Retail").map_or(0, |d| d.seq);

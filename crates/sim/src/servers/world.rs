@@ -15,7 +15,7 @@ use super::wires::{Wire, Wires};
 use super::{NAMES, PATIENCE, Planted, deploy, listening, rot};
 use crate::chance::Chance;
 use crate::history::History;
-use crate::host::files::{self, Trouble};
+use crate::host::files;
 use crate::report::Report;
 
 pub struct World {
@@ -144,7 +144,7 @@ impl World {
     /// is lost, or some of it. What is left of the process goes on with a disk that takes nothing more.
     pub async fn kill(&self, name: &str, chance: &mut Chance) {
         let before = self.disk(name);
-        std::mem::forget(files::trouble(&before, Trouble::Abandoned));
+        files::abandon(&before);
         let gone = self.wires.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let life = self.wires.begin_life(name);
         let after = self.folder.join(format!("{name}.{life}"));
