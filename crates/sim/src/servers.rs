@@ -61,7 +61,8 @@ pub fn simulate(seed: u64, planted: Planted, folder: &Path, aloud: bool) -> Repo
     host::files::watch(folder);
     host::enter(seed);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        // More than messages to a server whose disk hangs take up.
+        .worker_threads(8)
         .thread_stack_size(evercube_service::STACK)
         .enable_all()
         .build()

@@ -35,6 +35,9 @@ pub enum Trouble {
 /// How long a sync takes at most where nothing is wrong.
 const SYNC: Duration = Duration::from_millis(3);
 
+/// How long a sync hangs at most, lest a world whose threads all wait for it never ends.
+const HANGS: Duration = Duration::from_secs(60);
+
 /// The folder of the world, below which disks are those of the world.
 static ROOT: Mutex<Option<PathBuf>> = Mutex::new(None);
 static TROUBLES: Mutex<Vec<(PathBuf, Trouble)>> = Mutex::new(Vec::new());
@@ -316,7 +319,8 @@ fn synced(fd: c_int, sync: Sync) -> c_int {
         std::thread::sleep(slow + SYNC * u32::from(chance[0]) / 255);
         // Its process may have been killed meanwhile.
         what = in_world(fd).and_then(|(_, _, what)| what);
-        while what == Some(Trouble::Hangs) {
+        let until = super::now() + HANGS;
+        while what == Some(Trouble::Hangs) && super::now() < until {
             std::thread::sleep(Duration::from_millis(5));
             what = in_world(fd).and_then(|(_, _, what)| what);
         }
