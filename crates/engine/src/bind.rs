@@ -217,15 +217,10 @@ impl<'a> Binder<'a> {
         self.slots - 1
     }
 
-    pub(crate) fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
-        let n = self.model.table(table).columns.len() as u32;
-        (0..n).map(|column| ColumnId { table, column }).collect()
-    }
-
     pub(crate) fn expanded_columns(&self, table: TableId) -> Vec<ColumnId> {
         let v = Visibility { model: self.model, store: self.store };
         let expanded = v.expanded(&FilterContext::default(), table);
-        expanded.iter().flat_map(|(t, _)| self.columns_of(*t)).collect()
+        expanded.iter().flat_map(|(t, _)| self.model.columns_of(*t)).collect()
     }
 
     pub(crate) fn model_column(&self, id: ColumnId) -> TableColumn {
@@ -243,7 +238,8 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn model_table(&self, table: TableId, blank_row: bool, span: Span) -> Node {
-        let schema = self.columns_of(table).into_iter().map(|c| self.model_column(c)).collect();
+        let schema =
+            self.model.columns_of(table).into_iter().map(|c| self.model_column(c)).collect();
         Self::node(Kind::ModelTable { table, blank_row }, table_type(schema), CONTEXT, span)
     }
 

@@ -156,6 +156,20 @@ impl CompiledModel {
         &self.tables[id.0 as usize]
     }
 
+    pub(crate) fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
+        let n = self.table(table).columns.len() as u32;
+        (0..n).map(|column| ColumnId { table, column }).collect()
+    }
+
+    /// The columns whose filters a filter on these replaces: one on the date key of a date table
+    /// replaces every filter on that table.
+    pub(crate) fn columns_replaced(&self, mut by: Vec<ColumnId>) -> Vec<ColumnId> {
+        let is_date = |c: &&ColumnId| self.table(c.table).date_column == Some(c.column);
+        let dates: Vec<TableId> = by.iter().filter(is_date).map(|c| c.table).collect();
+        by.extend(dates.into_iter().flat_map(|t| self.columns_of(t)));
+        by
+    }
+
     pub fn column(&self, table: &str, column: &str) -> Option<ColumnId> {
         let table = self.table_id(table)?;
         let column = *self.table(table).column_ids.get(&key(column))?;

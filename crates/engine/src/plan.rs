@@ -69,6 +69,11 @@ impl Node {
             Type::Scalar(_) => Arc::default(),
         }
     }
+
+    /// The columns of the model that those of a table come from.
+    pub(crate) fn lineages(&self) -> Vec<ColumnId> {
+        self.schema().iter().filter_map(|c| c.lineage).collect()
+    }
 }
 
 /// How an iterator folds the values of its rows.

@@ -46,16 +46,20 @@ fn draw(out: &mut [u8]) {
 }
 
 /// The C library's own function of this name.
-fn original(name: &CStr, known: &AtomicPtr<c_void>) -> *mut c_void {
-    let found = known.load(Ordering::Relaxed);
-    if !found.is_null() {
-        return found;
+///
+/// # Safety
+/// `F` is the type of that function.
+unsafe fn original<F: Copy>(name: &CStr, known: &AtomicPtr<c_void>) -> F {
+    let mut found = known.load(Ordering::Relaxed);
+    if found.is_null() {
+        // SAFETY: the name ends in a zero byte, and the handle is one the library defines.
+        found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+        assert!(!found.is_null(), "the C library has no {name:?}");
+        known.store(found, Ordering::Relaxed);
     }
-    // SAFETY: the name ends in a zero byte, and the handle is one the library defines.
-    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-    assert!(!found.is_null(), "the C library has no {name:?}");
-    known.store(found, Ordering::Relaxed);
-    found
+    assert_eq!(size_of::<F>(), size_of_val(&found), "a function is a pointer");
+    // SAFETY: the caller's promise, and it is not null.
+    unsafe { std::mem::transmute_copy(&found) }
 }
 
 fn set_errno(error: c_int) {
@@ -80,9 +84,8 @@ pub unsafe extern "C" fn getrandom(buffer: *mut c_void, length: usize, flags: c_
         draw(unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length) });
         return isize::try_from(length).unwrap_or(isize::MAX);
     }
-    let function = original(c"getrandom", &GETRANDOM);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, GetRandom>(function) };
+    let function: GetRandom = unsafe { original(c"getrandom", &GETRANDOM) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(buffer, length, flags) }
 }
@@ -132,9 +135,8 @@ unsafe fn real_syscall(
     e: usize,
     f: usize,
 ) -> c_long {
-    let function = original(c"syscall", &SYSCALL);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Syscall>(function) };
+    let function: Syscall = unsafe { original(c"syscall", &SYSCALL) };
     // SAFETY: the caller's promise.
     unsafe { function(number, a, b, c, d, e, f) }
 }

@@ -102,8 +102,13 @@ impl fmt::Display for Mutation {
 impl FromStr for Mutation {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let same = |m: &Self| m.to_string().eq_ignore_ascii_case(text);
-        let found = Self::ALL.into_iter().chain([Self::None]).find(same);
-        found.ok_or_else(|| format!("there is no mutation '{text}'; there are {:?}", Self::ALL))
+        named(text, &Self::ALL)
     }
+}
+
+/// The planted fault of this name, in whatever letters; the usual one is that there is none.
+pub(crate) fn named<T: Copy + Default + fmt::Debug>(text: &str, all: &[T]) -> Result<T, String> {
+    let same = |planted: &T| format!("{planted:?}").eq_ignore_ascii_case(text);
+    let found = all.iter().copied().chain([T::default()]).find(same);
+    found.ok_or_else(|| format!("there is no mutation '{text}'; there are {all:?}"))
 }

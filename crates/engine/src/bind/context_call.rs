@@ -181,7 +181,7 @@ impl Binder<'_> {
 
     fn test(&mut self, test: ContextTest, arguments: &[Expr], span: Span) -> Result<Node> {
         let columns = match &arguments[0].kind {
-            ExprKind::Name { name, .. } => self.columns_of(self.model_table_id(name)?),
+            ExprKind::Name { name, .. } => self.model.columns_of(self.model_table_id(name)?),
             _ => vec![self.column_reference(&arguments[0])?],
         };
         Ok(Self::node(Kind::Context { test, columns }, BOOLEAN, CONTEXT, span))

@@ -67,7 +67,7 @@ impl Binder<'_> {
                 let tables = (0..self.model.tables().len() as u32).map(evercube_store::TableId);
                 let reaching = tables.filter(|t| v.reaches(&context, *t, table));
                 let mut columns = self.expanded_columns(table);
-                columns.extend(reaching.flat_map(|t| self.columns_of(t)));
+                columns.extend(reaching.flat_map(|t| self.model.columns_of(t)));
                 FilterArgument::Remove(columns)
             }
             "USERELATIONSHIP" => {

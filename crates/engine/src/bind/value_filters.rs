@@ -33,7 +33,7 @@ impl Binder<'_> {
             };
             let is_on_it = |f: &&GroupFilter| self.table_filtered(f) == Some(table);
             let of_table: Vec<&GroupFilter> = filters.iter().filter(is_on_it).collect();
-            let columns = columns_of(&of_table);
+            let columns = columns_on(&of_table);
             // Those on one column meet, together or not.
             let are_several = of_table.len() > 1 && columns.len() > 1;
             if are_several {
@@ -52,9 +52,9 @@ impl Binder<'_> {
     /// The table whose columns a filter lists; none for filters on several tables, on whole rows,
     /// and for those that expressions do not see.
     fn table_filtered(&self, filter: &GroupFilter) -> Option<TableId> {
-        let columns = lineages(filter.filter.table().filter(|_| filter.visual)?);
+        let columns = filter.filter.table().filter(|_| filter.visual)?.lineages();
         let table = columns.first()?.table;
-        let is_row = self.columns_of(table).iter().all(|c| columns.contains(c));
+        let is_row = self.model.columns_of(table).iter().all(|c| columns.contains(c));
         (!is_row && columns.iter().all(|c| c.table == table)).then_some(table)
     }
 
@@ -104,7 +104,7 @@ impl Binder<'_> {
                 filters.iter().any(|f| match f {
                     FilterArgument::Remove(of) => is_part(of),
                     FilterArgument::Table { table, keep: false } => {
-                        is_part(&self.columns_replaced(table))
+                        is_part(&self.model.columns_replaced(table.lineages()))
                     }
                     FilterArgument::Selected(_) => true,
                     FilterArgument::Table { keep: true, .. }
@@ -121,26 +121,12 @@ impl Binder<'_> {
             | Kind::Window(_)
             | Kind::WindowRank(_) => true,
             // Rows without filters become filters, perhaps on some of the columns.
-            Kind::Unfiltered(body) => is_part(&lineages(body)),
-            Kind::TreatAs(_) | Kind::Rows(_) => is_part(&lineages(node)),
+            Kind::Unfiltered(body) => is_part(&body.lineages()),
+            Kind::TreatAs(_) | Kind::Rows(_) => is_part(&node.lineages()),
             _ => false,
         };
         here || node.children().into_iter().any(|n| self.sees_parts(n, columns))
     }
-
-    fn columns_replaced(&self, table: &Node) -> Vec<ColumnId> {
-        let mut out = lineages(table);
-        for c in out.clone() {
-            if self.model.table(c.table).date_column == Some(c.column) {
-                out.extend(self.columns_of(c.table));
-            }
-        }
-        out
-    }
-}
-
-fn lineages(table: &Node) -> Vec<ColumnId> {
-    table.schema().iter().filter_map(|c| c.lineage).collect()
 }
 
 fn keeps(filter: &GroupFilter) -> bool {
@@ -148,9 +134,9 @@ fn keeps(filter: &GroupFilter) -> bool {
 }
 
 /// The columns that filters are on, each once.
-fn columns_of(filters: &[&GroupFilter]) -> Vec<ColumnId> {
+fn columns_on(filters: &[&GroupFilter]) -> Vec<ColumnId> {
     let mut out = Vec::new();
-    for c in filters.iter().filter_map(|f| f.filter.table()).flat_map(lineages) {
+    for c in filters.iter().filter_map(|f| f.filter.table()).flat_map(Node::lineages) {
         if !out.contains(&c) {
             out.push(c);
         }

@@ -52,7 +52,7 @@ impl Evaluator<'_> {
             inner.keys.push(Key { target: key.target.clone(), codes });
         }
         let others: Vec<ColumnId> = (0..self.model.tables().len() as u32)
-            .flat_map(|t| self.columns_of(TableId(t)))
+            .flat_map(|t| self.model.columns_of(TableId(t)))
             .filter(|c| !columns.contains(c))
             .collect();
         let pairs: BTreeSet<(usize, usize)> = (0..inner.n)

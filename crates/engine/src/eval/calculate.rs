@@ -104,17 +104,10 @@ impl Evaluator<'_> {
         let mut out: Vec<ColumnId> = rows.schema.iter().filter_map(|c| c.lineage).collect();
         if let Some((table, _)) = &rows.base {
             for (t, _) in self.visibility().expanded(outside, *table) {
-                out.extend(self.columns_of(t));
+                out.extend(self.model.columns_of(t));
             }
         }
-        // A filter on the date key of a date table replaces every filter on that table.
-        let dates: Vec<ColumnId> = out.clone();
-        for c in dates {
-            if self.model.table(c.table).date_column == Some(c.column) {
-                out.extend(self.columns_of(c.table));
-            }
-        }
-        out
+        self.model.columns_replaced(out)
     }
 
     /// Adds each cell's rows as a filter: those of the cell that `place` says, else its own.

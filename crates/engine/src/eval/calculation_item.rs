@@ -129,7 +129,7 @@ impl Evaluator<'_> {
 
     /// What is selected of a group in each cell.
     fn choices(&self, cells: &Cells, group: &CalculationGroupInfo) -> Result<Vec<Choice>> {
-        let columns = self.columns_of(group.table);
+        let columns = self.model.columns_of(group.table);
         let filtered = self.context_test(cells, ContextTest::IsFiltered, &columns)?;
         let is_filtered = |cell: usize| *filtered.get(cell) == Value::Boolean(true);
         let (unfiltered, several) = (Choice::NoSelection, Choice::ManySelected);
@@ -163,7 +163,7 @@ impl Evaluator<'_> {
         let Some(expression) = chosen_expression(of, choice, asked) else {
             return Err(Error::internal("a calculation item without expression was applied"));
         };
-        let columns = self.columns_of(of.table);
+        let columns = self.model.columns_of(of.table);
         cells.remove(&columns);
         cells.applied.push(group);
         let node = self.item_node(group, choice, asked, expression)?;

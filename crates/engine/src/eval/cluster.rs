@@ -60,9 +60,6 @@ impl Evaluator<'_> {
         named: &[NamedNode],
     ) -> bool {
         let Kind::ModelTable { table, .. } = table.kind else { return false };
-        if named.is_empty() {
-            return true;
-        }
         // Rows around become filters too, which those of the group were found without.
         if !self.has(Rule::GroupsByScan) || cells.transitioned < cells.frames.len() {
             return false;
@@ -87,8 +84,8 @@ impl Evaluator<'_> {
             cells,
             alike: alike.collect(),
             groups: &groups,
-            items: of_groups.flat_map(|g| self.columns_of(g.table)).collect(),
-            filtered: beyond.iter().flat_map(|(t, _)| self.columns_of(*t)).collect(),
+            items: of_groups.flat_map(|g| self.model.columns_of(g.table)).collect(),
+            filtered: beyond.iter().flat_map(|(t, _)| self.model.columns_of(*t)).collect(),
         };
         named.iter().all(|c| clusters.are_not_seen(&c.node, false))
     }
@@ -102,9 +99,6 @@ impl Evaluator<'_> {
         named: &[NamedNode],
     ) -> Result<Vec<Vec<Value>>> {
         let mut out = vec![Vec::with_capacity(of_groups.n); named.len()];
-        if named.is_empty() {
-            return Ok(out);
-        }
         let rows = table.rows.base.as_ref().map_or(0, |(t, _)| self.store.table(*t).rows());
         let at_once = (MOST_BITS / (rows + 1)).min(self.context.scan_part).max(1);
         for (run, members) in members.chunks(at_once).enumerate() {
@@ -157,30 +151,8 @@ impl Clusters<'_> {
                     && filters.iter().filter_map(FilterArgument::table).all(|t| all(&[t], inside))
                     && self.are_not_seen_within(body, filters)
             }
-            Kind::Scalar { .. }
-            | Kind::Binary { .. }
-            | Kind::And(..)
-            | Kind::Or(..)
-            | Kind::Not(_)
-            | Kind::Negate(_)
-            | Kind::If { .. }
-            | Kind::Switch { .. }
-            | Kind::Coalesce(_)
-            | Kind::IfError { .. }
-            | Kind::IsError(_)
-            | Kind::Pick { .. }
-            | Kind::CountRows(_)
-            | Kind::IsEmpty(_)
-            | Kind::SingleValue { .. }
-            | Kind::In { .. }
-            | Kind::Contains { .. }
-            | Kind::Let { .. }
-            | Kind::Rows(_)
-            | Kind::KeepFilters(_)
-            | Kind::Distinct(_)
-            | Kind::CrossJoin(_)
-            | Kind::Set(..)
-            | Kind::TreatAs(_) => all(&node.children(), inside),
+            Kind::Let { .. } => all(&node.children(), inside),
+            kind if kind.is_of_its_parts() => all(&node.children(), inside),
             Kind::Iterate { .. }
             | Kind::Filter { .. }
             | Kind::TopN { .. }
@@ -202,7 +174,7 @@ impl Clusters<'_> {
     fn are_not_seen_within(&self, body: &Node, filters: &[FilterArgument]) -> bool {
         let is_left_alone =
             |c: &ColumnId| !self.groups.contains(c) && !self.is_filtered_outside(*c);
-        let selects = |t: &Node| lineages(t).any(|c| self.items.contains(&c));
+        let selects = |t: &Node| t.lineages().iter().any(|c| self.items.contains(c));
         if filters.iter().filter_map(FilterArgument::table).any(selects) {
             return false;
         }
@@ -220,7 +192,13 @@ impl Clusters<'_> {
                 }
                 FilterArgument::Table { keep: true, .. } => true,
                 FilterArgument::Table { table, keep: false } => {
-                    lists_columns(table) && self.columns_replaced(table).iter().all(is_left_alone)
+                    lists_columns(table)
+                        && self
+                            .evaluator
+                            .model
+                            .columns_replaced(table.lineages())
+                            .iter()
+                            .all(is_left_alone)
                 }
                 FilterArgument::Selected(_)
                 | FilterArgument::Use(_)
@@ -233,17 +211,6 @@ impl Clusters<'_> {
         gone || self.are_not_seen(body, false)
     }
 
-    /// Columns whose filters a table takes the place of.
-    fn columns_replaced(&self, table: &Node) -> Vec<ColumnId> {
-        let mut out: Vec<ColumnId> = lineages(table).collect();
-        for c in out.clone() {
-            if self.evaluator.model.table(c.table).date_column == Some(c.column) {
-                out.extend(self.evaluator.columns_of(c.table));
-            }
-        }
-        out
-    }
-
     /// Whether a column may be filtered where the groups were looked for.
     fn is_filtered_outside(&self, column: ColumnId) -> bool {
         let by_filter = |f: &Filter| matches!(f, Filter::Rows { .. }) || f.is_on(column);
@@ -254,11 +221,6 @@ impl Clusters<'_> {
         self.cells.distinct.iter().any(|c| c.filters.iter().any(by_filter))
             || self.cells.keys.iter().any(|k| by_key(&k.target))
     }
-}
-
-fn lineages(table: &Node) -> impl Iterator<Item = ColumnId> + use<> {
-    let of: Vec<ColumnId> = table.schema().iter().filter_map(|c| c.lineage).collect();
-    of.into_iter()
 }
 
 /// The rows of each group.

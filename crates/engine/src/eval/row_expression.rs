@@ -64,10 +64,7 @@ impl Evaluator<'_> {
         if !node.data_type().is_numeric() {
             return None;
         }
-        let part = |node: &Node| {
-            let part = self.row_expression(node, frame, table);
-            part.or_else(|| self.choice(node, frame, table)).map(Box::new)
-        };
+        let part = |node: &Node| self.row_part(node, frame, table).map(Box::new);
         let found = match &node.kind {
             Kind::Literal(v) => Some(RowExpr::Constant(v.clone())),
             Kind::RowColumn { .. } | Kind::Related { .. } => {
@@ -84,8 +81,7 @@ impl Evaluator<'_> {
                 part(left).and_then(|left| Some(make(left, part(right)?)))
             }
             Kind::Scalar { name: "DIVIDE", arguments, .. } => match arguments.as_slice() {
-                [n, d] => part(n).and_then(|n| Some(RowExpr::SafeDivide(n, part(d)?))),
-                [n, d, alternate] if alternate.is_blank_literal() => {
+                [n, d, rest @ ..] if rest.iter().all(Node::is_blank_literal) => {
                     part(n).and_then(|n| Some(RowExpr::SafeDivide(n, part(d)?)))
                 }
                 _ => None,
@@ -93,6 +89,12 @@ impl Evaluator<'_> {
             _ => None,
         };
         found.or_else(|| self.coded(node, frame, table))
+    }
+
+    /// What stands in arithmetic: such, or a choice.
+    fn row_part(&self, node: &Node, frame: usize, table: TableId) -> Option<RowExpr> {
+        let part = self.row_expression(node, frame, table);
+        part.or_else(|| self.choice(node, frame, table))
     }
 
     /// An expression of one column as what it is for each of the column's values.
@@ -122,9 +124,7 @@ impl Evaluator<'_> {
             let flags = holds.iter().map(|holds| Value::Int(i64::from(*holds == chosen)));
             let flags =
                 RowExpr::Coded { column: column.clone(), values: Arc::new(flags.collect()) };
-            let of = self
-                .row_expression(node, frame, table)
-                .or_else(|| self.choice(node, frame, table))?;
+            let of = self.row_part(node, frame, table)?;
             self.is_filled(&of).then(|| RowExpr::Multiply(Box::new(flags), Box::new(of)))
         };
         Some(RowExpr::Add(Box::new(times(true, then)?), Box::new(times(false, otherwise)?)))

@@ -39,10 +39,11 @@ impl Evaluator<'_> {
         if let Some((base, _)) = &table.rows.base {
             for context in outside.distinct.iter() {
                 for (reached, _) in self.visibility().expanded(context, *base) {
-                    gone.extend(self.columns_of(reached));
+                    gone.extend(self.model.columns_of(reached));
                 }
             }
-            let whole = |k: &KeyTarget| self.columns_of(k.table()).iter().all(|c| gone.contains(c));
+            let whole =
+                |k: &KeyTarget| self.model.columns_of(k.table()).iter().all(|c| gone.contains(c));
             outside.keys.retain(|k| !whole(&k.target));
         }
         outside.remove(&gone);

@@ -22,9 +22,9 @@ impl Evaluator<'_> {
         columns: &[NamedNode],
         schema: &Schema,
     ) -> Result<CellTable> {
-        let plain = self.columns_tell_groups(cells, table, groups, columns);
+        let plain = columns.is_empty() || self.columns_tell_groups(cells, table, groups, columns);
         if rollup.chains.is_empty()
-            && (plain || columns.is_empty())
+            && plain
             && let Some(found) = self.groups_of(cells, table, groups, columns, schema)?
         {
             let set = GroupingSet {

@@ -154,21 +154,21 @@ impl Evaluator<'_> {
         let given = || all.iter().chain(more);
         let seen: Vec<_> = given().filter(|f| f.visual).map(|f| f.filter.clone()).collect();
         let outer = self.calculate_cells(cells, &seen, true)?;
-        let every: Vec<_> = given().map(|f| f.filter.clone()).collect();
+        let every = || given().map(|f| f.filter.clone()).collect::<Vec<_>>();
         let listed = match given().all(|f| f.visual) {
             true => None,
-            false => Some(self.calculate_cells(cells, &every, true)?),
+            false => Some(self.calculate_cells(cells, &every(), true)?),
         };
         let is_free = cells.keys.is_empty()
             && cells.transitioned == cells.frames.len()
             && cells.distinct.iter().all(|c| c.filters.is_empty());
-        Ok(Filtered { outer, listed, own: (!is_free).then_some(every) })
+        Ok(Filtered { outer, listed, own: (!is_free).then(every) })
     }
 
     /// The cells that groups of columns of these tables are looked for in.
     fn outside(&self, outside: &Outside<'_>, tables: &[TableId]) -> Result<Cells> {
         let others = (0..self.model.tables().len() as u32).map(TableId);
-        let others = others.filter(|t| !tables.contains(t)).flat_map(|t| self.columns_of(t));
+        let others = others.filter(|t| !tables.contains(t)).flat_map(|t| self.model.columns_of(t));
         let without = FilterArgument::Remove(others.collect());
         let arguments: Vec<_> = std::iter::once(without).chain(outside.own.to_vec()).collect();
         self.calculate_cells(outside.cells, &arguments, true)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::Result;
-use evercube_store::{ColumnId, TableId};
+use evercube_store::TableId;
 
 use super::Evaluator;
 use super::cells::{Cells, Frame, Key, KeyTarget};
@@ -61,7 +61,7 @@ impl Evaluator<'_> {
         let Some(context) = cells.distinct.first().cloned() else { return };
         for (reached, path) in self.visibility().expanded(&context, table) {
             if !keep {
-                cells.remove(&self.columns_of(reached));
+                cells.remove(&self.model.columns_of(reached));
                 cells.keys.retain(
                     |k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached),
                 );
@@ -72,10 +72,5 @@ impl Evaluator<'_> {
                 codes: Arc::new(codes.collect()),
             });
         }
-    }
-
-    pub(crate) fn columns_of(&self, table: TableId) -> Vec<ColumnId> {
-        let n = self.model.table(table).columns.len() as u32;
-        (0..n).map(|column| ColumnId { table, column }).collect()
     }
 }

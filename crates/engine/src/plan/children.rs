@@ -4,6 +4,39 @@ use super::{
     FilterArgument, GroupFilter, Kind, NamedNode, Node, Rollup, SortKey, TextForm, WindowNode,
 };
 
+impl Kind {
+    /// Whether an expression of this kind follows from its parts alone: it goes through no rows, and
+    /// looks at no filters but by them.
+    pub(crate) fn is_of_its_parts(&self) -> bool {
+        matches!(
+            self,
+            Self::Scalar { .. }
+                | Self::Binary { .. }
+                | Self::And(..)
+                | Self::Or(..)
+                | Self::Not(_)
+                | Self::Negate(_)
+                | Self::If { .. }
+                | Self::Switch { .. }
+                | Self::Coalesce(_)
+                | Self::IfError { .. }
+                | Self::IsError(_)
+                | Self::Pick { .. }
+                | Self::CountRows(_)
+                | Self::IsEmpty(_)
+                | Self::SingleValue { .. }
+                | Self::In { .. }
+                | Self::Contains { .. }
+                | Self::Rows(_)
+                | Self::KeepFilters(_)
+                | Self::Distinct(_)
+                | Self::CrossJoin(_)
+                | Self::Set(..)
+                | Self::TreatAs(_)
+        )
+    }
+}
+
 impl Node {
     /// Every expression that is evaluated as a part of this one, tables before what is asked of
     /// their rows.

@@ -91,9 +91,8 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, out: *mut Time) -
         unsafe { *out = Time { tv_sec: seconds, tv_nsec: rest } };
         return 0;
     }
-    let function = original(c"clock_gettime", &CLOCK_GETTIME);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, ClockGetTime>(function) };
+    let function: ClockGetTime = unsafe { original(c"clock_gettime", &CLOCK_GETTIME) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(clock, out) }
 }
@@ -116,9 +115,8 @@ pub unsafe extern "C" fn clock_nanosleep(
         turns::wait(On::Time, Some(if is_absolute { at(clock, time) } else { after(time) }));
         return 0;
     }
-    let function = original(c"clock_nanosleep", &CLOCK_NANOSLEEP);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, ClockNanosleep>(function) };
+    let function: ClockNanosleep = unsafe { original(c"clock_nanosleep", &CLOCK_NANOSLEEP) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(clock, flags, time, left) }
 }
@@ -135,9 +133,8 @@ pub unsafe extern "C" fn nanosleep(time: *const Time, left: *mut Time) -> c_int 
         turns::wait(On::Time, Some(after(time)));
         return 0;
     }
-    let function = original(c"nanosleep", &NANOSLEEP);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Nanosleep>(function) };
+    let function: Nanosleep = unsafe { original(c"nanosleep", &NANOSLEEP) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(time, left) }
 }

@@ -240,9 +240,8 @@ pub unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: usize) ->
     if takes_part && !may_change(fd, None, unsafe { given(bytes, count) }, None) {
         return -1;
     }
-    let function = original(c"write", &WRITE);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Write>(function) };
+    let function: Write = unsafe { original(c"write", &WRITE) };
     // SAFETY: the arguments are the caller's.
     let written = unsafe { function(fd, bytes, count) };
     // What the world prints changes nothing in it, wherever that goes.
@@ -264,9 +263,8 @@ pub unsafe extern "C" fn pwrite64(fd: c_int, bytes: *const c_void, count: usize,
     if turns::takes_part() && !may_change(fd, place, now, None) {
         return -1;
     }
-    let function = original(c"pwrite64", &PWRITE64);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, PWrite64>(function) };
+    let function: PWrite64 = unsafe { original(c"pwrite64", &PWRITE64) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(fd, bytes, count, at) }
 }
@@ -281,9 +279,8 @@ pub unsafe extern "C" fn ftruncate64(fd: c_int, length: i64) -> c_int {
     if turns::takes_part() && !may_change(fd, to, &[], to) {
         return -1;
     }
-    let function = original(c"ftruncate64", &FTRUNCATE64);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Truncate>(function) };
+    let function: Truncate = unsafe { original(c"ftruncate64", &FTRUNCATE64) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(fd, length) }
 }
@@ -295,7 +292,7 @@ pub unsafe extern "C" fn ftruncate64(fd: c_int, length: i64) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsync(fd: c_int) -> c_int {
     // SAFETY: the C library's function has this type.
-    synced(fd, unsafe { std::mem::transmute::<*mut c_void, Sync>(original(c"fsync", &FSYNC)) })
+    synced(fd, unsafe { original(c"fsync", &FSYNC) })
 }
 
 /// `fdatasync(2)` of the disks of the world.
@@ -304,9 +301,8 @@ pub unsafe extern "C" fn fsync(fd: c_int) -> c_int {
 /// As the C library's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
-    let function = original(c"fdatasync", &FDATASYNC);
     // SAFETY: the C library's function has this type.
-    synced(fd, unsafe { std::mem::transmute::<*mut c_void, Sync>(function) })
+    synced(fd, unsafe { original(c"fdatasync", &FDATASYNC) })
 }
 
 fn synced(fd: c_int, sync: Sync) -> c_int {

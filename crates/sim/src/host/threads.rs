@@ -86,9 +86,8 @@ pub unsafe extern "C" fn pthread_create(
     start: Start,
     argument: *mut c_void,
 ) -> c_int {
-    let function = original(c"pthread_create", &PTHREAD_CREATE);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Create>(function) };
+    let function: Create = unsafe { original(c"pthread_create", &PTHREAD_CREATE) };
     if !turns::takes_part() {
         // SAFETY: the arguments are the caller's.
         return unsafe { function(thread, attributes, start, argument) };
@@ -163,9 +162,8 @@ pub unsafe extern "C" fn pthread_join(thread: libc::pthread_t, value: *mut *mut 
             turns::wait(On::End(number.unwrap_or_default()), None);
         }
     }
-    let function = original(c"pthread_join", &PTHREAD_JOIN);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, Join>(function) };
+    let function: Join = unsafe { original(c"pthread_join", &PTHREAD_JOIN) };
     // SAFETY: the arguments are the caller's.
     unsafe { function(thread, value) }
 }
@@ -180,8 +178,10 @@ pub unsafe extern "C" fn sched_yield() -> c_int {
         turns::pause();
         return 0;
     }
-    // SAFETY: the C library's function has this type, and takes nothing.
-    unsafe { std::mem::transmute::<*mut c_void, Yield>(original(c"sched_yield", &SCHED_YIELD))() }
+    // SAFETY: the C library's function has this type.
+    let function: Yield = unsafe { original(c"sched_yield", &SCHED_YIELD) };
+    // SAFETY: it takes nothing.
+    unsafe { function() }
 }
 
 /// `epoll_wait(2)` in turns: in the world only its own writes make something to be read.
@@ -195,9 +195,8 @@ pub unsafe extern "C" fn epoll_wait(
     most: c_int,
     millis: c_int,
 ) -> c_int {
-    let function = original(c"epoll_wait", &EPOLL_WAIT);
     // SAFETY: the C library's function has this type.
-    let function = unsafe { std::mem::transmute::<*mut c_void, EpollWait>(function) };
+    let function: EpollWait = unsafe { original(c"epoll_wait", &EPOLL_WAIT) };
     if !turns::takes_part() {
         // SAFETY: the arguments are the caller's.
         return unsafe { function(epoll, events, most, millis) };

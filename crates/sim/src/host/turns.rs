@@ -54,7 +54,7 @@ static TURNS: Mutex<Option<Turns>> = Mutex::new(None);
 
 /// A turn takes some time, so that who asks the clock again and again comes to an end.
 const TURN_TAKES: u64 = 1_000;
-/// One in so many times who wakes another, or draws breath, lets others go first.
+/// One in so many times who wakes another lets others go first.
 const HANDS_OVER: u64 = 4;
 
 thread_local! {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::mutation::named;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Planted {
     #[default]
@@ -44,8 +46,6 @@ impl fmt::Display for Planted {
 impl FromStr for Planted {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let same = |p: &Self| p.to_string().eq_ignore_ascii_case(text);
-        let found = Self::ALL.into_iter().chain([Self::None]).find(same);
-        found.ok_or_else(|| format!("there is no mutation '{text}'; there are {:?}", Self::ALL))
+        named(text, &Self::ALL)
     }
 }

@@ -69,21 +69,23 @@ impl World {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A line of the history, in which the folder has no name: it is another one each time.
+    /// A line of the history.
     pub fn note(&self, what: impl AsRef<str>) {
-        let folder = self.folder.to_string_lossy();
-        self.history.note(what.as_ref().replace(&*folder, "."));
+        self.history.note(self.shown(what.as_ref()));
     }
 
     /// Something goes wrong on purpose.
     pub fn fault(&self, kind: &str, what: impl AsRef<str>) {
-        let folder = self.folder.to_string_lossy();
-        self.history.fault(kind, &what.as_ref().replace(&*folder, "."));
+        self.history.fault(kind, &self.shown(what.as_ref()));
     }
 
     pub fn violation(&self, invariant: &str, what: impl AsRef<str>) {
-        let folder = self.folder.to_string_lossy();
-        self.history.violation(invariant, &what.as_ref().replace(&*folder, "."));
+        self.history.violation(invariant, &self.shown(what.as_ref()));
+    }
+
+    /// As the history tells it, in which the folder has no name: it is another one each time.
+    fn shown(&self, what: &str) -> String {
+        what.replace(&*self.folder.to_string_lossy(), ".")
     }
 
     /// Whether something was found wrong: what comes after tells nothing new.

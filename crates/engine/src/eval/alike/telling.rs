@@ -136,33 +136,11 @@ impl Look<'_, '_> {
                 groups.iter().for_each(|c| self.reads(c.table, at));
                 self.all(node, &Place { has_unknown_shadow: true, ..at.clone() })
             }
-            Kind::Scalar { .. }
-            | Kind::Binary { .. }
-            | Kind::And(..)
-            | Kind::Or(..)
-            | Kind::Not(_)
-            | Kind::Negate(_)
-            | Kind::If { .. }
-            | Kind::Switch { .. }
-            | Kind::Coalesce(_)
-            | Kind::IfError { .. }
-            | Kind::IsError(_)
-            | Kind::Pick { .. }
-            | Kind::CountRows(_)
-            | Kind::IsEmpty(_)
-            | Kind::SingleValue { .. }
-            | Kind::In { .. }
-            | Kind::Contains { .. }
-            | Kind::KeepFilters(_)
-            | Kind::Rows(_)
-            | Kind::CrossJoin(_)
-            | Kind::Set(..)
-            | Kind::Distinct(_)
-            | Kind::NaturalJoin { .. }
-            | Kind::TreatAs(_)
+            Kind::NaturalJoin { .. }
             | Kind::Dates { .. }
             | Kind::Calendar(_)
             | Kind::GenerateSeries(_) => self.all(node, at),
+            kind if kind.is_of_its_parts() => self.all(node, at),
             _ => false,
         }
     }
@@ -189,7 +167,7 @@ impl Look<'_, '_> {
     }
 
     fn columns(&self, table: &Node, at: &Place<'_>) -> RowColumns {
-        let columns = table.schema().iter().filter_map(|c| c.lineage).collect();
+        let columns = table.lineages().into_iter().collect();
         let mut out = RowColumns { columns, ..RowColumns::default() };
         self.look_at_rows(table, at, &mut out);
         out
@@ -230,7 +208,7 @@ impl Look<'_, '_> {
         for filter in filters {
             match filter {
                 FilterArgument::Table { table, keep: false } => {
-                    inner.gone.extend(table.schema().iter().filter_map(|c| c.lineage));
+                    inner.gone.extend(table.lineages());
                 }
                 FilterArgument::Table { .. } => {}
                 FilterArgument::Remove(columns) => inner.gone.extend(columns),
@@ -304,7 +282,7 @@ impl Look<'_, '_> {
             let is_gone = match &key.target {
                 KeyTarget::Column(c) => gone.contains(c),
                 KeyTarget::Row { table, without } => {
-                    let columns = self.of.columns_of(*table);
+                    let columns = self.of.model.columns_of(*table);
                     columns.iter().all(|c| gone.contains(c) || without.contains(c))
                 }
             };
