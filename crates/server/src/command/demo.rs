@@ -94,7 +94,7 @@ async fn tour(args: &Demo, folder: &Path, sources: &Path) -> Outcome {
     tour.failover().await?;
     println!("Connect to it:");
     println!(
-        "  ADOMD.NET, DAX Studio, Excel: Data Source={}/xmla;Catalog={DATABASE};User ID=any;Password=any",
+        "  ADOMD.NET, DAX Studio: Data Source={}/xmla;Catalog={DATABASE};User ID=any;Password=any",
         tour.url
     );
     println!("  evercube query --server {} {DATABASE} \"EVALUATE Store\"", tour.url);
