@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evercube_base::{DateTime, Result, Rowset, Value};
+use evercube_base::{DateTime, ErrorKind, Result, Rowset, Value};
 use evercube_engine::functions::{ParameterKind, ReturnType};
 use evercube_engine::{QueryContext, RowsetSource};
 
@@ -192,6 +192,9 @@ impl Service {
             let newest = self.version(call, &entry.name);
             let version = match tokio::time::timeout(OTHERS_WAIT, newest).await {
                 Ok(Ok(version)) => version,
+                // Gone by now, or nobody the caller may know of: as little is told of it while it
+                // is loaded as afterwards.
+                Ok(Err(e)) if e.kind == ErrorKind::NotFound => continue,
                 Ok(Err(e)) if wanted => return Err(e),
                 _ => match self.versions.get(&entry.name) {
                     Some(older) => older,

@@ -214,7 +214,7 @@ impl Service {
         let asked = members.iter_mut().map(|(id, (member, silent_since))| async move {
             // The leader may have missed it for longer than this commit is under way.
             let (answers, silence) =
-                tokio::join!(self.answers(member), self.metastore.silence_told(*id));
+                tokio::join!(self.is_able(member), self.metastore.silence_told(*id));
             if answers {
                 *silent_since = None;
                 return;

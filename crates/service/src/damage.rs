@@ -10,6 +10,9 @@ use tokio::sync::Notify;
 /// The state of the files, as `status` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskHealth {
+    /// The disk had no room for a file within the last minute.
+    #[serde(default)]
+    pub full: bool,
     /// Files found damaged or missing since the start.
     pub found: u64,
     /// Of these, the ones that were written again.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use evercube_metastore::{Command, Leases, Member, MemberKind, Reply, State};
+use evercube_metastore::{Command, Leases, MemberKind, Reply, State};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -18,8 +18,6 @@ const RECOVER_EVERY: Duration = Duration::from_millis(500);
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long a holder must be silent before its leases move. An election was such a silence.
 const WINDOW: Duration = Duration::from_millis(500);
-/// How long a holder may take to answer at least.
-const ANSWER: Duration = Duration::from_millis(250);
 /// How long after its election a leader takes the first silence it meets for more than a hiccup.
 const NEW_LEADER: Duration = Duration::from_secs(2);
 
@@ -103,7 +101,8 @@ impl Service {
         }
     }
 
-    /// Whether a holder's leases must move: it left, it is about to stop, or it is silent.
+    /// Whether a holder's leases must move: it left, it is about to stop, it is silent, or it cannot
+    /// keep what is committed.
     async fn must_give_up(&self, state: &State, holder: u64, watch: &mut Watch) -> bool {
         if !state.may_write(holder) || state.draining.contains(&holder) {
             return true;
@@ -113,7 +112,11 @@ impl Service {
         if watch.is_new && self.metastore.silence_of(holder).is_some_and(|s| s >= WINDOW) {
             return true;
         }
-        if holder == self.identity.node_id || self.answers(member).await {
+        let able = match holder == self.identity.node_id {
+            true => self.able().is_ok(),
+            false => self.is_able(member).await,
+        };
+        if able {
             watch.silent_since.remove(&holder);
             return false;
         }
@@ -121,16 +124,13 @@ impl Service {
         since.elapsed() >= WINDOW || watch.leading_since.elapsed() < NEW_LEADER
     }
 
-    /// Whether a member is there, by one short question.
-    pub(crate) async fn answers(&self, member: &Member) -> bool {
-        let limit = (self.metastore.timing().heartbeat() * 3 / 2).max(ANSWER);
-        let call = self.transport.call(&member.peer_address, "raft/who", Vec::new(), limit);
-        call.await.is_ok()
-    }
-
     /// Grants leases to the member best able to write, if there is one.
     async fn move_leases(&self, state: &State, leases: Leases) {
-        let Some(to) = self.successor(state, &[]).await else { return };
+        let without = match leases {
+            Leases::HeldBy(holder) => vec![holder],
+            Leases::All | Leases::Of(_) => Vec::new(),
+        };
+        let Some(to) = self.successor(state, &without).await else { return };
         let name = state.members.get(&to).map_or_else(String::new, |m| m.name.clone());
         match self.metastore.propose(Command::Grant { leases: leases.clone(), to }).await {
             Ok(Reply::Done { seq }) => {
@@ -152,12 +152,15 @@ impl Service {
             state.may_write(*id) && !state.draining.contains(id) && !without.contains(id)
         };
         let me = self.identity.node_id;
-        if able(&me) && self.metastore.status().leader == Some(me) {
+        if able(&me) && self.able().is_ok() && self.metastore.status().leader == Some(me) {
             return Some(me);
         }
         let ids: Vec<u64> = state.members.keys().copied().filter(|id| able(id)).collect();
         let mut best: Option<(bool, u64, u64)> = None;
         for (id, status) in self.statuses_of(state, &ids).await {
+            if status.files.full {
+                continue;
+            }
             let ready = status.state == "ready";
             best = best.max(Some((ready, status.applied_seq.unwrap_or(0), id)));
         }
@@ -209,10 +212,11 @@ impl Service {
             let is_mine = state.failure_domain(self.identity.node_id).as_ref() == Some(domain);
             // A domain without data members has nothing left to wait for.
             let gone = ids.is_empty() && !is_mine;
-            let back = self.statuses_of(&state, &ids).await.iter().any(|(_, s)| s.state == "ready");
+            let keeps = |s: &ServerStatus| s.state == "ready" && !s.files.full;
+            let back = self.statuses_of(&state, &ids).await.iter().any(|(_, s)| keeps(s));
             let here = is_mine
                 && self.config.kind != MemberKind::Witness.to_string()
-                && self.own_status().state == "ready";
+                && keeps(&self.own_status());
             if gone || back || here {
                 let command = Command::Restore { domain: domain.clone() };
                 match self.metastore.propose(command).await {

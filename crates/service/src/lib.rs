@@ -3,6 +3,7 @@
 //!
 //! Never here: HTTP, XML.
 
+mod able;
 pub mod access;
 pub mod agreement;
 pub mod alarm;

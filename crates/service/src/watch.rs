@@ -88,6 +88,7 @@ impl Service {
         wrong.extend(old_backups(&state, Utc::now()));
         wrong.extend(ending_certificates(statuses.iter().map(|(_, s)| s), Utc::now()));
         wrong.extend(self.late_logs(Utc::now().timestamp_micros()));
+        wrong.extend(full_disks(statuses.iter().map(|(_, s)| s)));
         let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
         let astray = clocks::astray(&servers).into_iter();
         wrong.extend(astray.map(|a| (("clock", a.server), a.words)));
@@ -149,6 +150,19 @@ fn lagging<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trou
         }
     }
     found
+}
+
+/// Servers whose disks have no room.
+fn full_disks<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trouble, String> {
+    let full = servers.filter(|s| s.files.full);
+    full.map(|s| {
+        let text = format!(
+            "the disk of server {} is full: it keeps no new version, and takes no writes where another server can; free space on it",
+            s.name
+        );
+        (("disk-full", s.name.clone()), text)
+    })
+    .collect()
 }
 
 /// Certificates that nobody renewed in time.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
 use evercube_metastore::{Command, Leases, VERSIONS_KEPT};
+use evercube_service::browse::Browse;
 use evercube_service::call::{Call, ReadLevel};
 use evercube_service::commit::NewState;
 use evercube_service::session::Session;
@@ -392,6 +393,18 @@ async fn a_database_that_cannot_be_read_is_told_to_nobody_without_a_right() {
     assert_eq!(asks("joe", "Retail").await, asks("joe", "Nothing").await);
     assert_eq!(asks("ann", "Nothing").await, asks("joe", "Nothing").await);
     assert_eq!(asks("ann", "Retail").await.0, ErrorKind::Unavailable);
+    // A connection that names it is told of the server as where it can be read.
+    let browses = async |user: &str, database: &str| {
+        let catalog = Some(database.to_owned());
+        let session = Session { user: user.into(), catalog, ..Session::default() };
+        let call = Call { session, patience: Some(Duration::from_millis(100)), ..Call::default() };
+        let rows = |r: evercube_base::Rowset| Ok(r.rows.len());
+        let asked = a.discover(&call, "DISCOVER_KEYWORDS", &[], Browse::default(), rows);
+        asked.await.map(|(rows, _)| rows).map_err(|e| e.kind)
+    };
+    assert_eq!(browses("joe", "Retail").await, browses("joe", "Nothing").await);
+    assert!(browses("joe", "Retail").await.is_ok());
+    assert_eq!(browses("ann", "Retail").await, Err(ErrorKind::Unavailable));
 }
 
 fn object_file(data_dir: &Path, hash: &str) -> PathBuf {

@@ -9,8 +9,8 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_vault::Vault;
@@ -37,6 +37,8 @@ pub struct ObjectDir {
     /// Read while a file is written, from the choice of its key to its name.
     writing: RwLock<()>,
     in_use: InUse,
+    /// When the disk last had no room for a file.
+    full: Mutex<Option<Instant>>,
 }
 
 /// Where encrypted files lie, and what they are encrypted with.
@@ -80,6 +82,7 @@ impl ObjectDir {
             sweeping: RwLock::default(),
             writing: RwLock::default(),
             in_use: InUse::new(half_of_memory()),
+            full: Mutex::default(),
         })
     }
 
@@ -163,8 +166,16 @@ impl ObjectDir {
         };
         write().map_err(|e| {
             let _left_behind = fs::remove_file(&temporary);
+            if e.kind() == std::io::ErrorKind::StorageFull {
+                *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
             failed("written", path, &e)
         })
+    }
+
+    /// When the disk last had no room for an object; what was written of it is gone again.
+    pub fn full_at(&self) -> Option<Instant> {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn has(&self, hash: &Hash) -> bool {

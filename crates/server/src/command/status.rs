@@ -57,6 +57,9 @@ fn text(report: &Report) -> String {
         if let Some(e) = &s.encryption {
             out.push_str(&format!("encrypted on {}: {}\n", s.name, encryption::text(e)));
         }
+        if s.files.full {
+            out.push_str(&format!("DISK FULL on {}\n", s.name));
+        }
         for damage in &s.files.open {
             out.push_str(&format!("DAMAGED on {}: {damage}\n", s.name));
         }

@@ -48,23 +48,24 @@ impl Disk {
     }
 
     /// A server on the disk, which adds what it says to `log`.
-    fn server(&self, client: &str, peer: &str, log: &Path) -> Child {
+    fn server(&self, client: &str, peer: &str, log: &Path) -> Server {
+        let server = self.start(client, peer, log, &[]);
+        ready(client);
+        server
+    }
+
+    /// As [`Self::server`], before it is ready.
+    fn start(&self, client: &str, peer: &str, log: &Path, arguments: &[String]) -> Server {
         let said = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let server = Command::new("nsenter")
             .arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id()))
             .arg(env!("CARGO_BIN_EXE_evercube"))
             .args(["serve", "--no-auth", "--listen", client, "--peer-listen", peer, "--data"])
             .arg(self.at.path())
-            .current_dir("/")
+            .args(arguments)
             .stderr(said)
-            .spawn()
-            .unwrap();
-        let limit = Instant::now() + Duration::from_secs(40);
-        while !matches!(exchange(client, "GET", "/health/ready", ""), Ok((200, _))) {
-            assert!(Instant::now() < limit, "the server is not ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
+            .spawn();
+        Server(server.unwrap())
     }
 
     /// Leaves not a byte.
@@ -74,6 +75,13 @@ impl Disk {
             let mut file = std::fs::File::create(self.path(name)).unwrap();
             while file.write_all(&vec![0; piece]).is_ok() {}
         }
+    }
+
+    /// Leaves so many bytes.
+    fn fill_but(&self, bytes: usize) {
+        std::fs::write(self.path("room"), vec![0; bytes]).unwrap();
+        self.fill();
+        std::fs::remove_file(self.path("room")).unwrap();
     }
 
     fn free(&self) {
@@ -90,6 +98,24 @@ impl Drop for Disk {
     }
 }
 
+/// A process that is gone when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+fn ready(client: &str) {
+    let limit = Instant::now() + Duration::from_secs(40);
+    while !matches!(exchange(client, "GET", "/health/ready", ""), Ok((200, _))) {
+        assert!(Instant::now() < limit, "the server is not ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
     let disk = match Disk::small() {
@@ -98,7 +124,7 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
     };
     let (client, peer) = (free(), free());
     let log = tempfile::NamedTempFile::new().unwrap();
-    let mut server = disk.server(&client, &peer, log.path());
+    let server = disk.server(&client, &peer, log.path());
     let refresh = || post(&client, "/api/v1/databases/Shop/refresh", "{}");
     assert_eq!(post(&client, "/api/v1/deploy", MODEL).0, 200);
     let mut acknowledged = 0;
@@ -132,10 +158,9 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
     // The disk is full when the process dies: what was acknowledged is there.
     disk.fill();
     let _refused = refresh();
-    server.kill().unwrap();
-    server.wait().unwrap();
+    drop(server);
     disk.free();
-    let mut server = disk.server(&client, &peer, log.path());
+    let _server = disk.server(&client, &peer, log.path());
     let (_, status) = exchange(&client, "GET", "/api/v1/status", "").unwrap();
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let version = status["servers"][0]["databases"][0]["version"].as_u64();
@@ -144,6 +169,136 @@ fn a_full_disk_loses_nothing_and_is_gone_on_with_once_there_is_space() {
         exchange(&client, "GET", "/api/v1/databases/Shop/verify?deep=true", "").unwrap();
     assert!(proof.contains("\"same\":true"), "{proof}");
     assert_eq!(total(&client), "7.5");
-    server.kill().unwrap();
-    server.wait().unwrap();
+}
+
+/// Rows that come to about a megabyte, each time others.
+fn rows(folder: &Path, time: u64) {
+    let mut text = String::from("Item,Amount\n");
+    let mut x = 88_172_645_463_325_252 + time;
+    for _ in 0..60_000 {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        text.push_str(&format!("i{x},1\n"));
+    }
+    std::fs::write(folder.join("rows.csv"), text).unwrap();
+}
+
+/// The server that writes `database`, by what the server at `client` says.
+fn writer(client: &str, database: &str) -> String {
+    let (_, status) = exchange(client, "GET", "/api/v1/status", "").unwrap();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let servers = status["servers"].as_array().unwrap();
+    let of = |s: &serde_json::Value, d: &serde_json::Value| {
+        (d["name"] == database && d["primary"] == true)
+            .then(|| s["name"].as_str().unwrap().to_owned())
+    };
+    let mut found = servers.iter().flat_map(|s| {
+        s["databases"].as_array().into_iter().flatten().filter_map(move |d| of(s, d))
+    });
+    found.next().unwrap_or_default()
+}
+
+#[test]
+fn a_writer_whose_disk_is_full_is_replaced_and_the_change_is_done_elsewhere() {
+    const FROM_FILE: &str = r##"{"name":"Rows","compatibilityLevel":1600,"model":{"culture":"en-US",
+     "tables":[{"name":"Rows",
+      "columns":[{"name":"Item","dataType":"string","sourceColumn":"Item"},
+                 {"name":"Amount","dataType":"int64","sourceColumn":"Amount"}],
+      "partitions":[{"name":"Rows","mode":"import","source":{"type":"m","expression":
+        "Table.TransformColumnTypes(Table.PromoteHeaders(Csv.Document(File.Contents(\"FOLDER/rows.csv\"), [Delimiter=\",\"])), {{\"Amount\", Int64.Type}})"}}]}]}}"##;
+    let mut disks = Vec::new();
+    for _ in 0..3 {
+        match Disk::small() {
+            Ok(disk) => disks.push(disk),
+            Err(why) => return println!("skipped: {why}"),
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    rows(folder.path(), 0);
+    let at: Vec<(String, String)> = disks.iter().map(|_| (free(), free())).collect();
+    let mut servers = Vec::new();
+    for (i, (disk, (client, peer))) in disks.iter().zip(&at).enumerate() {
+        let sources = format!("--source-dir={}", folder.path().display());
+        let mut arguments = vec![format!("--name=s{i}"), format!("--region=r{i}"), sources];
+        if i > 0 {
+            arguments.push(format!("--join={}", at[0].1));
+        }
+        let log = folder.path().join(format!("s{i}.log"));
+        servers.push(disk.start(client, peer, &log, &arguments));
+        ready(client);
+    }
+    let client = |i: usize| &*at[i].0;
+    let refresh = |i: usize, database: &str| {
+        let (status, body) =
+            post(client(i), &format!("/api/v1/databases/{database}/refresh"), "{}");
+        assert_eq!(status, 200, "{database} through s{i}: {body}");
+    };
+    let position = |name: &str| name.trim_start_matches('s').parse::<usize>().unwrap();
+    let from_file = FROM_FILE.replace("FOLDER", &folder.path().display().to_string());
+    for model in [MODEL, &from_file] {
+        assert_eq!(post(client(0), "/api/v1/deploy", model).0, 200);
+    }
+    refresh(0, "Shop");
+    refresh(0, "Rows");
+
+    // There is room for the log, but not for the rows; the change is asked of the writer itself.
+    let first = position(&writer(client(0), "Rows"));
+    disks[first].fill_but(200_000);
+    rows(folder.path(), 1);
+    refresh(first, "Rows");
+    let other = (first + 1) % 3;
+    let second = position(&writer(client(other), "Rows"));
+    assert_ne!(second, first, "another server writes");
+    let (_, status) = exchange(client(other), "GET", "/api/v1/status", "").unwrap();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let full = |i: usize| status["servers"][i]["files"]["full"] == true;
+    assert_eq!((0..3).filter(|i| full(*i)).collect::<Vec<_>>(), [first]);
+    disks[first].free();
+
+    // So it is with a refresh in the background.
+    disks[second].fill_but(200_000);
+    rows(folder.path(), 2);
+    let path = "/servers/any/models/Rows/refreshes";
+    let (status, body) = post(client(other), path, "{\"Type\":\"Full\"}");
+    assert_eq!(status, 202, "{body}");
+    let limit = Instant::now() + Duration::from_secs(40);
+    loop {
+        let (_, runs) = exchange(client(other), "GET", path, "").unwrap();
+        let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+        match runs[0]["status"].as_str() {
+            Some("succeeded") => break,
+            Some("notStarted" | "inProgress") => {}
+            ended => panic!("{ended:?}: {runs}"),
+        }
+        assert!(Instant::now() < limit, "{runs}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    disks[second].free();
+    let second = position(&writer(client(other), "Rows"));
+
+    // There is no room at all on a server that writes one database and does not lead.
+    let third = (0..3).find(|i| *i != first && *i != second).unwrap();
+    let to = format!("{{\"database\":\"Shop\",\"to\":\"s{third}\"}}");
+    let (status, body) = post(client(second), "/api/v1/failover", &to);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(position(&writer(client(second), "Shop")), third);
+    disks[third].fill();
+    refresh(third, "Shop");
+    assert_ne!(position(&writer(client(second), "Shop")), third, "another server writes");
+    disks[third].free();
+    for i in 0..3 {
+        ready(client(i));
+        let limit = Instant::now() + Duration::from_secs(40);
+        let same = || {
+            let path = "/api/v1/databases/Rows/verify?deep=true";
+            let (_, proof) = exchange(client(i), "GET", path, "").unwrap();
+            proof.contains("\"same\":true")
+        };
+        while !same() {
+            assert!(Instant::now() < limit, "the servers are not the same");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(total(client(i)), "7.5");
+    }
 }

@@ -73,7 +73,10 @@ impl Service {
         });
         self.progress.update(&request_id, |p| p.by.clone_from(&call.session.user));
         let work = self.write_steps(call, &request_id, (name, &now), steps, &cancel);
-        let answer = in_time(work, call, &cancel).await.map_err(with_way_out);
+        let answer = match in_time(work, call, &cancel).await {
+            Err(e) => Err(self.or_elsewhere(with_way_out(e)).await),
+            done => done,
+        };
         let state = if answer.is_ok() { "done" } else { "failed" };
         self.progress.update(&request_id, |p| p.state = state.into());
         if answer.as_ref().is_err_and(|e| !may_go_on(e)) {
