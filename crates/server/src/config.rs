@@ -138,6 +138,7 @@ const NAMES: &[(&str, Shape)] = &[
     ("alarm_webhook", Shape::One),
     ("query_memory", Shape::One),
     ("queries_memory", Shape::One),
+    ("calculation_memory", Shape::One),
     ("query_rows", Shape::One),
     ("query_timeout", Shape::One),
     ("scan_cache", Shape::One),
@@ -236,6 +237,7 @@ impl Settings {
         for (name, bytes) in [
             ("query_memory", limits.query_memory),
             ("queries_memory", limits.queries_memory),
+            ("calculation_memory", limits.calculation_memory),
             ("scan_cache", limits.scan_cache),
             ("request_size", limits.request_size),
         ] {

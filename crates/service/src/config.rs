@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evercube_sources::{Authorities, FilePolicy};
+use evercube_store::half_of_memory;
 use evercube_vault::Vault;
 
 use crate::audit::AuditConfig;
@@ -62,6 +63,8 @@ pub struct ServerLimits {
     pub query_memory: usize,
     /// Memory all queries together may hold, in bytes.
     pub queries_memory: usize,
+    /// Memory the calculated columns and tables of a new version may hold, in bytes.
+    pub calculation_memory: usize,
     /// Rows one result may have.
     pub query_rows: usize,
     /// How long one query may run; `None`: as long as its caller waits.
@@ -81,6 +84,7 @@ impl Default for ServerLimits {
         Self {
             query_memory: 4 << 30,
             queries_memory: 8 << 30,
+            calculation_memory: half_of_memory(),
             query_rows: 10_000_000,
             query_timeout: None,
             scan_cache: 256 << 20,
@@ -93,9 +97,10 @@ impl Default for ServerLimits {
 
 impl ServerLimits {
     /// Names of the limits in the order of the documentation.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "query_memory",
         "queries_memory",
+        "calculation_memory",
         "query_rows",
         "query_timeout",
         "scan_cache",
@@ -128,6 +133,7 @@ impl ServerLimits {
         match name {
             "query_memory" => self.query_memory = memory()?,
             "queries_memory" => self.queries_memory = memory()?,
+            "calculation_memory" => self.calculation_memory = memory()?,
             "scan_cache" => {
                 self.scan_cache = bytes(text).ok_or("write it as 512MB, or 0MB for none")?;
             }

@@ -9,7 +9,7 @@ use evercube_base::{Error, ErrorKind, Result, Value};
 use evercube_engine::QueryContext;
 pub use evercube_engine::{Explanation, QueryResult, ResultColumn, ResultTable, ScanSource};
 use evercube_model::tabular::Role;
-use evercube_work::{Limits, Ready, Stop, Work};
+use evercube_work::{Limits, Of, Ready, Stop, Work};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
@@ -166,7 +166,7 @@ fn limits_of(call: &Call, own: ServerLimits) -> Limits {
     };
     let given = call.timeout.filter(|t| !t.is_zero());
     let timeout = given.into_iter().chain(own.query_timeout).min();
-    Limits { memory, timeout }
+    Limits { memory, timeout, of: Of::Query }
 }
 
 /// Stops work whose answer nobody waits for any more, because the client is gone.

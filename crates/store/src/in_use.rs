@@ -64,7 +64,7 @@ impl InUse {
 }
 
 /// Half of the memory this process may have.
-pub(crate) fn half_of_memory() -> usize {
+pub fn half_of_memory() -> usize {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
         let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -30,6 +30,7 @@ pub use bytes::Bytes;
 pub use checksum::{LogicalChecksum, logical_checksum};
 pub use column::Column;
 pub use dictionary::{Dictionary, Texts};
+pub use in_use::half_of_memory;
 pub use kept_results::KeptResults;
 pub use manifest::{Manifest, PartitionManifest, SegmentRef, TableManifest, state_root};
 pub use object_dir::{Hash, ObjectDir, Stale};

@@ -41,11 +41,21 @@ pub struct Limits {
     pub memory: usize,
     /// Only for the message: whoever starts the request watches the clock.
     pub timeout: Option<Duration>,
+    /// Only for the message: what the work is.
+    pub of: Of,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Of {
+    #[default]
+    Query,
+    /// The calculated columns and tables of a new version.
+    Calculation,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: usize::MAX, timeout: None }
+        Self { memory: usize::MAX, timeout: None, of: Of::Query }
     }
 }
 
@@ -163,13 +173,16 @@ impl Work {
     fn memory_verdict(&self, more: usize) -> Result<()> {
         let held = positive(self.held.load(Ordering::Relaxed)).saturating_add(more);
         if held > self.limits.memory {
-            return Err(Error::new(
-                ErrorKind::MemoryLimit,
-                format!(
-                    "The query needs more than the {} of memory one query may use; narrow it with a filter, or raise the setting query_memory or the property DbpropMsmdRequestMemoryLimit.",
-                    megabytes(self.limits.memory)
+            let limit = megabytes(self.limits.memory);
+            let message = match self.limits.of {
+                Of::Query => format!(
+                    "The query needs more than the {limit} of memory one query may use; narrow it with a filter, or raise the setting query_memory or the property DbpropMsmdRequestMemoryLimit."
                 ),
-            ));
+                Of::Calculation => format!(
+                    "The calculated columns and tables need more than the {limit} of memory they may use; let them look at fewer rows at a time, or raise the setting calculation_memory."
+                ),
+            };
+            return Err(Error::new(ErrorKind::MemoryLimit, message));
         }
         let Some(shared) = &self.shared else { return Ok(()) };
         let limit = shared.limit.load(Ordering::Relaxed);

@@ -29,8 +29,8 @@ pub(super) fn compared(settings: &Settings) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (name, _, setting) in settings.iter().filter(|(name, ..)| !OWN.contains(name)) {
         let Some(setting) = setting else { continue };
-        // Machines have as many processors as they have.
-        if name == "threads" && setting.origin == Origin::Default {
+        // Machines have as many processors and as much memory as they have.
+        if matches!(name, "threads" | "calculation_memory") && setting.origin == Origin::Default {
             continue;
         }
         let text = setting.values.join(", ");

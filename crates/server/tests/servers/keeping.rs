@@ -1,6 +1,6 @@
 //! The ways to keep servers the same within a group, and what tells that they are not.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::deployed;
 use crate::process::{Group, post};
@@ -159,4 +159,30 @@ fn limits_and_targets_of_the_group_count_on_every_server() {
     ok(&group, 0, &query);
     ok(&group, 0, &["target", "remove", "shelf"]);
     assert_eq!(ask(&group, 0, &["target", "remove", "shelf"]).0, Some(1));
+}
+
+#[test]
+fn calculated_tables_keep_to_their_memory_and_a_refresh_that_needs_more_changes_nothing() {
+    let mut group = Group::start(1);
+    group.kill(0);
+    group.environment = vec![("EVERCUBE_CALCULATION_MEMORY".into(), "4MB".into())];
+    group.restart(0);
+    group.wait_ready(1);
+    let model = |rows: &str| {
+        let expression = format!("GENERATESERIES ( 1, {rows} )");
+        json!({ "name": "Many", "compatibilityLevel": 1600, "model": { "tables": [ { "name": "T",
+            "partitions": [ { "name": "T",
+                "source": { "type": "calculated", "expression": expression } } ] } ] } })
+        .to_string()
+    };
+    let url = group.url(0);
+    let (status, said) = post(&url, "/api/v1/deploy", &model("10"));
+    assert_eq!(status, 200, "{said}");
+    let (status, said) = post(&url, "/api/v1/databases/Many/refresh", "{}");
+    assert_eq!(status, 200, "{said}");
+    let (status, said) = post(&url, "/api/v1/deploy", &model("3000000"));
+    assert!(status == 413 && said.contains("calculation_memory"), "{status}: {said}");
+    let count = json!({ "query": "EVALUATE ROW ( \"n\", COUNTROWS ( T ) )" }).to_string();
+    let (_, rows) = post(&url, "/api/v1/databases/Many/query", &count);
+    assert!(rows.contains("[10]"), "{rows}");
 }

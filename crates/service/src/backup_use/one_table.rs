@@ -9,7 +9,6 @@ use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::{Database, Table};
 use evercube_model::validate::validate;
 use evercube_store::{Manifest, TableManifest};
-use evercube_work::Work;
 
 use super::one_partition::with_partition;
 use super::restore::stored;
@@ -93,7 +92,7 @@ impl Service {
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
         self.progress.update(id, |p| p.state = "calculating".into());
-        let work = Arc::new(Work::default().cancelled_by(Arc::clone(&cancel)));
+        let work = Arc::new(self.calculation(&cancel));
         let merge = move || {
             let backup = stored(&objects, &header)?;
             finish(&objects, with_piece(&backup, current, &piece)?, &context)

@@ -9,7 +9,6 @@ use evercube_engine::QueryContext;
 use evercube_model::apply::{Change, apply};
 use evercube_model::changes::{Verb, apply_changes};
 use evercube_model::tmsl::{RefreshKind, without_secrets};
-use evercube_work::Work;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
@@ -318,7 +317,7 @@ impl Service {
             ..QueryContext::default()
         };
         let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
-        let work = Arc::new(Work::default().cancelled_by(Arc::clone(&cancel)));
+        let work = Arc::new(self.calculation(&cancel));
         let calculate = move || pool.install(|| work.run(|| finish(&objects, parts, &context)));
         let done = blocking(calculate).await?;
         if cancel.load(Ordering::Relaxed) {

@@ -41,7 +41,7 @@ pub(super) fn ask(version: &LoadedVersion, context: &QueryContext) -> Vec<(Strin
 }
 
 fn answer(version: &LoadedVersion, query: &str, context: &QueryContext) -> String {
-    let work = Work::new(Limits { memory: MEMORY, timeout: None });
+    let work = Work::new(Limits { memory: MEMORY, ..Limits::default() });
     let run = || evercube_engine::query(&version.dataset(), query, context);
     match std::sync::Arc::new(work).run(run) {
         Ok(result) => {
