@@ -1,4 +1,4 @@
-//! Whether a server can keep what is committed: it takes part, and its disk has room. Where it cannot,
+//! Whether a server can keep what is committed: it takes part, and its disk takes files. Where it cannot,
 //! another one takes the writes.
 
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::service::Service;
 
 /// How long a member may take to answer at least.
 const ANSWER: Duration = Duration::from_millis(250);
-/// How long a disk that had no room for a file counts as full.
-const FULL: Duration = Duration::from_secs(60);
+/// How long a disk that did not take a file counts as one that takes none.
+const REFUSES: Duration = Duration::from_secs(60);
 /// How long a write that failed here waits for another server to take over.
 const HANDED_OVER: Duration = Duration::from_secs(4);
 
@@ -21,19 +21,20 @@ fn unavailable(why: impl Into<String>) -> Error {
 }
 
 impl Service {
-    /// Whether the disk had no room for an object of late.
-    pub(crate) fn is_full(&self) -> bool {
-        self.objects.full_at().is_some_and(|at| at.elapsed() < FULL)
+    /// Why the disk did not take an object of late.
+    pub(crate) fn disk_refuses(&self) -> Option<String> {
+        let (at, why) = self.objects.last_refused()?;
+        (at.elapsed() < REFUSES).then_some(why)
     }
 
     /// # Errors
     /// `Unavailable` with the reason where this server cannot keep what is committed.
     pub(crate) fn able(&self) -> Result<()> {
-        match self.metastore.why_out() {
-            Some(why) => Err(unavailable(why)),
-            None if self.is_full() => Err(unavailable("the disk of this server is full")),
-            None => Ok(()),
-        }
+        let of_disk = || {
+            let why = self.disk_refuses()?;
+            Some(format!("the disk of this server takes no files ({why})"))
+        };
+        self.metastore.why_out().or_else(of_disk).map_or(Ok(()), |why| Err(unavailable(why)))
     }
 
     /// Whether a member is there and able, by one short question.
@@ -44,11 +45,12 @@ impl Service {
         call.await.map_or_else(|e| e.kind == ErrorKind::NotFound, |_| true)
     }
 
-    /// What a write that failed here is answered with: where the disk is full and another server
-    /// takes over, `Unavailable`, so that it is done there.
+    /// What a write that failed here is answered with: where the disk takes no files and another
+    /// server takes over, `Unavailable`, so that it is done there.
     pub async fn or_elsewhere(&self, error: Error) -> Error {
         let others = self.metastore.state().data_members().count() > 1;
-        if error.kind != ErrorKind::Limit || !others || !self.is_full() {
+        let of_disk = matches!(error.kind, ErrorKind::Limit | ErrorKind::Source);
+        if !of_disk || !others || self.disk_refuses().is_none() {
             return error;
         }
         let mut changes = self.metastore.changes();

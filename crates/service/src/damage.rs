@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 /// The state of the files, as `status` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskHealth {
-    /// The disk had no room for a file within the last minute.
+    /// Why the disk did not take a file within the last minute; null where it did.
     #[serde(default)]
-    pub full: bool,
+    pub refuses: Option<String>,
     /// Files found damaged or missing since the start.
     pub found: u64,
     /// Of these, the ones that were written again.

@@ -158,7 +158,7 @@ impl Service {
         let ids: Vec<u64> = state.members.keys().copied().filter(|id| able(id)).collect();
         let mut best: Option<(bool, u64, u64)> = None;
         for (id, status) in self.statuses_of(state, &ids).await {
-            if status.files.full {
+            if status.files.refuses.is_some() {
                 continue;
             }
             let ready = status.state == "ready";
@@ -212,7 +212,7 @@ impl Service {
             let is_mine = state.failure_domain(self.identity.node_id).as_ref() == Some(domain);
             // A domain without data members has nothing left to wait for.
             let gone = ids.is_empty() && !is_mine;
-            let keeps = |s: &ServerStatus| s.state == "ready" && !s.files.full;
+            let keeps = |s: &ServerStatus| s.state == "ready" && s.files.refuses.is_none();
             let back = self.statuses_of(&state, &ids).await.iter().any(|(_, s)| keeps(s));
             let here = is_mine
                 && self.config.kind != MemberKind::Witness.to_string()

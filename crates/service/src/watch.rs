@@ -88,7 +88,7 @@ impl Service {
         wrong.extend(old_backups(&state, Utc::now()));
         wrong.extend(ending_certificates(statuses.iter().map(|(_, s)| s), Utc::now()));
         wrong.extend(self.late_logs(Utc::now().timestamp_micros()));
-        wrong.extend(full_disks(statuses.iter().map(|(_, s)| s)));
+        wrong.extend(failing_disks(statuses.iter().map(|(_, s)| s)));
         let servers: Vec<ServerStatus> = statuses.into_iter().map(|(_, s)| s).collect();
         let astray = clocks::astray(&servers).into_iter();
         wrong.extend(astray.map(|a| (("clock", a.server), a.words)));
@@ -152,15 +152,15 @@ fn lagging<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trou
     found
 }
 
-/// Servers whose disks have no room.
-fn full_disks<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trouble, String> {
-    let full = servers.filter(|s| s.files.full);
-    full.map(|s| {
+/// Servers whose disks take no files.
+fn failing_disks<'a>(servers: impl Iterator<Item = &'a ServerStatus>) -> BTreeMap<Trouble, String> {
+    let failing = servers.filter_map(|s| Some((s, s.files.refuses.as_ref()?)));
+    failing.map(|(s, why)| {
         let text = format!(
-            "the disk of server {} is full: it keeps no new version, and takes no writes where another server can; free space on it",
+            "the disk of server {} takes no files ({why}): it keeps no new version, and takes no writes where another server can",
             s.name
         );
-        (("disk-full", s.name.clone()), text)
+        (("disk", s.name.clone()), text)
     })
     .collect()
 }

@@ -37,8 +37,8 @@ pub struct ObjectDir {
     /// Read while a file is written, from the choice of its key to its name.
     writing: RwLock<()>,
     in_use: InUse,
-    /// When the disk last had no room for a file.
-    full: Mutex<Option<Instant>>,
+    /// When the disk last did not take a file, and why.
+    refused: Mutex<Option<(Instant, String)>>,
 }
 
 /// Where encrypted files lie, and what they are encrypted with.
@@ -82,7 +82,7 @@ impl ObjectDir {
             sweeping: RwLock::default(),
             writing: RwLock::default(),
             in_use: InUse::new(half_of_memory()),
-            full: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -153,7 +153,7 @@ impl ObjectDir {
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let path = &file.path;
         let shelf = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(shelf).map_err(|e| failed("made", shelf, &e))?;
+        fs::create_dir_all(shelf).map_err(|e| self.refused("made", shelf, &e))?;
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_extension(format!("{}-{number}.part", std::process::id()));
         let write = || -> std::io::Result<()> {
@@ -166,16 +166,20 @@ impl ObjectDir {
         };
         write().map_err(|e| {
             let _left_behind = fs::remove_file(&temporary);
-            if e.kind() == std::io::ErrorKind::StorageFull {
-                *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            }
-            failed("written", path, &e)
+            self.refused("written", path, &e)
         })
     }
 
-    /// When the disk last had no room for an object; what was written of it is gone again.
-    pub fn full_at(&self) -> Option<Instant> {
-        *self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    fn refused(&self, what: &str, path: &Path, e: &std::io::Error) -> Error {
+        let now = Some((Instant::now(), e.to_string()));
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        failed(what, path, e)
+    }
+
+    /// When the disk last did not take an object, and why: it is full, read only, failing. What was
+    /// written of the object is gone again.
+    pub fn last_refused(&self) -> Option<(Instant, String)> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn has(&self, hash: &Hash) -> bool {

@@ -57,8 +57,8 @@ fn text(report: &Report) -> String {
         if let Some(e) = &s.encryption {
             out.push_str(&format!("encrypted on {}: {}\n", s.name, encryption::text(e)));
         }
-        if s.files.full {
-            out.push_str(&format!("DISK FULL on {}\n", s.name));
+        if let Some(why) = &s.files.refuses {
+            out.push_str(&format!("DISK of {}: it takes no files: {why}\n", s.name));
         }
         for damage in &s.files.open {
             out.push_str(&format!("DAMAGED on {}: {damage}\n", s.name));

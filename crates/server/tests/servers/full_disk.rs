@@ -252,7 +252,7 @@ fn a_writer_whose_disk_is_full_is_replaced_and_the_change_is_done_elsewhere() {
     assert_ne!(second, first, "another server writes");
     let (_, status) = exchange(client(other), "GET", "/api/v1/status", "").unwrap();
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    let full = |i: usize| status["servers"][i]["files"]["full"] == true;
+    let full = |i: usize| status["servers"][i]["files"]["refuses"].is_string();
     assert_eq!((0..3).filter(|i| full(*i)).collect::<Vec<_>>(), [first]);
     disks[first].free();
 
