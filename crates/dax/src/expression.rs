@@ -144,13 +144,15 @@ impl Parser<'_> {
             TokenKind::Date(value) => ExprKind::Literal(Value::from(value)),
             TokenKind::Text(text) => ExprKind::Literal(Value::text(text)),
             TokenKind::Parameter(name) => ExprKind::Parameter(name),
-            TokenKind::Bracketed(name) => {
-                self.advance();
-                self.reject_variation();
-                return Expr { kind: ExprKind::Bracketed(name), span: self.span_from(start) };
-            }
+            TokenKind::Bracketed(name) => return self.without_table(name, start),
             TokenKind::Quoted(name) => {
                 self.advance();
+                // `''[x]` is the full name of a column that belongs to no table.
+                if name.is_empty()
+                    && let TokenKind::Bracketed(column) = self.peek().kind.clone()
+                {
+                    return self.without_table(column, start);
+                }
                 if self.peek().is_symbol("(") {
                     self.error_expected(
                         "no '(' after a quoted name; function names are not quoted",
@@ -211,6 +213,12 @@ impl Parser<'_> {
         self.advance();
         let name = format!("{direction} BLANKS {of_blanks}").into();
         Expr { kind: ExprKind::Name { name, quoted: false }, span: self.span_from(start) }
+    }
+
+    fn without_table(&mut self, name: Arc<str>, start: u32) -> Expr {
+        self.advance();
+        self.reject_variation();
+        Expr { kind: ExprKind::Bracketed(name), span: self.span_from(start) }
     }
 
     fn table_or_column(&mut self, table: Arc<str>, quoted: bool, start: u32) -> Expr {

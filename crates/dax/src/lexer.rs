@@ -10,7 +10,7 @@ use crate::ast::Span;
 pub(crate) enum TokenKind {
     /// Unquoted name; may contain dots between its parts.
     Name(Arc<str>),
-    /// `'name'`
+    /// `'name'`; without a name only before `[column]`.
     Quoted(Arc<str>),
     /// `[name]`
     Bracketed(Arc<str>),
@@ -199,7 +199,8 @@ impl<'a> Lexer<'a> {
             value.push(close);
             self.position += 1;
         }
-        if close != '"' && value.trim().is_empty() {
+        let names_no_table = close == '\'' && value.is_empty() && self.rest().starts_with('[');
+        if close != '"' && value.trim().is_empty() && !names_no_table {
             return self.bad(format!("the {what} is empty"), start);
         }
         self.push(make(value.into()), start);

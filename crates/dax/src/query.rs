@@ -142,7 +142,7 @@ impl Parser<'_> {
 
     fn table_name(&mut self) -> Option<Arc<str>> {
         let name = match &self.peek().kind {
-            TokenKind::Name(name) | TokenKind::Quoted(name) => Arc::clone(name),
+            TokenKind::Name(name) | TokenKind::Quoted(name) if !name.is_empty() => Arc::clone(name),
             _ => return None,
         };
         self.advance();

@@ -101,7 +101,7 @@ struct Env {
     /// The selected measure's own format string is being made.
     in_own_format: bool,
     /// Calculation groups of which an item is being applied.
-    applied_groups: Vec<evercube_store::TableId>,
+    applied_groups: Vec<calculation_group::AppliedGroup>,
     /// In `SUMMARIZE`, the group columns that the row is a subtotal over.
     left_out: Option<Vec<ColumnId>>,
 }

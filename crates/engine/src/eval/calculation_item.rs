@@ -5,6 +5,8 @@
 //! group away, so that `SELECTEDMEASURE` inside finds the measure under the groups that are left,
 //! and a `CALCULATE` that selects another item applies that one. What stands for no selection is
 //! applied once: inside of an item no filter on its group means that the item has been applied.
+//! What stands for several items or none sees the filters on its group, to tell what is selected,
+//! and is not applied again under them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::Expr;
 
 use super::Evaluator;
-use super::cells::{Cells, Scalars};
+use super::cells::{AppliedGroup, Cells, Scalars};
 use crate::bind::{Binder, Scope};
 use crate::calculation_group::CalculationGroupInfo;
 use crate::plan::{ContextTest, Node, SelectedMeasure};
@@ -96,11 +98,14 @@ impl Evaluator<'_> {
         let groups = self.model.calculation_groups();
         for (at, group) in groups.iter().enumerate().skip(from) {
             let mut choices = self.choices(cells, group)?;
-            let is_applied = cells.applied.contains(&at);
+            let applied = cells.applied.iter().rfind(|a| a.group == at);
             for choice in &mut choices {
-                if (is_applied && *choice == Choice::NoSelection)
-                    || chosen_expression(group, *choice, asked).is_none()
-                {
+                let again = match choice {
+                    Choice::NoSelection => applied.is_some(),
+                    Choice::ManySelected => applied.is_some_and(|a| a.many_selected),
+                    Choice::Measure | Choice::Item(_) => false,
+                };
+                if again || chosen_expression(group, *choice, asked).is_none() {
                     *choice = Choice::Measure;
                 }
             }
@@ -151,7 +156,7 @@ impl Evaluator<'_> {
         Ok((0..cells.n).map(choice).collect())
     }
 
-    /// An item's expression over cells without filters on its group.
+    /// An item's expression over cells without filters on its group, but where it is about them.
     fn chosen(
         &self,
         mut cells: Cells,
@@ -163,9 +168,11 @@ impl Evaluator<'_> {
         let Some(expression) = chosen_expression(of, choice, asked) else {
             return Err(Error::internal("a calculation item without expression was applied"));
         };
-        let columns = self.model.columns_of(of.table);
-        cells.remove(&columns);
-        cells.applied.push(group);
+        let many_selected = choice == Choice::ManySelected;
+        if !many_selected {
+            cells.remove(&self.model.columns_of(of.table));
+        }
+        cells.applied.push(AppliedGroup { group, many_selected });
         let node = self.item_node(group, choice, asked, expression)?;
         self.deeper(|| self.scalars(&cells, &node))
     }

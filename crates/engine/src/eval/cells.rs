@@ -91,9 +91,17 @@ pub(crate) struct Cells {
     pub shadows: Vec<Shadow>,
     /// The measure that is evaluated, where the model has calculation groups.
     pub selected: Option<Arc<Selected>>,
-    /// Calculation groups of which an expression is being applied: what their lack of a selection
-    /// stands for has been said.
-    pub applied: Vec<usize>,
+    /// Calculation groups of which an expression is being applied, the innermost last: what their
+    /// lack of a selection stands for has been said.
+    pub applied: Vec<AppliedGroup>,
+}
+
+/// A calculation group of which an expression is being applied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AppliedGroup {
+    pub group: usize,
+    /// It is the one for several items or none, which sees what is selected.
+    pub many_selected: bool,
 }
 
 pub(crate) fn compose(index: &[u32], from: &[u32]) -> Arc<Vec<u32>> {

@@ -12,7 +12,7 @@ pub struct Group {
     items: Vec<(&'static str, String)>,
     /// What stands for no selection, and for several.
     none: Option<&'static str>,
-    many: Option<&'static str>,
+    many: Option<String>,
 }
 
 /// None, one or two groups.
@@ -48,13 +48,14 @@ pub fn groups(chance: &mut Chance) -> Vec<Group> {
             );
             perhaps("without", format!("CALCULATE ( SELECTEDMEASURE ( ), ALL ( {other} ) )"));
         }
-        let many = ["-1 * SELECTEDMEASURE ( )", "SELECTEDMEASURE ( ) * 100"];
+        let count = format!("SELECTEDMEASURE ( ) + COUNTROWS ( VALUES ( {name}[Item] ) )");
+        let many = ["-1 * SELECTEDMEASURE ( )", "SELECTEDMEASURE ( ) * 100", &*count];
         Group {
             name,
             items,
             precedence: chance.below(100),
             none: chance.percent(20).then_some("SELECTEDMEASURE ( ) + 1000"),
-            many: chance.percent(40).then(|| *chance.pick(&many)),
+            many: chance.percent(40).then(|| (*chance.pick(&many)).to_owned()),
         }
     };
     let mut made: Vec<Group> = [(names[0], names[1]), (names[1], names[0])].map(group).into();
@@ -100,7 +101,7 @@ impl Group {
             self.precedence,
             items.join(","),
             selection("noSelectionExpression", self.none),
-            selection("multipleOrEmptySelectionExpression", self.many),
+            selection("multipleOrEmptySelectionExpression", self.many.as_deref()),
         )
     }
 }

@@ -5,9 +5,16 @@ use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::{Expr, ExprKind};
 use evercube_engine::compiled_model::MeasureInfo;
 use evercube_engine::scalar as rules;
-use evercube_store::ColumnId;
+use evercube_store::{ColumnId, TableId};
 
 use super::{Env, Reference};
+
+/// A group of which an expression is being applied; whether it is that for several items or none.
+#[derive(Debug, Clone)]
+pub(super) struct AppliedGroup {
+    table: TableId,
+    many_selected: bool,
+}
 
 /// What is asked of a measure.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,9 +38,10 @@ impl Reference {
             let columns: Vec<ColumnId> =
                 (0..n).map(|column| ColumnId { table: group.table, column }).collect();
             let is_on = |id: &ColumnId| env.filters.filters.iter().any(|f| f.is_on(*id));
-            let applied = env.applied_groups.contains(&group.table);
+            let applied = env.applied_groups.iter().rfind(|a| a.table == group.table);
+            let mut many_selected = false;
             let item = match columns.iter().any(is_on) {
-                false if applied => None,
+                false if applied.is_some() => None,
                 false => group.no_selection.as_ref(),
                 true => {
                     let selected = self.combinations(&env.filters, &[group.column], false).rows;
@@ -43,7 +51,11 @@ impl Reference {
                                 |name: &str| matches!(&one[0], Value::String(s) if **s == *name);
                             group.items.iter().find(|i| is_it(&i.name))
                         }
-                        _ => group.many_selected.as_ref(),
+                        _ if applied.is_some_and(|a| a.many_selected) => None,
+                        _ => {
+                            many_selected = true;
+                            group.many_selected.as_ref()
+                        }
                     }
                 }
             };
@@ -54,10 +66,12 @@ impl Reference {
             let Some(expression) = expression else { continue };
             let expression = expression.as_ref().map_err(Clone::clone)?;
             let mut inner = env.clone();
-            inner.filters.remove(&columns);
+            if !many_selected {
+                inner.filters.remove(&columns);
+            }
             inner.selected_measure = Some(measure.to_owned());
             inner.in_own_format = false;
-            inner.applied_groups.push(group.table);
+            inner.applied_groups.push(AppliedGroup { table: group.table, many_selected });
             return self.scalar(&inner, expression).map(Some);
         }
         Ok(None)

@@ -379,6 +379,12 @@ impl Reference {
                 rest = others;
                 continue;
             }
+            if let (false, ExprKind::Bracketed(name)) = (keep, &first.kind) {
+                out.columns.push(TableColumn { name: name.to_string(), lineage: None });
+                given.push(first);
+                rest = others;
+                continue;
+            }
             let (value, others) =
                 others.split_first().ok_or_else(|| Error::invalid("An expression is missing."))?;
             let lineage = if keep { None } else { column(value) };
