@@ -16,6 +16,7 @@ mod object_security;
 mod plan;
 pub mod query;
 mod query_column;
+mod query_parameter;
 mod query_table;
 mod references;
 mod result_cache;

@@ -12,6 +12,7 @@ use crate::eval::{Cells, Evaluator};
 use crate::explain::{Explanation, tree};
 use crate::plan::{Node, SortKey};
 use crate::query_column::with_column;
+use crate::query_parameter::check_parameters;
 use crate::query_table::with_table;
 use crate::result_cache::{Question, ResultCache, Volatile};
 use crate::rules::Rules;
@@ -187,6 +188,7 @@ fn run(
     explain: bool,
 ) -> Result<(QueryResult, Explanation)> {
     let parsed = evercube_dax::parse_query(text).into_result()?;
+    check_parameters(&parsed, &context.parameters)?;
     let seen = dataset
         .model
         .seen_by(&context.roles)

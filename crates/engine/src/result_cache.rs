@@ -192,10 +192,14 @@ mod tests {
             QueryContext { row_limit: 5, ..one.clone() },
             // Of dates without a year.
             QueryContext { now: DateTime::from_ymd(2024, 8, 1).unwrap(), ..one.clone() },
-            QueryContext { parameters: vec![("p".into(), Value::from(1))], ..one.clone() },
         ] {
             assert!(!is_kept(text, &one, &other), "{other:?}");
         }
+        let given =
+            |v: i64| QueryContext { parameters: vec![("p".into(), v.into())], ..one.clone() };
+        let named = "EVALUATE ROW(\"x\", @p * 0)";
+        assert!(is_kept(named, &given(1), &given(1)));
+        assert!(!is_kept(named, &given(1), &given(2)));
         let asked_again = query(&dataset(), text, &one).unwrap();
         let of_another = query(&dataset(), text, &one).unwrap();
         assert!(!Arc::ptr_eq(&asked_again, &of_another), "of another version");
