@@ -27,7 +27,7 @@ mod window_call;
 
 pub(crate) use comparison::{may_compare, type_word};
 pub(crate) use model_check::{failures, types_under_groups};
-pub(crate) use types::{common_type, shared_type};
+pub(crate) use types::{common_type, series_type, shared_type};
 use types::{negated_type, operator_type};
 
 use std::cell::RefCell;

@@ -5,7 +5,7 @@ use evercube_dax::ast::{Expr, ExprKind, Span};
 use evercube_store::ColumnId;
 
 use super::call::all_uses;
-use super::{Binder, Scope, column, literal, shared_type, table_type};
+use super::{Binder, Scope, column, literal, series_type, table_type};
 use crate::functions::time_intelligence::{Interval, YearEnd, parse_year_end};
 use crate::plan::{DateSet, FilterArgument, Kind, Node, Uses};
 
@@ -135,7 +135,8 @@ impl Binder<'_> {
             }
             "GENERATESERIES" => {
                 let bound = self.scalars_of(scope, arguments)?;
-                let ty = table_type(vec![column("Value", shared_type(&bound))]);
+                let given = bound.iter().filter(|n| !n.is_blank_literal()).map(Node::data_type);
+                let ty = table_type(vec![column("Value", series_type(given))]);
                 let uses = all_uses(&bound);
                 Self::node(Kind::GenerateSeries(bound), ty, uses, span)
             }

@@ -26,6 +26,21 @@ pub(crate) fn shared_type<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Data
     typed.map(Node::data_type).reduce(common_type).unwrap_or(DataType::Variant)
 }
 
+/// The type of the values of an arithmetic series with a start, an end and a step of these types:
+/// dates go on as dates whatever the step.
+pub(crate) fn series_type(types: impl IntoIterator<Item = DataType>) -> DataType {
+    let number = |t| match t {
+        DataType::Boolean => DataType::Int64,
+        DataType::String | DataType::Binary => DataType::Double,
+        t => t,
+    };
+    let shared = |a, b| match (a, b) {
+        (DataType::DateTime, _) | (_, DataType::DateTime) => DataType::DateTime,
+        (a, b) => common_type(a, b),
+    };
+    types.into_iter().map(number).reduce(shared).unwrap_or(DataType::Int64)
+}
+
 /// As arithmetic sees a value; `None` where only the value tells (text, or of any type).
 fn arithmetic_type(t: DataType) -> Option<DataType> {
     match t {

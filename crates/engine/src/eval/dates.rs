@@ -10,6 +10,7 @@ use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize_columns::schema_of;
+use crate::bind::series_type;
 use crate::functions::time_intelligence::{self as time, Interval, YearEnd};
 use crate::plan::{DateSet, Kind, Node};
 use crate::scalar::{self as rules, Culture};
@@ -195,7 +196,6 @@ impl Evaluator<'_> {
     ) -> Result<CellTable> {
         let values: Vec<Scalars> =
             arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
-        let target = node.data_type();
         let (mut series, mut of) = (Vec::new(), Vec::new());
         for cell in 0..cells.n {
             let start = rules::to_f64(values[0].get(cell), &self.culture)?;
@@ -210,6 +210,12 @@ impl Evaluator<'_> {
                 continue;
             }
             self.check_size(series.len().saturating_add(count as usize))?;
+            let target = match node.data_type() {
+                DataType::Variant => {
+                    series_type(values.iter().filter_map(|v| v.get(cell).data_type()))
+                }
+                known => known,
+            };
             for i in 0..=count as u64 {
                 let v = start + step * i as f64;
                 evercube_work::tick();
