@@ -93,3 +93,13 @@ fn a_query_stops_where_it_is() {
         }
     }
 }
+
+/// What ranks against the same rows ranks against them once, however many rows ask.
+#[test]
+fn ranking_by_calculate_holds_little() {
+    let text = "DEFINE TABLE T = GENERATESERIES(1, 3000) EVALUATE \
+                ROW(\"x\", SUMX(T, RANKX(T, CALCULATE(SUM(T[Value]), ALL(T[Value])) * CALCULATE(COUNTROWS(T)))))";
+    let work = Arc::new(Work::new(Limits { memory: 16 << 20, ..Limits::default() }));
+    let found = work.run(|| query(&empty(), text, &QueryContext::default())).unwrap();
+    assert_eq!(found.results[0].rows, [[evercube_base::Value::Int(3000)]]);
+}

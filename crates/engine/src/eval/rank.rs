@@ -20,44 +20,53 @@ impl Evaluator<'_> {
             Some((ranking, place)) => (ranking, Some(place)),
             None => (cells, None),
         };
-        self.check_size((0..ranking.n).map(|c| table.range(c).len()).sum())?;
-        let (inner, _) = ranking.iterate(&table);
-        let values = self.scalars(&inner, expression)?;
         let own = match value {
             Some(v) => self.scalars(cells, v)?,
             None => Scalars::Same(Value::Blank),
         };
-        // Cells often rank against the same values.
-        let mut known: HashMap<Vec<super::set_operations::ValueKey>, usize> = HashMap::new();
-        let mut sorted: Vec<Vec<Value>> = Vec::new();
-        let mut of = Vec::with_capacity(ranking.n);
-        let mut start = 0;
-        for cell in 0..ranking.n {
-            let len = table.range(cell).len();
-            let of_cell: Vec<&Value> = (start..start + len).map(|i| values.get(i)).collect();
-            start += len;
-            let key = of_cell.iter().map(|v| self.key(v)).collect();
-            of.push(*known.entry(key).or_insert_with(|| {
-                let mut v: Vec<Value> = of_cell.into_iter().cloned().collect();
-                v.sort_by(|a, b| {
-                    evercube_work::tick();
-                    self.better(a, b, *ascending)
-                });
-                if *dense {
-                    v.dedup_by(|a, b| self.better(a, b, *ascending).is_eq());
+        let ranked_by = |cell: u32| place.map_or(cell, |p| p[cell as usize]);
+        let mut members: Vec<u32> = (0..cells.n as u32).collect();
+        members.sort_by_key(|cell| ranked_by(*cell));
+        let mut members = members.into_iter().peekable();
+        let mut out = vec![Value::Blank; cells.n];
+        self.each_run(ranking, &table, expression, |first, run, part| {
+            let (inner, _) = run.iterate(part);
+            let values = self.scalars(&inner, expression)?;
+            // Cells often rank against the same values.
+            let mut known: HashMap<Vec<super::set_operations::ValueKey>, Vec<Value>> =
+                HashMap::new();
+            let mut start = 0;
+            for cell in 0..run.n {
+                let len = part.range(cell).len();
+                let of_cell: Vec<&Value> = (start..start + len).map(|i| values.get(i)).collect();
+                start += len;
+                let key = of_cell.iter().map(|v| self.key(v)).collect();
+                let ranked =
+                    known.entry(key).or_insert_with(|| self.ranked(of_cell, *ascending, *dense));
+                let ranking_cell = (first + cell) as u32;
+                while let Some(member) = members.next_if(|m| ranked_by(*m) == ranking_cell) {
+                    let mine = own.get(member as usize);
+                    let ahead =
+                        ranked.partition_point(|v| self.better(v, mine, *ascending).is_lt());
+                    out[member as usize] = Value::Int(ahead as i64 + 1);
                 }
-                sorted.push(v);
-                sorted.len() - 1
-            }));
-        }
-        let mut out = Vec::with_capacity(cells.n);
-        for cell in 0..cells.n {
-            let ranked = &sorted[of[place.map_or(cell, |p| p[cell] as usize)]];
-            let mine = own.get(cell);
-            let ahead = ranked.partition_point(|v| self.better(v, mine, *ascending).is_lt());
-            out.push(Value::Int(ahead as i64 + 1));
-        }
+            }
+            Ok(())
+        })?;
         Ok(Scalars::each(out))
+    }
+
+    /// Values in the order of their ranks; each once where ranks are dense.
+    fn ranked(&self, values: Vec<&Value>, ascending: bool, dense: bool) -> Vec<Value> {
+        let mut sorted: Vec<Value> = values.into_iter().cloned().collect();
+        sorted.sort_by(|a, b| {
+            evercube_work::tick();
+            self.better(a, b, ascending)
+        });
+        if dense {
+            sorted.dedup_by(|a, b| self.better(a, b, ascending).is_eq());
+        }
+        sorted
     }
 
     /// Order in which values rank; blank ranks as zero among numbers.

@@ -9,7 +9,7 @@ use super::Evaluator;
 use super::alike::differing_contexts;
 use super::cells::{Cells, KeyTarget};
 use super::rows::CellTable;
-use crate::plan::{Kind, Node};
+use crate::plan::{FilterArgument, Kind, Node};
 use crate::rules::Rule;
 
 impl Evaluator<'_> {
@@ -78,14 +78,24 @@ fn is_of_row(node: &Node, frame: usize) -> bool {
         Kind::Literal(_) => true,
         Kind::RowColumn { frame: f, .. } | Kind::Related { frame: f, .. } => *f == frame,
         Kind::Measure { .. } => true,
-        Kind::Calculate { transition: true, filters, .. } => {
-            filters.is_empty() && node.uses.frame >= frame
+        Kind::Calculate { transition: true, filters, body } => {
+            let is_constant = |f: &FilterArgument| f.table().is_none_or(|t| t.uses.is_constant());
+            filters.iter().all(is_constant) && is_of_filters(body, frame)
         }
-        Kind::Binary { left, right, .. } | Kind::And(left, right) | Kind::Or(left, right) => {
-            is_of_row(left, frame) && is_of_row(right, frame)
+        kind if kind.is_of_its_parts() => {
+            node.children().into_iter().all(|part| is_of_row(part, frame))
         }
-        Kind::Not(inner) | Kind::Negate(inner) => is_of_row(inner, frame),
-        Kind::Scalar { arguments, .. } => arguments.iter().all(|a| is_of_row(a, frame)),
         _ => false,
+    }
+}
+
+/// Whether an expression, once the rows have become filters, looks at no row around the iteration.
+fn is_of_filters(node: &Node, frame: usize) -> bool {
+    match &node.kind {
+        Kind::Measure { .. } | Kind::Calculate { transition: true, .. } => is_of_row(node, frame),
+        kind if kind.is_of_its_parts() => {
+            node.children().into_iter().all(|part| is_of_filters(part, frame))
+        }
+        _ => node.uses.frame >= frame,
     }
 }
