@@ -82,8 +82,12 @@ impl Refusal {
         }
     }
 
+    /// Told once in the log, too.
     pub(crate) fn lost(&self, message: &str) {
-        self.set(Some(Why::Lost(message.to_owned())));
+        let lost = Some(Why::Lost(message.to_owned()));
+        if self.set(lost.clone()) != lost {
+            tracing::error!("this server takes no part: {message}");
+        }
     }
 
     pub(crate) fn clear(&self) {
