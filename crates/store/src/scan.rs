@@ -16,6 +16,7 @@ mod groups;
 mod integers;
 mod kernel;
 mod keys;
+mod multiples;
 mod part;
 mod passing;
 mod path;
@@ -41,7 +42,7 @@ pub(crate) use comparison::rows_where;
 use determined::Reduced;
 use filter::{RowFilter, Selector};
 use groups::{Groups, KeySpace};
-use keys::Keys;
+use keys::{Keys, Most};
 use part::{Block, blocks};
 pub(crate) use passing::passing;
 use rows::BLOCK;
@@ -132,9 +133,11 @@ impl<'a> Scan<'a> {
             false => part as u64 * 2,
         };
         // Groups of few rows are found by hashing before much of an array is touched.
-        let expected = (rows as f64 * filter.share()) as u64;
-        let most_sparse = if is_exact { (expected * 2).min(MOST_SPARSE) } else { 0 };
-        let keys = Keys::new(version, scan, request, most.min(MOST_DENSE), most_sparse)?;
+        let at_once = if is_exact { rows } else { part };
+        let expected = (at_once as f64 * filter.share()) as u64;
+        let sparse = if is_exact { (expected * 2).min(MOST_SPARSE) } else { 0 };
+        let most = Most { dense: most.min(MOST_DENSE), sparse, expected };
+        let keys = Keys::new(version, scan, request, &most)?;
         Ok(Self { control, rows, part, ends: table.piece_ends(), filter, keys, plans })
     }
 

@@ -250,6 +250,38 @@ fn sums_are_exact_and_overflow_is_an_error() {
     assert_eq!((result.groups, &result.aggregates[0][0]), (1, &Value::Blank));
 }
 
+/// Each product as a real number would be summed to 0.09999999999999999, and the sum of the large
+/// ones does not fit 64 bits in the unit of their last digit.
+#[test]
+fn sums_of_products_of_fixed_decimals_are_exact() {
+    let decimals =
+        |v: Vec<i64>| ColumnData::Decimal(v.into_iter().map(|v| Some(Decimal(v))).collect());
+    let (n, large) = (10, 90_000_000_000_000_i64 * 10);
+    let values = |v: i64, last: i64| (0..2 * n).map(move |i| if i < n { v } else { last });
+    let columns = vec![
+        ColumnData::Int64((0..2 * n).map(|i| Some(i / n)).collect()),
+        decimals(values(1000, large).collect()),
+        decimals(values(1000, 9900).collect()),
+    ];
+    let batch = RowBatch { rows: 2 * n as usize, columns };
+    let types = [DataType::Int64, DataType::Decimal, DataType::Decimal];
+    let table = TableData::from_batches(&types, Collation::default(), &[batch]).unwrap();
+    let v = StoreVersion::new(vec![Arc::new(table)], &[]).unwrap();
+    let column = |c| Box::new(RowExpr::Column(own(c)));
+    let product = RowExpr::Multiply(column(1), column(2));
+    let request = |keys| ScanRequest {
+        table: SALES,
+        filters: vec![],
+        keys,
+        aggregates: vec![Aggregate::Sum(product.clone())],
+    };
+    let found = v.scan(&request(vec![own(0)]), &ScanControl::default()).unwrap();
+    let of_large = 10.0 * 0.99 * (large as f64 / 10_000.0);
+    assert_eq!(found.aggregates, [[Value::Double(0.1), Value::Double(of_large)]]);
+    let all = v.scan(&request(vec![]), &ScanControl::default()).unwrap();
+    assert_eq!(all.aggregates, [[Value::Double(of_large + 0.1)]]);
+}
+
 #[test]
 fn a_duplicate_key_on_the_one_side_is_named() {
     let column = |v: Vec<Option<i64>>| {

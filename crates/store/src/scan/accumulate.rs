@@ -85,8 +85,8 @@ impl Accumulator {
                 each(numbers, values.iter(), |g, value| v[g] += u64::from(!value.is_blank()));
             }
             (Self::SumIntegers(sums), Plan::SumIntegers(e)) => match numbers {
-                // The plan's bounds leave no room for overflow.
-                None => sums[0] += e.sum(rows, integers),
+                // The plan's bounds leave no room for overflow, or for one that matters.
+                None => sums[0] = sums[0].wrapping_add(e.sum(rows, integers)),
                 Some(numbers) => e.add_to(sums, numbers, rows, integers),
             },
             (Self::SumColumn(sums), Plan::SumColumn(c)) => {
@@ -183,7 +183,8 @@ impl Accumulator {
                 b.into_iter().enumerate().for_each(|(i, x)| a[at(i)] += x);
             }
             (Self::SumIntegers(a), Self::SumIntegers(b)) => {
-                b.into_iter().enumerate().for_each(|(i, x)| a[at(i)] += x);
+                let add = |(i, x)| a[at(i)] = a[at(i)].wrapping_add(x);
+                b.into_iter().enumerate().for_each(add);
             }
             (Self::SumColumn(a), Self::SumColumn(b)) => {
                 for (i, x) in b.into_iter().enumerate() {
@@ -244,11 +245,7 @@ impl Accumulator {
             (
                 Self::SumIntegers(v) | Self::ExtremeInteger(_, v),
                 Plan::SumIntegers(e) | Plan::ExtremeInteger { value: e, .. },
-            ) => {
-                let value =
-                    |n| if e.is_decimal { Value::Decimal(Decimal(n)) } else { Value::Int(n) };
-                at.map(|g| value(v[g])).collect()
-            }
+            ) => at.map(|g| e.value(v[g])).collect(),
             (Self::ExtremeReal(_, v), Plan::ExtremeReal { value, .. }) if value.is_decimal => {
                 let decimal = |v| Ok(Value::Decimal(Decimal::from_f64(v).ok_or_else(overflow)?));
                 at.map(|g| decimal(v[g])).collect::<Result<_>>()?

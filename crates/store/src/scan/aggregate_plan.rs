@@ -7,7 +7,7 @@ use evercube_base::{DataType, Error, Result};
 
 use super::accumulate::Accumulator;
 use super::distinct_pairs::Pairs;
-use super::integers::Integers;
+use super::integers::{Integers, Unit};
 use super::path::CodeReader;
 use super::reals::Reals;
 use super::row_value::RowPlan;
@@ -20,7 +20,8 @@ const MOST_DISTINCT_WORDS: usize = 1 << 22;
 /// An aggregate with its columns resolved.
 pub(super) enum Plan<'a> {
     CountRows,
-    /// Sum of whole numbers or fixed decimals that are never blank and cannot overflow.
+    /// Sum of whole numbers, fixed decimals or products of two of these that are never blank and
+    /// cannot overflow.
     SumIntegers(Integers<'a>),
     /// Sum of a column of whole numbers or fixed decimals.
     SumColumn(CodeReader<'a>),
@@ -124,7 +125,9 @@ impl<'a> Plan<'a> {
             let ranks = column.column.ranks();
             return Ok(Self::ExtremeCode { column, want, ranks });
         }
-        if let Some(value) = Integers::new(version, scan, expression, rows)? {
+        if let Some(value) = Integers::new(version, scan, expression, rows)?
+            && value.unit != Unit::HundredMillionth
+        {
             return Ok(Self::ExtremeInteger { value, want });
         }
         if let Some(value) = Reals::new(version, scan, expression)? {

@@ -1,7 +1,6 @@
 //! Groups of a scan: each row's group number, and what is known of each group.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
 use evercube_base::Result;
 use foldhash::fast::FixedState;
@@ -12,9 +11,6 @@ use super::few_groups;
 use super::keys::{Keys, Numbering};
 use super::rows::{BLOCK, Rows};
 use crate::scan_request::ScanResult;
-
-/// A key of so many values has an array of them.
-const WORTH_AN_ARRAY: RangeInclusive<u64> = 1 << 16..=1 << 23;
 
 /// Groups met so far and what is known of each.
 pub(super) struct Groups<'a> {
@@ -49,8 +45,10 @@ struct Renumbered {
 struct Listed {
     packed: HashMap<u64, u32, FixedState>,
     wide: HashMap<Box<[u32]>, u32, FixedState>,
-    /// For each code of the key of most values one more than the number of the first group that has
-    /// it, which is in neither map; 0: none has it. Empty where that key has few values or too many.
+    /// The key whose codes lead to groups.
+    leading: Option<usize>,
+    /// For each code of the leading key one more than the number of the first group that has it,
+    /// which is in neither map; 0: none has it.
     first_of: Vec<u32>,
     /// The codes of one group after the other.
     codes: Vec<u32>,
@@ -82,7 +80,7 @@ impl<'a> Groups<'a> {
                 (Known::Renumbered(groups), 0)
             }
             Numbering::Dense { size, .. } => (Known::Dense(vec![false; *size], false), *size),
-            Numbering::Packed | Numbering::Wide => (Known::Listed(Listed::default()), 0),
+            Numbering::Packed | Numbering::Wide => (Known::Listed(Listed::new(keys)), 0),
         };
         let mut accumulators: Vec<Accumulator> =
             plans.iter().map(|plan| plan.accumulator(len)).collect();
@@ -224,6 +222,10 @@ impl Renumbered {
 }
 
 impl Listed {
+    fn new(keys: &Keys<'_>) -> Self {
+        Self { leading: keys.leading(), ..Self::default() }
+    }
+
     /// Numbers of `n` rows by the codes of each key; `radix` where they fit one number.
     fn number(
         &mut self,
@@ -233,7 +235,7 @@ impl Listed {
         len: &mut usize,
         out: &mut Vec<u32>,
     ) {
-        let Self { packed, wide, codes, first_of } = self;
+        let Self { packed, wide, codes, leading, first_of } = self;
         let width = keys.len();
         let mut add = |codes: &mut Vec<u32>, row: usize| {
             evercube_work::tick();
@@ -249,11 +251,12 @@ impl Listed {
             }));
             return;
         };
-        let leading = leading(radix);
+        let leading = *leading;
         if let Some(at) = leading
             && first_of.is_empty()
         {
-            first_of.resize(radix[at] as usize, 0);
+            // Memory that is zero is not touched before it is used.
+            *first_of = vec![0; radix[at] as usize];
         }
         // Rows that belong together often come one after the other.
         let mut last = None;
@@ -282,25 +285,16 @@ impl Listed {
     }
 }
 
-/// The key of most values, where an array of them is worth it: the number of an order tells its day,
-/// so that groups of both are found without hashing.
-fn leading(radix: &[u64]) -> Option<usize> {
-    let most = radix.iter().max().filter(|most| WORTH_AN_ARRAY.contains(most))?;
-    radix.iter().position(|codes| codes == most)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_key_of_many_values_finds_the_same_groups() {
-        let many = *WORTH_AN_ARRAY.start();
+        let many = 1 << 16;
         let keys = [vec![1u32, 9, 1, 60_000, 9, 1], vec![4u32, 0, 3, 2, 0, 4]];
-        let (mut listed, mut numbers, mut len) = (Listed::default(), Vec::new(), 0);
-        for radix in [[many, 5], [5, many]] {
-            assert!(leading(&radix).is_some());
-        }
+        let mut listed = Listed { leading: Some(0), ..Listed::default() };
+        let (mut numbers, mut len) = (Vec::new(), 0);
         listed.number(Some(&[many, 5]), &keys, 6, &mut len, &mut numbers);
         assert_eq!(numbers, [0, 1, 2, 3, 1, 0]);
         let more = [vec![1, 1, 9, 2], vec![3, 0, 0, 0]];

@@ -7,6 +7,7 @@
 use evercube_base::{DataType, Decimal, Result, Value};
 
 use super::few_groups;
+use super::multiples::{divisor, multiple, twos};
 use super::path::CodeReader;
 use super::rows::{BLOCK, Local, Rows, Source};
 use crate::dictionary::Dictionary;
@@ -16,8 +17,9 @@ use crate::version::StoreVersion;
 
 pub(super) struct Integers<'a> {
     node: Node<'a>,
-    /// Values are ten-thousandths.
-    pub(super) is_decimal: bool,
+    pub(super) unit: Unit,
+    /// Every value is a multiple of this.
+    step: i64,
     /// Every value is above zero.
     pub(super) is_positive: bool,
 }
@@ -45,15 +47,19 @@ struct Typed<'a> {
     unit: Unit,
     /// Smallest and largest value.
     bounds: (i128, i128),
+    /// Every value is a multiple of this.
+    step: i128,
     /// Some value may be blank, which counts as zero here.
     may_be_blank: bool,
 }
 
 /// What a raw value of 1 stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     One,
     TenThousandth,
+    /// Of products of two fixed decimals, which are real numbers.
+    HundredMillionth,
     Microsecond,
 }
 
@@ -70,10 +76,29 @@ impl<'a> Integers<'a> {
             return Ok(None);
         }
         let largest = typed.bounds.0.abs().max(typed.bounds.1.abs());
-        let fits = largest.saturating_mul(rows.max(1) as i128) <= i128::from(i64::MAX);
-        let is_decimal = typed.unit == Unit::TenThousandth;
+        let sum = largest.saturating_mul(rows.max(1) as i128);
+        let step = typed.step.max(1);
         let is_positive = typed.bounds.0 > 0;
-        Ok(fits.then_some(Self { node: typed.node, is_decimal, is_positive }))
+        let (unit, node) = (typed.unit, typed.node);
+        let Ok(step) = i64::try_from(step) else { return Ok(None) };
+        let fits = match unit {
+            // What does not fit is told by its lower bits where it is a multiple of something.
+            Unit::HundredMillionth => sum / i128::from(step) <= i128::from(i64::MAX >> twos(step)),
+            _ => sum <= i128::from(i64::MAX),
+        };
+        Ok(fits.then_some(Self { node, unit, step, is_positive }))
+    }
+
+    /// A sum of its values as what they stand for.
+    pub(super) fn value(&self, sum: i64) -> Value {
+        match self.unit {
+            Unit::TenThousandth => Value::Decimal(Decimal(sum)),
+            Unit::HundredMillionth => {
+                let whole = i128::from(multiple(sum, self.step)) * i128::from(self.step);
+                Value::Double(whole as f64 / (Decimal::SCALE * Decimal::SCALE) as f64)
+            }
+            Unit::One | Unit::Microsecond => Value::Int(sum),
+        }
     }
 
     /// Values of a block's rows.
@@ -227,7 +252,8 @@ impl<'a> Exact<'a> {
         expression: &RowExpr,
     ) -> Result<Option<Self>> {
         let typed = Typed::new(version, scan, expression)?;
-        let typed = typed.filter(|t| !t.may_be_blank && t.unit != Unit::Microsecond);
+        let is_exact = |t: &Typed<'_>| matches!(t.unit, Unit::One | Unit::TenThousandth);
+        let typed = typed.filter(|t| !t.may_be_blank && is_exact(t));
         Ok(typed.map(|t| Self {
             is_decimal: t.unit == Unit::TenThousandth,
             is_never_zero: t.bounds.0 > 0 || t.bounds.1 < 0,
@@ -248,6 +274,7 @@ pub(super) fn comparable<'a>(
     let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
     let both = |l: Option<Typed<'a>>, r: Option<Typed<'a>>| Some((l?.node, r?.node));
     Ok(match (left.unit, right.unit) {
+        (Unit::HundredMillionth, _) | (_, Unit::HundredMillionth) => None,
         (l, r) if l == r => both(Some(left), Some(right)),
         (Unit::Microsecond, _) | (_, Unit::Microsecond) => None,
         _ => both(left.into_decimal(), right.into_decimal()),
@@ -289,13 +316,16 @@ impl<'a> Typed<'a> {
         if may_be_blank {
             (low, high) = (low.min(0), high.max(0));
         }
-        Some(Self { node: Node::Column(reader), unit, bounds: (low, high), may_be_blank })
+        let range = reader.column.range();
+        let step = range.map_or(1, |(base, unit)| divisor(base.into(), unit.into()));
+        Some(Self { node: Node::Column(reader), unit, bounds: (low, high), step, may_be_blank })
     }
 
     fn coded(reader: CodeReader<'a>, values: &[Value]) -> Option<Self> {
         let first = usize::from(reader.is_never_blank());
         let unit = values.iter().skip(first).find_map(unit_of)?;
-        let mut typed = Self { node: Node::Constant(0), unit, bounds: (0, 0), may_be_blank: false };
+        let node = Node::Constant(0);
+        let mut typed = Self { node, unit, bounds: (0, 0), step: 0, may_be_blank: false };
         let mut raw = vec![0; values.len()];
         let mut bounds = None;
         for (code, value) in values.iter().enumerate().skip(first) {
@@ -305,6 +335,7 @@ impl<'a> Typed<'a> {
                 _ => return None,
             }
             let v = i128::from(raw[code]);
+            typed.step = divisor(typed.step, v);
             let (low, high) = bounds.unwrap_or((v, v));
             bounds = Some((low.min(v), high.max(v)));
         }
@@ -319,18 +350,28 @@ impl<'a> Typed<'a> {
             Value::DateTime(t) => t.0,
             _ => return None,
         };
-        let bounds = (i128::from(raw), i128::from(raw));
-        Some(Self { node: Node::Constant(raw), unit, bounds, may_be_blank: false })
+        let v = i128::from(raw);
+        let node = Node::Constant(raw);
+        Some(Self { node, unit, bounds: (v, v), step: v.abs(), may_be_blank: false })
     }
 
     fn binary(operator: Operator, a: Self, b: Self) -> Option<Self> {
-        // A product of two decimals is rounded.
         let is_product = matches!(operator, Operator::Multiply);
         let has = |unit| a.unit == unit || b.unit == unit;
-        if has(Unit::Microsecond) || is_product && a.unit == Unit::TenThousandth && a.unit == b.unit
-        {
-            return None;
-        }
+        // A product of two decimals is a real number, of which whole numbers alone make exact ones.
+        let unit = match (a.unit, b.unit) {
+            (Unit::One, Unit::One) => Unit::One,
+            (Unit::TenThousandth, Unit::TenThousandth) if is_product => Unit::HundredMillionth,
+            (Unit::One | Unit::TenThousandth, Unit::One | Unit::TenThousandth) => {
+                Unit::TenThousandth
+            }
+            (Unit::HundredMillionth, Unit::One) | (Unit::One, Unit::HundredMillionth)
+                if is_product =>
+            {
+                Unit::HundredMillionth
+            }
+            _ => return None,
+        };
         let is_decimal = has(Unit::TenThousandth);
         let may_be_blank = a.may_be_blank || b.may_be_blank;
         let scaled = |t: Self| if is_decimal && !is_product { t.into_decimal() } else { Some(t) };
@@ -352,9 +393,12 @@ impl<'a> Typed<'a> {
             }
             operator => operator,
         };
+        let step = match is_product {
+            true => a.step.checked_mul(b.step)?,
+            false => divisor(a.step, b.step),
+        };
         let node = Node::Binary(operator, Box::new(a.node), Box::new(b.node));
-        let unit = if is_decimal { Unit::TenThousandth } else { Unit::One };
-        Self { node, unit, bounds, may_be_blank }.fitting()
+        Self { node, unit, bounds, step, may_be_blank }.fitting()
     }
 
     fn into_decimal(self) -> Option<Self> {
@@ -368,7 +412,8 @@ impl<'a> Typed<'a> {
             Box::new(self.node),
             Box::new(Node::Constant(Decimal::SCALE)),
         );
-        Self { node, unit: Unit::TenThousandth, bounds, ..self }.fitting()
+        let step = self.step * by;
+        Self { node, unit: Unit::TenThousandth, bounds, step, ..self }.fitting()
     }
 
     fn fitting(self) -> Option<Self> {

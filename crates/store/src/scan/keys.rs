@@ -1,6 +1,6 @@
 //! The keys of a scan, and how their codes become one number.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use evercube_base::Result;
 
@@ -21,12 +21,28 @@ const WORTH_NARROWING: u64 = 1 << 15;
 /// Codes of a relationship's key are looked through where there are at least so many rows for each.
 const MOST_CODES_OF_ROWS: usize = 8;
 
+/// A key of so many values may have an array of them, where there is a row for so many of them.
+const WORTH_AN_ARRAY: RangeInclusive<u64> = 1 << 16..=1 << 23;
+const CODES_A_ROW: u64 = 16;
+
 /// Codes of a segment that are few enough to have a table of their own.
 const MOST_OWN: u32 = 1 << 16;
 
 pub(super) struct Keys<'a> {
     readers: Vec<CodeReader<'a>>,
     numbering: Numbering,
+    /// About how many rows will be numbered by one thread or in one part.
+    expected: u64,
+}
+
+/// How many groups may be numbered in which way.
+pub(super) struct Most {
+    /// Combinations that may be numbered by an array.
+    pub(super) dense: u64,
+    /// Those where groups are numbered anew in an array of 32 bits for each.
+    pub(super) sparse: u64,
+    /// Rows that will be numbered by one thread or in one part, about.
+    pub(super) expected: u64,
 }
 
 pub(super) enum Numbering {
@@ -55,14 +71,11 @@ pub(super) struct DenseKey {
 }
 
 impl<'a> Keys<'a> {
-    /// `most`: combinations that may be numbered by an array; `most_sparse`: those where groups are
-    /// numbered anew in an array of 32 bits for each.
     pub(super) fn new(
         version: &'a StoreVersion,
         scan: u64,
         request: &ScanRequest,
-        most: u64,
-        most_sparse: u64,
+        most: &Most,
     ) -> Result<Self> {
         let reader = |k| CodeReader::new(version, scan, k);
         let readers: Vec<CodeReader<'a>> =
@@ -77,13 +90,13 @@ impl<'a> Keys<'a> {
                 Some(codes) => codes.len() as u64,
                 None => all_codes(r).len() as u64,
             }));
-            if let Some(size) = narrow.filter(|n| *n <= most.max(most_sparse).max(FEW)) {
+            if let Some(size) = narrow.filter(|n| *n <= most.dense.max(most.sparse).max(FEW)) {
                 let keys = dense(&readers, codes);
-                let is_sparse = size > most.max(FEW);
+                let is_sparse = size > most.dense.max(FEW);
                 numbering = Numbering::Dense { keys, size: size as usize, is_sparse };
             }
         }
-        Ok(Self { readers, numbering })
+        Ok(Self { readers, numbering, expected: most.expected })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,6 +110,14 @@ impl<'a> Keys<'a> {
     /// How many codes each key has.
     pub(super) fn radix(&self) -> impl Iterator<Item = u64> + '_ {
         self.readers.iter().map(|r| u64::from(r.column.cardinality()))
+    }
+
+    /// The key of most values, where an array of them is worth it: the number of an order tells its
+    /// day, so that groups of both are found without hashing.
+    pub(super) fn leading(&self) -> Option<usize> {
+        let most = self.radix().max().filter(|most| WORTH_AN_ARRAY.contains(most))?;
+        let at = self.radix().position(|codes| codes == most);
+        at.filter(|_| most <= self.expected.saturating_mul(CODES_A_ROW))
     }
 
     /// The codes of each key.
