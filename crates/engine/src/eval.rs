@@ -9,6 +9,7 @@ mod calculate;
 mod calculation_item;
 mod case_sum;
 mod cells;
+mod cells_of_groups;
 mod cluster;
 mod code_filter;
 mod column_set;
@@ -19,6 +20,7 @@ mod dates;
 mod dependence;
 mod extend;
 mod finer_scan;
+mod first_groups;
 mod group_by;
 mod iterate;
 mod keyed_cells;
@@ -33,6 +35,7 @@ mod ordered_filter;
 mod paths;
 mod rank;
 mod regression;
+mod related_sum;
 mod row_condition;
 mod row_expression;
 mod rows;
@@ -54,6 +57,7 @@ mod table_node;
 mod text_output;
 mod transition;
 mod treat_as;
+mod value_sets;
 mod values_by_scan;
 mod variable;
 mod variance;
@@ -102,6 +106,8 @@ pub(crate) struct Evaluator<'a> {
     ambiguities: RefCell<paths::Ambiguities>,
     unique_columns: RefCell<HashMap<TableId, Option<u32>>>,
     known_scans: RefCell<Vec<known_scans::KnownScan>>,
+    /// The order that the groups of a scan were put in last.
+    group_order: RefCell<Arc<Vec<u32>>>,
     known_rows: RefCell<Vec<row_condition::KnownRows>>,
     code_maps: RefCell<finer_scan::CodeMaps>,
     decided: RefCell<dependence::Decided>,
@@ -143,6 +149,7 @@ impl<'a> Evaluator<'a> {
             ambiguities: RefCell::default(),
             unique_columns: RefCell::default(),
             known_scans: RefCell::default(),
+            group_order: RefCell::default(),
             known_rows: RefCell::default(),
             code_maps: RefCell::default(),
             decided: RefCell::default(),

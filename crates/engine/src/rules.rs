@@ -34,10 +34,14 @@ pub enum Rule {
     DecidingTables,
     /// Cells that do not differ are evaluated once.
     EqualCells,
+    /// Set operations over the values of one column are operations on sets of codes.
+    ValueSets,
+    /// The first rows of a table of groups are found among the groups of the first values.
+    FirstGroups,
 }
 
 impl Rule {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::IterationAsScan,
         Self::ScanAhead,
         Self::KnownScans,
@@ -52,6 +56,8 @@ impl Rule {
         Self::SameRows,
         Self::DecidingTables,
         Self::EqualCells,
+        Self::ValueSets,
+        Self::FirstGroups,
     ];
 }
 

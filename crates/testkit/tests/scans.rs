@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use evercube_base::{Collation, ColumnData, DataType, Decimal, RowBatch};
-use evercube_engine::{CompiledModel, Dataset, QueryContext, explain};
+use evercube_base::{Collation, ColumnData, DataType, Decimal, RowBatch, Value};
+use evercube_engine::{CompiledModel, Dataset, QueryContext, Rule, Rules, explain, query};
 use evercube_model::tabular::Database;
 use evercube_store::{StoreVersion, TableData};
 
@@ -70,5 +70,73 @@ fn no_row_is_looked_at_for_itself() {
         let heavy: Vec<_> = how.operators.iter().filter(|o| o.cells > MANY).collect();
         assert!(heavy.is_empty(), "{question}: {heavy:?}");
         assert!(how.fallbacks.is_empty(), "{question}: {:?}", how.fallbacks);
+    }
+}
+
+/// What a question gives, and the cells that the busiest operator had.
+fn asked(dataset: &Dataset, question: &str, rules: Rules) -> (Vec<Vec<Value>>, u64) {
+    let context = QueryContext { rules, ..QueryContext::default() };
+    let found = query(dataset, question, &context).unwrap();
+    let (_, how) = explain(dataset, question, &context).unwrap();
+    let rows = found.results.iter().flat_map(|t| t.rows.clone()).collect();
+    (rows, how.operators.iter().map(|o| o.cells).max().unwrap_or_default())
+}
+
+#[test]
+fn the_first_rows_are_found_among_the_groups_of_the_first_values() {
+    let dataset = retail();
+    let questions = [
+        "EVALUATE TOPN ( 5, SUMMARIZECOLUMNS ( Sales[Line], Product[Name], \"t\", [Total] ), Sales[Line], ASC )",
+        "EVALUATE TOPN ( 7, SUMMARIZECOLUMNS ( 'Date'[Year], Sales[Line], \"t\", [Total] ), Sales[Line], DESC, 'Date'[Year], ASC )",
+        // The first values have no rows, which takes more of them.
+        "EVALUATE TOPN ( 3, SUMMARIZECOLUMNS ( Sales[Line], TREATAS ( { \"Cap\" }, Product[Name] ), TREATAS ( { 2003 }, 'Date'[Year] ), \"n\", COUNTROWS ( Sales ) ), Sales[Line], ASC )",
+        "EVALUATE TOPN ( 2, SUMMARIZECOLUMNS ( Sales[Line], \"t\", [Total], \"m\", DIVIDE ( [Total], MAX ( Sales[OrderDate] ) ) ), Sales[Line], DESC )",
+    ];
+    for question in questions {
+        let (rows, cells) = asked(&dataset, question, Rules::all());
+        let (all_rows, of_all) = asked(&dataset, question, Rules::all().without(Rule::FirstGroups));
+        assert_eq!(rows, all_rows, "{question}");
+        assert!(cells <= of_all && cells < MANY, "{question}: {cells} of {of_all} cells");
+    }
+    let by_measure = "EVALUATE TOPN ( 2, SUMMARIZECOLUMNS ( Sales[Line], \"t\", [Total] ), [t], DESC, Sales[Line], ASC )";
+    let (rows, _) = asked(&dataset, by_measure, Rules::all());
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
+fn sums_over_rows_are_scans_and_not_a_cell_for_each_row() {
+    let dataset = retail();
+    let questions = [
+        "EVALUATE SUMMARIZECOLUMNS ( Product[Name], \"x\", SUMX ( 'Date', [Total] * 'Date'[Year] ) )",
+        "EVALUATE SUMMARIZECOLUMNS ( Product[Name], \"x\", SUMX ( VALUES ( 'Date'[Key] ), 3 * [Total] * CALCULATE ( MAX ( 'Date'[Year] ) ) ) )",
+        "EVALUATE SUMMARIZECOLUMNS ( Product[Name], \"x\", AVERAGEX ( 'Date', [Total] ), \"n\", COUNTROWS ( FILTER ( 'Date', [Total] > 25000 ) ) )",
+    ];
+    for question in questions {
+        let (rows, cells) = asked(&dataset, question, Rules::all());
+        assert_eq!(rows, asked(&dataset, question, Rules::none()).0, "{question}");
+        assert!(cells < YEARS as u64, "{question}: {cells} cells");
+    }
+}
+
+#[test]
+fn set_operations_over_a_column_have_no_row_for_each_value() {
+    let dataset = retail();
+    let before = "CALCULATETABLE ( VALUES ( Sales[Line] ), FILTER ( ALL ( 'Date' ), 'Date'[Year] < MIN ( 'Date'[Year] ) ) )";
+    let questions = [
+        format!(
+            "EVALUATE SUMMARIZECOLUMNS ( 'Date'[Year], \"x\", COUNTROWS ( EXCEPT ( VALUES ( Sales[Line] ), {before} ) ) )"
+        ),
+        format!(
+            "EVALUATE ADDCOLUMNS ( VALUES ( 'Date'[Year] ), \"x\", VAR earlier = {before} RETURN COUNTROWS ( DISTINCT ( UNION ( earlier, VALUES ( Sales[Line] ) ) ) ) )"
+        ),
+    ];
+    for question in questions {
+        let context = QueryContext::default();
+        let (_, how) = explain(&dataset, &question, &context).unwrap();
+        let rows = how.operators.iter().map(|o| o.rows).max().unwrap_or_default();
+        assert!(rows < MANY, "{question}: {rows} rows");
+        let without = Rules::all().without(Rule::ValueSets);
+        let alike = asked(&dataset, &question, Rules::all()).0;
+        assert_eq!(alike, asked(&dataset, &question, without).0, "{question}");
     }
 }

@@ -30,11 +30,15 @@ impl Evaluator<'_> {
         if let Some(values) = self.scanned_where(cells, *fold, table, body)? {
             return Ok(values);
         }
-        if extra.is_empty()
-            && order_by.is_empty()
-            && let Some(values) = self.folded_by_scan(cells, *fold, table, body)?
-        {
-            return Ok(values);
+        if extra.is_empty() && order_by.is_empty() {
+            if *fold == Fold::Sum
+                && let Some(values) = self.related_sum(cells, table, body)?
+            {
+                return Ok(values);
+            }
+            if let Some(values) = self.folded_by_scan(cells, *fold, table, body)? {
+                return Ok(values);
+            }
         }
         if let (Fold::Sum, Kind::ModelTable { table, blank_row: false }) = (fold, &table.kind)
             && let Some(values) = self.case_sum(cells, *table, body)?
@@ -144,6 +148,9 @@ impl Evaluator<'_> {
                 Ok(())
             })?;
             return Ok(Scalars::each(counts.into_iter().map(not_zero).collect()));
+        }
+        if let Some(counts) = self.count_in_sets(cells, table)? {
+            return Ok(counts);
         }
         let table = self.table(cells, table)?;
         for (cell, v) in out.iter_mut().enumerate() {

@@ -23,7 +23,7 @@ pub(crate) struct KnownScan {
 }
 
 /// Results with more groups together than this are not kept.
-const MOST_GROUPS: usize = 4_000_000;
+const MOST_GROUPS: usize = 16_000_000;
 
 impl Evaluator<'_> {
     /// Scans, or finds the same scan again. `of`: the context, where the request has all its groups.

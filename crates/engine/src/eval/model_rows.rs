@@ -175,6 +175,7 @@ impl Evaluator<'_> {
             .map(|c| Ranks::new(self.store.table(c.table).column(c.column)))
             .collect();
         let order = in_order(&grouped, cells.n, &ranks);
+        self.note_group_order(&order);
         let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
         let row_columns = columns.iter().zip(&grouped.keys).map(|(column, codes)| {
             let codes = order.iter().map(|g| codes[*g as usize]).collect();

@@ -18,6 +18,7 @@ use super::keyed_cells::KeyedCells;
 use crate::filter_context::{FilterContext, Visibility};
 
 /// Tables whose columns a row of the base table knows, and the way there.
+#[derive(Default)]
 pub(crate) struct Reach {
     tables: Vec<(TableId, Vec<RelationshipId>)>,
 }
@@ -154,6 +155,13 @@ impl Evaluator<'_> {
             let context = &cells.distinct[context];
             self.check_paths(context, cells, base)?;
             let reach = self.reach(context, base);
+            if members.len() == cells.n
+                && group.is_empty()
+                && !blank_row
+                && let Some(found) = self.of_known_groups(cells, context, base, &reach, make)?
+            {
+                return Ok(found);
+            }
             let keyed = match self.keyed(cells, &members, context, base, &reach) {
                 Ok(keyed) => keyed,
                 Err(hard) => {

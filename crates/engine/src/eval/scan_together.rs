@@ -5,12 +5,14 @@
 
 mod distinct;
 mod growing;
+mod sets;
 
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
 use evercube_store::{
-    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
+    Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, ScanResult,
+    TableId,
 };
 
 use super::Evaluator;
@@ -40,6 +42,16 @@ struct Together {
     key: ColumnId,
     /// Dimension rows that each context sees, the blank row last.
     rows: Vec<BitSet>,
+}
+
+/// What one scan for all contexts asks.
+struct Grained {
+    keyed: KeyedCells,
+    filters: Vec<ScanFilter>,
+    /// Those of the cells, those of the groups, the grain.
+    keys: Vec<PathColumn>,
+    /// How many values of the grain some context sees.
+    values: usize,
 }
 
 /// Cells by the combination of their key codes and their context.
@@ -91,23 +103,15 @@ impl Evaluator<'_> {
             all if all.iter().all(Aggregate::adds_up) => None,
             _ => return Ok(None),
         };
-        let everyone: Vec<u32> = (0..cells.n as u32).collect();
-        let Ok(keyed) = self.keyed(cells, &everyone, &together.common, base, &together.reach)
+        let Some(Grained { keyed, filters, mut keys, values }) =
+            self.grained(cells, &together, base, group)
         else {
             return Ok(None);
         };
-        let key = self.store.table(together.key.table).column(together.key.column);
-        let mut seen = BitSet::new(key.cardinality() as usize, false);
-        let codes = key.all_codes();
-        let rows = together.rows.iter().flat_map(BitSet::iter);
-        rows.for_each(|row| seen.insert(codes[row] as usize));
         let combinations = group
             .iter()
             .map(|c| self.store.table(c.table).column(c.column).cardinality() as usize)
-            .fold(
-                (keyed.combinations() as usize).saturating_mul(seen.count()),
-                usize::saturating_mul,
-            );
+            .fold((keyed.combinations() as usize).saturating_mul(values), usize::saturating_mul);
         let is_worth_it = match &counted {
             Some((column, _)) => {
                 let values = self.cardinality(column.column) as usize;
@@ -118,16 +122,6 @@ impl Evaluator<'_> {
         if !is_worth_it {
             return Ok(None);
         }
-        let grain = PathColumn { path: together.path.clone(), column: together.key };
-        let mut filters = self.scan_filters(&together.common, base, &together.reach);
-        filters.extend(self.codes_filter(&grain, seen));
-        let mut keys = keyed.columns.clone();
-        for column in group {
-            let Some(column) = together.reach.column(*column) else { return Ok(None) };
-            keys.push(column);
-        }
-        keys.push(grain);
-        self.narrow(&keyed, &mut filters);
         if let Some((column, with_blank)) = counted {
             keys.push(column);
             aggregates.clear();
@@ -140,6 +134,35 @@ impl Evaluator<'_> {
         self.check_size(result.groups)?;
         let asked = Asked::new(keyed, contexts, cells.n);
         self.put_together(&together, &asked, group.len(), &request, &result).map(Some)
+    }
+
+    /// What the one scan asks but for its aggregates; `None` where the keys of cells are no keys of a
+    /// scan.
+    fn grained(
+        &self,
+        cells: &Cells,
+        together: &Together,
+        base: TableId,
+        group: &[ColumnId],
+    ) -> Option<Grained> {
+        let everyone: Vec<u32> = (0..cells.n as u32).collect();
+        let keyed = self.keyed(cells, &everyone, &together.common, base, &together.reach).ok()?;
+        let key = self.store.table(together.key.table).column(together.key.column);
+        let mut seen = BitSet::new(key.cardinality() as usize, false);
+        let codes = key.all_codes();
+        let rows = together.rows.iter().flat_map(BitSet::iter);
+        rows.for_each(|row| seen.insert(codes[row] as usize));
+        let values = seen.count();
+        let grain = PathColumn { path: together.path.clone(), column: together.key };
+        let mut filters = self.scan_filters(&together.common, base, &together.reach);
+        filters.extend(self.codes_filter(&grain, seen));
+        let mut keys = keyed.columns.clone();
+        for column in group {
+            keys.push(together.reach.column(*column)?);
+        }
+        keys.push(grain);
+        self.narrow(&keyed, &mut filters);
+        Some(Grained { keyed, filters, keys, values })
     }
 
     /// What the contexts share, and how they differ; `None` where they differ otherwise.

@@ -74,7 +74,11 @@ impl Evaluator<'_> {
             Some(s) => self.scalars(cells, s)?,
             None => Scalars::Same(Value::Int(0)),
         };
-        let table = self.table(cells, table)?;
+        let first = match skip {
+            None => self.first_groups(cells, &counts, table, order_by)?,
+            Some(_) => None,
+        };
+        let table = first.map_or_else(|| self.table(cells, table), Ok)?;
         let is_constant = count.uses.is_constant() && skip.is_none_or(|s| s.uses.is_constant());
         if let [key] = order_by
             && is_constant

@@ -10,6 +10,7 @@ use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize::{GroupingSet, grouping_sets};
+use crate::filter_context::Filter;
 use crate::plan::{FilterArgument, GroupFilter, Kind, NamedNode, Node, Schema, TableColumn};
 use crate::rules::Rule;
 
@@ -31,6 +32,16 @@ struct Outside<'c> {
 
 impl Evaluator<'_> {
     pub(crate) fn summarize_columns(&self, cells: &Cells, node: &Node) -> Result<CellTable> {
+        self.summarize_columns_of(cells, node, None)
+    }
+
+    /// The same of those groups alone that a filter on one of their columns leaves.
+    pub(super) fn summarize_columns_of(
+        &self,
+        cells: &Cells,
+        node: &Node,
+        only: Option<&Filter>,
+    ) -> Result<CellTable> {
         let Kind::SummarizeColumns { groups, rollup, filters, columns, ignored } = &node.kind
         else {
             return Err(Error::internal("not SUMMARIZECOLUMNS"));
@@ -40,7 +51,10 @@ impl Evaluator<'_> {
         let decides = |i: &usize| !ignored.contains(i);
         let deciding: Vec<&Node> =
             (0..columns.len()).filter(decides).map(|i| &columns[i].node).collect();
-        let of_all = self.filtered(cells, filters, &[])?;
+        let mut of_all = self.filtered(cells, filters, &[])?;
+        if let Some(only) = only {
+            of_all.outer.edit(|c| c.filters.push(only.clone()));
+        }
         let mut parts: Vec<(Vec<u32>, Rows)> = Vec::new();
         let sets = grouping_sets(groups.len(), rollup);
         // Sets under filters of their own ask other scans.

@@ -7,28 +7,62 @@ use evercube_store::{Aggregate, ColumnId, TableId};
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, Scalars};
 use super::iterate::not_zero;
-use super::scan::Grouped;
+use super::scan::{Grouped, Reach};
 use crate::filter_context::Filter;
 use crate::plan::{Fold, Kind, Node};
 use crate::rules::Rule;
 use crate::scalar as rules;
 
 /// An aggregate over a model table.
-struct Plain<'n> {
-    table: TableId,
-    fold: Fold,
+pub(super) struct Plain<'n> {
+    pub table: TableId,
+    pub fold: Fold,
     /// What is folded; nothing where rows are counted.
-    body: Option<&'n Node>,
+    pub body: Option<&'n Node>,
     /// The number of the row context of the table.
-    frame: usize,
+    pub frame: usize,
+}
+
+/// What an iteration goes through.
+pub(super) struct Iterated {
+    pub table: TableId,
+    /// The columns whose values it goes through; none where it goes through the rows.
+    pub columns: Vec<ColumnId>,
 }
 
 /// Rows that are asked for a plain aggregate each.
 struct Asked<'n> {
-    columns: Vec<ColumnId>,
+    iterated: Iterated,
     plain: Plain<'n>,
     /// The rows are those that the aggregate's table has, and not all values of the columns.
     is_of_table: bool,
+}
+
+impl Iterated {
+    /// `None` where it is neither rows of a model table nor visible values of its columns.
+    pub(super) fn of(table: &Node) -> Option<Self> {
+        match &table.kind {
+            Kind::ModelTable { table, blank_row: false } => {
+                Some(Self { table: *table, columns: Vec::new() })
+            }
+            Kind::Values { columns, blank_row: true } => {
+                Some(Self { table: columns.first()?.table, columns: columns.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_rows(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// The column of the model at a position.
+    pub(super) fn column(&self, at: usize) -> Option<ColumnId> {
+        match self.is_rows() {
+            true => Some(ColumnId { table: self.table, column: at as u32 }),
+            false => self.columns.get(at).copied(),
+        }
+    }
 }
 
 impl Evaluator<'_> {
@@ -47,11 +81,11 @@ impl Evaluator<'_> {
             Fold::Min | Fold::Max | Fold::Count => true,
             _ => false,
         };
-        let Kind::Values { columns, blank_row: true } = &table.kind else { return Ok(None) };
+        let Some(iterated) = Iterated::of(table) else { return Ok(None) };
         let Some(plain) = plain(body, cells.frames.len()).filter(|_| is_known) else {
             return Ok(None);
         };
-        let asked = Asked { columns: columns.clone(), plain, is_of_table: false };
+        let asked = Asked { iterated, plain, is_of_table: false };
         let Some(found) = self.asked_values(cells, &asked)? else { return Ok(None) };
         let mut of_cells: Vec<Vec<&Value>> = vec![Vec::new(); cells.n];
         for (cell, value) in found.cells.iter().zip(asked.plain.values(&found)) {
@@ -101,8 +135,8 @@ impl Evaluator<'_> {
             return None;
         }
         let asked = match (&table.kind, &value.kind) {
-            (Kind::Values { columns, blank_row: true }, _) => Asked {
-                columns: columns.clone(),
+            (Kind::Values { .. } | Kind::ModelTable { .. }, _) => Asked {
+                iterated: Iterated::of(table)?,
                 plain: plain(value, cells.frames.len())?,
                 is_of_table: false,
             },
@@ -125,8 +159,9 @@ impl Evaluator<'_> {
                 let plain = plain(&named.node, *frame)
                     .or_else(|| aggregate(&named.node, frame + 1))
                     .filter(|p| p.table == table)?;
-                let columns = groups.iter().map(own).collect::<Option<_>>()?;
-                Asked { columns, plain, is_of_table: true }
+                let columns = groups.iter().map(own).collect::<Option<Vec<_>>>()?;
+                let iterated = (!columns.is_empty()).then_some(Iterated { table, columns })?;
+                Asked { iterated, plain, is_of_table: true }
             }
             _ => return None,
         };
@@ -143,21 +178,14 @@ impl Evaluator<'_> {
     /// The aggregate of each combination of values that has rows, cell by cell; `None` where that
     /// is not what an iteration would find.
     fn asked_values(&self, cells: &Cells, asked: &Asked<'_>) -> Result<Option<Grouped>> {
-        let Asked { columns, plain, .. } = asked;
+        let Asked { iterated, plain, .. } = asked;
+        let columns = match iterated.is_rows() {
+            true => self.key_of(iterated.table).into_iter().collect(),
+            false => iterated.columns.clone(),
+        };
         let is_alike = self.has(Rule::GroupsByScan)
             && !columns.is_empty()
-            // Rows around the iteration would become filters in it, and not of its table.
-            && cells.transitioned == cells.frames.len()
-            && self.model.calculation_groups().is_empty()
-            && cells.distinct.iter().all(|context| {
-                let reach = self.reach(context, plain.table);
-                context.filters.iter().all(|f| is_apart(f, columns))
-                    && columns.iter().all(|c| reach.path(c.table).is_some())
-            })
-            && cells.keys.iter().all(|key| match &key.target {
-                KeyTarget::Column(_) => true,
-                KeyTarget::Row { table, .. } => columns.iter().all(|c| c.table != *table),
-            });
+            && self.is_apart(cells, iterated, plain.table);
         if !is_alike {
             return Ok(None);
         }
@@ -168,8 +196,57 @@ impl Evaluator<'_> {
         if aggregates.len() != 1 {
             return Ok(None);
         }
-        let found = self.scan(cells, plain.table, columns, false, &|_| Ok(aggregates.clone()))?;
+        let found = self.scan(cells, plain.table, &columns, false, &|_| Ok(aggregates.clone()))?;
         Ok(Some(found))
+    }
+
+    /// A column whose values are different in every row of a table, and in none of them blank.
+    fn key_of(&self, table: TableId) -> Option<ColumnId> {
+        let column = ColumnId { table, column: self.unique_column(table)? };
+        let has_blank = self.store.table(table).column(column.column).has_blank();
+        (!has_blank && self.tells_rows(column)).then_some(column)
+    }
+
+    /// Whether what an aggregate over `base` sees of a row or value that is gone through is what it
+    /// sees in the cell, as far as it belongs to that: each row of `base` to one of them.
+    pub(super) fn is_apart(&self, cells: &Cells, iterated: &Iterated, base: TableId) -> bool {
+        // Rows around the iteration would become filters in it, and not of its table.
+        if cells.transitioned != cells.frames.len() || !self.model.calculation_groups().is_empty() {
+            return false;
+        }
+        cells.distinct.iter().all(|context| {
+            let reach = self.reach(context, base);
+            let is_reached = match reach.path(iterated.table) {
+                // The blank row is no row that is gone through.
+                Some(path) if iterated.is_rows() => {
+                    let to = |step| self.model.relationship(step).def.to.table;
+                    !path.is_empty() && !path.iter().any(|s| self.store.has_blank_row(to(*s)))
+                }
+                found => found.is_some(),
+            };
+            // A row fixes what it refers to as well.
+            let fixed = match iterated.is_rows() {
+                true => self.reach(context, iterated.table),
+                false => Reach::default(),
+            };
+            let is_fixed = |c: &ColumnId| match iterated.is_rows() {
+                true => fixed.path(c.table).is_some(),
+                false => iterated.columns.contains(c),
+            };
+            is_reached
+                && context.filters.iter().all(|filter| match filter {
+                    Filter::Column { .. } => true,
+                    Filter::Tuples { columns, .. } => !columns.iter().any(is_fixed),
+                    Filter::Rows { .. } => false,
+                })
+                && cells.keys.iter().all(|key| match &key.target {
+                    KeyTarget::Column(_) => true,
+                    KeyTarget::Row { table, .. } if iterated.is_rows() => {
+                        fixed.path(*table).is_none()
+                    }
+                    KeyTarget::Row { table, .. } => *table != iterated.table,
+                })
+        })
     }
 }
 
@@ -183,18 +260,9 @@ impl Plain<'_> {
     }
 }
 
-/// Whether a filter stays what it is where a column of these gets one value of its own.
-fn is_apart(filter: &Filter, columns: &[ColumnId]) -> bool {
-    match filter {
-        Filter::Column { .. } => true,
-        Filter::Tuples { columns: of, .. } => !columns.iter().any(|c| of.contains(c)),
-        Filter::Rows { .. } => false,
-    }
-}
-
 /// The plain aggregate that a measure or `CALCULATE` without filters is; `frame` is the row context
 /// it is asked in.
-fn plain(node: &Node, frame: usize) -> Option<Plain<'_>> {
+pub(super) fn plain(node: &Node, frame: usize) -> Option<Plain<'_>> {
     if node.uses.volatile {
         return None;
     }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use evercube_store::{BitSet, ColumnId, RelationshipId, TableId};
 
 use super::paths::weight;
-use super::{Direction, FilterContext, SPARSE, Visibility};
+use super::{Direction, FilterContext, Visibility};
+
+/// So many rows are looked up one by one.
+const FEW_ROWS: usize = 1 << 10;
 
 impl Visibility<'_> {
     /// How filters pass a relationship under `context`.
@@ -84,9 +87,9 @@ impl Visibility<'_> {
     pub(super) fn all_reached(&self, path: &[RelationshipId], rows: &BitSet, n: usize) -> BitSet {
         if let Some((step, rest)) = path.split_first()
             && self.store.relationship(*step).is_some()
-            && rows.count() * SPARSE > rows.len()
+            && rows.count() > FEW_ROWS
         {
-            // Reading all keys in their order costs less than looking up those of many rows.
+            // Keys are read block by block, where a block has more than a few of the rows.
             let reached = self.onto_one_side(*step, rows);
             return if rest.is_empty() { reached } else { self.all_reached(rest, &reached, n) };
         }
