@@ -8,14 +8,16 @@ mod handover;
 mod heartbeats;
 mod history;
 mod membership;
+mod messages;
 mod propose;
 mod relay;
 mod revive;
+mod status;
 mod timing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -27,19 +29,21 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::acknowledged::Acknowledged;
-use crate::coding::{decode, encode};
+use crate::coding::encode;
 use crate::command::{Command, LEVEL};
 use crate::dated::Answers;
 use crate::log_store::LogStore;
-use crate::raft::{Coming, Metrics, Raft};
+use crate::raft::{Coming, Raft};
 use crate::refusal::Refusal;
 use crate::state::{Member, MemberKind, State};
 use crate::state_machine::StateMachine;
 pub use ground::Ground;
-use handover::{HandOver, Yielding};
+use handover::Yielding;
+use membership::JoinRequest;
 pub(crate) use membership::LOST;
-use membership::{JoinRequest, Removal};
 use propose::HOLD;
+pub use status::Status;
+use status::knows_committed;
 pub use timing::Timing;
 pub(crate) use timing::millis;
 
@@ -107,29 +111,6 @@ pub enum Bootstrap {
     Restart,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    pub leader: Option<u64>,
-    pub term: u64,
-    /// Age of the last contact with a majority (at the leader) or with the leader (elsewhere).
-    pub millis_since_quorum: Option<u64>,
-    pub applied: u64,
-    pub me: u64,
-    /// Whether this server has once applied all it had heard of since its start.
-    pub caught_up: bool,
-    pub timing: Timing,
-    /// Why other members refuse this server, where they do.
-    pub refused: Option<String>,
-}
-
-impl Status {
-    /// Whether this server knows who leads: for as long as a leader goes on without a majority.
-    pub fn is_in_contact(&self) -> bool {
-        let age = self.millis_since_quorum.map(Duration::from_millis);
-        self.leader.is_some() && age.is_some_and(|age| age <= self.timing.without_majority())
-    }
-}
-
 /// This server's part of the replicated metadata.
 pub struct Metastore {
     /// For work that goes on when nobody waits for it any more.
@@ -189,11 +170,6 @@ impl std::fmt::Debug for Metastore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metastore").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// Whether this leader knows what is committed: a new one does not until an entry of its own is.
-fn knows_committed(m: &Metrics) -> bool {
-    m.last_applied.is_some_and(|l| l.leader_id.term == m.current_term)
 }
 
 fn unavailable(message: impl Into<String>) -> Error {
@@ -430,91 +406,6 @@ impl Metastore {
         self.state.watch()
     }
 
-    pub fn status(&self) -> Status {
-        let metrics = self.raft().metrics();
-        let m = metrics.borrow();
-        let me = self.config.node_id;
-        let history = || self.state().history();
-        let ailing = self.is_out();
-        let leader = m.current_leader.filter(|_| !ailing);
-        let millis = if ailing {
-            None
-        } else if leader == Some(me) {
-            // Before it knows what is committed, a new leader is as fresh as it was before.
-            self.quorum_age(&m).filter(|_| knows_committed(&m)).or_else(|| self.fresh_age())
-        } else {
-            self.fresh_age()
-        };
-        let applied = m.last_applied.map_or(0, |l| l.index);
-        if leader == Some(me) || (millis.is_some() && applied >= self.heard_commit()) {
-            self.caught_up.store(true, Ordering::Relaxed);
-        }
-        let patience = self.timing().without_majority();
-        let in_touch = millis.is_some_and(|ms| Duration::from_millis(ms) < patience);
-        Status {
-            leader,
-            term: m.current_term,
-            millis_since_quorum: millis,
-            applied,
-            me,
-            caught_up: self.caught_up.load(Ordering::Relaxed),
-            timing: self.timing(),
-            refused: self.refused.told(in_touch, history),
-        }
-    }
-
-    /// Milliseconds since a majority was in contact with this leader; a group of one always is.
-    fn quorum_age(&self, m: &Metrics) -> Option<u64> {
-        let at = self.majority_at(m)?;
-        Some(millis(at.elapsed()))
-    }
-
-    fn majority_at(&self, m: &Metrics) -> Option<Instant> {
-        let configurations = m.membership_config.membership().get_joint_config();
-        self.acknowledged.majority_at(self.config.node_id, &m.vote, configurations)
-    }
-
-    fn fresh_age(&self) -> Option<u64> {
-        match self.fresh_contact.load(Ordering::Relaxed) {
-            0 => None,
-            at => Some(self.elapsed_millis().saturating_sub(at)),
-        }
-    }
-
-    /// The newest entry this server has heard to be committed.
-    pub fn heard_commit(&self) -> u64 {
-        self.heard_commit.load(Ordering::Relaxed)
-    }
-
-    /// Whether this server takes no part: its consensus has stopped, its disk hangs, or the group went
-    /// on in a history after this one.
-    fn is_out(&self) -> bool {
-        self.why_out().is_some()
-    }
-
-    /// Why this server takes no part, where it does not.
-    pub fn why_out(&self) -> Option<String> {
-        if self.ailing.load(Ordering::SeqCst) {
-            return Some(
-                "consensus has stopped on this server, whose disk failed or is full; its log says more"
-                    .to_owned(),
-            );
-        }
-        if self.hangs.load(Ordering::SeqCst) {
-            return Some("the disk of this server does not answer".to_owned());
-        }
-        self.left_behind()
-    }
-
-    fn left_behind(&self) -> Option<String> {
-        self.refused.left_behind(|| self.state().history())
-    }
-
-    /// Notes what the member at `address` answered to this server, where it refuses it.
-    pub fn refused_by(&self, address: &str, error: &Error) {
-        self.refused.by(address, error);
-    }
-
     fn elapsed_millis(&self) -> u64 {
         millis(self.started.elapsed())
     }
@@ -529,60 +420,6 @@ impl Metastore {
                 "this server has not caught up with entry {index} within {} s",
                 limit.as_secs()
             ))),
-        }
-    }
-
-    /// Answers another member.
-    pub async fn handle(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        if path != "raft/who"
-            && let Some(why) = self.why_out()
-        {
-            return Err(unavailable(why));
-        }
-        match self.meant_for_me(path)? {
-            "raft/append" => self.append(body).await,
-            "raft/vote" => self.vote(body).await,
-            "raft/heard" => encode(&self.heard().await?),
-            "raft/snapshot" => encode(&self.raft().install_snapshot(decode(body)?).await),
-            "raft/hand-to" => self.hand_over_here(decode(body)?).await.map(|()| Vec::new()),
-            "raft/hand-over" => {
-                self.hand_over_here(HandOver::plain(decode(body)?)).await.map(|()| Vec::new())
-            }
-            "raft/take-over" => self.take_over(decode(body)?).await.map(|()| Vec::new()),
-            "raft/forget-leader" => self.forget_leader(body).await.map(|()| Vec::new()),
-            "raft/leads-no-more" => self.leader_left(decode(body)?).await.map(|()| Vec::new()),
-            "raft/kind" => self.change_kind_here(decode(body)?).await.map(|()| Vec::new()),
-            "raft/propose" => encode(&self.propose_here(decode(body)?).await?),
-            "raft/propose-next" => encode(&self.propose_when_leading(decode(body)?).await?),
-            "raft/read-index" => encode(&self.read_index_here().await?),
-            "raft/read-index-next" => encode(&self.read_index_when_leading().await?),
-            "raft/who" => encode(&self.config.node_id),
-            "raft/silence" => encode(&self.silence_of(decode(body)?).map(millis)),
-            "raft/remove" => {
-                self.remove_here(decode(body)?, |c| self.propose(c)).await.map(|()| Vec::new())
-            }
-            "raft/remove-once" => {
-                let Removal { id, request_id } = decode(body)?;
-                let propose = |c| self.propose_once(&request_id, c);
-                self.remove_here(id, propose).await.map(|()| Vec::new())
-            }
-            "raft/lost" => {
-                self.refused.lost(LOST);
-                Ok(Vec::new())
-            }
-            "raft/join" => self.let_in(body).await.map(|()| Vec::new()),
-            _ => Err(Error::not_found(format!("the metastore knows no request '{path}'"))),
-        }
-    }
-
-    /// The path without the member it is meant for, where it says so.
-    fn meant_for_me<'a>(&self, path: &'a str) -> Result<&'a str> {
-        let addressed =
-            path.rsplit_once('/').and_then(|(p, id)| Some((p, id.parse::<u64>().ok()?)));
-        match addressed {
-            Some((path, id)) if id == self.config.node_id => Ok(path),
-            Some(_) => Err(unavailable("another member is at this address now")),
-            None => Ok(path),
         }
     }
 
