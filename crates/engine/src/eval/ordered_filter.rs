@@ -2,6 +2,7 @@
 //! `'Date'[Date] <= MAX ( 'Date'[Date] )`: the values of the column are put in order once, and each
 //! cell looks up between which of them its rows lie, instead of comparing every row. Where the codes
 //! of a column are in the order of its values they are the places, and a single cell is worth it, too.
+//! Beside such comparisons there may be conditions on the row alone, which are tested once.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -109,13 +110,36 @@ impl Evaluator<'_> {
         conjuncts(condition, &mut conditions);
         let mut parts = Vec::new();
         for condition in conditions {
-            match self.compared_in_order(cells, &table.rows, condition) {
+            let part = match self.compared_in_order(cells, &table.rows, condition) {
+                Ok(None) => self.tested_once(cells, &table.rows, condition),
+                known => known,
+            };
+            match part {
                 Ok(Some(part)) => parts.push(part),
                 Err(e) if e.kind.is_stop() => return Err(e),
                 _ => return Ok(None),
             }
         }
         Ok(Some(parts))
+    }
+
+    /// A condition that looks at the row alone lets the same rows through in every cell.
+    fn tested_once(&self, cells: &Cells, rows: &Rows, condition: &Node) -> Result<Option<Part>> {
+        /// More are not held at once.
+        const MOST_ROWS: usize = 1 << 22;
+        let uses = condition.uses;
+        let is_of_row = uses.frame >= cells.frames.len()
+            && !uses.filter_context
+            && !uses.volatile
+            && uses.slot == Uses::NONE;
+        if !is_of_row || cells.n < 2 || rows.len > MOST_ROWS {
+            return Ok(None);
+        }
+        let (inner, _) = cells.select(&[0]).iterate(&CellTable::shared(rows.clone()));
+        let tests = self.scalars(&inner, condition)?;
+        let place = |row| rules::to_bool(tests.get(row), &self.culture).map(u32::from);
+        let places = (0..rows.len).map(place).collect::<Result<_>>()?;
+        Ok(Some(Part { places, ranges: vec![1..2; cells.n], blanks: None }))
     }
 
     fn compared_in_order(
