@@ -113,6 +113,13 @@ pub enum ExprKind {
         table: Arc<str>,
         name: Arc<str>,
     },
+    /// `Table[Column].[Level]`: a level of the hierarchy that the column's variation names, as Power
+    /// BI makes one for every column of dates.
+    Level {
+        table: Option<Arc<str>>,
+        column: Arc<str>,
+        level: Arc<str>,
+    },
     /// Function call; the name as written (functions may contain dots: `PERCENTILE.INC`).
     /// An omitted argument (`F(a,,b)`) is `ExprKind::Omitted`.
     Call {

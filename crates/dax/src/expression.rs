@@ -217,34 +217,35 @@ impl Parser<'_> {
 
     fn without_table(&mut self, name: Arc<str>, start: u32) -> Expr {
         self.advance();
-        self.reject_variation();
-        Expr { kind: ExprKind::Bracketed(name), span: self.span_from(start) }
+        let kind = match self.level() {
+            Some(level) => ExprKind::Level { table: None, column: name, level },
+            None => ExprKind::Bracketed(name),
+        };
+        Expr { kind, span: self.span_from(start) }
     }
 
     fn table_or_column(&mut self, table: Arc<str>, quoted: bool, start: u32) -> Expr {
         let kind = if let TokenKind::Bracketed(name) = self.peek().kind.clone() {
             self.advance();
-            self.reject_variation();
-            ExprKind::Qualified { table, name }
+            match self.level() {
+                Some(level) => ExprKind::Level { table: Some(table), column: name, level },
+                None => ExprKind::Qualified { table, name },
+            }
         } else {
             ExprKind::Name { name: table, quoted }
         };
         Expr { kind, span: self.span_from(start) }
     }
 
-    /// `T[Date].[Year]` is an error of its own.
-    fn reject_variation(&mut self) {
-        while self.peek().is_symbol(".") && matches!(self.peek_at(1).kind, TokenKind::Bracketed(_))
-        {
-            let span = self.peek().span;
-            self.error(
-                "levels of the automatic date hierarchy, as in T[Date].[Year], are not available; \
-                 use a column of a date table",
-                span,
-            );
-            self.advance();
-            self.advance();
+    /// The `.[Year]` of `T[Date].[Year]`.
+    fn level(&mut self) -> Option<Arc<str>> {
+        if !self.peek().is_symbol(".") {
+            return None;
         }
+        let TokenKind::Bracketed(level) = self.peek_at(1).kind.clone() else { return None };
+        self.advance();
+        self.advance();
+        Some(level)
     }
 
     fn call(&mut self, function: Arc<str>, function_span: Span) -> Expr {

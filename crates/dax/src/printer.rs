@@ -130,6 +130,14 @@ fn write_bare(out: &mut String, expression: &Expr) {
             }
         }
         ExprKind::Bracketed(name) => wrap(out, '[', name, ']'),
+        ExprKind::Level { table, column, level } => {
+            if let Some(table) = table {
+                wrap(out, '\'', table, '\'');
+            }
+            wrap(out, '[', column, ']');
+            out.push('.');
+            wrap(out, '[', level, ']');
+        }
         ExprKind::Qualified { table, name } => {
             wrap(out, '\'', table, '\'');
             wrap(out, '[', name, ']');

@@ -390,6 +390,7 @@ impl<'a> Binder<'a> {
             ExprKind::Name { name, quoted } => self.name(scope, name, *quoted, span),
             ExprKind::Bracketed(name) => self.bracketed(scope, name, span),
             ExprKind::Qualified { table, name } => self.qualified(scope, table, name, span),
+            ExprKind::Level { column, level, .. } => Err(reference::no_level(column, level)),
             ExprKind::Call { function, arguments, .. } => {
                 self.call(scope, &function.to_ascii_uppercase(), arguments, span)
             }

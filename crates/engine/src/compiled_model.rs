@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use evercube_base::{DataType, Error, Result};
-use evercube_dax::ast::{Expr, Parameter};
+use evercube_dax::ast::{Expr, Parameter, Query};
 
 use crate::calculation_group::CalculationGroupInfo;
 use crate::filter_context::PlainPaths;
@@ -15,6 +15,9 @@ use crate::scalar::Culture;
 use evercube_store::{ColumnId, RelationshipDef, RelationshipId, TableId};
 
 mod compile;
+mod levels;
+
+use levels::Levels;
 
 /// After the name of an object: the expression of its format string.
 pub(crate) const FORMAT_OF: &str = "/formatStringDefinition";
@@ -119,6 +122,7 @@ pub struct CompiledModel {
     measure_ids: HashMap<String, usize>,
     /// By lower-case name.
     functions: BTreeMap<String, FunctionInfo>,
+    levels: Levels,
     relationships: Vec<RelationshipInfo>,
     plain_paths: PlainPaths,
     /// By falling precedence.
@@ -139,6 +143,16 @@ pub struct CompiledModel {
 }
 
 impl CompiledModel {
+    /// Puts the columns that levels of hierarchies stand for in their places.
+    pub fn resolve_levels(&self, query: &mut Query) {
+        self.levels.resolve_all(query);
+    }
+
+    /// Whether a table is that of some column's hierarchy.
+    pub fn is_of_levels(&self, table: &str) -> bool {
+        self.levels.has_table(table)
+    }
+
     /// How constants in expressions say numbers and dates.
     pub(crate) fn culture(&self) -> &Culture {
         &self.culture

@@ -187,13 +187,14 @@ fn run(
     context: &QueryContext,
     explain: bool,
 ) -> Result<(QueryResult, Explanation)> {
-    let parsed = evercube_dax::parse_query(text).into_result()?;
+    let mut parsed = evercube_dax::parse_query(text).into_result()?;
     check_parameters(&parsed, &context.parameters)?;
     let seen = dataset
         .model
         .seen_by(&context.roles)
         .map(|model| Dataset { model: Arc::new(model), store: Arc::clone(&dataset.store) });
     let dataset = seen.as_ref().unwrap_or(dataset);
+    dataset.model.resolve_levels(&mut parsed);
     check_definitions(&dataset.model, &parsed.definitions)?;
     let extended = with_definitions(dataset, context, &parsed.definitions)?;
     let is_extended = extended.is_some();

@@ -161,7 +161,8 @@ impl Reference {
 
     /// Answers a query: one table per `EVALUATE`.
     pub fn query(&mut self, text: &str) -> Result<Vec<Table>> {
-        let query = evercube_dax::parse_query(text).into_result()?;
+        let mut query = evercube_dax::parse_query(text).into_result()?;
+        self.model.resolve_levels(&mut query);
         let env = self.define(&query.definitions)?;
         let tables: Vec<Table> =
             query.evaluates.iter().map(|e| self.evaluate(&env, e)).collect::<Result<_>>()?;

@@ -18,6 +18,10 @@ pub fn show_expr(expression: &Expr) -> String {
         ExprKind::Parameter(name) => format!("@{name}"),
         ExprKind::Name { name, quoted } => format!("{}{name}", if *quoted { "'" } else { "" }),
         ExprKind::Bracketed(name) => format!("[{name}]"),
+        ExprKind::Level { table: Some(table), column, level } => {
+            format!("<{table}|{column}|{level}>")
+        }
+        ExprKind::Level { table: None, column, level } => format!("<{column}|{level}>"),
         ExprKind::Qualified { table, name } => format!("<{table}|{name}>"),
         ExprKind::Call { function, arguments, .. } => format!("{function}({})", list(arguments)),
         ExprKind::Omitted => "omitted".to_owned(),

@@ -29,6 +29,7 @@ impl Binder<'_> {
             function => format!("{function} takes a column of the model here, as Table[Column]"),
         };
         Error::invalid(match &e.kind {
+            ExprKind::Level { column, level, .. } => return no_level(column, level),
             ExprKind::Qualified { name, .. } | ExprKind::Bracketed(name)
                 if self.is_measure(name) =>
             {
@@ -172,7 +173,13 @@ impl Binder<'_> {
         if let Some(found) = self.row_column(scope, is_it, span) {
             return Ok(found);
         }
-        if self.model.column(table, name).is_some() {
+        if let Some(column) = self.model.column(table, name) {
+            // The level of a date in the row: `Sales[Date].[Year]`.
+            if self.model.is_of_levels(table)
+                && let Some(found) = self.related_column(scope, column, span)
+            {
+                return Ok(found);
+            }
             return Err(Error::invalid(format!(
                 "A single value for column '{name}' in table '{table}' cannot be determined. This happens where a column is named without an aggregation such as MIN, MAX, COUNT or SUM, outside of a row context."
             )));
@@ -182,4 +189,11 @@ impl Binder<'_> {
         }
         Err(self.no_column(table, name))
     }
+}
+
+/// Of a column whose hierarchy, if it has one, is not known.
+pub(super) fn no_level(column: &str, level: &str) -> Error {
+    Error::invalid(format!(
+        "The column '{column}' has no hierarchy of dates of which [{level}] could be a level: the model gives it no variation. Use a column of a date table."
+    ))
 }

@@ -11,8 +11,8 @@ use evercube_model::kpi::kpi_measures;
 use evercube_model::tabular::{Database, ExpressionDefinition, Measure, Relationship, Table};
 
 use super::{
-    ColumnInfo, CompiledModel, FORMAT_OF, FunctionInfo, MeasureInfo, ObjectState, RelationshipInfo,
-    RoleFilter, TableInfo, key,
+    ColumnInfo, CompiledModel, FORMAT_OF, FunctionInfo, Levels, MeasureInfo, ObjectState,
+    RelationshipInfo, RoleFilter, TableInfo, key,
 };
 use crate::calculation_group::{
     CalculationGroupInfo, CalculationItemInfo, MANY_SELECTED, NO_SELECTION, name_column,
@@ -29,7 +29,8 @@ impl CompiledModel {
         let model = &database.model;
         let culture = model.culture.as_deref().map(Culture::without_year).unwrap_or_default();
         let coalesces_filters = model.coalesces_filters();
-        let mut compiled = Self { culture, coalesces_filters, ..Self::default() };
+        let levels = Levels::of(model);
+        let mut compiled = Self { culture, coalesces_filters, levels, ..Self::default() };
         for table in &model.tables {
             let id = TableId(compiled.tables.len() as u32);
             compiled.table_ids.insert(key(&table.name), id);
@@ -43,7 +44,7 @@ impl CompiledModel {
                     format_string: measure.format_string.clone(),
                     format: compiled
                         .parse_format(format!("{}[{}]", table.name, measure.name), format),
-                    detail_rows: detail_rows(table, measure),
+                    detail_rows: detail_rows(table, measure, &compiled.levels),
                     ..of
                 };
                 compiled.add_measure(info);
@@ -51,11 +52,14 @@ impl CompiledModel {
         }
         compiled.compile_kpis(&model.tables);
         for function in model.functions() {
-            let definition = compiled.parsed(
+            let mut definition = compiled.parsed(
                 format!("function '{}'", function.name),
                 &function.expression,
                 |text| evercube_dax::parse_function(text).into_result(),
             );
+            if let Ok((_, body)) = &mut definition {
+                compiled.levels.resolve(body);
+            }
             let info = FunctionInfo {
                 name: function.name.clone(),
                 description: function.description.map(|d| d.to_string()),
@@ -268,7 +272,11 @@ impl CompiledModel {
     }
 
     fn parse(&mut self, object: String, text: &str) -> Result<Expr> {
-        self.parsed(object, text, |text| parse_expression(text).into_result())
+        let mut parsed = self.parsed(object, text, |text| parse_expression(text).into_result());
+        if let Ok(e) = &mut parsed {
+            self.levels.resolve(e);
+        }
+        parsed
     }
 
     fn parsed<T>(
@@ -331,9 +339,13 @@ impl CompiledModel {
     }
 }
 
-fn detail_rows(table: &Table, measure: &Measure) -> Option<Result<Expr>> {
+fn detail_rows(table: &Table, measure: &Measure, levels: &Levels) -> Option<Result<Expr>> {
     let own = measure.detail_rows_definition.as_ref();
     let given = own.or(table.default_detail_rows_definition.as_ref());
     let text = given.map(|d| &d.expression).filter(|text| !text.trim().is_empty());
-    text.map(|text| parse_expression(text).into_result())
+    text.map(|text| {
+        let mut parsed = parse_expression(text).into_result()?;
+        levels.resolve(&mut parsed);
+        Ok(parsed)
+    })
 }

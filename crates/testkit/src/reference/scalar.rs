@@ -25,11 +25,17 @@ impl Reference {
             ExprKind::Literal(v) => Ok(v.clone()),
             ExprKind::Omitted => Ok(Value::Blank),
             ExprKind::Qualified { table, name } => match self.column_named(table, name) {
-                Some(id) => self.column_value(env, id, e.span, 0),
+                Some(id) => match self.column_value(env, id, e.span, 0) {
+                    Err(_) if self.model.is_of_levels(table) => self.related(env, e),
+                    found => found,
+                },
                 None => self.measure_or_format(env, name)?.ok_or_else(|| {
                     Error::invalid(format!("There is no column or measure {table}[{name}]."))
                 }),
             },
+            ExprKind::Level { level, .. } => {
+                Err(Error::invalid(format!("There is no hierarchy with the level {level}.")))
+            }
             ExprKind::Bracketed(name) => match self.measure_or_format(env, name)? {
                 Some(value) => Ok(value),
                 None => self.named_value(env, name, e.span, 0),
