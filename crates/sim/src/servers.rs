@@ -345,23 +345,6 @@ fn deploy() -> DeployRequest {
     DeployRequest { text: MODEL.into(), ..DeployRequest::default() }
 }
 
-/// Tries to make a version where that may fail for good reasons, which is noted.
-async fn try_to_write(world: &World, number: i64) {
-    fill_sources(world, number);
-    let call = Call { request_id: Some(format!("try {number}")), ..admin() };
-    for server in world.names() {
-        let Some(server) = world.server(&server) else { continue };
-        let asked = server.refresh(&call, "Retail", refresh(&[]));
-        let made = timeout(PATIENCE, world.wires.while_it_runs(&server, asked)).await;
-        world.note(format!("refresh {number} was tried: {made:?}"));
-        if let Ok(Ok(answer)) = made {
-            world.oracle().acknowledged(answer.seq, number);
-            checks::is_on_two_disks(world, answer.seq);
-            return;
-        }
-    }
-}
-
 fn is_whole(file: &Path, name: &[u8; 32]) -> bool {
     std::fs::read(file).is_ok_and(|bytes| blake3::hash(&bytes).as_bytes() == name)
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::wires::LONGEST;
 use super::world::{World, admin};
-use super::{NAMES, PATIENCE, Planted, ask, try_to_write, write};
+use super::{NAMES, PATIENCE, Planted, ask, write};
 use crate::chance::Chance;
 use crate::host;
 use crate::host::files::{self, Trouble};
@@ -27,11 +27,11 @@ fn strained(world: &World, name: &str, what: Trouble) -> Vec<files::InTrouble> {
     }
 }
 
-/// Changes may be refused while a disk is full; queries go on there, and changes once there is space.
+/// Changes are made while a disk is full, by others than its server; queries go on there.
 pub async fn a_disk_fills(world: &World, chance: &mut Chance, number: i64) {
     let name = *chance.of(&NAMES);
     let full = strained(world, name, Trouble::Full);
-    try_to_write(world, number).await;
+    write(world, number).await;
     still_answers(world, name).await;
     drop(full);
     world.note(format!("the disk of {name} has space"));
