@@ -9,10 +9,11 @@ use evercube_store::{ColumnId, StoreVersion, TableData, TableId};
 
 use crate::bind::{Binder, Scope};
 use crate::compiled_model::{CompiledModel, ObjectState};
-use crate::eval::{CellTable, Evaluator};
+use crate::eval::Evaluator;
 use crate::plan::TableColumn;
 use crate::query::QueryContext;
 use crate::references::{Item, References};
+use crate::row_values::row_values;
 use crate::scalar::{Culture, convert};
 
 /// What was computed, and what could not be.
@@ -24,9 +25,6 @@ pub struct Calculated {
     pub columns: Vec<(ColumnId, Vec<Value>)>,
     pub failures: Vec<ObjectState>,
 }
-
-/// Rows of a table that an expression is evaluated for at once.
-pub(crate) const ROWS_AT_ONCE: usize = 1 << 16;
 
 /// Computes every calculated table and column. `tables` holds the source data in model order:
 /// calculated columns blank, calculated tables empty.
@@ -263,15 +261,7 @@ impl Work<'_> {
         let evaluator = Evaluator::new(self.model, &self.store, self.context, false);
         let start = evaluator.start();
         let all = evaluator.table(&start, &rows)?;
-        let mut values = Vec::with_capacity(all.rows.len);
-        let mut first = 0;
-        while first < all.rows.len {
-            let last = (first + ROWS_AT_ONCE).min(all.rows.len);
-            let some: Vec<u32> = (first as u32..last as u32).collect();
-            let cells = start.in_rows_of(&CellTable::shared(all.rows.take(&some)));
-            values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
-            first = last;
-        }
+        let values = row_values(&evaluator, &start, (column.table, &all), &node)?;
         let data = stored(&values, self.model.column_info(column).data_type, &evaluator.culture);
         self.pending.entry(column.table).or_default().push((column.column, data));
         self.out.columns.push((column, values));

@@ -7,10 +7,11 @@ use evercube_base::{Error, Result};
 use evercube_dax::ast::Expr;
 
 use crate::bind::Binder;
-use crate::calculated::{ROWS_AT_ONCE, stored};
-use crate::eval::{CellTable, Evaluator};
+use crate::calculated::stored;
+use crate::eval::Evaluator;
 use crate::query::{Dataset, QueryContext, Variables};
 use crate::query_table::stored_type;
+use crate::row_values::row_values;
 use crate::secured::secured;
 
 /// The dataset with one more column in a table. `define` makes known what the expression may name;
@@ -43,13 +44,7 @@ pub(crate) fn with_column(
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
     let start = evaluator.with_variables(&evaluator.start(), &variables);
-    let mut values = Vec::with_capacity(all.rows.len);
-    for first in (0..all.rows.len).step_by(ROWS_AT_ONCE) {
-        let last = (first + ROWS_AT_ONCE).min(all.rows.len);
-        let some: Vec<u32> = (first as u32..last as u32).collect();
-        let cells = start.in_rows_of(&CellTable::shared(all.rows.take(&some)));
-        values.extend(evaluator.scalars(&cells, &node)?.into_vec(cells.n));
-    }
+    let values = row_values(&evaluator, &start, (id, &all), &node)?;
     let data_type = stored_type(node.data_type(), &values);
     let mut tables = dataset.store.tables.clone();
     let place = &mut tables[id.0 as usize];

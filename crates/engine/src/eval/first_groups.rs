@@ -11,7 +11,7 @@ use super::Evaluator;
 use super::cells::{Cells, Scalars};
 use super::rows::{CellTable, RowColumn};
 use super::summarize_columns::schema_of;
-use crate::filter_context::Filter;
+use crate::filter_context::{Filter, FilterContext};
 use crate::plan::{Kind, Node, SortKey};
 use crate::rules::Rule;
 
@@ -19,6 +19,8 @@ use crate::rules::Rule;
 const MOST_ROWS: usize = 1 << 14;
 /// How many times as many values are tried where some were not enough.
 const MORE: usize = 8;
+/// Finding what filters leave of a table with more rows takes about as long as all groups of it.
+const SHORT: usize = 1 << 16;
 /// Where not so many times as many values are left out, all are taken.
 const WORTH_IT: usize = 16;
 
@@ -97,6 +99,11 @@ impl Evaluator<'_> {
         let Kind::SummarizeColumns { filters, .. } = &table.kind else { return Ok(None) };
         let filters: Vec<_> = filters.iter().map(|f| f.filter.clone()).collect();
         let outer = self.calculate_cells(cells, &filters, true)?;
+        let is_filtered = |c: &Arc<FilterContext>| !c.filters.is_empty() || !c.secured.is_empty();
+        let is_long = self.store.table(column.table).rows() >= SHORT;
+        if is_long && outer.distinct.iter().any(is_filtered) {
+            return Ok(None);
+        }
         let schema = schema_of(self.model, &[column]);
         let found = self.distinct_over(&outer, &[column.table], &[column], true, &schema)?;
         Ok(match found.rows.columns.as_slice() {

@@ -148,7 +148,7 @@ impl Evaluator<'_> {
     /// The one column an expression looks at, and what it is for each code; `None` where it looks
     /// at more, at a column of many values, or fails for one: whoever goes row by row finds out
     /// whether a row has that.
-    fn by_code(
+    pub(crate) fn by_code(
         &self,
         node: &Node,
         frame: usize,

@@ -3,8 +3,9 @@
 
 use evercube_work::{check, tick};
 
-/// Pairs that come before they are put in order for the first time.
-const SOME: usize = 1 << 22;
+/// Pairs that come before they are put in order for the first time: that takes longer than to put
+/// each group's codes in order at the end, and is for the memory that it gives back.
+const SOME: usize = 1 << 23;
 
 #[derive(Default)]
 pub(super) struct Pairs {
