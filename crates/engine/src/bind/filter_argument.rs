@@ -39,13 +39,12 @@ impl Binder<'_> {
         }
         let table =
             if self.is_condition(e) { self.condition(scope, e)? } else { self.table(scope, e)? };
-        let filters = |n: &Node| n.schema().iter().any(|c| c.lineage.is_some());
-        if !filters(&table) {
-            return Err(Error::invalid(
-                "The table of this filter has no column of the model, so it filters nothing; TREATAS gives its columns a place in the model.",
-            ));
-        }
-        Ok(FilterArgument::Table { table, keep })
+        // Without a column of the model it filters nothing, and is no mistake: a union may have lost
+        // the place of its columns.
+        Ok(match table.schema().iter().any(|c| c.lineage.is_some()) {
+            true => FilterArgument::Table { table, keep },
+            false => FilterArgument::Remove(Vec::new()),
+        })
     }
 
     /// Functions that change filters or relationships instead of adding rows.

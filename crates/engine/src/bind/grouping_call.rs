@@ -113,14 +113,15 @@ impl Binder<'_> {
         })
     }
 
-    /// A table as a filter of `SUMMARIZECOLUMNS`.
-    fn group_filter(&mut self, scope: &Scope, e: &Expr) -> Result<GroupFilter> {
+    /// A table as a filter of `SUMMARIZECOLUMNS`; `None` where it filters nothing.
+    fn group_filter(&mut self, scope: &Scope, e: &Expr) -> Result<Option<GroupFilter>> {
         let hidden = called(e, "NONVISUAL").and_then(<[Expr]>::first);
         let given = hidden.unwrap_or(e);
         match self.filter_arguments(scope, std::slice::from_ref(given))?.pop() {
             Some(filter @ FilterArgument::Table { .. }) => {
-                Ok(GroupFilter { filter, visual: hidden.is_none() })
+                Ok(Some(GroupFilter { filter, visual: hidden.is_none() }))
             }
+            Some(FilterArgument::Remove(of)) if of.is_empty() => Ok(None),
             _ => {
                 Err(Error::invalid("The filters of SUMMARIZECOLUMNS are tables.")
                     .at(e.span.place()))
@@ -157,7 +158,7 @@ impl Binder<'_> {
                     }
                     _ => {
                         let filter = self.group_filter(scope, e)?;
-                        out.filters.push(filter);
+                        out.filters.extend(filter);
                     }
                 },
             }
@@ -191,8 +192,8 @@ impl Binder<'_> {
                 None => {
                     let filter = self.group_filter(scope, e)?;
                     match chain.levels.last_mut() {
-                        Some(level) => level.filters.push(filter),
-                        None => chain.total_filters.push(filter),
+                        Some(level) => level.filters.extend(filter),
+                        None => chain.total_filters.extend(filter),
                     }
                     continue;
                 }

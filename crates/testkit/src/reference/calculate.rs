@@ -136,6 +136,7 @@ impl Reference {
                         Change::Put { filter, columns, .. } => {
                             Change::Put { filter, columns, keep: true }
                         }
+                        Change::Remove(none) if none.is_empty() => Change::Remove(none),
                         _ => return Err(Error::invalid("KEEPFILTERS takes a filter.")),
                     });
                 }
@@ -222,8 +223,9 @@ impl Reference {
     fn put(&self, context: &FilterContext, table: &Table) -> Result<Change> {
         let own = (0..table.columns.len()).filter_map(|i| Some((i, table.columns[i].lineage?)));
         let own: Vec<(usize, ColumnId)> = own.collect();
+        // Nothing says which column it is about.
         if own.is_empty() {
-            return Err(unsupported("a filter table without model columns"));
+            return Ok(Change::Remove(Vec::new()));
         }
         let beyond = table.whole.map_or_else(Vec::new, |id| self.beyond(context, id));
         let code =
