@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evercube_base::{Error, ErrorKind, Result};
+use evercube_base::{Error, ErrorKind};
 use evercube_metastore::Member;
 use tokio::time::Instant;
 
@@ -27,22 +27,23 @@ impl Service {
         (at.elapsed() < REFUSES).then_some(why)
     }
 
-    /// # Errors
-    /// `Unavailable` with the reason where this server cannot keep what is committed.
-    pub(crate) fn able(&self) -> Result<()> {
+    /// Why this server cannot keep what is committed, where it cannot.
+    pub(crate) fn unable(&self) -> Option<String> {
         let of_disk = || {
             let why = self.disk_refuses()?;
             Some(format!("the disk of this server takes no files ({why})"))
         };
-        self.metastore.why_out().or_else(of_disk).map_or(Ok(()), |why| Err(unavailable(why)))
+        self.metastore.why_out().or_else(of_disk)
     }
 
-    /// Whether a member is there and able, by one short question.
+    /// Whether a member is there and able, by two short questions. That it is there is asked the way
+    /// that consensus goes; who takes longer over the other one, or is of an earlier release and does
+    /// not know it, counts as able.
     pub(crate) async fn is_able(&self, member: &Member) -> bool {
         let limit = (self.metastore.timing().heartbeat() * 3 / 2).max(ANSWER);
-        let call = self.transport.call(&member.peer_address, "server/able", Vec::new(), limit);
-        // A server of an earlier release does not know the question, but is there.
-        call.await.map_or_else(|e| e.kind == ErrorKind::NotFound, |_| true)
+        let ask = |path| self.transport.call(&member.peer_address, path, Vec::new(), limit);
+        let (there, unable) = tokio::join!(ask("raft/who"), ask("server/unable"));
+        there.is_ok() && unable.map_or(true, |why| why.is_empty())
     }
 
     /// What a write that failed here is answered with: where the disk takes no files and another

@@ -113,7 +113,7 @@ impl Service {
             return true;
         }
         let able = match holder == self.identity.node_id {
-            true => self.able().is_ok(),
+            true => self.unable().is_none(),
             false => self.is_able(member).await,
         };
         if able {
@@ -152,7 +152,7 @@ impl Service {
             state.may_write(*id) && !state.draining.contains(id) && !without.contains(id)
         };
         let me = self.identity.node_id;
-        if able(&me) && self.able().is_ok() && self.metastore.status().leader == Some(me) {
+        if able(&me) && self.unable().is_none() && self.metastore.status().leader == Some(me) {
             return Some(me);
         }
         let ids: Vec<u64> = state.members.keys().copied().filter(|id| able(id)).collect();

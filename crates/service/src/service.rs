@@ -330,7 +330,7 @@ impl Service {
                 self.kept.iter().for_each(|cache| cache.clear());
                 Ok(Vec::new())
             }
-            Some(("server", "able")) => self.able().map(|()| Vec::new()),
+            Some(("server", "unable")) => Ok(self.unable().unwrap_or_default().into_bytes()),
             Some(("server", "status")) => to_json(&self.own_status()),
             Some(("server", "running")) => to_json(&self.running.list().len()),
             Some(("primary", "probe")) => self.probe_here().await.map(|()| Vec::new()),
