@@ -352,14 +352,14 @@ async fn at_writer(
     let writers = state.service.wait_for_writers(HOLD).await?;
     if forwarded {
         return match writers.iter().any(|w| w.is_me) {
-            true => write_here(state, task, asked, by).await,
+            true => task.run(state, asked, by).await,
             false => Err(Error::new(ErrorKind::Unavailable, "this member does not take writes")),
         };
     }
     let mut failure = Error::new(ErrorKind::Unavailable, "no data server takes writes");
     for writer in writers {
         let answer = match writer.is_me {
-            true => write_here(state, task, asked, by).await,
+            true => task.run(state, asked, by).await,
             false => at_other_writer(state, &writer, asked, by).await,
         };
         match answer {
@@ -368,18 +368,6 @@ async fn at_writer(
         }
     }
     Err(failure)
-}
-
-async fn write_here(
-    state: &Arc<ServerState>,
-    task: &Task,
-    asked: &Asked,
-    by: &Identity,
-) -> Result<Answer> {
-    match task.run(state, asked, by).await {
-        Err(e) => Err(state.service.or_elsewhere(e).await),
-        done => done,
-    }
 }
 
 /// The answer of another member, unless it takes writes no longer before it has answered: it may

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 /// The state of the files, as `status` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskHealth {
-    /// Why the disk did not take a file within the last minute; null where it did.
+    /// Why the disk takes no files, since it did not take one; null where it does.
     #[serde(default)]
     pub refuses: Option<String>,
     /// Files found damaged or missing since the start.

@@ -152,6 +152,7 @@ impl Service {
         crate::loader::spawn(&service);
         crate::collect::spawn(&service);
         crate::guardian::spawn(&service);
+        crate::able::spawn(&service);
         crate::audit::spawn(&service);
         crate::scrub::spawn(&service);
         crate::encryption::spawn(&service);

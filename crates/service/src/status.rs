@@ -200,7 +200,7 @@ impl Service {
             clock_micros: Some(self.now().unix_micros()),
             clock_ahead_ms: Some(0),
             databases: if self.serves_queries() { databases } else { Vec::new() },
-            files: DiskHealth { refuses: self.disk_refuses(), ..self.damage.health() },
+            files: DiskHealth { refuses: self.objects.refuses(), ..self.damage.health() },
             agreement: self.agreement(),
             release: Some(crate::drift::release()),
             certificates: self.config.certificates.get(),

@@ -9,8 +9,8 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use evercube_base::{Error, ErrorKind, Result};
 use evercube_vault::Vault;
@@ -37,8 +37,15 @@ pub struct ObjectDir {
     /// Read while a file is written, from the choice of its key to its name.
     writing: RwLock<()>,
     in_use: InUse,
-    /// When the disk last did not take a file, and why.
-    refused: Mutex<Option<(Instant, String)>>,
+    /// What the disk did not take, until it would.
+    refused: Mutex<Option<Refused>>,
+}
+
+/// A file that the disk did not take.
+#[derive(Debug, Clone)]
+struct Refused {
+    bytes: usize,
+    why: String,
 }
 
 /// Where encrypted files lie, and what they are encrypted with.
@@ -153,7 +160,7 @@ impl ObjectDir {
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let path = &file.path;
         let shelf = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(shelf).map_err(|e| self.refused("made", shelf, &e))?;
+        fs::create_dir_all(shelf).map_err(|e| self.refused("made", shelf, bytes, &e))?;
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_extension(format!("{}-{number}.part", std::process::id()));
         let write = || -> std::io::Result<()> {
@@ -166,20 +173,38 @@ impl ObjectDir {
         };
         write().map_err(|e| {
             let _left_behind = fs::remove_file(&temporary);
-            self.refused("written", path, &e)
+            self.refused("written", path, bytes, &e)
         })
     }
 
-    fn refused(&self, what: &str, path: &Path, e: &std::io::Error) -> Error {
-        let now = Some((Instant::now(), e.to_string()));
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    fn refused(&self, what: &str, path: &Path, bytes: &[u8], e: &std::io::Error) -> Error {
+        let refused = Refused { bytes: bytes.len(), why: e.to_string() };
+        *self.last_refused() = Some(refused);
         failed(what, path, e)
     }
 
-    /// When the disk last did not take an object, and why: it is full, read only, failing. What was
-    /// written of the object is gone again.
-    pub fn last_refused(&self) -> Option<(Instant, String)> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn last_refused(&self) -> MutexGuard<'_, Option<Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the disk takes no objects, since it did not take one: it is full, read only, failing. What
+    /// was written of that one is gone again.
+    pub fn refuses(&self) -> Option<String> {
+        self.last_refused().as_ref().map(|refused| refused.why.clone())
+    }
+
+    /// Looks whether a disk that did not take an object would now: it has as much space and takes a
+    /// small file.
+    pub fn try_again(&self) {
+        let Some(Refused { bytes, .. }) = *self.last_refused() else { return };
+        let space = rustix::fs::statvfs(&self.root).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
+        let small = self.root.join(format!("{}-space.part", std::process::id()));
+        let takes = || fs::write(&small, b"x").and_then(|()| fs::File::open(&small)?.sync_all());
+        let takes = space.is_ok_and(|space| space >= bytes as u64) && takes().is_ok();
+        let _was_not_made = fs::remove_file(&small);
+        if takes {
+            self.last_refused().take();
+        }
     }
 
     pub fn has(&self, hash: &Hash) -> bool {

@@ -97,7 +97,7 @@ fn metrics(state: &Arc<ServerState>, names: bool) -> String {
     gauge("degraded", "Failure domains the group goes on without.", &degraded);
     let files = &status.files;
     let refuses = files.refuses.is_some();
-    gauge("disk_refuses", "Whether the disk did not take a file of late.", &is(refuses));
+    gauge("disk_refuses", "Whether the disk takes no files.", &is(refuses));
     gauge("files_damaged", "Files that are damaged now.", &one(files.open.len() as u64));
     gauge("files_damaged_total", "Files found damaged since the start.", &one(files.found));
     gauge("files_healed_total", "Damaged files that were written again.", &one(files.healed));

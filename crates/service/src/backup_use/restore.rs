@@ -88,7 +88,13 @@ impl Service {
         let cancel = Arc::clone(&listed.cancel);
         let answer = Box::pin(self.bring_back(&id, source, roles, request, cancel)).await;
         self.ended(&id, answer.is_ok());
-        answer.map_err(|e| e.context(format!("Restoring {} failed", source.describe())))
+        match answer {
+            Err(e) => {
+                let e = self.or_elsewhere(e).await;
+                Err(e.context(format!("Restoring {} failed", source.describe())))
+            }
+            done => done,
+        }
     }
 
     /// Brings a backup of another group's database back as this group's standby of it.

@@ -89,7 +89,7 @@ impl Service {
         async move {
             let started = Instant::now();
             let outcome = tokio::select! {
-                outcome = Box::pin(service.done_here(&job)) => Some(outcome),
+                outcome = Box::pin(service.task(&job)) => Some(outcome),
                 () = service.watch(&job) => None,
             };
             let passes = |e: &Error| e.kind == ErrorKind::Unavailable;
@@ -103,13 +103,6 @@ impl Service {
                 Some(outcome) => service.tell_end(&job, started, outcome).await,
             }
             doing.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
-        }
-    }
-
-    async fn done_here(self: &Arc<Self>, job: &Job) -> Result<JobReport> {
-        match self.task(job).await {
-            Err(e) => Err(self.or_elsewhere(e).await),
-            done => done,
         }
     }
 
