@@ -28,6 +28,44 @@ pub struct Query {
     pub evaluates: Vec<Evaluate>,
 }
 
+impl Query {
+    /// The expressions of a query: what it defines, evaluates, orders by and starts at.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let defined = self.definitions.iter().flat_map(|d| match &d.kind {
+            DefinitionKind::Function { parameters, body, .. } => {
+                parameters.iter().filter_map(|p| p.default.as_ref()).chain([body]).collect()
+            }
+            DefinitionKind::Measure { expression, .. }
+            | DefinitionKind::Variable { expression, .. }
+            | DefinitionKind::Table { expression, .. }
+            | DefinitionKind::Column { expression, .. } => vec![expression],
+        });
+        let evaluated = self.evaluates.iter().flat_map(|e| {
+            let ordered = e.order_by.iter().map(|o| &o.expression);
+            std::iter::once(&e.expression).chain(ordered).chain(&e.start_at)
+        });
+        defined.chain(evaluated)
+    }
+
+    /// As [`Query::expressions`].
+    pub fn expressions_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let defined = self.definitions.iter_mut().flat_map(|d| match &mut d.kind {
+            DefinitionKind::Function { parameters, body, .. } => {
+                parameters.iter_mut().filter_map(|p| p.default.as_mut()).chain([body]).collect()
+            }
+            DefinitionKind::Measure { expression, .. }
+            | DefinitionKind::Variable { expression, .. }
+            | DefinitionKind::Table { expression, .. }
+            | DefinitionKind::Column { expression, .. } => vec![expression],
+        });
+        let evaluated = self.evaluates.iter_mut().flat_map(|e| {
+            let ordered = e.order_by.iter_mut().map(|o| &mut o.expression);
+            std::iter::once(&mut e.expression).chain(ordered).chain(&mut e.start_at)
+        });
+        defined.chain(evaluated)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     pub kind: DefinitionKind,

@@ -145,7 +145,7 @@ pub struct CompiledModel {
 impl CompiledModel {
     /// Puts the columns that levels of hierarchies stand for in their places.
     pub fn resolve_levels(&self, query: &mut Query) {
-        self.levels.resolve_all(query);
+        query.expressions_mut().for_each(|e| self.levels.resolve(e));
     }
 
     /// Whether a table is that of some column's hierarchy.

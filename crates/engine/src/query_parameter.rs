@@ -1,7 +1,7 @@
 //! Parameters of a request: those given are those that the query names.
 
 use evercube_base::{Error, Result, Value};
-use evercube_dax::ast::{DefinitionKind, Expr, ExprKind, Query};
+use evercube_dax::ast::{Expr, ExprKind, Query};
 
 /// Refuses parameters that the query does not name: a value that changes nothing was meant for
 /// something.
@@ -9,30 +9,13 @@ pub(crate) fn check_parameters(query: &Query, given: &[(String, Value)]) -> Resu
     if given.is_empty() {
         return Ok(());
     }
-    let is_named = |name: &str| expressions(query).any(|e| names(e, name));
+    let is_named = |name: &str| query.expressions().any(|e| names(e, name));
     match given.iter().find(|(name, _)| !is_named(name)) {
         Some((name, _)) => Err(Error::invalid(format!(
             "The request gives a value for the parameter {name}, which the query does not name. Write @{name} where the value belongs, or leave the parameter out."
         ))),
         None => Ok(()),
     }
-}
-
-fn expressions(query: &Query) -> impl Iterator<Item = &Expr> {
-    let defined = query.definitions.iter().flat_map(|d| match &d.kind {
-        DefinitionKind::Function { parameters, body, .. } => {
-            parameters.iter().filter_map(|p| p.default.as_ref()).chain([body]).collect()
-        }
-        DefinitionKind::Measure { expression, .. }
-        | DefinitionKind::Variable { expression, .. }
-        | DefinitionKind::Table { expression, .. }
-        | DefinitionKind::Column { expression, .. } => vec![expression],
-    });
-    let evaluated = query.evaluates.iter().flat_map(|e| {
-        let ordered = e.order_by.iter().map(|o| &o.expression);
-        std::iter::once(&e.expression).chain(ordered).chain(&e.start_at)
-    });
-    defined.chain(evaluated)
 }
 
 fn names(e: &Expr, name: &str) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use evercube_dax::ast::{DefinitionKind, Expr, ExprKind, Query};
+use evercube_dax::ast::{Expr, ExprKind};
 use evercube_model::tabular::Model;
 
 use super::key;
@@ -43,22 +43,6 @@ impl Levels {
             e.kind = ExprKind::Qualified { table: of, name: Arc::clone(level) };
         }
         e.parts_mut().into_iter().for_each(|part| self.resolve(part));
-    }
-
-    pub(crate) fn resolve_all(&self, query: &mut Query) {
-        for definition in &mut query.definitions {
-            match &mut definition.kind {
-                DefinitionKind::Function { body: e, .. }
-                | DefinitionKind::Measure { expression: e, .. }
-                | DefinitionKind::Variable { expression: e, .. }
-                | DefinitionKind::Table { expression: e, .. }
-                | DefinitionKind::Column { expression: e, .. } => self.resolve(e),
-            }
-        }
-        for evaluate in &mut query.evaluates {
-            self.resolve(&mut evaluate.expression);
-            evaluate.order_by.iter_mut().for_each(|o| self.resolve(&mut o.expression));
-        }
     }
 
     /// Where no table is named, the only column of that name with a hierarchy is meant.

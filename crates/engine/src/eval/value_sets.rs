@@ -6,7 +6,7 @@ use evercube_store::{BitSet, ColumnId};
 use evercube_work::tick;
 
 use super::Evaluator;
-use super::cells::{Cells, Scalars, compose};
+use super::cells::{Cells, Scalars};
 use super::iterate::not_zero;
 use crate::plan::{Kind, Node, SetOperation};
 use crate::rules::Rule;
@@ -60,18 +60,14 @@ impl Evaluator<'_> {
                 if !is_of_values(&variable.node) {
                     return Ok(None);
                 }
-                let alike = self.standing_for(variable);
-                let defined = alike.map_or(&variable.cells, |alike| &alike.cells);
+                let defined = self.cells_of(variable);
                 let Some(sets) = self.value_sets(defined, &variable.node, as_set)? else {
                     return Ok(None);
                 };
-                let index = match (alike, index) {
-                    (Some(alike), Some(index)) => compose(&alike.place, index),
-                    (Some(alike), None) => std::sync::Arc::clone(&alike.place),
-                    (None, Some(index)) => std::sync::Arc::clone(index),
-                    (None, None) => return Ok(Some(sets)),
-                };
-                Ok(sets.for_cells(&index))
+                match self.place_in(variable, index.as_ref()) {
+                    Some(index) => Ok(sets.for_cells(&index)),
+                    None => Ok(Some(sets)),
+                }
             }
             _ => Ok(None),
         }

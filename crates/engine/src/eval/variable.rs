@@ -69,11 +69,7 @@ impl Evaluator<'_> {
         let Some((_, variable, index)) = found else {
             return Err(Error::internal("a variable was used outside of its expression"));
         };
-        let index = match (self.standing_for(variable), index) {
-            (Some(alike), Some(index)) => Some(compose(&alike.place, index)),
-            (Some(alike), None) => Some(Arc::clone(&alike.place)),
-            (None, index) => index.clone(),
-        };
+        let index = self.place_in(variable, index.as_ref());
         if let Some(value) = variable.value.get() {
             return Ok((value.clone()?, index));
         }
@@ -92,7 +88,7 @@ impl Evaluator<'_> {
     }
 
     fn defined(&self, variable: &Variable) -> Result<Evaluated> {
-        let cells = self.standing_for(variable).map_or(&variable.cells, |alike| &alike.cells);
+        let cells = self.cells_of(variable);
         if variable.node.is_table() {
             return self.table(cells, &variable.node).map(Evaluated::Table);
         }
@@ -108,6 +104,25 @@ impl Evaluator<'_> {
             Some(Alike { cells: variable.cells.select(&first), place: Arc::new(place) })
         };
         variable.alike.get_or_init(find).as_ref()
+    }
+
+    /// The cells in which a variable is worked out.
+    pub(super) fn cells_of<'v>(&self, variable: &'v Variable) -> &'v Cells {
+        self.standing_for(variable).map_or(&variable.cells, |alike| &alike.cells)
+    }
+
+    /// The place in [`Self::cells_of`] for each cell that uses a variable; `None`: the cell's own.
+    /// `index`: the places in the cells of its definition.
+    pub(super) fn place_in(
+        &self,
+        variable: &Variable,
+        index: Option<&Arc<Vec<u32>>>,
+    ) -> Option<Arc<Vec<u32>>> {
+        match (self.standing_for(variable), index) {
+            (Some(alike), Some(index)) => Some(compose(&alike.place, index)),
+            (Some(alike), None) => Some(Arc::clone(&alike.place)),
+            (None, index) => index.cloned(),
+        }
     }
 
     pub(super) fn variable_scalars(&self, cells: &Cells, slot: usize) -> Result<Scalars> {
