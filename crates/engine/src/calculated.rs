@@ -13,6 +13,7 @@ use crate::eval::Evaluator;
 use crate::plan::TableColumn;
 use crate::query::QueryContext;
 use crate::references::{Item, References};
+use crate::row_filters::columns_filtered;
 use crate::row_values::row_values;
 use crate::scalar::{Culture, convert};
 
@@ -161,7 +162,23 @@ fn expression_of(model: &CompiledModel, item: Item) -> (Option<&Result<Expr>>, O
     }
 }
 
+/// What an item needs: what it names, and of a column whose rows become filters the other ones that
+/// are filtered.
 fn references_of(model: &CompiledModel, item: Item) -> References<'_> {
+    let mut references = named_by_item(model, item);
+    if let Item::Column(column) = item {
+        let others = filtered_columns(model, column);
+        // A column made of this one does not filter it, but where it filters by its own rows as well.
+        let is_needed = |other: &ColumnId| {
+            !filtered_columns(model, *other).is_empty()
+                || !reaches(Item::Column(*other), item, |next| named_by_item(model, next).found)
+        };
+        references.found.extend(others.into_iter().filter(is_needed).map(Item::Column));
+    }
+    references
+}
+
+fn named_by_item(model: &CompiledModel, item: Item) -> References<'_> {
     let (expression, home) = expression_of(model, item);
     let mut references = References::new(model, home);
     if let Some(Ok(e)) = expression {
@@ -173,15 +190,25 @@ fn references_of(model: &CompiledModel, item: Item) -> References<'_> {
     references
 }
 
+fn filtered_columns(model: &CompiledModel, column: ColumnId) -> BTreeSet<ColumnId> {
+    let expression = model.column_info(column).expression.as_ref();
+    let Some(Ok(e)) = expression else { return BTreeSet::new() };
+    columns_filtered(model, column, e)
+}
+
 /// Whether an item needs another one, over others too.
 fn needs(model: &CompiledModel, item: Item, other: Item) -> bool {
+    reaches(item, other, |next| references_of(model, next).found)
+}
+
+fn reaches(item: Item, other: Item, references: impl Fn(Item) -> BTreeSet<Item>) -> bool {
     let (mut open, mut seen) = (vec![item], BTreeSet::new());
     while let Some(next) = open.pop() {
         if next == other {
             return true;
         }
         if seen.insert(next) {
-            open.extend(references_of(model, next).found);
+            open.extend(references(next));
         }
     }
     false
@@ -213,12 +240,13 @@ impl Work<'_> {
 
     fn compute(&mut self, item: Item) -> Result<()> {
         let (Some(Ok(expression)), home) = expression_of(self.model, item) else { return Ok(()) };
-        let mut references = References::new(self.model, home);
-        references.visit(expression);
-        let failed = references.found.iter().find(|needed| {
-            let name = name_of(self.model, **needed);
-            self.out.failures.iter().any(|f| f.object == name)
-        });
+        let own = home.map(Item::Table);
+        let references = references_of(self.model, item);
+        let failed =
+            references.found.iter().filter(|needed| Some(**needed) != own).find(|needed| {
+                let name = name_of(self.model, **needed);
+                self.out.failures.iter().any(|f| f.object == name)
+            });
         if let Some(needed) = failed {
             let name = name_of(self.model, *needed);
             self.fail(item, Error::invalid(format!("{name}, which it refers to, has an error.")));

@@ -46,6 +46,8 @@ pub struct ColumnInfo {
     pub expression: Option<Result<Expr>>,
     /// The column of the source, or of the table's expression, that it takes its values from.
     pub source: Option<String>,
+    /// The model says that it tells the rows of its table apart.
+    pub unique: bool,
     /// The caller may not know of it.
     pub hidden: bool,
 }

@@ -20,6 +20,7 @@ mod query_parameter;
 mod query_table;
 mod references;
 mod result_cache;
+mod row_filters;
 mod row_values;
 mod rules;
 pub mod scalar;

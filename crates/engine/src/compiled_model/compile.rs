@@ -149,6 +149,7 @@ impl CompiledModel {
                 expression: expression
                     .map(|e| self.parse(format!("{}[{}]", table.name, column.name), e)),
                 source: column.source_column.clone(),
+                unique: column.is_key || column.is_unique,
                 hidden: false,
             });
         }
@@ -170,6 +171,7 @@ impl CompiledModel {
             data_type,
             expression: None,
             source: None,
+            unique: false,
             hidden: false,
         });
     }
