@@ -9,6 +9,7 @@ pub mod datetime;
 pub mod decimal;
 pub mod error;
 pub mod format;
+pub mod letter_case;
 pub mod outage;
 pub mod rowset;
 pub mod types;

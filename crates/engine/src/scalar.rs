@@ -180,9 +180,12 @@ pub fn binary(
     })
 }
 
-/// `a ^ b`; whole numbers stay whole where both are and the result fits.
+/// `a ^ b`. A blank that is multiplied by itself, however often, is blank.
 pub fn power(a: &Value, b: &Value, culture: &Culture) -> Result<Value> {
     let (x, y) = (to_f64(a, culture)?, to_f64(b, culture)?);
+    if a.is_blank() && y > 0.0 {
+        return Ok(Value::Blank);
+    }
     let p = x.powf(y);
     if p.is_nan() || (p.is_infinite() && x.is_finite() && y.is_finite()) {
         return Err(crate::functions::arguments::domain_error("POWER"));

@@ -25,8 +25,8 @@ pub(super) fn format_text(text: &str, picture: &str) -> String {
     };
     let (parts, from_left) = parts(section);
     let cased = match super::active(section).find(|c| matches!(c, '<' | '>')) {
-        Some('<') => text.to_lowercase(),
-        Some(_) => text.to_uppercase(),
+        Some('<') => crate::letter_case::lower(text),
+        Some(_) => crate::letter_case::upper(text),
         None => text.to_owned(),
     };
     let mut left: std::collections::VecDeque<char> = cased.chars().collect();

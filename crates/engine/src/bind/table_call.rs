@@ -439,7 +439,7 @@ impl Binder<'_> {
             let known = ![a.data_type, b.data_type].contains(&DataType::Variant);
             if known && a.data_type != b.data_type {
                 return Err(Error::invalid(format!(
-                    "{name} cannot join on the column '{}': it is of type {} in one table and of type {} in the other. Convert one of them.",
+                    "An incompatible join column, [{}], was detected: {name} cannot join on it, for it is of type {} in one table and of type {} in the other. Convert one of them.",
                     a.name,
                     comparison::type_word(a.data_type),
                     comparison::type_word(b.data_type)
@@ -447,7 +447,7 @@ impl Binder<'_> {
             }
         }
         let (on, once) =
-            if on.is_empty() { (self.related_keys(&l, &r)?, false) } else { (on, true) };
+            if on.is_empty() { (self.related_keys(name, &l, &r)?, false) } else { (on, true) };
         let mut schema = l.to_vec();
         let rest = r.iter().enumerate().filter(|(i, _)| !once || !on.iter().any(|(_, o)| o == i));
         schema.extend(rest.map(|(_, c)| c.clone()));
@@ -466,6 +466,7 @@ impl Binder<'_> {
     /// The two columns of the relationship between tables that share no column.
     fn related_keys(
         &self,
+        name: &str,
         left: &[TableColumn],
         right: &[TableColumn],
     ) -> Result<Vec<(usize, usize)>> {
@@ -476,14 +477,14 @@ impl Binder<'_> {
         let ends = regular.flat_map(|r| [(r.def.from, r.def.to), (r.def.to, r.def.from)]);
         let mut found = ends.filter_map(|(a, b)| Some((place(left, a)?, place(right, b)?)));
         let Some(on) = found.next() else {
-            return Err(Error::invalid(
-                "No common join columns detected: the tables of a natural join share columns of the same name and lineage, or are related.",
-            ));
+            return Err(Error::invalid(format!(
+                "No common join columns detected: {name} needs a column of the same name and lineage in both tables, or a relationship between them."
+            )));
         };
         let (a, b) = (&left[on.0], &right[on.1]);
         if a.name.to_lowercase() == b.name.to_lowercase() {
             return Err(Error::invalid(format!(
-                "The columns of the relationship that the tables would be joined over have one name, '{}'; rename one of them, with SELECTCOLUMNS for example.",
+                "An incompatible join column, [{}], was detected: {name} would join the tables over their relationship, whose columns both have this name; rename one of them, with SELECTCOLUMNS for example.",
                 a.name
             )));
         }

@@ -147,15 +147,8 @@ impl Binder<'_> {
                 order_by.push(WindowKey { node, descending: false, blanks: shape.blanks });
             }
         }
-        let outer = |c: &TableColumn| {
-            scope.frames.iter().enumerate().rev().find_map(|(frame, f)| {
-                let same = |o: &TableColumn| match c.lineage {
-                    Some(l) => o.lineage == Some(l),
-                    None => o.lineage.is_none() && o.name.to_lowercase() == c.name.to_lowercase(),
-                };
-                f.schema.iter().position(same).map(|column| (frame, column))
-            })
-        };
+        let outer =
+            |c: &TableColumn| outer_column(scope, c).map(|(frame, columns)| (frame, columns[0]));
         // Rows are told apart by all columns of the relation, or by those that are named for it.
         let mut tells = partition_by.clone();
         for e in shape.match_by {
@@ -186,6 +179,11 @@ impl Binder<'_> {
                 (None, None) => Current::Unknown,
             })
             .collect();
+        for (column, current) in schema.iter().zip(&current) {
+            if matches!(current, Current::Row { .. }) {
+                check_is_one(scope, column)?;
+            }
+        }
         let visible = self.visible_columns(&schema, &current, span);
         let uses = all_uses(order_by.iter().map(|k| &k.node)).outside_frame(depth);
         let ends = to.iter().fold(from.position.uses, |u, t| u.and(t.position.uses));
@@ -370,4 +368,33 @@ fn shape<'e>(name: &str, rest: &'e [Expr]) -> Result<Shape<'e>> {
         }
     }
     Ok(out)
+}
+
+/// The innermost row context that knows a column of the relation, and its places there.
+fn outer_column(scope: &Scope, column: &TableColumn) -> Option<(usize, Vec<usize>)> {
+    let same = |o: &TableColumn| match column.lineage {
+        Some(l) => o.lineage == Some(l),
+        None => o.lineage.is_none() && o.name.to_lowercase() == column.name.to_lowercase(),
+    };
+    scope.frames.iter().enumerate().rev().find_map(|(frame, f)| {
+        let places: Vec<usize> =
+            f.schema.iter().enumerate().filter(|(_, o)| same(o)).map(|(i, _)| i).collect();
+        (!places.is_empty()).then_some((frame, places))
+    })
+}
+
+/// A row that has a column of the relation twice does not say which of them tells the current row.
+fn check_is_one(scope: &Scope, column: &TableColumn) -> Result<()> {
+    match outer_column(scope, column) {
+        Some((frame, places)) if places.len() > 1 => {
+            let name = |at: &usize| format!("[{}]", scope.frames[frame].schema[*at].name);
+            let names: Vec<String> = places.iter().map(name).collect();
+            Err(Error::invalid(format!(
+                "The column '{}' of the window function's table has more than one corresponding outer column: {}. Leave out all but one of them, or add an empty text or a zero to the others so that they are columns of their own.",
+                column.name,
+                names.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
 }

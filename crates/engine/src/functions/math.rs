@@ -308,7 +308,17 @@ const MATH: &[Row] = &[
         D,
         F(|_, a| real("LOG10", num(a, 0)?.log10())),
     ),
-    Row("SQRT", "Number", "Square root.", D, F(|_, a| real("SQRT", num(a, 0)?.sqrt()))),
+    Row(
+        "SQRT",
+        "Number",
+        "Square root.",
+        D,
+        // As `^ 0.5`.
+        F(|_, a| match arg(a, 0) {
+            Value::Blank => Ok(Value::Blank),
+            _ => real("SQRT", num(a, 0)?.sqrt()),
+        }),
+    ),
     Row(
         "SQRTPI",
         "Number",

@@ -1,7 +1,7 @@
 //! Scalar functions of text.
 
 use evercube_base::DataType::{Boolean, Int64, String as TextType, Variant as AnyType};
-use evercube_base::{Collation, Error, Result, Value};
+use evercube_base::{Collation, Error, Result, Value, letter_case};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed, Variant};
@@ -126,8 +126,20 @@ const TEXT: &[Row] = &[
         I,
         F(|_, a| Ok(Value::Int(text(a, 0).chars().map(char::len_utf16).sum::<usize>() as i64))),
     ),
-    Row("LOWER", "Text", "All letters small.", S, F(|_, a| Ok(text(a, 0).to_lowercase().into()))),
-    Row("UPPER", "Text", "All letters large.", S, F(|_, a| Ok(text(a, 0).to_uppercase().into()))),
+    Row(
+        "LOWER",
+        "Text",
+        "All letters small.",
+        S,
+        F(|_, a| Ok(letter_case::lower(&text(a, 0)).into())),
+    ),
+    Row(
+        "UPPER",
+        "Text",
+        "All letters large.",
+        S,
+        F(|_, a| Ok(letter_case::upper(&text(a, 0)).into())),
+    ),
     Row(
         "TRIM",
         "Text",
