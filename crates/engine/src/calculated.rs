@@ -6,6 +6,7 @@ use std::sync::Arc;
 use evercube_base::{ColumnData, DataType, Error, ErrorKind, Result, RowBatch, Value};
 use evercube_dax::ast::Expr;
 use evercube_store::{ColumnId, StoreVersion, TableData, TableId};
+use evercube_work::watched;
 
 use crate::bind::{Binder, Scope};
 use crate::compiled_model::{CompiledModel, ObjectState};
@@ -354,7 +355,7 @@ impl Work<'_> {
 pub(crate) fn stored(values: &[Value], data_type: DataType, culture: &Culture) -> ColumnData {
     let mut out = ColumnData::empty(data_type);
     let own = out.data_type();
-    for v in values {
+    for v in watched(values) {
         let converted = if v.is_blank() { Ok(Value::Blank) } else { convert(v, own, culture) };
         let value = converted.unwrap_or_default();
         if value.is_blank() || out.push(value).is_err() {

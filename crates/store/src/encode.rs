@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use evercube_base::{Collation, ColumnData, DataType, Error, Result};
+use evercube_work::{interrupt_point, watched};
 use foldhash::fast::FixedState;
 
 use crate::blocks::Packing;
@@ -43,6 +44,7 @@ impl ColumnEncoder {
 
     /// Adds values of the column's type.
     pub(crate) fn push(&mut self, values: &ColumnData) -> Result<()> {
+        interrupt_point();
         let own = self.data_type();
         match (self, values) {
             (Self::Integers(DataType::Boolean, c), ColumnData::Boolean(v)) => {
@@ -70,6 +72,7 @@ impl ColumnEncoder {
 
     /// The coded column; the encoder is empty again and keeps its memory.
     pub(crate) fn take(&mut self, packing: Packing) -> SegmentColumn {
+        interrupt_point();
         let data_type = self.data_type();
         let (dictionary, codes) = match self {
             Self::Integers(_, c) => c.take(),
@@ -243,7 +246,7 @@ pub(crate) struct Doubles {
 impl Doubles {
     fn push(&mut self, values: &[Option<f64>]) {
         let (at, distinct) = (&mut self.at, &mut self.distinct);
-        self.codes.extend(values.iter().map(|v| {
+        self.codes.extend(watched(values).map(|v| {
             let Some(v) = v else { return 0 };
             *at.entry(double_key(*v)).or_insert_with(|| {
                 distinct.push(*v);

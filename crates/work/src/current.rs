@@ -106,6 +106,51 @@ pub fn map_blocks<T, U>(items: &[T], mut map: impl FnMut(&T) -> U) -> Vec<U> {
     out
 }
 
+/// `map` of each number below `n`, in their order, with an [`interrupt_point`] every so many.
+pub fn map_range<U>(n: usize, mut map: impl FnMut(usize) -> U) -> Vec<U> {
+    let mut out = Vec::with_capacity(n);
+    for first in (0..n).step_by(1 << 12) {
+        interrupt_point();
+        out.extend((first..n.min(first + (1 << 12))).map(&mut map));
+    }
+    out
+}
+
+/// The items of a loop, with an [`interrupt_point`] every so many: for loops over cells, rows or
+/// groups, of which there may be millions, that call nothing that looks whether the work must end.
+pub fn watched<I: IntoIterator>(items: I) -> Watched<I::IntoIter> {
+    Watched { items: items.into_iter(), left: BETWEEN }
+}
+
+/// Items between two looks of [`watched`].
+const BETWEEN: u32 = 255;
+
+/// See [`watched`].
+#[derive(Debug)]
+pub struct Watched<I> {
+    items: I,
+    left: u32,
+}
+
+impl<I: Iterator> Iterator for Watched<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => {
+                self.left = BETWEEN;
+                interrupt_point();
+            }
+        }
+        self.items.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
 /// Ends with an error where the current work may not hold `bytes` more. To be asked before much
 /// is taken at once.
 pub fn room_for(bytes: usize) -> Result<()> {

@@ -18,7 +18,10 @@ use std::time::Duration;
 use evercube_base::{Error, ErrorKind, Result};
 
 pub use allocator::Counting;
-pub use current::{busy, check, interrupt, interrupt_point, map_blocks, room_for, tick};
+pub use current::{
+    Watched, busy, check, interrupt, interrupt_point, map_blocks, map_range, room_for, tick,
+    watched,
+};
 pub use first_turn::{FirstTurn, Ready};
 pub use helpers::{for_all, share};
 pub use threads::Threads;

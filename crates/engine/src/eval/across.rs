@@ -8,6 +8,7 @@ use evercube_base::{Result, Value};
 use evercube_store::{
     Aggregate, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
 };
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -70,7 +71,7 @@ impl Evaluator<'_> {
             aggregates: vec![Vec::new(); rows.asked.len()],
             ..Grouped::default()
         };
-        for pair in 0..met.groups {
+        for pair in watched(0..met.groups) {
             evercube_work::tick();
             let row = row_of_code[met.keys[width][pair] as usize] as usize;
             let Some(from) = rows.of_row.get(row).filter(|g| **g != NO_GROUP) else { continue };

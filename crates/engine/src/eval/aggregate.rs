@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use evercube_base::{Decimal, Error, Result, Value};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -45,7 +46,7 @@ impl Evaluator<'_> {
         };
         let mut out = Vec::with_capacity(cells.n);
         let mut start = 0;
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             evercube_work::tick();
             let end = start + table.range(cell).len();
             let mut order: Vec<usize> = (start..end).collect();

@@ -6,6 +6,8 @@ mod telling;
 
 use std::sync::Arc;
 
+use evercube_work::watched;
+
 use super::Evaluator;
 use super::cells::Cells;
 use super::numbering::Numbering;
@@ -66,7 +68,7 @@ pub(super) fn differing(n: usize, telling: &Telling) -> Option<(Vec<u32>, Vec<u3
     let mut numbering = Numbering::of_columns(&columns, n);
     let mut first = Vec::new();
     let mut place = Vec::with_capacity(n);
-    for cell in 0..n {
+    for cell in watched(0..n) {
         let at = numbering.number(columns.iter().map(|c| c[cell]));
         if at as usize == first.len() {
             first.push(cell as u32);

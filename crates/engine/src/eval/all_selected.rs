@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use evercube_store::{ColumnId, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget, Shadow, compose};
@@ -55,7 +56,7 @@ impl Evaluator<'_> {
             .flat_map(|t| self.model.columns_of(TableId(t)))
             .filter(|c| !columns.contains(c))
             .collect();
-        let pairs: BTreeSet<(usize, usize)> = (0..inner.n)
+        let pairs: BTreeSet<(usize, usize)> = watched(0..inner.n)
             .map(|cell| (inner.context_of(cell), outside.context_of(of[cell] as usize)))
             .collect();
         let is_same =

@@ -3,6 +3,7 @@
 
 use evercube_base::{Result, Value};
 use evercube_store::{Aggregate, ColumnId, PathColumn, RowExpr, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -75,7 +76,7 @@ impl Evaluator<'_> {
         let number = |(code, times): &(u32, u64)| {
             Ok((rules::to_f64(&values.value(*code), &self.culture)?, *times))
         };
-        let found = (0..cells.n).map(|cell| {
+        let found = watched(0..cells.n).map(|cell| {
             let Some(codes) = counted.get(cell).or(counted.first()) else {
                 return Ok(Value::Blank);
             };
@@ -131,7 +132,7 @@ impl Evaluator<'_> {
         // Places of codes in the order of values, and the codes of places.
         let places = values.ranks().map(|ranks| {
             let mut codes = vec![0; ranks.len()];
-            (0..).zip(ranks.iter()).for_each(|(code, rank)| codes[*rank as usize] = code);
+            watched((0..).zip(ranks.iter())).for_each(|(code, rank)| codes[*rank as usize] = code);
             (ranks, codes)
         });
         let number = |rank: u32| {
@@ -174,11 +175,11 @@ impl Evaluator<'_> {
         let rows = self.model_rows(cells, column.table, false, &Schema::default())?;
         let of_cell = |cell| {
             evercube_work::check()?;
-            let of_rows = rows.range(cell).map(|row| codes[rows.rows.base_row(row)]);
+            let of_rows = watched(rows.range(cell)).map(|row| codes[rows.rows.base_row(row)]);
             see(of_rows.collect())
         };
         let different = if rows.starts.is_some() { cells.n } else { cells.n.min(1) };
-        (0..different).map(of_cell).collect()
+        watched(0..different).map(of_cell).collect()
     }
 
     /// The same without a list of rows, where cells of one filter context differ by their keys.

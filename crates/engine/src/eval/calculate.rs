@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use evercube_base::Result;
 use evercube_store::{BitSet, ColumnId};
+use evercube_work::{map_range, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Key, KeyTarget};
@@ -137,16 +138,16 @@ impl Evaluator<'_> {
             && let Some(lineage) = rows.schema[only].lineage
         {
             let code = |c| key_code(rows.code(self.store, only, lineage, table.range(c).start));
-            let codes: Vec<u32> = (0..n).map(code).collect();
+            let codes = map_range(n, code);
             // Filters of other arguments on the column stay: those outside are gone already.
-            let codes = (0..inner.n).map(|cell| codes[at(cell)]).collect();
+            let codes = map_range(inner.n, |cell| codes[at(cell)]);
             inner.keys.push(Key { target: KeyTarget::Column(lineage), codes: Arc::new(codes) });
             return;
         }
         let mut known: HashMap<Option<Filter>, usize> = HashMap::new();
         let mut filters: Vec<Option<Filter>> = Vec::new();
         let mut of = Vec::with_capacity(n);
-        for cell in 0..n {
+        for cell in watched(0..n) {
             let filter = self.rows_filter(rows, table.range(cell));
             let next = filters.len();
             let at = *known.entry(filter.clone()).or_insert(next);
@@ -162,7 +163,7 @@ impl Evaluator<'_> {
     pub(crate) fn rows_filter(&self, rows: &Rows, range: std::ops::Range<usize>) -> Option<Filter> {
         if let Some((table, numbers)) = &rows.base {
             let mut set = BitSet::new(self.store.table(*table).rows() + 1, false);
-            for row in range {
+            for row in watched(range) {
                 set.insert(numbers[row] as usize);
             }
             return Some(Filter::Rows {
@@ -187,10 +188,8 @@ impl Evaluator<'_> {
         if columns.is_empty() {
             return None;
         }
-        let tuple = |row: usize| {
-            evercube_work::tick();
-            columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect()
-        };
+        let tuple =
+            |row: usize| columns.iter().map(|(i, c)| rows.code(self.store, *i, *c, row)).collect();
         // A value that its column does not have lets nothing through.
         let tuples: BTreeSet<Vec<u32>> =
             range.filter_map(|row| -> Option<Vec<u32>> { tuple(row) }).collect();

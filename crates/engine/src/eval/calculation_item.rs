@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
 use evercube_dax::ast::Expr;
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{AppliedGroup, Cells, Scalars};
@@ -153,7 +154,7 @@ impl Evaluator<'_> {
             (true, range) if range.len() == 1 => item(range.start),
             _ => several,
         };
-        Ok((0..cells.n).map(choice).collect())
+        Ok(watched(0..cells.n).map(choice).collect())
     }
 
     /// An item's expression over cells without filters on its group, but where it is about them.

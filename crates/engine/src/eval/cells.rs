@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use evercube_base::Value;
 use evercube_store::{BitSet, ColumnId, TableId};
-use evercube_work::map_blocks;
+use evercube_work::{map_blocks, watched};
 
 use super::calculation_item::Selected;
 use super::rows::{CellTable, Rows};
@@ -296,7 +296,7 @@ impl Cells {
         let mut known: HashMap<(usize, usize), u32> = HashMap::new();
         let mut distinct = Vec::new();
         let mut index = Vec::with_capacity(self.n);
-        for cell in 0..self.n {
+        for cell in watched(0..self.n) {
             let pair = (self.context_of(cell), of(cell));
             let at = *known.entry(pair).or_insert_with(|| {
                 let mut c = self.distinct[pair.0].as_ref().clone();
@@ -325,7 +325,7 @@ impl Cells {
         let mut known: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut combinations: Vec<Vec<u32>> = Vec::new();
         let mut index = Vec::with_capacity(self.n);
-        for cell in 0..self.n {
+        for cell in watched(0..self.n) {
             let codes: Vec<u32> = which.iter().map(|k| self.keys[*k].codes[cell]).collect();
             let next = combinations.len();
             let at = *known.entry(codes.clone()).or_insert(next);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::{Result, Value};
 use evercube_store::{BitSet, ColumnId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, Scalars};
@@ -104,7 +105,7 @@ impl Evaluator<'_> {
     ) -> Result<CellTable> {
         let explicit = cells.explicit(self.store);
         let (mut of, mut codes) = (Vec::new(), Vec::new());
-        for cell in 0..explicit.n {
+        for cell in watched(0..explicit.n) {
             let context = &explicit.distinct[explicit.context_of(cell)];
             for code in self.direct(context, column).iter() {
                 of.push(cell as u32);

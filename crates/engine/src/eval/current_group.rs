@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use evercube_base::{Result, Value};
 use evercube_store::{Aggregate, ColumnId, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -60,7 +61,7 @@ impl Evaluator<'_> {
         for part in parts {
             let of_part = &found.aggregates[part.aggregates];
             let value = |g: usize| of_aggregates(part.fold, |i| of_part[i][g].clone());
-            let values: Vec<Value> = (0..found.cells.len()).map(value).collect();
+            let values: Vec<Value> = watched(0..found.cells.len()).map(value).collect();
             out.push(RowColumn::Values(Arc::new(values)));
         }
         let len = found.cells.len();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::{DataType, DateTime, Decimal, Error, Result, Value};
 use evercube_store::ColumnId;
+use evercube_work::{tick, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -37,7 +38,7 @@ impl Evaluator<'_> {
         };
         let (mut rows, mut of) = (Vec::new(), Vec::new());
         let mut known: HashMap<Vec<i64>, Vec<i64>> = HashMap::new();
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let mut days = Vec::new();
             for row in current.range(cell) {
                 days.extend(day(&current.rows.value(self.store, 0, row), &self.culture)?);
@@ -61,6 +62,7 @@ impl Evaluator<'_> {
                 date_set(*set, &days, all, &values, *interval, *year_end, &self.culture)?
             };
             for d in found {
+                tick();
                 rows.push(vec![Value::DateTime(DateTime::from_days(d))]);
                 of.push(cell as u32);
             }
@@ -73,14 +75,14 @@ impl Evaluator<'_> {
         let of = self.store.table(column.table).column(column.column);
         let mut days = Vec::new();
         if cells.distinct.iter().all(|c| c.secured.is_empty()) {
-            for code in of.present().iter().filter(|code| *code > 0) {
+            for code in watched(of.present().iter()).filter(|code| *code > 0) {
                 days.extend(day(&of.value(code as u32), &self.culture)?);
             }
         } else {
             // Those of rows that roles let through.
             let schema = schema_of(self.model, &[column]);
             let found = self.distinct_values(&cells.unfiltered(), &[column], false, &schema)?;
-            for row in 0..found.rows.len {
+            for row in watched(0..found.rows.len) {
                 days.extend(day(&found.rows.value(self.store, 0, row), &self.culture)?);
             }
         }
@@ -101,7 +103,7 @@ impl Evaluator<'_> {
         let values = self.scalars(&inner, expression)?;
         let (mut kept, mut of) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let range = table.range(cell);
             let mut best: Option<(usize, Value)> = None;
             for (i, row) in range.clone().enumerate() {
@@ -129,7 +131,7 @@ impl Evaluator<'_> {
     pub(crate) fn calendar(&self, cells: &Cells, ends: &[Node], node: &Node) -> Result<CellTable> {
         let (from, to) = (self.scalars(cells, &ends[0])?, self.scalars(cells, &ends[1])?);
         let (mut rows, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let (Some(first), Some(last)) =
                 (day(from.get(cell), &self.culture)?, day(to.get(cell), &self.culture)?)
             else {
@@ -141,7 +143,7 @@ impl Evaluator<'_> {
                 return Err(Error::evaluation("The first date of CALENDAR is after the last one."));
             }
             self.check_size((last - first) as usize)?;
-            for d in first..=last {
+            for d in watched(first..=last) {
                 rows.push(vec![Value::DateTime(DateTime::from_days(d))]);
                 of.push(cell as u32);
             }
@@ -197,7 +199,7 @@ impl Evaluator<'_> {
         let values: Vec<Scalars> =
             arguments.iter().map(|a| self.scalars(cells, a)).collect::<Result<_>>()?;
         let (mut series, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let start = rules::to_f64(values[0].get(cell), &self.culture)?;
             let end = rules::to_f64(values[1].get(cell), &self.culture)?;
             let step =
@@ -218,7 +220,7 @@ impl Evaluator<'_> {
             };
             for i in 0..=count as u64 {
                 let v = start + step * i as f64;
-                evercube_work::tick();
+                tick();
                 series.push(match target {
                     DataType::Int64 => Value::Int(v.round() as i64),
                     DataType::Decimal => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::Result;
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -88,11 +89,11 @@ impl Evaluator<'_> {
         let shared = left.starts.is_none() && right.starts.is_none();
         let n = if shared { 1 } else { n };
         let of_cell = |c| left.range(c).len().saturating_mul(right.range(c).len());
-        let size = (0..n).map(of_cell).fold(0, usize::saturating_add);
+        let size = watched(0..n).map(of_cell).fold(0, usize::saturating_add);
         self.check_size(size)?;
         let (mut of, mut a, mut b) =
             (Vec::with_capacity(size), Vec::with_capacity(size), Vec::with_capacity(size));
-        for cell in 0..n {
+        for cell in watched(0..n) {
             for l in left.range(cell) {
                 evercube_work::tick();
                 let range = right.range(cell);
@@ -134,7 +135,7 @@ impl Evaluator<'_> {
         let found = self.table(&rows_cells, inner)?;
         let (mut of, mut a, mut b) = (Vec::new(), Vec::new(), Vec::new());
         let mut missing = Vec::new();
-        for i in 0..rows_cells.n {
+        for i in watched(0..rows_cells.n) {
             let range = found.range(i);
             if range.is_empty() && all {
                 missing.push(of.len());
@@ -169,7 +170,7 @@ impl Evaluator<'_> {
                 true => evercube_base::Value::Blank,
                 false => rows.value(self.store, c, *r as usize),
             };
-            RowColumn::Values(Arc::new(take.iter().enumerate().map(value).collect()))
+            RowColumn::Values(Arc::new(watched(take).enumerate().map(value).collect()))
         });
         let columns = columns.collect();
         Rows { keep: false, schema: Arc::clone(&rows.schema), len: take.len(), base: None, columns }

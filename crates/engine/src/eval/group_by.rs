@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use evercube_base::Result;
+use evercube_work::{map_blocks, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Group, Scalars};
@@ -97,7 +98,7 @@ impl Evaluator<'_> {
         };
         let mut known: HashMap<(u32, Vec<GroupKey>), usize> = HashMap::new();
         let mut out = Groups { first: Vec::new(), cells: Vec::new(), members: Vec::new() };
-        for i in 0..of.len() {
+        for i in watched(0..of.len()) {
             let key = keys.iter().enumerate().map(|(c, k)| match k {
                 RowColumn::Codes { codes, .. } => GroupKey::Code(codes[i]),
                 _ => GroupKey::Value(self.key(&all.value(self.store, c, i))),
@@ -126,7 +127,7 @@ pub(crate) fn pick(column: &RowColumn, rows: &[u32]) -> RowColumn {
     match column {
         RowColumn::Codes { column, codes } => RowColumn::Codes {
             column: *column,
-            codes: Arc::new(rows.iter().map(|r| codes[*r as usize]).collect()),
+            codes: Arc::new(map_blocks(rows, |r| codes[*r as usize])),
         },
         RowColumn::Values(v) => {
             RowColumn::Values(Arc::new(rows.iter().map(|r| v[*r as usize].clone()).collect()))

@@ -3,6 +3,7 @@
 
 use evercube_base::{Result, Value};
 use evercube_store::{Aggregate, ColumnId, PathColumn, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -99,7 +100,7 @@ impl Evaluator<'_> {
         let make = |_: &Reach| Ok(aggregates.clone());
         let grouped = self.scan(cells, table, &[], false, &make)?;
         let mut out = vec![Value::Blank; cells.n];
-        for (g, cell) in grouped.cells.iter().enumerate() {
+        for (g, cell) in watched(&grouped.cells).enumerate() {
             out[*cell as usize] = of_aggregates(fold, |i| grouped.aggregates[i][g].clone());
         }
         Ok(Some(Scalars::each(out)))
@@ -110,7 +111,7 @@ impl Evaluator<'_> {
         if let Kind::ModelTable { table, blank_row: false } = table.kind {
             let grouped =
                 self.scan(cells, table, &[], false, &|_| Ok(vec![Aggregate::CountRows]))?;
-            for (g, cell) in grouped.cells.iter().enumerate() {
+            for (g, cell) in watched(&grouped.cells).enumerate() {
                 if let Value::Int(n) = grouped.aggregates[0][g] {
                     out[*cell as usize] = not_zero(n);
                 }
@@ -140,7 +141,7 @@ impl Evaluator<'_> {
             self.each_run(cells, &table, condition, |first, run, part| {
                 let (inner, parents) = run.iterate(part);
                 let test = self.scalars(&inner, condition)?;
-                for (i, parent) in parents.iter().enumerate() {
+                for (i, parent) in watched(&parents).enumerate() {
                     if rules::to_bool(test.get(i), &self.culture)? {
                         counts[first + *parent as usize] += 1;
                     }
@@ -153,7 +154,7 @@ impl Evaluator<'_> {
             return Ok(counts);
         }
         let table = self.table(cells, table)?;
-        for (cell, v) in out.iter_mut().enumerate() {
+        for (cell, v) in watched(out.iter_mut()).enumerate() {
             *v = not_zero(table.range(cell).len() as i64);
         }
         Ok(Scalars::each(out))

@@ -1,6 +1,7 @@
 //! Keys of cells as codes of columns that a scan of a base table can group by.
 
 use evercube_store::{ColumnId, PathColumn, TableId};
+use evercube_work::{map_blocks, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, NO_CODE};
@@ -86,21 +87,21 @@ impl Evaluator<'_> {
                     (KeyTarget::Row { .. }, row) => of.code(row as usize),
                     (KeyTarget::Column(_), code) => code,
                 };
-                keys.push((path, members.iter().map(code).collect()));
+                keys.push((path, map_blocks(members, code)));
             }
         }
         self.drop_told(&mut keys);
         let width = keys.len();
         let (columns, codes): (Vec<PathColumn>, Vec<Vec<u32>>) = keys.into_iter().unzip();
         // No row has these: the cells stay without groups.
-        let all = 0..members.len();
+        let all = watched(0..members.len());
         let known = |i: &usize| codes.iter().all(|c| c[*i] != NO_CODE);
         let asked: Vec<usize> = all.filter(known).collect();
         let card = |c: &Vec<u32>| asked.iter().map(|i| u64::from(c[*i]) + 1).max().unwrap_or(0);
         let mut numbering = Numbering::new(codes.iter().map(card).collect(), asked.len());
         let mut of_number = vec![Vec::new(); width];
         let mut numbers = Vec::with_capacity(asked.len());
-        for i in asked {
+        for i in watched(asked) {
             let next = numbering.len;
             let number = numbering.number(codes.iter().map(|c| c[i]));
             if number == next {
@@ -127,7 +128,7 @@ impl Evaluator<'_> {
                     return true;
                 }
                 let column = data.column(told.column.column);
-                for (code, other) in codes.iter_mut().zip(of) {
+                for (code, other) in watched(codes.iter_mut().zip(of)) {
                     let fits = *code != NO_CODE
                         && rows
                             .get(*code as usize)

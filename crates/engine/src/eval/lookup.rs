@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use evercube_base::{Error, Result, Value};
 use evercube_store::ColumnId;
+use evercube_work::{tick, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -22,7 +23,7 @@ impl Evaluator<'_> {
         let found = self.table(cells, table)?;
         let mut out = vec![Value::Blank; cells.n];
         let mut open = Vec::new();
-        for (cell, v) in out.iter_mut().enumerate() {
+        for (cell, v) in watched(out.iter_mut()).enumerate() {
             let range = found.range(cell);
             match range.len() {
                 1 => *v = found.rows.value(self.store, 0, range.start),
@@ -58,7 +59,7 @@ impl Evaluator<'_> {
         };
         let shared = table.starts.is_none().then(|| keys_of(0));
         let mut out = Vec::with_capacity(cells.n);
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let key: Vec<ValueKey> = left.iter().map(|l| self.key(l.get(cell))).collect();
             out.push(Value::Boolean(match &shared {
                 Some(set) => set.contains(&key),
@@ -118,7 +119,7 @@ impl Evaluator<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let found = data.column(result.column);
-        for row in visible.iter().filter(|r| *r < data.rows()) {
+        for row in watched(visible.iter()).filter(|r| *r < data.rows()) {
             let codes =
                 pairs.iter().zip(&paths).map(|((c, _), p)| self.visibility().code(*c, p, row));
             let code = found.code(row);
@@ -133,7 +134,7 @@ impl Evaluator<'_> {
         }
         let mut out = vec![Value::Blank; cells.n];
         let mut open = Vec::new();
-        for (cell, v) in out.iter_mut().enumerate() {
+        for (cell, v) in watched(out.iter_mut()).enumerate() {
             let codes: Option<Vec<u32>> = pairs
                 .iter()
                 .zip(&values)
@@ -173,7 +174,7 @@ impl Evaluator<'_> {
         let data = self.store.table(ids.table);
         let (id_column, parent_column) = (data.column(ids.column), data.column(parents.column));
         let mut parent_of: HashMap<String, String> = HashMap::new();
-        for row in 0..data.rows() {
+        for row in watched(0..data.rows()) {
             let key = rules::to_text(&id_column.value(id_column.code(row)), &self.culture);
             let parent =
                 rules::to_text(&parent_column.value(parent_column.code(row)), &self.culture);
@@ -198,6 +199,7 @@ impl Evaluator<'_> {
             let mut names = vec![rules::to_text(own.get(cell), &self.culture)];
             let mut next = rules::to_text(above.get(cell), &self.culture);
             while !next.is_empty() {
+                tick();
                 if names.contains(&next) {
                     return Err(Error::evaluation(format!(
                         "PATH runs in a circle at the value '{next}'."

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use evercube_base::{Error, Result, Value};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -18,7 +19,7 @@ impl Evaluator<'_> {
         let table = self.table(cells, table)?;
         let combinations = self.table(cells, combinations)?;
         let (mut rows, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let mut known = HashSet::new();
             let mut found = HashSet::new();
             for row in table.range(cell) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::Result;
 use evercube_store::{Column, ColumnId, PathColumn, TableId};
+use evercube_work::{map_blocks, map_range, tick, watched};
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -53,7 +54,7 @@ impl Evaluator<'_> {
                 }
             };
             let visible = self.visible(context, table);
-            let wanted = visible.iter().filter(|r| blank_row || *r < n);
+            let wanted = watched(visible.iter()).filter(|r| blank_row || *r < n);
             if keyed.columns.is_empty() {
                 let found: Vec<u32> = wanted.map(|r| r as u32).collect();
                 if members.len() == cells.n {
@@ -111,8 +112,9 @@ impl Evaluator<'_> {
         if let [only] = keyed.columns.as_slice() {
             let column = self.store.table(only.column.table).column(only.column.column);
             let codes = 0..column.cardinality();
-            let of_code: Vec<u32> = codes.map(|code| find(&mut std::iter::once(code))).collect();
-            return codes_of(only).into_iter().map(|code| of_code[code as usize]).collect();
+            let of_code: Vec<u32> =
+                watched(codes).map(|code| find(&mut std::iter::once(code))).collect();
+            return map_blocks(&codes_of(only), |code| of_code[*code as usize]);
         }
         let codes: Vec<Vec<u32>> = keyed.columns.iter().map(codes_of).collect();
         let number = |row: usize| {
@@ -176,9 +178,9 @@ impl Evaluator<'_> {
             .collect();
         let order = in_order(&grouped, cells.n, &ranks);
         self.note_group_order(&order);
-        let of: Vec<u32> = order.iter().map(|g| grouped.cells[*g as usize]).collect();
+        let of = map_blocks(&order, |g| grouped.cells[*g as usize]);
         let row_columns = columns.iter().zip(&grouped.keys).map(|(column, codes)| {
-            let codes = order.iter().map(|g| codes[*g as usize]).collect();
+            let codes = map_blocks(&order, |g| codes[*g as usize]);
             RowColumn::Codes { column: *column, codes: Arc::new(codes) }
         });
         let rows = Rows {
@@ -217,6 +219,7 @@ fn in_order(grouped: &Grouped, cells: usize, ranks: &[Ranks]) -> Vec<u32> {
     let Some(space) = space else {
         let mut order: Vec<u32> = (0..groups as u32).collect();
         order.sort_by(|a, b| {
+            tick();
             let (a, b) = (*a as usize, *b as usize);
             let by_value = || (0..ranks.len()).map(|i| rank(a, i).cmp(&rank(b, i)));
             grouped.cells[a]
@@ -233,11 +236,14 @@ fn in_order(grouped: &Grouped, cells: usize, ranks: &[Ranks]) -> Vec<u32> {
     // No two groups are the same, so that each has a place of its own.
     if space <= (groups as u64 * 8).max(1 << 12) {
         let mut places = vec![u32::MAX; space as usize];
-        (0..groups).for_each(|g| places[packed(g) as usize] = g as u32);
+        watched(0..groups).for_each(|g| places[packed(g) as usize] = g as u32);
         places.retain(|g| *g != u32::MAX);
         return places;
     }
-    let mut order: Vec<(u64, u32)> = (0..groups).map(|g| (packed(g), g as u32)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, g)| g).collect()
+    let mut order = map_range(groups, |g| (packed(g), g as u32));
+    order.sort_unstable_by(|a, b| {
+        tick();
+        a.cmp(b)
+    });
+    map_blocks(&order, |(_, g)| *g)
 }

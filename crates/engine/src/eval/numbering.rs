@@ -1,6 +1,7 @@
 //! Combinations of codes, numbered in the order of their first use: by an array where all that
 //! could be are few, else by hashing.
 
+use evercube_work::watched;
 use hashbrown::HashMap;
 
 /// An array for this many combinations costs little.
@@ -95,13 +96,13 @@ impl ByNumber {
     /// `numbers`: number and place.
     pub fn new(numbers: &[(u32, u32)], len: u32) -> Self {
         let mut starts = vec![0_u32; len as usize + 1];
-        numbers.iter().for_each(|(n, _)| starts[*n as usize + 1] += 1);
+        watched(numbers).for_each(|(n, _)| starts[*n as usize + 1] += 1);
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
         let mut next = starts.clone();
         let mut places = vec![0; numbers.len()];
-        for (number, place) in numbers {
+        for (number, place) in watched(numbers) {
             let at = &mut next[*number as usize];
             places[*at as usize] = *place;
             *at += 1;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use evercube_base::{Result, Value};
 use evercube_dax::ast::BinaryOperator;
 use evercube_store::Column;
-use evercube_work::tick;
+use evercube_work::{map_blocks, tick, watched};
 use hashbrown::HashMap;
 
 use super::Evaluator;
@@ -46,7 +46,7 @@ impl Part {
     fn counts_of_all(&self) -> Vec<i64> {
         let places = self.places.iter().max().map_or(0, |last| *last as usize + 1);
         let mut before = vec![0_i64; places + 1];
-        self.places.iter().for_each(|place| before[*place as usize + 1] += 1);
+        watched(&self.places).for_each(|place| before[*place as usize + 1] += 1);
         (0..places).for_each(|place| before[place + 1] += before[place]);
         let until = |place: u32| before[(place as usize).min(places)];
         let count = |r: &Range<u32>| (until(r.end) - until(r.start)).max(0);
@@ -67,9 +67,8 @@ impl Evaluator<'_> {
     ) -> Result<Option<CellTable>> {
         let Some(parts) = self.parts_in_order(cells, table, condition)? else { return Ok(None) };
         let (mut kept, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
-            tick();
-            let rows = table.range(cell).filter(|row| passes(&parts, cell, *row));
+        for cell in watched(0..cells.n) {
+            let rows = watched(table.range(cell)).filter(|row| passes(&parts, cell, *row));
             kept.extend(rows.map(|row| row as u32));
             of.resize(kept.len(), cell as u32);
             self.check_size(kept.len())?;
@@ -91,10 +90,9 @@ impl Evaluator<'_> {
             return Ok(Some(part.counts_of_all()));
         }
         let count = |cell| {
-            tick();
-            table.range(cell).filter(|row| passes(&parts, cell, *row)).count() as i64
+            watched(table.range(cell)).filter(|row| passes(&parts, cell, *row)).count() as i64
         };
-        Ok(Some((0..cells.n).map(count).collect()))
+        Ok(Some(watched(0..cells.n).map(count).collect()))
     }
 
     fn parts_in_order(
@@ -138,7 +136,7 @@ impl Evaluator<'_> {
         let (inner, _) = cells.select(&[0]).iterate(&CellTable::shared(rows.clone()));
         let tests = self.scalars(&inner, condition)?;
         let place = |row| rules::to_bool(tests.get(row), &self.culture).map(u32::from);
-        let places = (0..rows.len).map(place).collect::<Result<_>>()?;
+        let places = watched(0..rows.len).map(place).collect::<Result<_>>()?;
         Ok(Some(Part { places, ranges: vec![1..2; cells.n], blanks: None }))
     }
 
@@ -159,7 +157,7 @@ impl Evaluator<'_> {
         };
         let of = self.store.table(id.table).column(id.column);
         let code = |row| rows.code(self.store, column, id, row).unwrap_or_default();
-        let codes = || (0..rows.len).map(code).collect::<Vec<u32>>();
+        let codes = || watched(0..rows.len).map(code).collect::<Vec<u32>>();
         // Any row will do: the bound does not look at it, but its own row contexts come after it.
         let bounds = || {
             let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&[0])));
@@ -179,10 +177,10 @@ impl Evaluator<'_> {
         }
         let codes = codes();
         let Some(order) = self.in_order(of, &codes) else { return Ok(None) };
-        let place_of: HashMap<u32, u32> = order.iter().copied().zip(0..).collect();
+        let place_of: HashMap<u32, u32> = watched(order.iter().copied()).zip(0..).collect();
         let in_order = (0..order.len() as u32, |place: u32| order[place as usize]);
         let ranges = self.ranges(of, in_order, operator, &bounds()?, cells.n)?;
-        let places = codes.iter().map(|code| place_of[code]).collect();
+        let places = map_blocks(&codes, |code| place_of[code]);
         Ok(Some(Part { places, ranges, blanks: None }))
     }
 
@@ -198,7 +196,7 @@ impl Evaluator<'_> {
             let found = rules::binary(operator, blank, bound, &self.collation, &self.culture)?;
             rules::to_bool(&found, &self.culture)
         };
-        (0..n).map(passes).collect()
+        watched(0..n).map(passes).collect()
     }
 
     /// The different codes by their values; `None` where these do not compare.
@@ -243,7 +241,7 @@ impl Evaluator<'_> {
                 _ => below..up_to,
             })
         };
-        (0..n).map(range).collect()
+        watched(0..n).map(range).collect()
     }
 }
 

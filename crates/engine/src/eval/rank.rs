@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use evercube_base::{Result, Value};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -36,7 +37,7 @@ impl Evaluator<'_> {
             let mut known: HashMap<Vec<super::set_operations::ValueKey>, Vec<Value>> =
                 HashMap::new();
             let mut start = 0;
-            for cell in 0..run.n {
+            for cell in watched(0..run.n) {
                 let len = part.range(cell).len();
                 let of_cell: Vec<&Value> = (start..start + len).map(|i| values.get(i)).collect();
                 start += len;

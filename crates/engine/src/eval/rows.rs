@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::Value;
 use evercube_store::{ColumnId, StoreVersion, TableId};
-use evercube_work::{map_blocks, tick};
+use evercube_work::{map_blocks, tick, watched};
 
 use crate::plan::Schema;
 
@@ -48,7 +48,7 @@ impl Rows {
     pub fn from_values(schema: Schema, rows: Vec<Vec<Value>>) -> Self {
         let len = rows.len();
         let mut columns: Vec<Vec<Value>> = schema.iter().map(|_| Vec::with_capacity(len)).collect();
-        for row in rows {
+        for row in watched(rows) {
             for (column, v) in columns.iter_mut().zip(row) {
                 column.push(v);
             }
@@ -57,7 +57,9 @@ impl Rows {
         Self { keep: false, schema, len, base: None, columns }
     }
 
+    /// The value in a row. Whoever asks for those of many rows is interrupted here.
     pub fn value(&self, store: &StoreVersion, column: usize, row: usize) -> Value {
+        tick();
         match &self.columns[column] {
             RowColumn::Values(v) => v[row].clone(),
             RowColumn::Codes { column, codes } => {
@@ -84,6 +86,7 @@ impl Rows {
         lineage: ColumnId,
         row: usize,
     ) -> Option<u32> {
+        tick();
         match &self.columns[column] {
             RowColumn::Codes { column: c, codes } if *c == lineage => Some(codes[row]),
             RowColumn::Own(c) if *c == lineage => {
@@ -97,7 +100,6 @@ impl Rows {
     }
 
     pub fn row(&self, store: &StoreVersion, row: usize) -> Vec<Value> {
-        tick();
         (0..self.columns.len()).map(|c| self.value(store, c, row)).collect()
     }
 
@@ -170,20 +172,15 @@ impl Rows {
                 Some(column) if same.iter().all(|s| *s == Some(column)) => {
                     let mut codes = Vec::with_capacity(len);
                     for p in parts {
-                        codes.extend((0..p.len).map(|r| {
-                            tick();
-                            p.code(store, c, column, r).unwrap_or_default()
-                        }));
+                        let code = |r| p.code(store, c, column, r).unwrap_or_default();
+                        codes.extend((0..p.len).map(code));
                     }
                     RowColumn::Codes { column, codes: Arc::new(codes) }
                 }
                 _ => {
                     let mut values = Vec::with_capacity(len);
                     for p in parts {
-                        values.extend((0..p.len).map(|r| {
-                            tick();
-                            p.value(store, c, r)
-                        }));
+                        values.extend((0..p.len).map(|r| p.value(store, c, r)));
                     }
                     RowColumn::Values(Arc::new(values))
                 }
@@ -210,7 +207,7 @@ impl CellTable {
     /// Rows with the cell of each; stable within a cell.
     pub fn from_cells(rows: &Rows, cells: &[u32], n: usize) -> Self {
         let mut starts = vec![0u32; n + 1];
-        for c in cells {
+        for c in watched(cells) {
             starts[*c as usize + 1] += 1;
         }
         for i in 1..starts.len() {
@@ -221,7 +218,7 @@ impl CellTable {
         }
         let mut next = starts.clone();
         let mut order = vec![0u32; cells.len()];
-        for (row, c) in (0..).zip(cells) {
+        for (row, c) in (0..).zip(watched(cells)) {
             order[next[*c as usize] as usize] = row;
             next[*c as usize] += 1;
         }
@@ -245,7 +242,7 @@ impl CellTable {
     pub fn runs(&self, n: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
         let mut out = Vec::new();
         let (mut first, mut rows) = (0, 0);
-        for cell in 0..n {
+        for cell in watched(0..n) {
             let of_cell = self.range(cell).len();
             if cell > first && rows + of_cell > limit {
                 out.push(first..cell);
@@ -261,8 +258,7 @@ impl CellTable {
     pub fn pairs(&self, n: usize) -> (Vec<u32>, Vec<u32>) {
         let mut cells = Vec::new();
         let mut rows = Vec::new();
-        for cell in 0..n {
-            tick();
+        for cell in watched(0..n) {
             let range = self.range(cell);
             cells.extend(std::iter::repeat_n(cell as u32, range.len()));
             rows.extend(range.start as u32..range.end as u32);
@@ -276,8 +272,7 @@ impl CellTable {
             return self.clone();
         }
         let (mut order, mut starts) = (Vec::new(), vec![0u32]);
-        for cell in from {
-            tick();
+        for cell in watched(from) {
             order.extend(self.range(*cell as usize).map(|r| r as u32));
             starts.push(order.len() as u32);
         }

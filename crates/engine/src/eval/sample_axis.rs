@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 
 use evercube_base::Result;
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -27,7 +28,7 @@ impl Evaluator<'_> {
         let measures: Vec<Scalars> =
             measures.iter().map(|m| self.scalars(&inner, m)).collect::<Result<_>>()?;
         let (mut kept, mut of, mut start) = (Vec::new(), Vec::new(), 0);
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let range = table.range(cell);
             let wanted = usize::try_from(self.whole_number(counts.get(cell))?).unwrap_or(0);
             // Places in the order of the inner cells.

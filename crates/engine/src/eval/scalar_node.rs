@@ -2,7 +2,7 @@
 
 use evercube_base::{DataType, Decimal, Error, ErrorKind, Result, Value};
 use evercube_dax::ast::BinaryOperator;
-use evercube_work::{interrupt_point, map_blocks, tick};
+use evercube_work::{interrupt_point, map_blocks, tick, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -110,7 +110,7 @@ impl Evaluator<'_> {
                 let context = self.scalar_context();
                 let mut row = Vec::with_capacity(arguments.len());
                 let mut out = Vec::with_capacity(n);
-                for cell in 0..n {
+                for cell in watched(0..n) {
                     row.clear();
                     row.extend(arguments.iter().map(|a| a.get(cell).clone()));
                     let value = function(&context, Args::new(&row, &self.culture))?;
@@ -135,7 +135,7 @@ impl Evaluator<'_> {
             }
             Kind::If { condition, then, otherwise } => {
                 let c = self.scalars(cells, condition)?;
-                let test: Vec<bool> = (0..n)
+                let test: Vec<bool> = watched(0..n)
                     .map(|i| rules::to_bool(c.get(i), &self.culture))
                     .collect::<Result<_>>()?;
                 let mut out = vec![Value::Blank; n];
@@ -252,7 +252,7 @@ impl Evaluator<'_> {
         decides: bool,
     ) -> Result<Scalars> {
         let a = self.scalars(cells, left)?;
-        let known: Vec<bool> = (0..cells.n)
+        let known: Vec<bool> = watched(0..cells.n)
             .map(|i| Ok(rules::to_bool(a.get(i), &self.culture)? == decides))
             .collect::<Result<_>>()?;
         let mut out = vec![Value::Boolean(decides); cells.n];
@@ -325,7 +325,7 @@ impl Evaluator<'_> {
     /// Values cell by cell where evaluating all at once fails.
     fn tried(&self, cells: &Cells, node: &Node) -> Result<Vec<Result<Value>>> {
         match self.scalars(cells, node) {
-            Ok(all) => Ok((0..cells.n).map(|i| Ok(all.get(i).clone())).collect()),
+            Ok(all) => Ok(watched(0..cells.n).map(|i| Ok(all.get(i).clone())).collect()),
             Err(e) if e.kind.is_stop() => Err(e),
             Err(e) if self.foresees() => Ok(vec![Err(e); cells.n]),
             Err(e) if cells.n == 1 => Ok(vec![Err(e)]),

@@ -10,7 +10,8 @@ use evercube_base::{Error, Result, Value};
 use evercube_store::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanRequest, ScanResult, TableId,
 };
-use hashbrown::HashMap;
+use evercube_work::watched;
+use hashbrown::{HashMap, HashSet};
 
 use super::Evaluator;
 use super::cells::{Cells, NO_CODE};
@@ -87,7 +88,7 @@ impl Evaluator<'_> {
         }
         let mut groups: Vec<(usize, Vec<u32>)> = Vec::new();
         let mut place: HashMap<usize, usize> = HashMap::new();
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let context = cells.context_of(cell);
             let at = *place.entry(context).or_insert_with(|| {
                 groups.push((context, Vec::new()));
@@ -212,12 +213,12 @@ impl Evaluator<'_> {
     pub(super) fn add_blank_row(&self, keyed: &KeyedCells, out: &mut Grouped, width: usize) {
         let blank = keyed.columns.iter().map(|_| 0);
         let Some(number) = keyed.find(blank) else { return };
-        for cell in keyed.by_number().get(number) {
-            // A real row may have formed the same group.
-            let exists = width > 0
-                && (0..out.cells.len())
-                    .any(|g| out.cells[g] == *cell && out.keys.iter().all(|k| k[g] == 0));
-            if !exists {
+        // A real row may have formed the same group.
+        let is_blank = |g: &usize| width > 0 && out.keys.iter().all(|k| k[*g] == 0);
+        let have_one: HashSet<u32> =
+            watched(0..out.cells.len()).filter(is_blank).map(|g| out.cells[g]).collect();
+        for cell in watched(keyed.by_number().get(number)) {
+            if !have_one.contains(cell) {
                 out.cells.push(*cell);
                 out.keys.iter_mut().for_each(|k| k.push(0));
                 out.aggregates.iter_mut().for_each(|a| a.push(Value::Blank));
@@ -254,8 +255,7 @@ impl Grouped {
         self.cells.reserve(expected);
         self.keys.iter_mut().for_each(|k| k.reserve(expected));
         self.aggregates.iter_mut().for_each(|a| a.reserve(expected));
-        for g in 0..result.groups {
-            evercube_work::tick();
+        for g in watched(0..result.groups) {
             let codes = result.keys[..width].iter().map(|k| k[g]);
             let Some(number) = keyed.find(codes) else { continue };
             for cell in by_number.get(number) {
@@ -271,7 +271,7 @@ impl Grouped {
     }
 
     pub(super) fn append(&mut self, other: Self, members: &[u32]) {
-        self.cells.extend(other.cells.iter().map(|c| members[*c as usize]));
+        self.cells.extend(watched(&other.cells).map(|c| members[*c as usize]));
         for (to, from) in self.keys.iter_mut().zip(other.keys) {
             to.extend(from);
         }
@@ -287,7 +287,7 @@ impl Grouped {
     /// Leaves each combination once per cell.
     pub(super) fn deduplicate(&mut self) {
         let mut seen = std::collections::HashSet::new();
-        let fresh: Vec<bool> = (0..self.cells.len())
+        let fresh: Vec<bool> = watched(0..self.cells.len())
             .map(|g| {
                 let codes: Vec<u32> = self.keys.iter().map(|k| k[g]).collect();
                 seen.insert((self.cells[g], codes))

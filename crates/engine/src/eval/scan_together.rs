@@ -14,6 +14,7 @@ use evercube_store::{
     Aggregate, BitSet, ColumnId, PathColumn, RelationshipId, ScanFilter, ScanRequest, ScanResult,
     TableId,
 };
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::aggregate::sum;
@@ -296,7 +297,7 @@ impl Evaluator<'_> {
         let groups = request.keys[width..of_rows].iter().map(card);
         let cards = cells.into_iter().chain(groups).collect();
         let mut places = Numbering::new(cards, asked.keyed.numbers.len());
-        for g in 0..result.groups {
+        for g in watched(0..result.groups) {
             let codes = result.keys[..width].iter().map(|k| k[g]);
             let Some(number) = asked.keyed.find(codes) else { continue };
             let group = || result.keys[width..of_rows].iter().map(|k| k[g]);

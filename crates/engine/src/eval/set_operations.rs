@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use evercube_base::{Decimal, Result, Value};
 use evercube_store::ColumnId;
+use evercube_work::{tick, watched};
 use hashbrown::{HashMap, HashSet};
 
 use super::Evaluator;
@@ -138,7 +139,7 @@ impl Evaluator<'_> {
             columns.map(|c| self.key(&rows.value(self.store, c, row))).collect::<Vec<ValueKey>>()
         };
         let (mut of, mut a, mut b, mut missing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let mut by_key: HashMap<Vec<ValueKey>, Vec<u32>> = HashMap::new();
             for row in right.range(cell) {
                 let k = key(&right.rows, row, &mut on.iter().map(|p| p.1));
@@ -154,6 +155,7 @@ impl Evaluator<'_> {
                     b.push(0);
                 }
                 for r in found.into_iter().flatten() {
+                    tick();
                     of.push(cell as u32);
                     a.push(row as u32);
                     b.push(*r);
@@ -186,7 +188,7 @@ impl Evaluator<'_> {
         let (left, index) = (self.table(cells, tables.0)?, self.table(cells, tables.1)?);
         let index = self.sorted(cells, &index, order_by)?;
         let (mut of, mut rows, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let mut places: HashMap<Vec<ValueKey>, i64> = HashMap::new();
             for (place, row) in (0..).zip(index.range(cell)) {
                 let k = on.iter().map(|p| self.key(&index.rows.value(self.store, p.1, row)));
@@ -218,7 +220,7 @@ fn different<K: Eq + Hash>(
     key: impl Fn(usize) -> K,
 ) -> (Vec<u32>, Vec<u32>) {
     let (mut of, mut kept) = (Vec::new(), Vec::new());
-    for cell in 0..n {
+    for cell in watched(0..n) {
         let mut seen = HashSet::new();
         for row in table.range(cell) {
             if seen.insert(key(row)) {
@@ -239,7 +241,7 @@ fn found_in<K: Eq + Hash>(
     key: impl Fn(&Rows, usize) -> K,
 ) -> (Vec<u32>, Vec<u32>) {
     let (mut of, mut kept) = (Vec::new(), Vec::new());
-    for cell in 0..n {
+    for cell in watched(0..n) {
         let mut others = HashSet::new();
         rest.iter().for_each(|t| others.extend(t.range(cell).map(|row| key(&t.rows, row))));
         for row in first.range(cell) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use evercube_base::{Result, Value};
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -108,7 +108,7 @@ impl Evaluator<'_> {
         let (_, rows) = table.pairs(cells.n);
         let (mut kept, mut kept_of) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let here = start..start + table.range(cell).len();
             start = here.end;
             let number = |v: &Value| Ok(usize::try_from(self.whole_number(v)?).unwrap_or(0));
@@ -138,7 +138,7 @@ impl Evaluator<'_> {
         let table = self.table(cells, table)?;
         let table = self.sorted(cells, &table, order_by)?;
         let (mut kept, mut of) = (Vec::new(), Vec::new());
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let range = table.range(cell);
             let wanted = usize::try_from(self.whole_number(counts.get(cell))?).unwrap_or(0);
             for i in 0..wanted.min(range.len()) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::{Error, Result, Value};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::Cells;
@@ -154,7 +155,7 @@ impl Evaluator<'_> {
         let limit = if body.uses.filter_context { SCANNED_ROWS } else { ROWS };
         let runs = table.runs(cells.n, limit);
         if runs.len() == 1 {
-            self.check_size((0..cells.n).map(|c| table.range(c).len()).sum())?;
+            self.check_size(watched(0..cells.n).map(|c| table.range(c).len()).sum())?;
             return run(0, cells, table);
         }
         for of in runs {
@@ -186,7 +187,7 @@ impl Evaluator<'_> {
             let (inner, parents) = run.iterate(part);
             let test = self.scalars(&inner, condition)?;
             let (_, rows) = part.pairs(run.n);
-            for i in 0..inner.n {
+            for i in watched(0..inner.n) {
                 if rules::to_bool(test.get(i), &self.culture)? {
                     kept.push(rows[i]);
                     of.push(parents[i] + first as u32);
@@ -208,7 +209,7 @@ impl Evaluator<'_> {
         }
         let mut out = Vec::new();
         let mut of = Vec::new();
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             for row in &values {
                 out.push(row.iter().map(|v| v.get(cell).clone()).collect::<Vec<Value>>());
                 of.push(cell as u32);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use evercube_base::{Result, Value};
+use evercube_work::watched;
 
 use super::rows::CellTable;
 use super::{Cells, Evaluator, Scalars};
@@ -30,7 +31,7 @@ impl Evaluator<'_> {
             TextForm::Csv { header, .. } => Some(self.scalars(cells, header)?),
             TextForm::Json => None,
         };
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             let limit = rules::to_f64(limit.get(cell), &self.culture)?;
             let count = table.range(cell).len();
             let rows =

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use evercube_base::Result;
 use evercube_store::TableId;
+use evercube_work::map_blocks;
 
 use super::Evaluator;
 use super::cells::{Cells, Frame, Key, KeyTarget};
@@ -33,7 +34,7 @@ impl Evaluator<'_> {
 
     fn transition_frame(&self, cells: &mut Cells, frame: &Frame) -> Result<()> {
         if let Some((table, numbers)) = &frame.rows.base {
-            let rows: Vec<u32> = frame.index.iter().map(|i| numbers[*i as usize]).collect();
+            let rows = map_blocks(&frame.index, |i| numbers[*i as usize]);
             self.transition_row(cells, *table, &rows, frame.rows.keep);
         }
         for (i, column) in frame.rows.schema.iter().enumerate() {
@@ -45,7 +46,7 @@ impl Evaluator<'_> {
             let codes: Vec<u32> = (0..frame.rows.len)
                 .map(|r| key_code(frame.rows.code(self.store, i, lineage, r)))
                 .collect();
-            let codes = frame.index.iter().map(|r| codes[*r as usize]).collect();
+            let codes = map_blocks(&frame.index, |r| codes[*r as usize]);
             if frame.rows.keep {
                 let target = KeyTarget::Column(lineage);
                 cells.keys.push(Key { target, codes: Arc::new(codes) });
@@ -66,10 +67,10 @@ impl Evaluator<'_> {
                     |k| !matches!(&k.target, KeyTarget::Row { table, .. } if *table == reached),
                 );
             }
-            let codes = rows.iter().map(|r| self.visibility().reached(&path, *r as usize) as u32);
+            let there = |row: &u32| self.visibility().reached(&path, *row as usize) as u32;
             cells.keys.push(Key {
                 target: KeyTarget::Row { table: reached, without: Vec::new() },
-                codes: Arc::new(codes.collect()),
+                codes: Arc::new(map_blocks(rows, there)),
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::{Error, Result};
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::Evaluator;
 use super::rows::{CellTable, RowColumn, Rows};
@@ -34,18 +34,18 @@ impl Evaluator<'_> {
                 tick();
                 rows.code(self.store, at, of, row).filter(is_there)
             };
-            codes.push((of, (0..rows.len).map(code).collect::<Vec<Option<u32>>>()));
+            codes.push((of, watched(0..rows.len).map(code).collect::<Vec<Option<u32>>>()));
         }
         let occurs = |row: &usize| codes.iter().all(|(_, c)| c[*row].is_some());
         let starts = table.starts.as_ref().map(|_| {
             let mut starts = vec![0u32];
-            for cell in 0..cells {
+            for cell in watched(0..cells) {
                 let kept = table.range(cell).filter(occurs).count() as u32;
                 starts.push(starts.last().copied().unwrap_or_default() + kept);
             }
             Arc::new(starts)
         });
-        let kept: Vec<usize> = (0..rows.len).filter(occurs).collect();
+        let kept: Vec<usize> = watched(0..rows.len).filter(occurs).collect();
         let columns = codes.iter().map(|(of, codes)| {
             let kept = kept.iter().filter_map(|row| codes[*row]).collect();
             RowColumn::Codes { column: *of, codes: Arc::new(kept) }

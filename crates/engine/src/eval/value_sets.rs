@@ -3,7 +3,7 @@
 
 use evercube_base::Result;
 use evercube_store::{BitSet, ColumnId};
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -123,7 +123,7 @@ impl Evaluator<'_> {
         }
         let found = self.scan(cells, column.table, &[column], blank_row, &|_| Ok(Vec::new()))?;
         let mut of_cells = vec![BitSet::new(size, false); cells.n];
-        for (cell, code) in found.cells.iter().zip(&found.keys[0]) {
+        for (cell, code) in watched(found.cells.iter().zip(&found.keys[0])) {
             tick();
             of_cells[*cell as usize].insert(*code as usize);
         }

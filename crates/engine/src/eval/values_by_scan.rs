@@ -3,6 +3,7 @@
 
 use evercube_base::{DataType, Result, Value};
 use evercube_store::{Aggregate, ColumnId, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, KeyTarget, Scalars};
@@ -88,7 +89,7 @@ impl Evaluator<'_> {
         let asked = Asked { iterated, plain, is_of_table: false };
         let Some(found) = self.asked_values(cells, &asked)? else { return Ok(None) };
         let mut of_cells: Vec<Vec<&Value>> = vec![Vec::new(); cells.n];
-        for (cell, value) in found.cells.iter().zip(asked.plain.values(&found)) {
+        for (cell, value) in watched(found.cells.iter().zip(asked.plain.values(&found))) {
             of_cells[*cell as usize].push(value);
         }
         let folded = of_cells.iter().map(|values| self.fold(fold, values, None));
@@ -112,7 +113,7 @@ impl Evaluator<'_> {
         }
         let Some(found) = self.asked_values(cells, &asked)? else { return Ok(None) };
         let mut counts = vec![0_i64; cells.n];
-        for (cell, value) in found.cells.iter().zip(asked.plain.values(&found)) {
+        for (cell, value) in watched(found.cells.iter().zip(asked.plain.values(&found))) {
             evercube_work::tick();
             counts[*cell as usize] += i64::from(test(value)?);
         }

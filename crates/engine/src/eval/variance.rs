@@ -4,6 +4,7 @@
 
 use evercube_base::{Result, Value};
 use evercube_store::{Aggregate, RowExpr, TableId};
+use evercube_work::watched;
 
 use super::Evaluator;
 use super::cells::{Cells, Scalars};
@@ -54,7 +55,7 @@ impl Evaluator<'_> {
         let aggregates = vec![Aggregate::Sum(off), Aggregate::Sum(square), Aggregate::CountRows];
         let sums = of_cells(aggregates)?;
         let mut out = vec![Value::Blank; cells.n];
-        for (g, cell) in sums.cells.iter().enumerate() {
+        for (g, cell) in watched(&sums.cells).enumerate() {
             let [sum, squares, n] = [0, 1, 2].map(|i| number(&sums.aggregates[i][g]));
             let of_mean = sum * sum / n;
             let around = squares - of_mean;

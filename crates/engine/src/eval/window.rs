@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use evercube_base::{Collation, Error, Result, Value};
+use evercube_work::watched;
 
 use super::rows::{CellTable, RowColumn};
 use super::set_operations::ValueKey;
@@ -199,7 +200,7 @@ impl Evaluator<'_> {
         let mut rows_of_seen: HashMap<Vec<u32>, Vec<usize>> = HashMap::new();
         let mut once: Option<Ordered> = None;
         let mut start = 0;
-        for cell in 0..cells.n {
+        for cell in watched(0..cells.n) {
             self.check_cancelled()?;
             let fresh = if once.is_none() || !same {
                 let range = table.range(cell);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use evercube_base::{Collation, Error, Result};
+use evercube_work::watched;
 use hashbrown::HashTable;
 
 use crate::dictionary::{Dictionary, Texts, text_hash};
@@ -38,7 +39,7 @@ impl TextCodes {
 
     pub(super) fn push(&mut self, values: &[Option<Arc<str>>]) {
         self.codes.reserve(values.len());
-        for v in values {
+        for v in watched(values) {
             let code = v.as_ref().map_or(0, |text| self.code(text));
             self.codes.push(code);
         }
@@ -48,7 +49,7 @@ impl TextCodes {
         if codes.iter().any(|c| *c as usize > values.len()) {
             return Err(Error::internal("a batch has a text without a value"));
         }
-        let known = std::iter::once(0).chain(values.iter().map(|text| self.code(text)));
+        let known = std::iter::once(0).chain(watched(values).map(|text| self.code(text)));
         let known: Vec<u32> = known.collect();
         self.codes.extend(codes.iter().map(|c| known[*c as usize]));
         Ok(())

@@ -4,7 +4,7 @@
 
 use evercube_base::{Result, Value};
 use evercube_store::ScanRequest;
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::{Asked, Grouped, Together, growing};
 use crate::eval::Evaluator;
@@ -53,7 +53,7 @@ impl Evaluator<'_> {
         // The values of each combination of cells' keys and grain.
         let mut lists = Numbering::new(vec![numbers, card(of_grain)], result.groups);
         let mut values = Vec::with_capacity(result.groups);
-        for g in 0..result.groups {
+        for g in watched(0..result.groups) {
             tick();
             let codes = result.keys[..of_grain].iter().map(|k| k[g]);
             let Some(number) = asked.keyed.find(codes) else { continue };
@@ -64,7 +64,7 @@ impl Evaluator<'_> {
         let sees = self.sees(together);
         let mut counter = Counter::new(card(of_grain + 1) as usize, with_blank);
         let mut out = Grouped { aggregates: vec![Vec::new()], ..Grouped::default() };
-        for number in 0..asked.keyed.combinations() {
+        for number in watched(0..asked.keyed.combinations()) {
             let list = |code: u32| {
                 let list = lists.find([number, code].into_iter());
                 list.map_or(&[][..], |list| values.get(list))

@@ -4,7 +4,7 @@
 
 use evercube_base::{Result, Value};
 use evercube_store::{BitSet, ScanRequest, ScanResult};
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::{Asked, Grouped, Together};
 use crate::eval::Evaluator;
@@ -40,7 +40,7 @@ impl Evaluator<'_> {
             result.groups,
         );
         let mut of_line: Vec<Vec<(u32, usize)>> = Vec::new();
-        for g in 0..result.groups {
+        for g in watched(0..result.groups) {
             let Some(step) = steps[result.keys[of_rows][g] as usize] else { continue };
             let line = lines.number(result.keys[..of_rows].iter().map(|k| k[g])) as usize;
             of_line.resize_with(of_line.len().max(line + 1), Vec::new);

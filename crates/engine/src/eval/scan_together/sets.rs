@@ -3,7 +3,7 @@
 
 use evercube_base::Result;
 use evercube_store::{BitSet, ColumnId, ScanRequest};
-use evercube_work::tick;
+use evercube_work::{tick, watched};
 
 use super::{Asked, Grained, Together, growing};
 use crate::eval::Evaluator;
@@ -46,7 +46,7 @@ impl Evaluator<'_> {
         let numbers = u64::from(asked.keyed.combinations());
         let mut places = Numbering::new(vec![numbers, codes], sets);
         let mut of_places: Vec<BitSet> = Vec::new();
-        for g in 0..result.groups {
+        for g in watched(0..result.groups) {
             tick();
             let own = result.keys[..of_grain].iter().map(|k| k[g]);
             let Some(number) = asked.keyed.find(own) else { continue };
@@ -94,7 +94,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        for number in 0..asked.keyed.combinations() {
+        for number in watched(0..asked.keyed.combinations()) {
             let mut seen = BitSet::new(size, false);
             for (step, codes) in codes.iter().enumerate() {
                 if order.is_none() {
