@@ -67,6 +67,28 @@ fn each_limit_has_its_error() {
     }
 }
 
+/// Loops that make rows notice that they are too many, also where they call nothing else.
+#[test]
+fn too_many_rows_are_noticed_while_they_are_made() {
+    let days = "DEFINE TABLE D = CALENDAR(DATE(1990, 1, 1), DATE(2009, 12, 31))";
+    let numbers = "GENERATESERIES(1, 3000)";
+    let one = |name: &str| format!("SELECTCOLUMNS({numbers}, \"k\", 1, \"{name}\", [Value])");
+    for text in [
+        format!("{days} EVALUATE ADDCOLUMNS(D, \"x\", COUNTROWS(DATESYTD(D[Date])))"),
+        format!("{days} EVALUATE ADDCOLUMNS(D, \"x\", CALCULATE(COUNTROWS(D), DATESYTD(D[Date])))"),
+        format!("EVALUATE NATURALINNERJOIN({}, {})", one("a"), one("b")),
+        format!("EVALUATE NATURALLEFTOUTERJOIN({}, {})", one("a"), one("b")),
+        format!("EVALUATE GENERATE({}, {})", one("a"), one("b").replace("\"k\"", "\"l\"")),
+        format!("EVALUATE ADDCOLUMNS({numbers}, \"x\", COUNTROWS(CALENDAR(1000, 2000 + [Value])))"),
+        format!("EVALUATE ADDCOLUMNS({numbers}, \"x\", COUNTROWS({{ 1, [Value] }}))")
+            .replace("3000", "1000000"),
+    ] {
+        let (found, message, held) = ended(&text);
+        assert_eq!(found, ErrorKind::MemoryLimit, "{text}: {message}");
+        assert!(held < 40 << 20, "{text} held {held} bytes");
+    }
+}
+
 /// No `IFERROR` answers a stop, and no number of cells is too many to notice it.
 #[test]
 fn a_query_stops_where_it_is() {
