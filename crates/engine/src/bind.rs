@@ -41,6 +41,8 @@ use evercube_store::{ColumnId, TableId};
 use crate::compiled_model::CompiledModel;
 use crate::filter_context::{FilterContext, Visibility};
 use crate::plan::{Kind, Node, Schema, TableColumn, Type, Uses};
+use crate::query::QueryContext;
+use crate::secured::tables_with_filters;
 
 /// A row context: the columns of its rows.
 #[derive(Debug, Clone)]
@@ -104,6 +106,8 @@ pub(crate) struct Binder<'a> {
     pub model: &'a CompiledModel,
     store: &'a evercube_store::StoreVersion,
     parameters: &'a [(String, Value)],
+    /// Tables whose rows the caller's roles filter.
+    secured: Vec<TableId>,
     /// Where the metadata of `INFO` functions comes from; `None` outside queries.
     pub rowsets: Option<crate::query::RowsetSource>,
     slots: usize,
@@ -177,6 +181,7 @@ impl<'a> Binder<'a> {
             model,
             store,
             parameters,
+            secured: Vec::new(),
             rowsets: None,
             slots: 0,
             defined: HashMap::new(),
@@ -191,6 +196,16 @@ impl<'a> Binder<'a> {
             selected_type: DataType::Variant,
             callee: "",
         }
+    }
+
+    /// For what a caller asks for.
+    pub fn of_query(
+        model: &'a CompiledModel,
+        store: &'a evercube_store::StoreVersion,
+        context: &'a QueryContext,
+    ) -> Self {
+        let secured = tables_with_filters(model, &context.roles);
+        Self { secured, ..Self::new(model, store, &context.parameters) }
     }
 
     /// Makes a variable of the query known to everything that follows.

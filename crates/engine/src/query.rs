@@ -199,7 +199,7 @@ fn run(
     let extended = with_definitions(dataset, context, &parsed.definitions)?;
     let is_extended = extended.is_some();
     let dataset = extended.as_ref().unwrap_or(dataset);
-    let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    let mut binder = Binder::of_query(&dataset.model, &dataset.store, context);
     binder.rowsets = context.rowsets.as_ref().map(|r| r.noting(&context.volatile));
     let variables = define(&mut binder, &parsed.definitions)?;
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, explain);

@@ -34,7 +34,7 @@ pub(crate) fn with_column(
             "Cannot define the column '{table}'[{name}]: the table has a column of this name."
         )));
     }
-    let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    let mut binder = Binder::of_query(&dataset.model, &dataset.store, context);
     let variables = define(&mut binder)?;
     let rows = binder.model_table(id, false, expression.span);
     let node = binder.in_rows_of(id, expression)?;

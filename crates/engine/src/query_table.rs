@@ -30,7 +30,7 @@ pub(crate) fn with_table(
             "Cannot define the table '{name}': the model has a table of this name."
         )));
     }
-    let mut binder = Binder::new(&dataset.model, &dataset.store, &context.parameters);
+    let mut binder = Binder::of_query(&dataset.model, &dataset.store, context);
     let variables = define(&mut binder)?;
     let scope = binder.query_scope();
     let node = binder.shown_table(&scope, expression)?;

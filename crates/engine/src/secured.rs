@@ -6,7 +6,7 @@ use evercube_base::{Result, Value};
 use evercube_store::{BitSet, ColumnId, TableId};
 
 use crate::bind::{Binder, Scope};
-use crate::compiled_model::RoleFilter;
+use crate::compiled_model::{CompiledModel, RoleFilter};
 use crate::eval::{CellTable, Evaluator};
 use crate::filter_context::{Filter, FilterContext, Visibility};
 use crate::query::{Dataset, QueryContext};
@@ -19,17 +19,9 @@ use crate::scalar::to_bool;
 /// Only what stops the query as a whole, such as cancellation.
 pub(crate) fn secured(dataset: &Dataset, context: &QueryContext) -> Result<Vec<Filter>> {
     let filters: Vec<&RoleFilter> = dataset.model.role_filters(&context.roles).collect();
-    let mut tables: Vec<TableId> = filters.iter().map(|f| f.table).collect();
-    tables.sort_unstable_by_key(|t| t.0);
-    tables.dedup();
     let mut out = Vec::new();
-    for table in tables {
+    for table in tables_with_filters(&dataset.model, &context.roles) {
         let of_table: Vec<&&RoleFilter> = filters.iter().filter(|f| f.table == table).collect();
-        let is_filtered =
-            |role: &String| of_table.iter().any(|f| f.role.eq_ignore_ascii_case(role));
-        if !context.roles.iter().all(is_filtered) {
-            continue;
-        }
         let mut rows = BitSet::new(dataset.store.table(table).rows() + 1, false);
         for filter in of_table {
             match visible(dataset, context, filter) {
@@ -42,6 +34,19 @@ pub(crate) fn secured(dataset: &Dataset, context: &QueryContext) -> Result<Vec<F
         out.push(of_table_alone(dataset, table, rows));
     }
     Ok(reached(dataset, out))
+}
+
+/// The tables that the caller's roles filter themselves: those that every role has a filter for.
+pub(crate) fn tables_with_filters(model: &CompiledModel, roles: &[String]) -> Vec<TableId> {
+    let filters: Vec<&RoleFilter> = model.role_filters(roles).collect();
+    let is_filtered = |table: TableId, role: &String| {
+        filters.iter().any(|f| f.table == table && f.role.eq_ignore_ascii_case(role))
+    };
+    let mut tables: Vec<TableId> = filters.iter().map(|f| f.table).collect();
+    tables.sort_unstable_by_key(|t| t.0);
+    tables.dedup();
+    tables.retain(|t| roles.iter().all(|role| is_filtered(*t, role)));
+    tables
 }
 
 /// Rows of a table as a filter of this table: those that it looks up stay as they are.

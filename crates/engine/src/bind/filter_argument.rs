@@ -119,14 +119,22 @@ impl Binder<'_> {
     fn relationship(&mut self, name: &str, arguments: &[Expr]) -> Result<RelationshipId> {
         let a = self.column_reference(&arguments[0])?;
         let b = self.column_reference(&arguments[1])?;
-        self.model.relationship_between(a, b).ok_or_else(|| {
+        let id = self.model.relationship_between(a, b).ok_or_else(|| {
             let full = |c| self.model.column_name(c);
             Error::invalid(format!(
                 "{name} names the columns {} and {}, between which the model has no relationship.",
                 full(a),
                 full(b)
             ))
-        })
+        })?;
+        // What roles let through follows the relationships as the model has them.
+        match [a.table, b.table].iter().find(|t| self.secured.contains(t)) {
+            Some(table) => Err(Error::invalid(format!(
+                "The UseRelationship() and CrossFilter() functions may not be used when querying '{}' because it is constrained by row-level security.",
+                self.model.table(*table).name
+            ))),
+            None => Ok(id),
+        }
     }
 
     /// Model columns that arguments such as those of `ALL` stand for; `None`: no argument.

@@ -223,7 +223,7 @@ impl Evaluator<'_> {
         if let Some(node) = self.items.borrow().get(&key) {
             return Ok(Arc::clone(node));
         }
-        let mut binder = Binder::new(self.model, self.store, &self.context.parameters);
+        let mut binder = Binder::of_query(self.model, self.store, self.context);
         // Numbers of variables that no other expression of the query has.
         binder.start_slots(((key.0 + 1) << 40) + ((key.1 + 1) << 16));
         let node = Arc::new(bind(&mut binder).map_err(|e| self.model.told_of(&what, e))?);

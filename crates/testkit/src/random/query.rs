@@ -292,6 +292,14 @@ impl<'m, 'c> Writer<'m, 'c> {
         let model = self.model;
         let known: Vec<_> =
             model.relationships.iter().filter(|r| r.active || r.stands_in).collect();
+        // Under roles that filter one of its tables a relationship is not changed.
+        let is_free = |r: &&super::model::Relationship| {
+            !model
+                .roles
+                .iter()
+                .any(|role| role.filters_table_of(&r.from) || role.filters_table_of(&r.to))
+        };
+        let known: Vec<_> = known.into_iter().filter(is_free).collect();
         if known.is_empty() || !self.relates {
             return self.simple_condition();
         }

@@ -45,6 +45,12 @@ fn condition(chance: &mut Chance, table: &Table, tables: &[Table]) -> String {
 }
 
 impl Role {
+    /// Whether it filters the table of a column written `Table[Column]`.
+    pub(super) fn filters_table_of(&self, column: &str) -> bool {
+        let is_of = |table: &String| column.split('[').next() == Some(table.as_str());
+        self.filters.iter().any(|(table, _)| is_of(table))
+    }
+
     pub(super) fn json(&self) -> String {
         let permission = |(table, condition): &(String, String)| {
             let condition = condition.replace('"', "\\\"");

@@ -288,6 +288,9 @@ impl Reference {
         let [a, b] = ends.as_slice() else {
             return Err(Error::invalid("A relationship is named by its two columns."));
         };
+        if [a, b].iter().any(|c| self.has_own_rows(c.table)) {
+            return Err(Error::invalid("Roles filter a table of the relationship."));
+        }
         self.model
             .relationship_between(*a, *b)
             .ok_or_else(|| Error::invalid("There is no relationship between these two columns."))

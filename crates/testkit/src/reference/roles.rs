@@ -33,6 +33,11 @@ impl Reference {
         Ok(())
     }
 
+    /// Whether roles filter the table itself.
+    pub(super) fn has_own_rows(&self, table: TableId) -> bool {
+        self.own_rows.get(table.0 as usize).is_some_and(Option::is_some)
+    }
+
     /// The rows that are left of every table.
     pub(super) fn secure(&mut self) {
         let tables = || (0..self.model.tables().len() as u32).map(TableId);
