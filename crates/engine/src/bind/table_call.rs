@@ -427,15 +427,17 @@ impl Binder<'_> {
         let left = self.shown_table(scope, &arguments[0])?;
         let right = self.shown_table(scope, &arguments[1])?;
         let (l, r) = (left.schema(), right.schema());
-        let joins = |a: &TableColumn, b: &TableColumn| match (a.lineage, b.lineage) {
-            (Some(x), Some(y)) => x == y,
-            (None, None) => a.name.to_lowercase() == b.name.to_lowercase(),
-            _ => false,
-        };
+        // Columns of one full name are joined on: 'Product'[Key] and 'Category'[Key] are two.
         let on: Vec<(usize, usize)> = (0..l.len())
-            .filter_map(|i| Some((i, r.iter().position(|c| joins(&l[i], c))?)))
+            .filter_map(|i| Some((i, r.iter().position(|c| full_name(&l[i]) == full_name(c))?)))
             .collect();
         for (a, b) in on.iter().map(|(i, j)| (&l[*i], &r[*j])) {
+            if a.lineage != b.lineage {
+                return Err(Error::invalid(format!(
+                    "An incompatible join column, [{}], was detected: {name} cannot join on it, for it has another lineage in one table than in the other. Rename one of them, or add an empty text or a zero to both.",
+                    a.name
+                )));
+            }
             let known = ![a.data_type, b.data_type].contains(&DataType::Variant);
             if known && a.data_type != b.data_type {
                 return Err(Error::invalid(format!(
@@ -482,7 +484,8 @@ impl Binder<'_> {
             )));
         };
         let (a, b) = (&left[on.0], &right[on.1]);
-        if a.name.to_lowercase() == b.name.to_lowercase() {
+        let is_plain = a.table.is_none() || b.table.is_none();
+        if is_plain && a.name.to_lowercase() == b.name.to_lowercase() {
             return Err(Error::invalid(format!(
                 "An incompatible join column, [{}], was detected: {name} would join the tables over their relationship, whose columns both have this name; rename one of them, with SELECTCOLUMNS for example.",
                 a.name
@@ -613,12 +616,16 @@ pub(super) fn projection(
     extension(scope, table, columns, false, ty, span)
 }
 
+/// A column's table, where its name is said with it, and its name.
+fn full_name(c: &TableColumn) -> (Option<String>, String) {
+    (c.table.as_ref().map(|t| t.to_lowercase()), c.name.to_lowercase())
+}
+
 /// Refuses two columns that could not be told apart.
 pub(super) fn distinct_names(schema: Vec<TableColumn>, function: &str) -> Result<Vec<TableColumn>> {
-    let key = |c: &TableColumn| (c.table.as_ref().map(|t| t.to_lowercase()), c.name.to_lowercase());
     let mut seen = std::collections::HashSet::new();
     for c in &schema {
-        if !seen.insert(key(c)) {
+        if !seen.insert(full_name(c)) {
             return Err(Error::invalid(format!(
                 "{function} would give two columns the name '{}'; rename one of them, with SELECTCOLUMNS for example.",
                 c.name

@@ -11,9 +11,8 @@ use super::{Env, Reference, Table, TableColumn};
 
 /// Columns of the left table with the same of the right one.
 fn common(left: &Table, right: &Table) -> Vec<(usize, usize)> {
-    let same = |a: &TableColumn, b: &TableColumn| match (a.lineage, b.lineage) {
-        (None, None) => a.name.eq_ignore_ascii_case(&b.name),
-        (a, b) => a == b,
+    let same = |a: &TableColumn, b: &TableColumn| {
+        a.lineage == b.lineage && a.name.eq_ignore_ascii_case(&b.name)
     };
     let of = |(i, a): (usize, &TableColumn)| {
         right.columns.iter().position(|b| same(a, b)).map(|j| (i, j))
@@ -62,7 +61,8 @@ impl Reference {
                     r.active && !r.def.many_to_many && (ends == [from, to] || ends == [to, from])
                 });
                 if is_joined {
-                    return match a.name.eq_ignore_ascii_case(&b.name) {
+                    let is_plain = [a, b].iter().any(|c| self.shown_name(c).starts_with('['));
+                    return match is_plain && a.name.eq_ignore_ascii_case(&b.name) {
                         true => Err(Error::invalid("The columns joined on have one name.")),
                         false => Ok((i, j)),
                     };
