@@ -103,8 +103,7 @@ impl Evaluator<'_> {
         let of = &shadow.index;
         let mut known = std::collections::HashMap::new();
         let mut filters = Vec::new();
-        let place: Vec<usize> = of
-            .iter()
+        let place: Vec<usize> = watched(of.iter())
             .map(|cell| {
                 let key = if table.starts.is_none() { 0 } else { *cell };
                 *known.entry(key).or_insert_with(|| {

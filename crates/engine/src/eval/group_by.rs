@@ -76,8 +76,10 @@ impl Evaluator<'_> {
                 let f = &inner.frames[*frame];
                 let code =
                     |i: &u32| self.visibility().code(*column, path, f.rows.base_row(*i as usize));
-                let codes = f.index.iter().map(code).collect();
-                Ok(RowColumn::Codes { column: *column, codes: Arc::new(codes) })
+                Ok(RowColumn::Codes {
+                    column: *column,
+                    codes: Arc::new(map_blocks(&f.index, code)),
+                })
             }
             _ => {
                 let values: Scalars = self.scalars(inner, node)?;

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use evercube_base::{Error, Result, Value};
+use evercube_base::{Error, Result};
 use evercube_store::{ColumnId, TableId};
+use evercube_work::{map_blocks, watched};
 
 use super::Evaluator;
-use super::cells::{Cells, Key, KeyTarget, Shadow};
+use super::cells::{Cells, Key, KeyTarget, Scalars, Shadow};
 use super::rows::{CellTable, RowColumn, Rows};
 use super::summarize::{GroupingSet, grouping_sets};
 use crate::filter_context::Filter;
@@ -85,15 +86,14 @@ impl Evaluator<'_> {
                 let deciding: Vec<usize> = (0..named.len()).filter(decides).collect();
                 deciding.is_empty() || deciding.iter().any(|i| !named[*i].get(row).is_blank())
             };
-            let kept_rows: Vec<u32> = (0..inner.n as u32).filter(|r| shown(*r as usize)).collect();
-            let taken: Vec<u32> = kept_rows.iter().map(|r| rows[*r as usize]).collect();
-            let values = named.iter().map(|v| {
-                kept_rows.iter().map(|r| v.get(*r as usize).clone()).collect::<Vec<Value>>()
-            });
-            let values = values.collect();
+            let kept_rows: Vec<u32> =
+                watched(0..inner.n as u32).filter(|r| shown(*r as usize)).collect();
+            let taken = map_blocks(&kept_rows, |r| rows[*r as usize]);
+            let values = |v: &Scalars| map_blocks(&kept_rows, |r| v.get(*r as usize).clone());
+            let values = named.iter().map(values).collect();
             let of_set = Self::widened(&schema, &candidates.rows.take(&taken), &set);
             let shaped = Self::set_rows(&schema, &of_set, &set, values);
-            parts.push((kept_rows.iter().map(|r| parents[*r as usize]).collect(), shaped));
+            parts.push((map_blocks(&kept_rows, |r| parents[*r as usize]), shaped));
         }
         let of: Vec<u32> = parts.iter().flat_map(|(of, _)| of.clone()).collect();
         let rows: Vec<&Rows> = parts.iter().map(|(_, r)| r).collect();
@@ -199,7 +199,7 @@ impl Evaluator<'_> {
         let mut inner = outer.select(&parents);
         for (column, of) in columns.iter().zip(&groups.rows.columns) {
             if let RowColumn::Codes { codes, .. } = of {
-                let codes = rows.iter().map(|r| codes[*r as usize]).collect();
+                let codes = map_blocks(&rows, |r| codes[*r as usize]);
                 inner.keys.push(Key { target: KeyTarget::Column(*column), codes: Arc::new(codes) });
             }
         }
