@@ -251,11 +251,20 @@ impl Binder<'_> {
             narrowed.frames.truncate(frame);
             found.push(node);
         }
-        let chosen = if name == "EARLIEST" { found.pop() } else { found.into_iter().nth(steps) };
-        chosen.map(|n| Node { span, ..n }).ok_or_else(|| {
-            Error::invalid(format!(
-                "{name} refers to a row context further out that does not exist."
-            ))
-        })
+        // A column that only rows further out have is theirs, `FILTER ( T2, T2[k] = EARLIER ( T1[k] ) )`.
+        let mut outer = scope.clone();
+        outer.frames.truncate(scope.frames.len().saturating_sub(steps));
+        let chosen = match name {
+            "EARLIEST" => found.pop(),
+            _ => found.into_iter().nth(steps).or_else(|| self.any(&outer, &arguments[0]).ok()),
+        };
+        chosen
+            .filter(|n| matches!(n.kind, Kind::RowColumn { .. }))
+            .map(|n| Node { span, ..n })
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "{name} refers to a row context further out that does not exist."
+                ))
+            })
     }
 }

@@ -259,11 +259,11 @@ impl Reference {
 
     /// A model column's value in the row contexts, `up` of them that have it being skipped.
     fn column_value(&self, env: &Env, id: ColumnId, span: Span, up: usize) -> Result<Value> {
-        let found = env.rows_seen(span.passed).filter_map(|r| {
+        let found = env.rows_seen(span.passed).map(|r| {
             let at = r.columns.iter().position(|c| c.lineage == Some(id))?;
             Some(r.values[at].clone())
         });
-        found.into_iter().nth(up).ok_or_else(|| {
+        further_out(found.collect(), up).ok_or_else(|| {
             let (table, column) = (&self.model.table(id.table).name, &self.model.column_info(id).name);
             Error::invalid(format!(
                 "A single value for column '{column}' in table '{table}' cannot be determined: there is no current row; use an aggregation such as SUM, or an iterator."
@@ -273,7 +273,7 @@ impl Reference {
 
     /// The value of a column of that name, of one without a table first.
     fn named_value(&self, env: &Env, name: &str, span: Span, up: usize) -> Result<Value> {
-        let found = env.rows_seen(span.passed).filter_map(|r| {
+        let found = env.rows_seen(span.passed).map(|r| {
             let is_named =
                 |c: &TableColumn| c.name.eq_ignore_ascii_case(name) && !self.is_hidden(c);
             let named = || (0..).zip(r.columns.iter()).filter(|(_, c)| is_named(c));
@@ -281,12 +281,19 @@ impl Reference {
             let at: usize = at;
             Some(r.values[at].clone())
         });
-        found.into_iter().nth(up).ok_or_else(|| {
+        further_out(found.collect(), up).ok_or_else(|| {
             Error::invalid(format!(
                 "There is no measure and no column of the current row named [{name}]."
             ))
         })
     }
+}
+
+/// What the rows around have of a column, the innermost first, so many of those that have it further
+/// out; or, where there are not as many, so many rows of any kind.
+fn further_out(found: Vec<Option<Value>>, up: usize) -> Option<Value> {
+    let nth = found.iter().flatten().nth(up);
+    nth.or_else(|| found.iter().skip(up).flatten().next()).cloned()
 }
 
 pub(super) fn unknown(table: &str, name: &str) -> Error {
