@@ -90,6 +90,46 @@ impl Evaluator<'_> {
         named.iter().all(|c| clusters.are_not_seen(&c.node, false))
     }
 
+    /// A model table and the cells that see of it what a table expression gives, where the filters of
+    /// the expression may be there for the named expressions over its groups, too: they see the rows of
+    /// the group in either case.
+    pub(super) fn seen_through<'n>(
+        &self,
+        cells: &Cells,
+        table: &'n Node,
+        groups: &[Node],
+        named: &[NamedNode],
+    ) -> Result<Option<(Cells, &'n Node)>> {
+        Ok(match &table.kind {
+            Kind::Filter { table: rows, condition } => match rows.kind {
+                Kind::ModelTable { table: id, blank_row: false }
+                    if self.columns_tell_groups(cells, rows, groups, named) =>
+                {
+                    let inner = match self.cells_where(cells, id, condition)? {
+                        Some(inner) => inner,
+                        None => {
+                            let found = self.table(cells, table)?;
+                            let mut inner = cells.clone();
+                            self.put_filter(&mut inner, &found, None, true);
+                            inner
+                        }
+                    };
+                    Some((inner, &**rows))
+                }
+                _ => None,
+            },
+            Kind::CalculateTable { body, filters } => match body.kind {
+                Kind::ModelTable { table: id, .. }
+                    if filters.is_empty() || named.iter().all(|c| asks_for_rows(&c.node, id)) =>
+                {
+                    Some((self.calculate_cells(cells, filters, true)?, &**body))
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Named expressions over groups under filters on their rows.
     pub(super) fn under_members(
         &self,
@@ -220,6 +260,16 @@ impl Clusters<'_> {
         };
         self.cells.distinct.iter().any(|c| c.filters.iter().any(by_filter))
             || self.cells.keys.iter().any(|k| by_key(&k.target))
+    }
+}
+
+/// Whether an expression asks for rows of one table alone, and changes no filter.
+fn asks_for_rows(node: &Node, of: TableId) -> bool {
+    match &node.kind {
+        Kind::ModelTable { table, .. } => *table == of,
+        Kind::Values { columns, .. } => columns.iter().all(|c| c.table == of),
+        Kind::Measure { .. } | Kind::Calculate { .. } | Kind::CalculateTable { .. } => false,
+        _ => node.children().iter().all(|n| asks_for_rows(n, of)),
     }
 }
 

@@ -22,6 +22,12 @@ impl Evaluator<'_> {
         columns: &[NamedNode],
         schema: &Schema,
     ) -> Result<CellTable> {
+        if !columns.is_empty()
+            && let Some((inner, rows)) = self.seen_through(cells, table, groups, columns)?
+            && self.columns_tell_groups(&inner, rows, groups, columns)
+        {
+            return self.summarize(&inner, rows, groups, rollup, columns, schema);
+        }
         let plain = columns.is_empty() || self.columns_tell_groups(cells, table, groups, columns);
         if rollup.chains.is_empty()
             && plain
