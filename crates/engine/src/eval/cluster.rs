@@ -268,7 +268,8 @@ fn asks_for_rows(node: &Node, of: TableId) -> bool {
     match &node.kind {
         Kind::ModelTable { table, .. } => *table == of,
         Kind::Values { columns, .. } => columns.iter().all(|c| c.table == of),
-        Kind::Measure { .. } | Kind::Calculate { .. } | Kind::CalculateTable { .. } => false,
+        Kind::Measure { body, .. } => asks_for_rows(body, of),
+        Kind::Calculate { .. } | Kind::CalculateTable { .. } => false,
         _ => node.children().iter().all(|n| asks_for_rows(n, of)),
     }
 }
