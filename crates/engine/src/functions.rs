@@ -25,6 +25,7 @@ pub mod math;
 pub mod refused;
 pub mod special;
 pub mod text;
+mod text_search;
 pub mod time_intelligence;
 pub mod value_conversion;
 

@@ -11,7 +11,7 @@ use crate::calculated::stored;
 use crate::eval::Evaluator;
 use crate::query::{Dataset, QueryContext, Variables};
 use crate::query_table::stored_type;
-use crate::row_values::row_values;
+use crate::row_values::{ByValue, by_value, row_values};
 use crate::secured::secured;
 
 /// The dataset with one more column in a table. `define` makes known what the expression may name;
@@ -44,11 +44,24 @@ pub(crate) fn with_column(
     let mut evaluator = Evaluator::new(&dataset.model, &dataset.store, context, false);
     evaluator.base_context.secured = Arc::new(secured(dataset, context)?);
     let start = evaluator.with_variables(&evaluator.start(), &variables);
-    let values = row_values(&evaluator, &start, (id, &all), &node)?;
-    let data_type = stored_type(node.data_type(), &values);
     let mut tables = dataset.store.tables.clone();
     let place = &mut tables[id.0 as usize];
-    *place = Arc::new(place.and_column(data_type, stored(&values, data_type, &evaluator.culture))?);
+    let (data_type, wider) = match by_value(&evaluator, &start, (id, all.rows.len), &node) {
+        Some(ByValue { values, rows }) => {
+            let data_type = stored_type(node.data_type(), &values);
+            let data = stored(&values, data_type, &evaluator.culture);
+            (data_type, place.and_column_of(data_type, data, &rows)?)
+        }
+        None => {
+            let values = row_values(&evaluator, &start, (id, &all), &node)?;
+            let data_type = stored_type(node.data_type(), &values);
+            (
+                data_type,
+                place.and_column(data_type, stored(&values, data_type, &evaluator.culture))?,
+            )
+        }
+    };
+    *place = Arc::new(wider);
     let mut model = (*dataset.model).clone();
     model.add_column(id, name, data_type);
     let store = dataset.store.with_tables(tables, &model.relationship_defs());

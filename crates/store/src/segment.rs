@@ -143,3 +143,15 @@ pub struct Segment {
     pub rows: usize,
     pub columns: Vec<SegmentColumn>,
 }
+
+impl Segment {
+    /// Other rows, each with the values of one that there is.
+    pub(crate) fn with_rows(self, rows: &[u32]) -> Self {
+        let expanded = |column: SegmentColumn| {
+            let of_rows: Vec<u32> = (0..self.rows).map(|row| column.codes.get(row)).collect();
+            let codes = evercube_work::map_blocks(rows, |row| of_rows[*row as usize]);
+            SegmentColumn { codes: Codes::pack(&codes, Packing::default()), ..column }
+        };
+        Self { rows: rows.len(), columns: self.columns.into_iter().map(expanded).collect() }
+    }
+}

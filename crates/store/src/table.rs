@@ -117,6 +117,30 @@ impl TableData {
         wider.with_columns(vec![(self.columns.len() as u32, data)])
     }
 
+    /// The same rows with one more column, whose values come once each: `rows` says which of them
+    /// each row has.
+    ///
+    /// # Errors
+    /// `Internal`, where that is another number of rows than the table has, or none of the values.
+    pub fn and_column_of(
+        &self,
+        data_type: DataType,
+        values: ColumnData,
+        rows: &[u32],
+    ) -> Result<Self> {
+        let is_one = |row: &u32| (*row as usize) < values.len();
+        if rows.len() != self.rows || !rows.iter().all(is_one) {
+            return Err(Error::internal("the values given for a column are not those of its rows"));
+        }
+        let mut builder = SegmentBuilder::new(&[data_type], self.collation);
+        builder.push(&RowBatch { rows: values.len(), columns: vec![values] })?;
+        let column = Some((Arc::new(builder.finish().with_rows(rows)), 0));
+        let parts = vec![PieceSource { rows: self.rows, column }];
+        let mut columns = self.columns.clone();
+        columns.push(Arc::new(Column::new(data_type, self.collation, parts)));
+        Ok(Self { rows: self.rows, collation: self.collation, columns })
+    }
+
     /// Whether a column is the very same object in both tables.
     pub(crate) fn shares(&self, other: &Self, column: u32) -> bool {
         let at = column as usize;

@@ -86,7 +86,7 @@ pub(super) fn differing_contexts(cells: &Cells) -> Option<(Vec<u32>, Vec<u32>)> 
     differing(cells.n, &every_filter(cells))
 }
 
-fn mentions_selected(node: &Node) -> bool {
+pub(super) fn mentions_selected(node: &Node) -> bool {
     let is_one = match &node.kind {
         Kind::AllSelected { .. } | Kind::SelectedMeasure(_) => true,
         Kind::Calculate { filters, .. } | Kind::CalculateTable { filters, .. } => {

@@ -147,7 +147,8 @@ impl Evaluator<'_> {
         };
         let (inner, _) = cells.iterate(&CellTable::shared(row));
         let bounds = self.scalars(&inner, bound)?;
-        let ranges = self.ranges(of, (1..of.cardinality(), |code| code), operator, &bounds, 1)?;
+        let ranges =
+            self.ranges((1..of.cardinality(), |code| of.value(code)), operator, &bounds, 1)?;
         let blanks = self.blanks(operator, &bounds, 1)?;
         let (Some(range), Some(blank)) = (ranges.into_iter().next(), blanks.first()) else {
             return Err(Error::internal("a comparison has no bound"));

@@ -46,6 +46,9 @@ impl Evaluator<'_> {
         {
             return Ok(values);
         }
+        if let Some(values) = self.folded_in_order(cells, node)? {
+            return Ok(values);
+        }
         let table = self.table(cells, table)?;
         // The rows are the same for every cell and so is the body: once is enough.
         if table.starts.is_none()
@@ -71,7 +74,7 @@ impl Evaluator<'_> {
     }
 
     /// The values of an iteration over rows that are known.
-    fn folded(&self, cells: &Cells, table: &CellTable, node: &Node) -> Result<Scalars> {
+    pub(super) fn folded(&self, cells: &Cells, table: &CellTable, node: &Node) -> Result<Scalars> {
         let Kind::Iterate { fold, body, extra, order_by, .. } = &node.kind else {
             return Ok(Scalars::Same(Value::Blank));
         };
@@ -128,6 +131,9 @@ impl Evaluator<'_> {
             if let Some(counts) = self.passing_by_scan(cells, table, condition)? {
                 return Ok(counts);
             }
+            if let Some(counts) = self.passing_in_order(cells, table, condition)? {
+                return Ok(counts);
+            }
             let table = self.table(cells, table)?;
             if let Some((some, place)) = self.same_rows(cells, &table, condition) {
                 let found = self.filter_rows(&some, &table, condition)?;
@@ -149,6 +155,11 @@ impl Evaluator<'_> {
                 Ok(())
             })?;
             return Ok(Scalars::each(counts.into_iter().map(not_zero).collect()));
+        }
+        // Of other contexts, in which nothing is listed but counted.
+        if let Kind::CalculateTable { body, filters } = &table.kind {
+            let inner = self.calculate_cells(cells, filters, true)?;
+            return self.count_rows(&inner, body);
         }
         if let Some(counts) = self.count_in_sets(cells, table)? {
             return Ok(counts);

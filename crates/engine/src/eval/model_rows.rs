@@ -1,6 +1,5 @@
 //! Rows of model tables, and values of their columns, that each cell sees.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use evercube_base::Result;
@@ -215,26 +214,19 @@ impl Ranks {
 fn in_order(grouped: &Grouped, cells: usize, ranks: &[Ranks]) -> Vec<u32> {
     let groups = grouped.cells.len();
     let rank = |g: usize, i: usize| ranks[i].get(grouped.keys[i][g]);
-    let space = ranks.iter().try_fold(cells.max(1) as u64, |n, r| n.checked_mul(r.codes));
-    let Some(space) = space else {
-        let mut order: Vec<u32> = (0..groups as u32).collect();
-        order.sort_by(|a, b| {
-            tick();
-            let (a, b) = (*a as usize, *b as usize);
-            let by_value = || (0..ranks.len()).map(|i| rank(a, i).cmp(&rank(b, i)));
-            grouped.cells[a]
-                .cmp(&grouped.cells[b])
-                .then_with(|| by_value().find(|o| o.is_ne()).unwrap_or(Ordering::Equal))
-        });
-        return order;
-    };
+    // As many columns as one number holds; the rest decides among those that are equal in them.
+    let (mut space, mut fitting) = (cells.max(1) as u64, 0);
+    while let Some(more) = ranks.get(fitting).and_then(|r| space.checked_mul(r.codes)) {
+        (space, fitting) = (more, fitting + 1);
+    }
     let packed = |g: usize| {
-        (0..ranks.len()).fold(u64::from(grouped.cells[g]), |packed, i| {
+        (0..fitting).fold(u64::from(grouped.cells[g]), |packed, i| {
             packed * ranks[i].codes + u64::from(rank(g, i))
         })
     };
+    let is_whole = fitting == ranks.len();
     // No two groups are the same, so that each has a place of its own.
-    if space <= (groups as u64 * 8).max(1 << 12) {
+    if is_whole && space <= (groups as u64 * 8).max(1 << 12) {
         let mut places = vec![u32::MAX; space as usize];
         watched(0..groups).for_each(|g| places[packed(g) as usize] = g as u32);
         places.retain(|g| *g != u32::MAX);
@@ -245,5 +237,15 @@ fn in_order(grouped: &Grouped, cells: usize, ranks: &[Ranks]) -> Vec<u32> {
         tick();
         a.cmp(b)
     });
+    if !is_whole {
+        for equal in order.chunk_by_mut(|a, b| a.0 == b.0) {
+            equal.sort_unstable_by(|(_, a), (_, b)| {
+                tick();
+                let by_value = |i| rank(*a as usize, i).cmp(&rank(*b as usize, i));
+                let found = (fitting..ranks.len()).map(by_value).find(|o| o.is_ne());
+                found.unwrap_or_else(|| a.cmp(b))
+            });
+        }
+    }
     map_blocks(&order, |(_, g)| *g)
 }

@@ -26,15 +26,15 @@ const SPREAD: usize = 4;
 
 /// One comparison: the place of each row in the order of its column, and what each cell lets
 /// through.
-struct Part {
-    places: Vec<u32>,
-    ranges: Vec<Range<u32>>,
+pub(super) struct Part {
+    pub(super) places: Vec<u32>,
+    pub(super) ranges: Vec<Range<u32>>,
     /// Where places are codes: whether blank, code 0, passes in each cell.
-    blanks: Option<Vec<bool>>,
+    pub(super) blanks: Option<Vec<bool>>,
 }
 
 impl Part {
-    fn passes(&self, cell: usize, row: usize) -> bool {
+    pub(super) fn passes(&self, cell: usize, row: usize) -> bool {
         match (&self.blanks, self.places[row]) {
             (Some(blanks), 0) => blanks[cell],
             (_, place) => self.ranges[cell].contains(&place),
@@ -140,7 +140,7 @@ impl Evaluator<'_> {
         Ok(Some(Part { places, ranges: vec![1..2; cells.n], blanks: None }))
     }
 
-    fn compared_in_order(
+    pub(super) fn compared_in_order(
         &self,
         cells: &Cells,
         rows: &Rows,
@@ -167,8 +167,8 @@ impl Evaluator<'_> {
         let is_dense = of.cardinality() as usize / SPREAD <= rows.len;
         if of.is_in_order() && of.cardinality() > 1 && (cells.n == 1 || is_dense) {
             let bounds = bounds()?;
-            let places = (1..of.cardinality(), |code| code);
-            let ranges = self.ranges(of, places, operator, &bounds, cells.n)?;
+            let places = (1..of.cardinality(), |code| of.value(code));
+            let ranges = self.ranges(places, operator, &bounds, cells.n)?;
             let blanks = self.blanks(operator, &bounds, cells.n)?;
             return Ok(Some(Part { places: codes(), ranges, blanks: Some(blanks) }));
         }
@@ -178,8 +178,8 @@ impl Evaluator<'_> {
         let codes = codes();
         let Some(order) = self.in_order(of, &codes) else { return Ok(None) };
         let place_of: HashMap<u32, u32> = watched(order.iter().copied()).zip(0..).collect();
-        let in_order = (0..order.len() as u32, |place: u32| order[place as usize]);
-        let ranges = self.ranges(of, in_order, operator, &bounds()?, cells.n)?;
+        let in_order = (0..order.len() as u32, |place: u32| of.value(order[place as usize]));
+        let ranges = self.ranges(in_order, operator, &bounds()?, cells.n)?;
         let places = map_blocks(&codes, |code| place_of[code]);
         Ok(Some(Part { places, ranges, blanks: None }))
     }
@@ -216,18 +216,17 @@ impl Evaluator<'_> {
     }
 
     /// For each cell the places in the order that the comparison with its bound lets through.
-    /// `code`: that of a place.
+    /// `value`: that of a place.
     pub(super) fn ranges(
         &self,
-        of: &Column,
-        (places, code): (Range<u32>, impl Fn(u32) -> u32),
+        (places, value): (Range<u32>, impl Fn(u32) -> Value),
         operator: BinaryOperator,
         bounds: &Scalars,
         n: usize,
     ) -> Result<Vec<Range<u32>>> {
         let range = |cell: usize| {
             let bound = bounds.get(cell);
-            let order = |place| rules::compare(&of.value(code(place)), bound, &self.collation);
+            let order = |place| rules::compare(&value(place), bound, &self.collation);
             // All compare or none does: they are of one type.
             order(places.start)?;
             let compared = |place| order(place).unwrap_or(Ordering::Equal);
@@ -267,19 +266,11 @@ pub(super) fn sides<'n>(
     right: &'n Node,
     frame: usize,
 ) -> Option<(usize, BinaryOperator, &'n Node)> {
-    use BinaryOperator as B;
     let column = |n: &Node| match n.kind {
         Kind::RowColumn { frame: f, column } if f == frame => Some(column),
         _ => None,
     };
-    let turned = match operator {
-        B::Less => B::Greater,
-        B::LessEqual => B::GreaterEqual,
-        B::Greater => B::Less,
-        B::GreaterEqual => B::LessEqual,
-        B::Equal => B::Equal,
-        _ => return None,
-    };
+    let turned = turned(operator)?;
     let (column, operator, bound) = match (column(left), column(right)) {
         (Some(c), None) => (c, operator, right),
         (None, Some(c)) => (c, turned, left),
@@ -288,8 +279,21 @@ pub(super) fn sides<'n>(
     is_outside(bound, frame).then_some((column, operator, bound))
 }
 
+/// A comparison as seen from its other side; `None` where what it lets through is no range.
+pub(super) fn turned(operator: BinaryOperator) -> Option<BinaryOperator> {
+    use BinaryOperator as B;
+    Some(match operator {
+        B::Less => B::Greater,
+        B::LessEqual => B::GreaterEqual,
+        B::Greater => B::Less,
+        B::GreaterEqual => B::LessEqual,
+        B::Equal => B::Equal,
+        _ => return None,
+    })
+}
+
 /// Whether an expression does not look at the row of this frame.
-fn is_outside(node: &Node, frame: usize) -> bool {
+pub(super) fn is_outside(node: &Node, frame: usize) -> bool {
     if node.uses.volatile {
         return false;
     }

@@ -266,6 +266,15 @@ impl CellTable {
         (cells, rows)
     }
 
+    /// The same with rows that are each of one cell.
+    pub fn with_rows_of_its_own(self, n: usize) -> Self {
+        if n < 2 || self.starts.is_some() {
+            return self;
+        }
+        let (cells, rows) = self.pairs(n);
+        Self::from_cells(&self.rows.take(&rows), &cells, n)
+    }
+
     /// The table of other cells, each taken from the cell that `from` names.
     pub fn for_cells(&self, from: &[u32]) -> Self {
         if self.starts.is_none() {

@@ -70,7 +70,7 @@ impl Evaluator<'_> {
 
 /// Whether an expression looks at the row of the iteration, or at filters only after the row has
 /// become one.
-fn is_of_row(node: &Node, frame: usize) -> bool {
+pub(super) fn is_of_row(node: &Node, frame: usize) -> bool {
     if node.uses.volatile || node.uses.slot != crate::plan::Uses::NONE {
         return false;
     }

@@ -204,6 +204,11 @@ impl Evaluator<'_> {
             }
             Kind::Context { test, columns } => self.context_test(cells, *test, columns),
             Kind::Calculate { body, filters, transition } => {
+                if *transition
+                    && let Some(values) = self.calculated_in_order(cells, body, filters)?
+                {
+                    return Ok(values);
+                }
                 let inner = match self.calculate_where(cells, body, filters)? {
                     Some(inner) => inner,
                     None => self.calculate_cells(cells, filters, *transition)?,

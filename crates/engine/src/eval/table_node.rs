@@ -69,6 +69,9 @@ impl Evaluator<'_> {
                 {
                     return self.table(&inner, table);
                 }
+                if let Some(found) = self.filtered_in_order(cells, table, condition)? {
+                    return Ok(found);
+                }
                 let table = self.table(cells, table)?;
                 self.filter_rows(cells, &table, condition)
             }
@@ -181,6 +184,9 @@ impl Evaluator<'_> {
         if let Some(found) = self.filter_in_order(cells, table, condition)? {
             return Ok(found);
         }
+        if cells.n == 1 && !condition.uses.filter_context {
+            return self.filter_in_slices(cells, &table.rows, condition);
+        }
         let mut kept = Vec::new();
         let mut of = Vec::new();
         self.each_run(cells, table, condition, |first, run, part| {
@@ -196,6 +202,26 @@ impl Evaluator<'_> {
             self.check_size(kept.len())
         })?;
         Ok(CellTable::from_cells(&table.rows.take(&kept), &of, cells.n))
+    }
+
+    /// The rows of one cell, some at a time: what is worked out for them stays in the processor's cache.
+    fn filter_in_slices(&self, cells: &Cells, rows: &Rows, condition: &Node) -> Result<CellTable> {
+        const ROWS: usize = 1 << 14;
+        let mut kept = Vec::new();
+        let mut first = 0;
+        while first < rows.len || first == 0 {
+            let slice: Vec<u32> = (first as u32..rows.len.min(first + ROWS) as u32).collect();
+            let (inner, _) = cells.iterate(&CellTable::shared(rows.take(&slice)));
+            let test = self.scalars(&inner, condition)?;
+            for (at, row) in watched(slice.iter().enumerate()) {
+                if rules::to_bool(test.get(at), &self.culture)? {
+                    kept.push(*row);
+                }
+            }
+            self.check_size(kept.len())?;
+            first += ROWS;
+        }
+        Ok(CellTable::shared(rows.take(&kept)))
     }
 
     fn constructed(&self, cells: &Cells, rows: &[Vec<Node>], node: &Node) -> Result<CellTable> {

@@ -280,8 +280,16 @@ pub(super) fn plain(node: &Node, frame: usize) -> Option<Plain<'_>> {
     aggregate(at, frame)
 }
 
+/// The plain aggregate that a measure is.
+pub(super) fn plain_in(measure: &Node) -> Option<Plain<'_>> {
+    match measure.kind {
+        Kind::Measure { .. } => plain(measure, 0),
+        _ => None,
+    }
+}
+
 /// An aggregate over a model table whose row context has the number `frame`.
-fn aggregate(node: &Node, frame: usize) -> Option<Plain<'_>> {
+pub(super) fn aggregate(node: &Node, frame: usize) -> Option<Plain<'_>> {
     let (table, fold, body) = match &node.kind {
         Kind::CountRows(table) => (table, Fold::Count, None),
         Kind::Iterate { fold, table, body, extra, order_by }

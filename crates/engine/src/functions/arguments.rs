@@ -1,5 +1,6 @@
 //! Reading the arguments of a scalar function.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
 use evercube_base::{DateTime, Error, Result, Value};
@@ -83,6 +84,14 @@ pub fn int_or(a: Args<'_>, i: usize, default: i64) -> Result<i64> {
 
 pub fn text(a: Args<'_>, i: usize) -> String {
     scalar::to_text(arg(a, i), a.culture)
+}
+
+/// The same without a copy of what is text already.
+pub fn text_ref(a: Args<'_>, i: usize) -> Cow<'_, str> {
+    match a.values.get(i) {
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        _ => Cow::Owned(text(a, i)),
+    }
 }
 
 pub fn flag(a: Args<'_>, i: usize) -> Result<bool> {

@@ -5,8 +5,9 @@ use evercube_base::{Collation, Error, Result, Value, letter_case};
 
 use super::FunctionKind::Scalar as F;
 use super::ReturnType::{self, Fixed, Variant};
-use super::arguments::{Args, arg, domain_error, flag, int, int_or, num, require, text};
+use super::arguments::{Args, arg, domain_error, flag, int, int_or, num, require, text, text_ref};
 use super::math::round_to;
+use super::text_search::find;
 use super::{Family, Row, ScalarContext};
 use crate::scalar::{self, Culture};
 
@@ -35,14 +36,17 @@ const CONTAINS: &[Row] = &[
         "WithinText,FindText",
         "Whether a text holds another; ? and * stand for any characters.",
         B,
-        F(|c, a| Ok(find(&text(a, 1), &text(a, 0), 0, &c.collation, true).is_some().into())),
+        F(|c, a| {
+            let (hay, needle) = (text_ref(a, 0), text_ref(a, 1));
+            Ok(find(&needle, &hay, 0, &c.collation, true).is_some().into())
+        }),
     ),
     Row(
         "CONTAINSSTRINGEXACT",
         "WithinText,FindText",
         "Whether a text holds another, letter by letter.",
         B,
-        F(|_, a| Ok(text(a, 0).contains(&text(a, 1)).into())),
+        F(|_, a| Ok(text_ref(a, 0).contains(text_ref(a, 1).as_ref()).into())),
     ),
 ];
 
@@ -353,7 +357,7 @@ fn count(function: &str, n: i64) -> Result<usize> {
 }
 
 fn position(function: &str, c: &ScalarContext<'_>, a: Args<'_>) -> Result<Value> {
-    let (needle, hay, start) = (text(a, 0), text(a, 1), int_or(a, 2, 1)?);
+    let (needle, hay, start) = (text_ref(a, 0), text_ref(a, 1), int_or(a, 2, 1)?);
     require(function, start >= 1)?;
     let from = count(function, start - 1)?;
     let hit = if function == "FIND" {
@@ -370,75 +374,5 @@ fn position(function: &str, c: &ScalarContext<'_>, a: Args<'_>) -> Result<Value>
                 + function
                 + "' could not be found in the given text. Give a value for the case that it is missing as fourth argument.",
         )),
-    }
-}
-
-#[derive(PartialEq)]
-enum Pattern {
-    Char(char),
-    One,
-    Many,
-}
-
-/// Position in characters of the first hit at or after `from`; `~` takes the sense of a wildcard.
-fn find(needle: &str, hay: &str, from: usize, c: &Collation, wildcards: bool) -> Option<usize> {
-    let is_plain = !(wildcards && needle.contains(['?', '*', '~']));
-    if is_plain && hay.is_ascii() && needle.is_ascii() {
-        return find_ascii(needle.as_bytes(), hay.as_bytes(), from, c.case_sensitive);
-    }
-    // Each character is folded on its own, so that positions stay those of the text.
-    let fold = |ch: char| {
-        let mut buffer = [0u8; 4];
-        c.key(ch.encode_utf8(&mut buffer)).chars().next().unwrap_or(ch)
-    };
-    let hay: Vec<char> = hay.chars().map(fold).collect();
-    let mut pattern = Vec::new();
-    let mut chars = needle.chars();
-    while let Some(ch) = chars.next() {
-        pattern.push(match ch {
-            '?' if wildcards => Pattern::One,
-            '*' if wildcards => Pattern::Many,
-            '~' if wildcards => Pattern::Char(chars.next().map_or('~', fold)),
-            other => Pattern::Char(fold(other)),
-        });
-    }
-    (from..=hay.len()).find(|i| matches_prefix(&pattern, hay.get(*i..).unwrap_or(&[])))
-}
-
-/// As [`find`], where every byte is a character.
-fn find_ascii(needle: &[u8], hay: &[u8], from: usize, case_sensitive: bool) -> Option<usize> {
-    let last = hay.len().checked_sub(needle.len())?;
-    let is_same = |(a, b): (&u8, &u8)| a == b || !case_sensitive && a.eq_ignore_ascii_case(b);
-    (from..=last).find(|at| hay[*at..].iter().zip(needle).all(is_same))
-}
-
-/// Whether the pattern matches a beginning of `hay`; linear steps back to the last `*` only.
-fn matches_prefix(pattern: &[Pattern], hay: &[char]) -> bool {
-    let (mut p, mut h) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        match (pattern.get(p), hay.get(h)) {
-            (None, _) => return true,
-            (Some(Pattern::Many), _) => {
-                p += 1;
-                star = Some((p, h));
-            }
-            (Some(Pattern::One), Some(_)) => {
-                p += 1;
-                h += 1;
-            }
-            (Some(Pattern::Char(x)), Some(y)) if x == y => {
-                p += 1;
-                h += 1;
-            }
-            _ => match star {
-                Some((sp, sh)) if sh < hay.len() => {
-                    p = sp;
-                    h = sh + 1;
-                    star = Some((sp, sh + 1));
-                }
-                _ => return false,
-            },
-        }
     }
 }

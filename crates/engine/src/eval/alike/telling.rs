@@ -22,6 +22,20 @@ impl Evaluator<'_> {
         let mut look = Look { of: self, cells, telling: Vec::new() };
         look.visit(node, &Place::default()).then_some(look.telling)
     }
+
+    /// What tells cells apart for a table and what is asked in its rows.
+    pub(in crate::eval) fn telling_in_rows(
+        &self,
+        cells: &Cells,
+        table: &Node,
+        asked: &[&Node],
+    ) -> Option<Telling> {
+        let mut look = Look { of: self, cells, telling: Vec::new() };
+        let at = Place::default();
+        let inner = look.inside(table, &at);
+        let known = look.visit(table, &at) && asked.iter().all(|part| look.visit(part, &inner));
+        known.then_some(look.telling)
+    }
 }
 
 /// Where in the expression a part of it stands.
@@ -151,6 +165,17 @@ impl Look<'_, '_> {
 
     /// An iteration: its table, and everything but what is `outside` in its rows.
     fn rows(&mut self, table: &Node, outside: &[&Node], node: &Node, at: &Place<'_>) -> bool {
+        let inner = self.inside(table, at);
+        self.visit(table, at)
+            && node
+                .children()
+                .into_iter()
+                .filter(|part| !outside.iter().chain([&table]).any(|o| std::ptr::eq(*o, *part)))
+                .all(|part| self.visit(part, &inner))
+    }
+
+    /// The place of what is asked in the rows of a table.
+    fn inside<'n>(&self, table: &Node, at: &Place<'n>) -> Place<'n> {
         let rows = self.columns(table, at);
         let mut inner = at.clone();
         inner.shadows.extend(&rows.columns);
@@ -158,12 +183,7 @@ impl Look<'_, '_> {
         if !rows.may_keep {
             inner.rows.extend(rows.columns);
         }
-        self.visit(table, at)
-            && node
-                .children()
-                .into_iter()
-                .filter(|part| !outside.iter().chain([&table]).any(|o| std::ptr::eq(*o, *part)))
-                .all(|part| self.visit(part, &inner))
+        inner
     }
 
     fn columns(&self, table: &Node, at: &Place<'_>) -> RowColumns {
