@@ -1,6 +1,7 @@
 //! Writes: one operation at a time for each database, all or nothing, answered once.
 
 pub(crate) mod calculated;
+pub(crate) mod cancelled;
 pub(crate) mod draft;
 pub(crate) mod finish;
 pub(crate) mod keep;

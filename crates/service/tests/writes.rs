@@ -346,3 +346,42 @@ async fn schema_requests_stop_at_their_time_limit_and_where_they_are_cancelled()
     }
     assert_eq!(asked.await.unwrap().unwrap_err().kind, ErrorKind::Cancelled);
 }
+
+/// One thread computes what is calculated: a change that goes on would keep all others waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_calculated_ends_with_its_change() {
+    let world = Arc::new(world().await);
+    let endless = r#"{ "name": "Endless", "compatibilityLevel": 1600, "model": { "tables": [
+        { "name": "T", "columns": [], "partitions": [ { "name": "p", "source": { "type": "calculated",
+          "expression": "ROW(\"n\", SUMX(GENERATESERIES(1, 1000000), SUMX(GENERATESERIES(1, 1000000 + [Value] * 0), 1)))" } } ] } ] } }"#;
+    let begin = |id: &'static str, number| {
+        let world = Arc::clone(&world);
+        let mut call = with_id(id);
+        call.session.number = number;
+        tokio::spawn(async move { world.deploy(&call, endless).await })
+    };
+    let calculates = async |id: &str| {
+        while world.service.operation(&admin(), id).is_none_or(|p| p.state != "calculating") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let gone = begin("gone", 1);
+    calculates("gone").await;
+    // Its client leaves.
+    gone.abort();
+    gone.await.unwrap_err();
+    let cancelled = begin("cancelled", 2);
+    calculates("cancelled").await;
+    // Another one waits for the thread, and is cancelled there.
+    let waiting = begin("waiting", 3);
+    for number in [3, 2] {
+        while world.service.cancel(number).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for ended in [waiting, cancelled] {
+        assert_eq!(ended.await.unwrap().unwrap_err().kind, ErrorKind::Cancelled);
+    }
+    world.deploy(&admin(), &retail("1")).await.unwrap();
+    world.refresh(RefreshKind::Full, &[]).await.unwrap();
+}

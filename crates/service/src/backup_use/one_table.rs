@@ -18,7 +18,6 @@ use crate::call::{Call, ReadLevel, WriteAnswer};
 use crate::change::finish::{Parts, finish, refused};
 use crate::change::keep::empty_table;
 use crate::commit::NewState;
-use crate::objects::blocking;
 use crate::service::Service;
 use crate::versions::{LoadedVersion, StoredModel};
 
@@ -90,14 +89,13 @@ impl Service {
             utc_now: self.now(),
             ..QueryContext::default()
         };
-        let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
+        let objects = Arc::clone(&self.objects);
         self.progress.update(id, |p| p.state = "calculating".into());
-        let work = Arc::new(self.calculation(&cancel));
         let merge = move || {
             let backup = stored(&objects, &header)?;
             finish(&objects, with_piece(&backup, current, &piece)?, &context)
         };
-        let done = blocking(move || pool.install(|| work.run(merge))).await?;
+        let done = self.computed(&cancel, merge).await?;
         not_cancelled(&cancel)?;
         self.progress.update(id, |p| p.state = "committing".into());
         let (model, manifest) = (done.model, done.manifest);

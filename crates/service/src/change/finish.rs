@@ -2,18 +2,15 @@
 //! the one who changed it should know.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use evercube_base::{Diagnostic, Error, ErrorKind, Result, Severity};
 use evercube_engine::{CompiledModel, QueryContext};
 use evercube_model::ids::ObjectIds;
 use evercube_model::tabular::Database;
 use evercube_store::{Manifest, ObjectDir, StoreVersion, TableData};
-use evercube_work::{Limits, Of, Work};
 
 use crate::change::calculated::{Failures, compute, has_calculated, infer_columns};
 use crate::change::keep::{Side, keep};
-use crate::service::Service;
 use crate::versions::{LoadedVersion, StoredModel};
 
 /// What a finished state is made of.
@@ -34,15 +31,6 @@ pub(crate) struct Finished {
     pub messages: Vec<Diagnostic>,
     /// Holds the segments that were read, so that the version's loader finds them.
     pub tables: Vec<Arc<TableData>>,
-}
-
-impl Service {
-    /// What the calculated columns and tables of a new version are computed as.
-    pub(crate) fn calculation(&self, cancel: &Arc<AtomicBool>) -> Work {
-        let memory = self.limits().calculation_memory;
-        let limits = Limits { memory, of: Of::Calculation, ..Limits::default() };
-        Work::new(limits).cancelled_by(Arc::clone(cancel))
-    }
 }
 
 /// Computes, checks and stores; blocks for as long as that takes.

@@ -16,10 +16,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::call::{Call, ReadLevel, WriteAnswer};
 use crate::change::Step;
+use crate::change::cancelled::unless_cancelled;
 use crate::change::draft::Draft;
 use crate::change::finish::finish;
 use crate::commit::NewState;
-use crate::objects::blocking;
 use crate::once::request_id;
 use crate::refresh::RefreshRequest;
 use crate::refresh::ahead::ReadAhead;
@@ -140,7 +140,7 @@ impl Service {
         seen: Seen<'_>,
     ) -> Result<WriteAnswer> {
         let ahead = Box::pin(self.read_ahead(request_id, now, steps, cancel)).await?;
-        let (name, _alone) = self.alone(asked).await;
+        let (name, _alone) = unless_cancelled(cancel, self.alone(asked)).await?;
         if let Some(answer) = self.answered(request_id) {
             seen.await?;
             return answer;
@@ -316,10 +316,8 @@ impl Service {
             utc_now: self.now(),
             ..QueryContext::default()
         };
-        let (objects, pool) = (Arc::clone(&self.objects), Arc::clone(&self.pool));
-        let work = Arc::new(self.calculation(&cancel));
-        let calculate = move || pool.install(|| work.run(|| finish(&objects, parts, &context)));
-        let done = blocking(calculate).await?;
+        let objects = Arc::clone(&self.objects);
+        let done = self.computed(&cancel, move || finish(&objects, parts, &context)).await?;
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Cancelled, "the operation was cancelled"));
         }
