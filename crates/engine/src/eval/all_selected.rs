@@ -37,7 +37,7 @@ impl Evaluator<'_> {
         columns: Option<&[ColumnId]>,
     ) -> Option<(&'c Shadow, Vec<ColumnId>)> {
         cells.shadows.iter().rev().find_map(|shadow| {
-            let mut on = self.filter_columns(&shadow.table.rows, &shadow.relationships);
+            let mut on = self.columns_of_rows(&shadow.table.rows, &shadow.relationships);
             on.retain(|c| columns.is_none_or(|of| of.contains(c)));
             (!on.is_empty()).then_some((shadow, on))
         })
@@ -80,7 +80,7 @@ impl Evaluator<'_> {
     fn put_shadow(&self, inner: &mut Cells, shadow: &Shadow, columns: &[ColumnId]) {
         // Only the columns asked for come back.
         let rows = &shadow.table.rows;
-        let mut others = self.filter_columns(rows, &shadow.relationships);
+        let mut others = self.columns_of_rows(rows, &shadow.relationships);
         others.retain(|c| !columns.contains(c));
         let table = if rows.base.is_some() {
             shadow.table.clone()

@@ -102,13 +102,18 @@ impl Evaluator<'_> {
     /// Model columns a table filters when it is an argument of `CALCULATE`; relationships are those
     /// where it is evaluated.
     pub(crate) fn filter_columns(&self, rows: &Rows, outside: &FilterContext) -> Vec<ColumnId> {
+        self.model.columns_replaced(self.columns_of_rows(rows, outside))
+    }
+
+    /// Model columns that rows have values of, those of the expanded table of whole rows among them.
+    pub(crate) fn columns_of_rows(&self, rows: &Rows, outside: &FilterContext) -> Vec<ColumnId> {
         let mut out: Vec<ColumnId> = rows.schema.iter().filter_map(|c| c.lineage).collect();
         if let Some((table, _)) = &rows.base {
             for (t, _) in self.visibility().expanded(outside, *table) {
                 out.extend(self.model.columns_of(t));
             }
         }
-        self.model.columns_replaced(out)
+        out
     }
 
     /// Adds each cell's rows as a filter: those of the cell that `place` says, else its own.
